@@ -1,0 +1,54 @@
+# make run    the analysis: on DATA=path/to/data.root, or on pseudo-data that it first writes
+# make test   C++ and Python tests      make test-slow  validation that takes minutes
+# make lint   ruff, clang-format, mypy  make bench      benchmarks, printed as ratios
+# make figures  the figures of README and docs
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+OUTPUT ?= na64root-output
+BUILD  := build/core
+
+.PHONY: build run test test-slow lint format bench figures clean
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'na64root needs Python 3.10 or newer: make PYTHON=python3.x'; exit 2; }
+	@command -v $${CXX:-g++} >/dev/null || { echo 'na64root needs g++ and libstdc++ headers: apt install g++'; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# One editable install without build isolation: the compiled part is rebuilt in $(BUILD) when C++ changes.
+build: $(VENV)/.installed
+$(VENV)/.requirements: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/python -c 'import sys; sys.path.insert(0, "."); from pip._vendor import tomli; p = tomli.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(p["dependencies"] + p["optional-dependencies"]["dev"]))' > $(VENV)/requirements.txt
+	$(BIN)/pip install -q -r $(VENV)/requirements.txt
+	@touch $@
+$(VENV)/.installed: $(VENV)/.requirements CMakeLists.txt $(shell find cpp -type f -name '*.?pp')
+	$(BIN)/pip install -q --no-build-isolation --no-deps -C build-dir=$(BUILD) -C cmake.define.NA64ROOT_TESTS=ON -e .
+	@touch $@
+
+run: build
+	$(BIN)/na64root analyze $(if $(DATA),$(DATA),--pseudodata) -o $(OUTPUT) --force
+
+test: build
+	$(BIN)/ctest --test-dir $(BUILD) --output-on-failure
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: build
+	$(BIN)/python -m pytest -m slow
+
+lint: build
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(shell find cpp macros -name '*.?pp' -o -name '*.C')
+	$(BIN)/mypy
+
+format: build
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(shell find cpp macros -name '*.?pp' -o -name '*.C')
+
+bench: build
+	$(BIN)/python -m pytest tests/benchmark --benchmark-only --benchmark-columns=median,iqr,rounds
+
+clean:
+	rm -rf build $(VENV) na64root-output

@@ -1,0 +1,16 @@
+// One register_* per public header; the files in this folder are the only ones that know pybind11.
+#ifndef NA64ROOT_BINDINGS_HPP
+#define NA64ROOT_BINDINGS_HPP
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+namespace na64root::bindings {
+
+void register_units(pybind11::module_ &core);
+void register_materials(pybind11::module_ &core);
+
+} // namespace na64root::bindings
+
+#endif

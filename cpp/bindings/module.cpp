@@ -1,0 +1,8 @@
+#include "bindings.hpp"
+
+PYBIND11_MODULE(_core, core) {
+    core.doc() = "The C++ core of na64root. Native units: GeV, cm.";
+    core.attr("__version__") = NA64ROOT_VERSION;
+    na64root::bindings::register_units(core);
+    na64root::bindings::register_materials(core);
+}

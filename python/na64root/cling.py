@@ -1,0 +1,76 @@
+"""The only door to ROOT: everything that needs it calls :func:`root` inside a function.
+
+ROOT is imported once, in batch mode, with the compiler's headers checked first (without them the first use of
+Cling ends in a segmentation fault), and with the core's headers and shared library known to Cling.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+from typing import Any
+
+from . import _core
+from .errors import Na64Error
+
+# _core lies where the package was installed, also when the Python files are read from a checkout.
+PREFIX = Path(_core.__file__).parent
+INCLUDE_PATH = PREFIX / "include"
+LIBRARY = PREFIX / "lib" / "libna64root.so"
+
+
+@functools.cache
+def root() -> Any:
+    """The ROOT module, ready to use.
+
+    Raises:
+        Na64Error: no C++ compiler with its standard headers, or no ROOT.
+    """
+    _check_compiler()
+    # Before ROOT starts: optimise code compiled just in time, and open no window.
+    os.environ.setdefault("EXTRA_CLING_ARGS", "-O2")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(?s).*This distribution of ROOT is in alpha stage")
+        try:
+            import ROOT
+        except ImportError as error:
+            raise Na64Error(f"cannot import ROOT ({error}): pip install root==0.1a12") from None
+    ROOT.gROOT.SetBatch(True)
+    ROOT.PyConfig.IgnoreCommandLineOptions = True
+    ROOT.gInterpreter.AddIncludePath(str(INCLUDE_PATH))
+    if ROOT.gSystem.Load(str(LIBRARY)) < 0:
+        raise Na64Error(f"cannot load {LIBRARY} (incomplete installation): install na64root again")
+    return ROOT
+
+
+@functools.cache
+def include(header: str) -> None:
+    """Make a header of the core (`selection.hpp`) known to Cling, once."""
+    declare(f'#include "na64root/{header}"')
+
+
+def declare(code: str) -> None:
+    """Compile C++ code in Cling; raises Na64Error when it does not compile."""
+    if not root().gInterpreter.Declare(code):
+        raise Na64Error("Cling could not compile a declaration (the compiler's message is above): report this")
+
+
+def _check_compiler() -> None:
+    advice = "install g++ with its standard library headers (Debian: apt install g++)"
+    compiler = shutil.which("c++") or shutil.which("g++")
+    if compiler is None:
+        raise Na64Error(f"no C++ compiler found (ROOT needs its headers at run time): {advice}")
+    try:
+        subprocess.run(
+            [compiler, "-xc++", "-fsyntax-only", "-"],
+            input=b"#include <cstddef>\n",
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+    except (OSError, subprocess.SubprocessError):
+        raise Na64Error(f"{compiler} finds no C++ standard headers (ROOT needs them): {advice}") from None

@@ -1,0 +1,416 @@
+"""Cards: TOML files with every number of the analysis, read into validated models.
+
+A number in a card is a :class:`Quantity`, a value with its provenance. An unknown key is an error that names
+the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover
+    import tomli as tomllib
+
+Signature = Literal["S1", "S2"]
+SIGNATURES: tuple[Signature, ...] = ("S1", "S2")
+Approximation = Literal["etl", "ww", "iww"]
+WidthFormula = Literal["exact", "paper"]
+DecayModel = Literal["matrix_element", "phase_space"]
+Constraint = Literal["lognormal", "gaussian"]
+Treatment = Literal["none", "frequentist", "hybrid"]
+
+DEFAULT_CARD = "paper2021"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Quantity(_Model):
+    """One number of a card and where it comes from."""
+
+    value: float = Field(allow_inf_nan=False)
+    provenance: Literal["published", "derived", "assumed", "user"]
+    source: str
+
+
+class CardInfo(_Model):
+    name: str
+    description: str
+
+
+class ModelConfig(_Model):
+    """The dark sector: alpha_D, R = m_A'/m_chi1, f = Delta/m_chi1, and the formulas used for it."""
+
+    alpha_dark: Quantity
+    mass_ratio: Quantity
+    relative_splitting: Quantity
+    approximation: Approximation
+    width: WidthFormula
+    decay: DecayModel
+
+
+class Beam(_Model):
+    energy_GeV: Quantity
+
+
+class RunRange(_Model):
+    first_run: int = Field(ge=0)
+    last_run: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RunRange:
+        if self.last_run < self.first_run:
+            raise ValueError(f"last_run {self.last_run} is before first_run {self.first_run}")
+        return self
+
+
+class Period(RunRange):
+    """A run period: its runs (inclusive), exposure and the core cells (x, y) of HCAL1, HCAL2, HCAL3."""
+
+    name: str
+    eot: Quantity
+    residual_efficiency: Quantity
+    hcal_core: list[list[tuple[int, int]]] = Field(min_length=3, max_length=3)
+
+
+class ExcludedRuns(RunRange):
+    reason: str
+
+
+class Geometry(_Model):
+    """Positions along the beam, z = 0 at the front of the ECAL."""
+
+    ecal_start_cm: Quantity
+    ecal_end_cm: Quantity
+    veto_cm: Quantity
+    hcal1_start_cm: Quantity
+    hcal1_end_cm: Quantity
+    hcal2_start_cm: Quantity
+    hcal2_end_cm: Quantity
+    hcal3_start_cm: Quantity
+    hcal3_end_cm: Quantity
+
+    @model_validator(mode="after")
+    def _in_beam_order(self) -> Geometry:
+        values = [(name, getattr(self, name).value) for name in type(self).model_fields]
+        for (name, position), (next_name, next_position) in zip(values, values[1:], strict=False):
+            if next_position < position:
+                raise ValueError(f"{next_name} = {next_position:g} lies before {name} = {position:g}")
+        return self
+
+
+class Target(_Model):
+    material: str
+    lead_layer_cm: Quantity
+    scintillator_layer_cm: Quantity
+    layers: Quantity
+
+
+class TriggerCut(_Model):
+    pass
+
+
+class PileUpCut(_Model):
+    out_of_time_max_GeV: Quantity
+
+
+class StrawCut(_Model):
+    hits_min: Quantity
+    hits_max: Quantity
+
+
+class BeamCellCut(_Model):
+    x: Quantity
+    y: Quantity
+
+
+class SrdCut(_Model):
+    module_min_GeV: Quantity
+    module_max_GeV: Quantity
+    modules_below_max: Quantity
+
+
+class MomentumCut(_Model):
+    nominal_GeV: Quantity
+    window_GeV: Quantity
+
+
+class PreshowerCut(_Model):
+    energy_min_GeV: Quantity
+
+
+class EcalCut(_Model):
+    s1_max_GeV: Quantity
+    s2_max_GeV: Quantity
+
+
+class VetoCut(_Model):
+    energy_max_GeV: Quantity
+    photomultiplier_balance: Quantity
+
+
+class HcalCut(_Model):
+    s1_hcal1_max_GeV: Quantity
+    s1_signal_min_GeV: Quantity
+    s2_total_max_GeV: Quantity
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> HcalCut:
+        if self.s1_signal_min_GeV.value < self.s2_total_max_GeV.value:
+            raise ValueError(
+                f"signatures S1 and S2 overlap (s1_signal_min_GeV = {self.s1_signal_min_GeV.value:g} is below "
+                f"s2_total_max_GeV = {self.s2_total_max_GeV.value:g}): an event would count twice"
+            )
+        return self
+
+
+class RCut(_Model):
+    r_max: Quantity
+    core: Literal["period", "single"]
+
+
+class ShowerChi2Cut(_Model):
+    chi2_max: Quantity
+
+
+class Selection(_Model):
+    """The cuts in the order they are applied; the field names are the names of the cuts everywhere."""
+
+    trigger: TriggerCut
+    pile_up: PileUpCut
+    straw: StrawCut
+    beam_cell: BeamCellCut
+    srd: SrdCut
+    momentum: MomentumCut
+    preshower: PreshowerCut
+    ecal: EcalCut
+    veto: VetoCut
+    hcal: HcalCut
+    r: RCut
+    shower_chi2: ShowerChi2Cut
+
+
+class SignalConfig(_Model):
+    r_efficiency: Quantity
+
+
+class SignatureCounts(_Model):
+    """Background of a signature for the card's whole exposure, and the count observed in it."""
+
+    background: Quantity
+    background_uncertainty: Quantity
+    observed: Quantity
+
+
+class LimitConfig(_Model):
+    confidence_level: Quantity
+    constraint: Constraint
+    treatment: Treatment
+    signal_uncertainties: dict[str, Quantity]
+    S1: SignatureCounts
+    S2: SignatureCounts
+
+    @property
+    def signal_uncertainty(self) -> float:
+        """All sources of the signal uncertainty in quadrature (relative, common to all bins)."""
+        return math.sqrt(sum(source.value**2 for source in self.signal_uncertainties.values()))
+
+    def counts(self, signature: Signature) -> SignatureCounts:
+        return self.S1 if signature == "S1" else self.S2
+
+
+class MuonG2(_Model):
+    central: Quantity
+    uncertainty: Quantity
+    central_before_fermilab: Quantity
+    uncertainty_before_fermilab: Quantity
+
+
+class Plane(_Model):
+    mass_min_GeV: Quantity
+    mass_max_GeV: Quantity
+    mass_points: Quantity
+    epsilon_min: Quantity
+    epsilon_max: Quantity
+    epsilon_points: Quantity
+
+
+class Card(_Model):
+    """A whole card. `sha256` identifies its content, overrides included."""
+
+    card: CardInfo
+    model: ModelConfig
+    beam: Beam
+    periods: list[Period] = Field(min_length=1)
+    excluded_runs: list[ExcludedRuns] = []
+    geometry: Geometry
+    target: Target
+    selection: Selection
+    signal: SignalConfig
+    limit: LimitConfig
+    muon_g2: MuonG2
+    plane: Plane
+
+    @model_validator(mode="after")
+    def _runs_disjoint(self) -> Card:
+        named = [(p.first_run, p.last_run, f"period {p.name}") for p in self.periods]
+        named += [(r.first_run, r.last_run, f"excluded runs ({r.reason})") for r in self.excluded_runs]
+        named.sort()
+        for (_, last, name), (first, _, next_name) in zip(named, named[1:], strict=False):
+            if first <= last:
+                raise ValueError(f"{name} and {next_name} share run {first}")
+        names = [p.name for p in self.periods]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two periods have the same name: {', '.join(names)}")
+        return self
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def eot(self) -> float:
+        """Electrons on target of all periods."""
+        return sum(p.eot.value for p in self.periods)
+
+    def assumed(self) -> dict[str, Quantity]:
+        """Every number of the card marked `assumed`, by its dotted name."""
+        return {name: q for name, q in _quantities(self, "") if q.provenance == "assumed"}
+
+
+def _quantities(node: Any, prefix: str) -> Iterable[tuple[str, Quantity]]:
+    if isinstance(node, Quantity):
+        yield prefix, node
+        return
+    items: Iterable[tuple[str, Any]] = ()
+    if isinstance(node, BaseModel):
+        items = ((name, getattr(node, name)) for name in type(node).model_fields)
+    elif isinstance(node, dict):
+        items = node.items()
+    elif isinstance(node, list):
+        items = ((getattr(child, "name", str(i)), child) for i, child in enumerate(node))
+    for name, child in items:
+        yield from _quantities(child, f"{prefix}.{name}" if prefix else name)
+
+
+def card_names() -> list[str]:
+    """Names of the cards that come with the package."""
+    folder = resources.files("na64root") / "cards"
+    return sorted(entry.name[: -len(".toml")] for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_card(name_or_path: str | Path = DEFAULT_CARD, overrides: Iterable[str] = ()) -> Card:
+    """Read a card by the name of a built-in one or by path, with `section.key=value` overrides applied.
+
+    Raises:
+        ConfigError: no such card, broken TOML, an unknown key (the nearest name is suggested), a value of the
+            wrong type, signatures or run ranges that overlap.
+    """
+    text, origin = _read_card(name_or_path)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{origin} is not valid TOML ({error}): correct that line") from None
+    for override in overrides:
+        _apply_override(data, override)
+    try:
+        return Card.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_first_error(error, data, origin)) from None
+
+
+def _read_card(name_or_path: str | Path) -> tuple[str, str]:
+    name = str(name_or_path)
+    if name in card_names():
+        return (resources.files("na64root") / "cards" / f"{name}.toml").read_text("utf-8"), f"card {name}"
+    path = Path(name_or_path)
+    if not path.is_file():
+        known = ", ".join(card_names())
+        raise ConfigError(f"no card {name} (neither a file nor one of {known}): give a name or a path")
+    try:
+        return path.read_text("utf-8"), str(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read card {path} ({error}): give a readable TOML file") from None
+
+
+def _apply_override(data: dict[str, Any], override: str) -> None:
+    key, separator, raw = override.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f"cannot use --set {override} (no '='): write section.key=value")
+    key, raw = key.strip(), raw.strip()
+    try:
+        value: Any = tomllib.loads(f"x = {raw}")["x"]
+    except tomllib.TOMLDecodeError:
+        value = raw  # a bare word is a string
+    node: Any = data
+    *parents, last = key.split(".")
+    for part in parents:
+        node = _child(node, part, key)
+    current = _child(node, last, key)
+    if isinstance(current, dict) and "value" in current:
+        current.update(value=value, provenance="user", source=f"--set {override}")
+    elif isinstance(current, dict):
+        raise ConfigError(f"cannot use --set {override} ({key} is a section): name one key in it")
+    else:
+        node[last] = value
+
+
+def _child(node: Any, part: str, key: str) -> Any:
+    """The entry of a table, or of a list of tables by its name."""
+    if isinstance(node, list):
+        node = {str(entry.get("name", i)): entry for i, entry in enumerate(node) if isinstance(entry, dict)}
+    if not isinstance(node, Mapping) or part not in node:
+        known = list(node) if isinstance(node, Mapping) else []
+        raise ConfigError(f"unknown key {key} ({part} is not known{_nearest(part, known)}): check the card")
+    return node[part]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f", did you mean {match[0]}?" if match else ""
+
+
+def _first_error(error: ValidationError, data: dict[str, Any], origin: str) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        parent = Card
+        known: Iterable[str] = parent.model_fields
+        for part in first["loc"][:-1]:
+            annotation = _annotation(parent, part)
+            if annotation is not None:
+                parent, known = annotation, annotation.model_fields
+        return f"unknown key {where} in {origin}{_nearest(str(first['loc'][-1]), known)} Remove or correct it"
+    if first["type"] == "missing":
+        return f"{where} is missing in {origin} (required): add it, as in the card {DEFAULT_CARD}"
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(first["input"], dict | list) else f", given {first['input']!r}"
+    return f"{where or 'the card'} is not acceptable in {origin} ({message}{given}): correct it"
+
+
+def _annotation(model: type[BaseModel], part: str | int) -> type[Any] | None:
+    """The model class behind a field, looking through lists; an index stays in the class it is in."""
+    if isinstance(part, int):
+        return model
+    field = model.model_fields.get(part)
+    if field is None:
+        return None
+    annotation: Any = field.annotation
+    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None

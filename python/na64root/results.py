@@ -1,0 +1,159 @@
+"""Frozen result records and their JSON; the keys are the contract that scripts rely on.
+
+Every number that a verb prints or a figure draws comes from one of these records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from . import _core
+from .config import Card, Signature
+from .errors import Na64Error
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, no unknown fields; NaN and infinity become null in JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
+
+
+class CutFlowRow(Record):
+    """Events left after a cut. Cut `initial` is the input; `excluded: REASON` rows count events outside periods."""
+
+    period: str
+    signature: str
+    cut: str
+    events: int
+    weighted: float
+
+
+class Count(Record):
+    """One bin of the likelihood. `observed` is null when the file cannot evaluate the signature."""
+
+    period: str
+    signature: Signature
+    observed: int | None
+    background: float
+    background_uncertainty: float
+    cuts_not_applied: list[str]
+
+
+class Expected(Record):
+    """The expected limit under background only, with its 68 % and 95 % bands."""
+
+    minus2: float | None
+    minus1: float | None
+    median: float | None
+    plus1: float | None
+    plus2: float | None
+
+
+class LimitResult(Record):
+    """A CLs upper limit on the total expected number of signal events."""
+
+    upper_limit: float
+    upper_limit_error: float
+    expected: Expected
+    cl: float
+    method: str
+    treatment: str
+    toys: int
+
+
+class InputFile(Record):
+    path: str
+    size: int
+    sha256: str
+    entries: int
+
+
+class Provenance(Record):
+    """What is needed to make the result again."""
+
+    na64root: str
+    root: str | None
+    python: str
+    numpy: str
+    card: str
+    card_sha256: str
+    seed: int
+    approximation: str
+    limit_method: str
+    input_files: list[InputFile]
+
+
+def provenance(
+    card: Card, *, seed: int, limit_method: str, input_files: Iterable[InputFile] = ()
+) -> Provenance:
+    """The provenance of a result made with this card, seed and method."""
+    return Provenance(
+        na64root=_core.__version__,
+        root=_installed("root"),
+        python=platform.python_version(),
+        numpy=metadata.version("numpy"),
+        card=card.card.name,
+        card_sha256=card.sha256,
+        seed=seed,
+        approximation=card.model.approximation,
+        limit_method=limit_method,
+        input_files=list(input_files),
+    )
+
+
+def _installed(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def to_json(record: BaseModel | dict[str, Any]) -> str:
+    """A record as JSON text, one object, keys in the order of the record."""
+    if isinstance(record, BaseModel):
+        return record.model_dump_json(indent=1)
+    return json.dumps(record, indent=1, allow_nan=False)
+
+
+def write_atomically(path: Path, write: Callable[[Path], None], *, force: bool = False) -> None:
+    """Have `write` make a file beside `path`, then rename it: an interrupted run leaves no half file.
+
+    Raises:
+        Na64Error: `path` exists and `force` is not set, or the folder cannot be written.
+    """
+    if path.exists() and not force:
+        raise Na64Error(f"{path} exists (results are kept): use --force or another output")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    except OSError as error:
+        raise Na64Error(f"cannot write {path} ({error.strerror}): choose another output") from None
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise Na64Error(f"cannot write {path} ({error.strerror or error}): choose another output") from None
+    finally:
+        temporary.unlink(missing_ok=True)
