@@ -3,20 +3,20 @@
 The statistic is always the one-sided profile likelihood ratio with a best signal that is not negative, the
 limit is CLs (A. L. Read, J. Phys. G 28, 2693 (2002)). What to use when:
 
-=============  =========================================================================================
+============== ==========================================================================================
 method         what it is
-=============  =========================================================================================
+============== ==========================================================================================
 ``exact``      the counts enumerated, the auxiliary measurements integrated; milliseconds; no toys
 ``roostats``   toys, as in the paper: HypoTestInverter and FrequentistCalculator, made safe against ties
-``asymptotic``  Cowan et al., EPJC 71, 1554 (2011); far too strong for fewer than about 5 expected events
-=============  =========================================================================================
+``asymptotic`` Cowan et al., EPJC 71, 1554 (2011); far too strong for fewer than about 5 expected events
+============== ==========================================================================================
 
 ``treatment`` says what an ensemble does with nuisance parameters: ``none`` fixes them at their nominal
 values; ``frequentist`` lets their auxiliary measurements fluctuate around the values fitted to the data;
-``hybrid`` averages over their priors. With no event seen, a larger signal uncertainty makes the frequentist limit
-tighter: data without any event are then less likely under the signal hypothesis with the auxiliary
-measurement as large as it is. That is what the construction does, and a reason to look at the three side by
-side.
+``hybrid`` averages over their priors. With no event seen, a larger signal uncertainty makes the frequentist
+limit tighter: the fit then explains the empty bins by a low efficiency, and the auxiliary measurement, which
+does not agree, makes the data less likely still. That is what the construction does, and a reason to look at
+the three side by side.
 """
 
 from __future__ import annotations

@@ -26,27 +26,28 @@ def model(name, **options):
 
 
 def closed_form(treatment, constraint, delta, cl):
-    """The conditional theta minimises mu kappa(theta) + theta^2/2. Auxiliary measurements at least as large as
-    the observed zero have probability 1/2 without signal and Phi(theta) with it; hybrid averages over the prior.
+    """The conditional theta minimises mu kappa(theta) + theta^2/2. An auxiliary measurement at least as large
+    as the observed zero has probability 1/2 without signal, Phi(theta) with it; hybrid averages over the prior.
     """
     alpha = 1.0 - cl
     if treatment == "none":
         return -math.log(alpha)
-    kappa = (
-        (lambda t: (1.0 + delta) ** t) if constraint == "lognormal" else (lambda t: max(0.0, 1.0 + delta * t))
-    )
-    if treatment == "hybrid":
-        low = -8.0 if constraint == "lognormal" else -1.0 / delta
-        norm_prior = norm.sf(low)
-        average = lambda mu: quad(lambda z: math.exp(-mu * kappa(z)) * norm.pdf(z), low, 8.0)[0] / norm_prior
-        # noqa: E731 return brentq(lambda mu: average(mu) - alpha, 0.5, 20.0)
+
+    def kappa(theta):
+        return (1.0 + delta) ** theta if constraint == "lognormal" else max(0.0, 1.0 + delta * theta)
 
     def theta(mu):
         if constraint == "gaussian":
             return -mu * delta
         return brentq(lambda t: t + mu * math.log1p(delta) * kappa(t), -8.0, 0.0)
 
-    return brentq(lambda mu: 2.0 * math.exp(-mu * kappa(theta(mu))) * norm.cdf(theta(mu)) - alpha, 0.5, 20.0)
+    def cls(mu):
+        if treatment == "frequentist":
+            return 2.0 * math.exp(-mu * kappa(theta(mu))) * norm.cdf(theta(mu))
+        low = -8.0 if constraint == "lognormal" else -1.0 / delta
+        return quad(lambda z: math.exp(-mu * kappa(z)) * norm.pdf(z), low, 8.0)[0] / norm.sf(low)
+
+    return brentq(lambda mu: cls(mu) - alpha, 0.5, 20.0)
 
 
 def test_reference_is_the_published_one():
@@ -75,8 +76,7 @@ def test_uncertain_signal(name, cl, constraint, treatment):
     assert limit == pytest.approx(closed_form(treatment, constraint, 0.2, cl), rel=5e-3)
 
 
-# Within 3 of its own errors, for a Gaussian error: false alarm 0.3 % each, with the seed fixed once and for
-# all.
+# Within 3 of its own errors, for a Gaussian error: false alarm 0.3 % each, the seed being fixed.
 @pytest.mark.parametrize(
     ("name", "treatment", "delta"), [("paper", "frequentist", 0.0), ("paper", "frequentist", 0.2)]
 )
