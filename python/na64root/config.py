@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -124,7 +125,7 @@ class Geometry(_Model):
     @model_validator(mode="after")
     def _in_beam_order(self) -> Geometry:
         values = [(name, getattr(self, name).value) for name in type(self).model_fields]
-        for (name, position), (next_name, next_position) in zip(values, values[1:], strict=False):
+        for (name, position), (next_name, next_position) in itertools.pairwise(values):
             if next_position < position:
                 raise ValueError(f"{next_name} = {next_position:g} lies before {name} = {position:g}")
         return self
@@ -189,8 +190,8 @@ class HcalCut(_Model):
     def _disjoint(self) -> HcalCut:
         if self.s1_signal_min_GeV.value < self.s2_total_max_GeV.value:
             raise ValueError(
-                f"signatures S1 and S2 overlap (s1_signal_min_GeV = {self.s1_signal_min_GeV.value:g} is below "
-                f"s2_total_max_GeV = {self.s2_total_max_GeV.value:g}): an event would count twice"
+                f"signatures S1 and S2 overlap (s1_signal_min_GeV = {self.s1_signal_min_GeV.value:g} is "
+                f"below s2_total_max_GeV = {self.s2_total_max_GeV.value:g}): an event would count twice"
             )
         return self
 
@@ -294,7 +295,7 @@ class Card(_Model):
         named = [(p.first_run, p.last_run, f"period {p.name}") for p in self.periods]
         named += [(r.first_run, r.last_run, f"excluded runs ({r.reason})") for r in self.excluded_runs]
         named.sort()
-        for (_, last, name), (first, _, next_name) in zip(named, named[1:], strict=False):
+        for (_, last, name), (first, _, next_name) in itertools.pairwise(named):
             if first <= last:
                 raise ValueError(f"{name} and {next_name} share run {first}")
         names = [p.name for p in self.periods]

@@ -10,7 +10,7 @@ import pytest
 from na64root.config import Card, Quantity, _quantities, card_names, load_card
 from na64root.errors import ConfigError
 
-# Reference: self. The default card was frozen before the first end point of the g-2 line was computed with it.
+# Reference: self. The default card was frozen before the first end point of the g-2 line was computed.
 # A change of any of its numbers must be a decision (docs/decisions), never a side effect.
 FROZEN_PAPER2021 = "482b1f636678e78a3e5ae88a0d3bbe5e8f85cce73cde12812c38e44382191e7e"
 
@@ -47,7 +47,7 @@ def test_every_number_has_a_source(name):
 
 @pytest.mark.parametrize("name", card_names())
 def test_no_bare_number_hides_beside_the_quantities(name):
-    """Only run numbers and cell indices may be plain: they are identifiers, their source is in the comments."""
+    """Only run numbers and cell indices may be plain: these are identifiers."""
     plain = {
         "periods.first_run",
         "periods.last_run",
