@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Array = np.typing.NDArray[np.float64]
 Parameters = ParamSpec("Parameters")
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     **mplhep.style.ROOT,
     "figure.figsize": (8.0, 6.4),
     "figure.dpi": 100,
@@ -274,12 +274,31 @@ def mass_epsilon_plane(
             label="excluded at 90 % CL, this analysis",
         )
     )
+    rows, columns = np.nonzero(height < 0.0)
+    if len(columns):
+        column = int(np.median(columns)) // 2
+        row = int(np.quantile(rows[columns == column], 0.7)) if (columns == column).any() else int(rows[0])
+        axes.text(
+            mass_GeV[column],
+            epsilon[row],
+            "NA64",
+            color=COLOURS["exclusion"],
+            fontsize=20,
+            fontweight="bold",
+            ha="center",
+        )
     greys = ["#5a5a5a", "#8c564b", "#9467bd", "#e07b00", "#17becf"]
     for i, (name, (source, contour)) in enumerate((overlays or {}).items()):
         colour = greys[i % len(greys)]
         (line,) = axes.plot(contour[:, 0], contour[:, 1], color=colour, linewidth=1.2, zorder=4)
         line.set_label(f"{name}: {source}")
         handles.append(line)
+        inside = contour[(contour[:, 0] > mass_GeV[0]) & (contour[:, 0] < mass_GeV[-1])]
+        if len(inside):
+            start = inside[np.argmin(inside[:, 1])]
+            axes.annotate(
+                name, start, xytext=(3, -4), textcoords="offset points", va="top", color=colour, fontsize=12
+            )
     if end_point_GeV is not None:
         axes.axvline(end_point_GeV, color=COLOURS["new"], linestyle=":", linewidth=1.3, zorder=3)
         axes.annotate(
