@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from na64root import _core
 from scipy import integrate, stats
+
+from na64root import _core
 
 ELECTRON = _core.units.electron_mass
 

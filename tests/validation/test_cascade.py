@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from na64root import _core
 from scipy import integrate
+
+from na64root import _core
 
 LEAD = _core.material("Pb")
 REFERENCE = Path(__file__).parent / "reference" / "geant4_track_length_100GeV.csv"

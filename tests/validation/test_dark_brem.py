@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from na64root import _core
 from scipy import integrate
+
+from na64root import _core
 
 LEAD = _core.element("Pb")
 BEAM = 100.0
