@@ -10,6 +10,7 @@ namespace na64root::bindings {
 
 void register_units(pybind11::module_ &core);
 void register_materials(pybind11::module_ &core);
+void register_selection(pybind11::module_ &core);
 
 } // namespace na64root::bindings
 

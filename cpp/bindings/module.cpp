@@ -5,4 +5,5 @@ PYBIND11_MODULE(_core, core) {
     core.attr("__version__") = NA64ROOT_VERSION;
     na64root::bindings::register_units(core);
     na64root::bindings::register_materials(core);
+    na64root::bindings::register_selection(core);
 }
