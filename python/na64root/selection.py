@@ -116,7 +116,7 @@ def select(
         ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
-    exposure = _exposure(card, eot)
+    exposure = exposure_of(card, eot)
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
     ntuple = open_ntuple(inputs)
@@ -126,7 +126,7 @@ def select(
         raise DataError(
             f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them"
         )
-    with _threads(threads), reading(ntuple):
+    with implicit_threads(threads), reading(ntuple):
         booked = _Booked(ntuple, card)
         booked.run()
     return booked.result(exposure, lacking)
@@ -233,7 +233,7 @@ def _to_root(ROOT: Any, name: str, histogram: Histogram) -> Any:
     return filled
 
 
-def _exposure(card: Card, eot: Mapping[str, float] | None) -> dict[str, float]:
+def exposure_of(card: Card, eot: Mapping[str, float] | None) -> dict[str, float]:
     exposure = {period.name: period.eot.value for period in card.periods}
     for name, value in (eot or {}).items():
         if name not in exposure:
@@ -248,7 +248,7 @@ def _exposure(card: Card, eot: Mapping[str, float] | None) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _threads(threads: int) -> Iterator[None]:
+def implicit_threads(threads: int) -> Iterator[None]:
     """ROOT's implicit multi-threading for one event loop; its state is put back afterwards."""
     ROOT = root()
     before = ROOT.GetThreadPoolSize() if ROOT.IsImplicitMTEnabled() else 0
