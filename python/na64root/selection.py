@@ -23,6 +23,7 @@ from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading, r
 from .results import Count, CutFlowRow, InputFile, Record, write_atomically
 
 _INITIAL = "initial"
+_WHOLE_NUMBERS = frozenset(["run", "spill", "spillevent", "period", "beam_cell"])
 
 
 class ExpectedCount(Record):
@@ -287,7 +288,7 @@ class _Booked:
         self.cuts = {s: cuts(card, s, ntuple) for s in SIGNATURES}
         self.rows: dict[tuple[Signature, str], _PeriodCounts] = {}
         self.histograms: dict[str, Callable[[], dict[str, Histogram]]] = {}
-        self.candidates: dict[Signature, tuple[dict[str, str], Any]] = {}
+        self.candidates: dict[Signature, tuple[list[str], Any]] = {}
         self.weights_not_one = None
         self._book()
 
@@ -437,7 +438,11 @@ class _Booked:
         }
         known = self.ntuple.present | {str(name) for name in node.GetDefinedColumnNames()}
         columns = {field: column for field, column in columns.items() if column in known}
-        self.candidates[signature] = columns, node.AsNumpy(sorted(set(columns.values())), lazy=True)
+        # One column of one type: each type taken costs a second of just-in-time compilation.
+        values = ", ".join(f"static_cast<double>({column})" for column in columns.values())
+        column = f"na64_candidate_{signature}"
+        action = node.Define(column, f"ROOT::RVecD{{{values}}}").Take["ROOT::RVecD"](column)
+        self.candidates[signature] = list(columns), action
 
     # Records
 
@@ -576,12 +581,12 @@ class _Booked:
         return notes
 
     def _candidates(self, signature: Signature) -> list[Candidate]:
-        columns, action = self.candidates[signature]
-        data = action.GetValue()
-        values = {field: np.asarray(data[column]).tolist() for field, column in columns.items()}
+        fields, action = self.candidates[signature]
         candidates = []
-        for i in range(len(values["run"])):
-            event = {field: column[i] for field, column in values.items()}
+        for values in action.GetValue():
+            event: dict[str, Any] = dict(zip(fields, (float(value) for value in values), strict=True))
+            for field in _WHOLE_NUMBERS & event.keys():
+                event[field] = int(event[field])
             event["period"] = self.card.periods[event["period"]].name
             event.setdefault("weight", 1.0)
             cell = event.pop("beam_cell", -1)

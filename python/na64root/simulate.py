@@ -1,4 +1,4 @@
-"""Simulated ntuples in the layout of tree A: today the pseudo-data, backgrounds with the rates of the card."""
+"""Simulated ntuples in the layout of tree A: pseudo-data, the backgrounds with the rates of the card."""
 
 from __future__ import annotations
 
@@ -110,10 +110,10 @@ def pseudodata(
     threads: int = 1,
     force: bool = False,
 ) -> SimulationResult:
-    """Write a background sample with every branch of tree A: unweighted events, each class Poisson-drawn.
+    """Write a background sample with every branch of tree A: unweighted, each class Poisson-drawn.
 
-    The classes, their rates and prescales are those of the card's section `pseudodata`. The backgrounds of the
-    signal boxes have prescale 1, so that their expected counts are the card's backgrounds.
+    The classes, their rates and prescales are those of the card's section `pseudodata`. The backgrounds of
+    the signal boxes have prescale 1, so that their expected counts are the card's backgrounds.
 
     Args:
         eot: exposure of some periods, in place of the card's.
@@ -219,7 +219,7 @@ def _generator_config(ROOT: Any, card: Card, seed: int, means: Mapping[str, Mapp
     for period in card.periods:
         entry = ROOT.na64root.PseudodataPeriod()
         entry.first_run, entry.last_run = period.first_run, period.last_run
-        # The beam crosses the middle of the core cells; a module whose core is off the middle stands off the beam.
+        # The beam crosses the middle of the core cells, so a module with another core stands off the beam.
         core_x = [cell[0] for cell in period.hcal_core[2]]
         entry.hcal3_offset = -19.4 * (sum(core_x) / len(core_x) - 1.0)
         for name in means:
