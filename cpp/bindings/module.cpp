@@ -12,4 +12,5 @@ PYBIND11_MODULE(_core, core) {
     na64root::bindings::register_decay(core);
     na64root::bindings::register_cascade(core);
     na64root::bindings::register_thick_target(core);
+    na64root::bindings::register_selection(core);
 }

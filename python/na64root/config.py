@@ -258,6 +258,48 @@ class MuonG2(_Model):
     uncertainty_before_fermilab: NonNegative
 
 
+class PseudodataRate(_Model):
+    """A class of pseudo-data: events per electron on target, and one in how many of them is written."""
+
+    rate_per_eot: Quantity
+    prescale: Quantity
+
+    @model_validator(mode="after")
+    def _acceptable(self) -> PseudodataRate:
+        if self.rate_per_eot.value < 0.0 or self.prescale.value < 1.0:
+            raise ValueError("rate_per_eot must not be negative, prescale not below 1")
+        return self
+
+
+class Pseudodata(_Model):
+    """Response and rates of the pseudo-data; the fields with a rate are the classes of events, in order."""
+
+    beam_momentum_spread: Quantity
+    ecal_stochastic: Quantity
+    hcal_stochastic: Quantity
+    hcal_interaction_length_cm: Quantity
+    trigger_ecal_max_GeV: Quantity
+    trigger_ecal_resolution_GeV: Quantity
+    missing_energy_slope_GeV: Quantity
+    beam_electron: PseudodataRate
+    pile_up: PseudodataRate
+    beam_hadron: PseudodataRate
+    dimuon: PseudodataRate
+    electroproduction: PseudodataRate
+    upstream_hadrons: PseudodataRate
+    neutral_hadron: PseudodataRate
+    neutral_leakage: PseudodataRate
+    large_missing_energy: PseudodataRate
+    calibration: PseudodataRate
+    random_trigger: PseudodataRate
+
+    @property
+    def classes(self) -> dict[str, PseudodataRate]:
+        """Rate of each class by its name; the position is the number in the branch mc_class."""
+        rates = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: rate for name, rate in rates.items() if isinstance(rate, PseudodataRate)}
+
+
 class Plane(_Model):
     mass_min_GeV: Positive
     mass_max_GeV: Positive
@@ -289,6 +331,7 @@ class Card(_Model):
     limit: LimitConfig
     muon_g2: MuonG2
     plane: Plane
+    pseudodata: Pseudodata
 
     @model_validator(mode="after")
     def _runs_disjoint(self) -> Card:
