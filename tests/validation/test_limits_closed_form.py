@@ -27,7 +27,7 @@ def model(name, **options):
 
 def closed_form(treatment, constraint, delta, cl):
     """The conditional theta minimises mu kappa(theta) + theta^2/2. An auxiliary measurement at least as large
-    as the observed zero has probability 1/2 without signal, Phi(theta) with it; hybrid averages over the prior.
+    as the observed zero has probability 1/2 without signal, Phi(theta) with it; hybrid averages over priors.
     """
     alpha = 1.0 - cl
     if treatment == "none":

@@ -1,0 +1,679 @@
+"""The selection: the card's cuts as named filters of one RDataFrame event loop.
+
+Everything is booked first and filled in one pass: cut flow per period and signature, histograms, candidates.
+The predicates are those of the core's `selection.hpp`, compiled by Cling; thresholds come from the card.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import cling
+from .cling import root
+from .config import SIGNATURES, Card, Selection, Signature
+from .errors import ConfigError, DataError
+from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading, run_ranges
+from .results import Count, CutFlowRow, InputFile, Record, write_atomically
+
+_INITIAL = "initial"
+_WHOLE_NUMBERS = frozenset(["run", "spill", "spillevent", "period", "beam_cell"])
+
+
+class ExpectedCount(Record):
+    """Sum of weights of a simulated sample after all cuts, in place of an observed count."""
+
+    period: str
+    signature: Signature
+    expected: float
+    error: float
+
+
+class Candidate(Record):
+    """An event that passed every cut, with every quantity the cuts look at; null when the file lacks it."""
+
+    run: int
+    spill: int
+    spillevent: int
+    period: str
+    signature: Signature
+    weight: float
+    out_of_time_GeV: float | None
+    straw_hits_x: float | None
+    straw_hits_y: float | None
+    beam_cell: tuple[int, int] | None
+    srd_GeV: tuple[float, float, float] | None
+    momentum_GeV: float | None
+    preshower_GeV: float | None
+    ecal_GeV: float
+    veto_GeV: float
+    hcal1_GeV: float
+    hcal2_GeV: float
+    hcal3_GeV: float
+    r: float | None
+    shower_chi2: float | None
+
+
+class Axis(Record):
+    """Axis of a histogram; `edges` has one number more than there are bins."""
+
+    title: str
+    edges: list[float]
+
+
+class Histogram(Record):
+    """`contents` has the bins of the first axis, in two dimensions a list of bins of the second in each.
+
+    `outside` is the sum of weights under, over or at no bin (NaN). `variances` is null for unweighted events.
+    """
+
+    title: str
+    axes: list[Axis]
+    contents: list[float] | list[list[float]]
+    variances: list[float] | list[list[float]] | None
+    outside: float
+
+
+class SelectionResult(Record):
+    """What the selection found. `weighted`: simulation with weights, so that nothing is observed."""
+
+    cutflow: list[CutFlowRow]
+    counts: list[Count]
+    expected: list[ExpectedCount]
+    exposure: dict[str, float]
+    candidates: list[Candidate]
+    files: list[InputFile]
+    weighted: bool
+    event_loops: int
+    notes: list[str]
+    histograms: dict[str, Histogram]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A cut of a signature: a C++ expression of columns; `None` when the file lacks a branch it reads."""
+
+    name: str
+    expression: str | None
+
+
+def select(
+    inputs: Sequence[str], card: Card, *, eot: Mapping[str, float] | None = None, threads: int = 1
+) -> SelectionResult:
+    """Apply the card's selection to NA64-format ntuples.
+
+    Args:
+        inputs: paths, globs, text files of paths, root:// addresses.
+        eot: exposure of some periods, in place of the card's.
+        threads: threads of the event loop; the result does not depend on it.
+
+    Raises:
+        ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1.
+        DataError: the input cannot be read, or neither signature can be evaluated with its branches.
+    """
+    exposure = exposure_of(card, eot)
+    if threads < 1:
+        raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
+    ntuple = open_ntuple(inputs)
+    lacking = {s: ntuple.schema.missing_for_signature(s, ntuple.present) for s in SIGNATURES}
+    if all(lacking.values()):
+        names = ", ".join(dict.fromkeys(lacking["S1"] + lacking["S2"]))
+        raise DataError(
+            f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them"
+        )
+    with implicit_threads(threads), reading(ntuple):
+        booked = _Booked(ntuple, card)
+        booked.run()
+    return booked.result(exposure, lacking)
+
+
+def cuts(card: Card, signature: Signature, ntuple: Ntuple) -> list[Cut]:
+    """The cuts of a signature in the order of the card, as C++ expressions of columns."""
+    cut, value = card.selection, _number
+    expressions = {
+        "trigger": "passes_trigger(isPhysics, isTriggerPhysics, isOnSpill, isCalibration)",
+        "pile_up": f"passes_pile_up(na64_out_of_time, {value(cut.pile_up.out_of_time_max_GeV.value)})",
+        "straw": f"passes_straw(straw3X, straw3Y, {value(cut.straw.hits_min.value)}, "
+        f"{value(cut.straw.hits_max.value)})",
+        "beam_cell": f"passes_beam_cell(na64_leading_cell, {int(cut.beam_cell.x.value)}, "
+        f"{int(cut.beam_cell.y.value)})",
+        "srd": f"passes_srd(na64_srd0, na64_srd1, na64_srd2, {value(cut.srd.module_min_GeV.value)}, "
+        f"{value(cut.srd.module_max_GeV.value)}, {value(cut.srd.modules_below_max.value)})",
+        "momentum": f"passes_momentum(trackMomentum, {value(cut.momentum.nominal_GeV.value)}, "
+        f"{value(cut.momentum.window_GeV.value)})",
+        "preshower": f"passes_preshower(ecal0, {value(cut.preshower.energy_min_GeV.value)})",
+        "ecal": f"passes_ecal(ecalTotal, "
+        f"{value((cut.ecal.s1_max_GeV if signature == 'S1' else cut.ecal.s2_max_GeV).value)})",
+        "veto": f"passes_veto(na64_veto, {value(cut.veto.energy_max_GeV.value)})",
+        "hcal": (
+            f"passes_hcal_s1(hcal0, hcal1, hcal2, {value(cut.hcal.s1_hcal1_max_GeV.value)}, "
+            f"{value(cut.hcal.s1_signal_min_GeV.value)})"
+            if signature == "S1"
+            else f"passes_hcal_s2(hcal0, hcal1, hcal2, {value(cut.hcal.s2_total_max_GeV.value)})"
+        ),
+        "r": f"passes_r(na64_r, {value(cut.r.r_max.value)})",
+        "shower_chi2": f"passes_shower_chi2(showerChi2, {value(cut.shower_chi2.chi2_max.value)})",
+    }
+    return [
+        Cut(
+            name,
+            None if ntuple.schema.missing_for(name, ntuple.present) else f"na64root::{expressions[name]}",
+        )
+        for name in Selection.model_fields
+        if name != "r" or "r" in DEFINING_CUTS[signature]
+    ]
+
+
+def hcal_core_bits(card: Card) -> list[list[int]]:
+    """Core cells of HCAL1, HCAL2, HCAL3 for each period, bit x * 3 + y of each module."""
+    if card.selection.r.core == "single":
+        return [[1 << 4] * 3 for _ in card.periods]
+    return [
+        [sum(1 << (3 * x + y) for x, y in {tuple(cell) for cell in module}) for module in period.hcal_core]
+        for period in card.periods
+    ]
+
+
+def write_root(result: SelectionResult, path: Path, *, force: bool = False) -> None:
+    """Write cut flow and histograms into a ROOT file as TH1D and TH2D, beside and renamed.
+
+    Raises:
+        Na64Error: the file exists and `force` is not set, or cannot be written.
+    """
+
+    def write(temporary: Path) -> None:
+        file = root().TFile.Open(str(temporary), "RECREATE")
+        write_into(result, file)
+        file.Close()
+
+    write_atomically(path, write, force=force)
+
+
+def write_into(result: SelectionResult, directory: Any) -> None:
+    """Write cut flow and histograms into an open TDirectory."""
+    ROOT = root()
+    flows: dict[tuple[str, str], list[CutFlowRow]] = {}
+    for row in result.cutflow:
+        flows.setdefault((row.period, row.signature), []).append(row)
+    for (period, signature), rows in flows.items():
+        if period not in result.exposure:
+            continue
+        flow = ROOT.TH1D(
+            f"cutflow_{period}_{signature}", f"{signature}, {period};;Events", len(rows), 0, len(rows)
+        )
+        flow.SetDirectory(ROOT.nullptr)
+        for i, row in enumerate(rows, start=1):
+            flow.GetXaxis().SetBinLabel(i, row.cut)
+            flow.SetBinContent(i, row.weighted)
+        directory.WriteObject(flow, flow.GetName())
+    for name, histogram in result.histograms.items():
+        filled = _to_root(ROOT, name, histogram)
+        directory.WriteObject(filled, name)
+
+
+def _to_root(ROOT: Any, name: str, histogram: Histogram) -> Any:
+    edges = [np.asarray(axis.edges) for axis in histogram.axes]
+    titles = ";".join([histogram.title, *(axis.title for axis in histogram.axes), "Events"])
+    kind = ROOT.TH1D if len(edges) == 1 else ROOT.TH2D
+    filled = kind(name, titles, *(part for axis in edges for part in (len(axis) - 1, axis)))
+    filled.SetDirectory(ROOT.nullptr)
+    contents = np.asarray(histogram.contents, dtype=float)
+    for index in zip(*np.nonzero(contents), strict=True):
+        filled.SetBinContent(*(int(i) + 1 for i in index), contents[index])
+    if histogram.variances is not None:
+        errors = np.sqrt(np.asarray(histogram.variances, dtype=float))
+        for index in zip(*np.nonzero(errors), strict=True):
+            filled.SetBinError(*(int(i) + 1 for i in index), errors[index])
+    filled.SetEntries(float(contents.sum()))
+    return filled
+
+
+def exposure_of(card: Card, eot: Mapping[str, float] | None) -> dict[str, float]:
+    exposure = {period.name: period.eot.value for period in card.periods}
+    for name, value in (eot or {}).items():
+        if name not in exposure:
+            known = ", ".join(exposure)
+            raise ConfigError(f"no period {name} in card {card.card.name} (known: {known}): correct --eot")
+        if not (math.isfinite(value) and value >= 0.0):
+            raise ConfigError(
+                f"{value:g} electrons on target for {name} (a number >= 0 is needed): correct --eot"
+            )
+        exposure[name] = value
+    return exposure
+
+
+@contextlib.contextmanager
+def implicit_threads(threads: int) -> Iterator[None]:
+    """ROOT's implicit multi-threading for one event loop; its state is put back afterwards."""
+    ROOT = root()
+    before = ROOT.GetThreadPoolSize() if ROOT.IsImplicitMTEnabled() else 0
+    if before:
+        ROOT.DisableImplicitMT()
+    if threads > 1:
+        ROOT.EnableImplicitMT(threads)
+    try:
+        yield
+    finally:
+        if threads > 1:
+            ROOT.DisableImplicitMT()
+        if before:
+            ROOT.EnableImplicitMT(before)
+
+
+def _number(value: float) -> str:
+    """A C++ literal of exactly this double."""
+    return float(value).hex()
+
+
+def _stable(value: float) -> float:
+    """A sum without the last digits, which depend on the order of summation and so on the threads."""
+    return float(f"{value:.12g}")
+
+
+class _Booked:
+    """One event loop: its actions, and the records made from them."""
+
+    def __init__(self, ntuple: Ntuple, card: Card) -> None:
+        cling.include("selection.hpp")
+        self.ntuple, self.card = ntuple, card
+        self.names = period_names(card)
+        self.frame = ntuple.data_frame()
+        self.has_weight = "mcWeight" in ntuple.present
+        self.cuts = {s: cuts(card, s, ntuple) for s in SIGNATURES}
+        self.rows: dict[tuple[Signature, str], _PeriodCounts] = {}
+        self.histograms: dict[str, Callable[[], dict[str, Histogram]]] = {}
+        self.candidates: dict[Signature, tuple[list[str], Any]] = {}
+        self.weights_not_one = None
+        self._book()
+
+    def run(self) -> None:
+        """The event loop; every booked action is filled by it."""
+        self.initial.fetch()
+
+    # Booking
+
+    def _book(self) -> None:
+        start = self._define(self.frame)
+        self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
+        if self.has_weight:
+            self.weights_not_one = start.Filter("!(mcWeight == 1)").Count()
+        in_period = start.Filter(f"na64_period < {len(self.card.periods)}", "period")
+        self._book_plane("ecal_hcal_initial", "All triggers", in_period)
+        # Cuts of both signatures with the same expression on the same node are one filter.
+        shared: dict[tuple[int, str], tuple[Any, _PeriodCounts]] = {}
+        # _PeriodCounts keeps each node alive, so that the id of a node is not given again.
+        for signature in SIGNATURES:
+            node, previous = in_period, 0
+            lacking = self.ntuple.schema.missing_for_signature(signature, self.ntuple.present)
+            for cut in self.cuts[signature]:
+                if cut.expression is None:
+                    if cut.name in DEFINING_CUTS[signature]:
+                        break
+                    continue
+                key = (previous, cut.expression)
+                if key not in shared:
+                    self._book_before(signature, cut.name, node)
+                    filtered = node.Filter(cut.expression, cut.name)
+                    shared[key] = filtered, _PeriodCounts(filtered, len(self.names), self.has_weight)
+                    if cut.name == "trigger":
+                        self._book_after_trigger(filtered)
+                node, counts = shared[key]
+                previous = id(counts)
+                self.rows[signature, cut.name] = counts
+            if not lacking:
+                self._book_plane(f"ecal_hcal_{signature}", f"Selected, {signature}", node)
+                self._book_candidates(signature, node)
+
+    def _define(self, frame: Any) -> Any:
+        """The derived quantities of an event, each where its branches are there."""
+        card, present = self.card, self.ntuple.present
+        ranges = ", ".join(f"{{{first}u, {last}u}}" for first, last in run_ranges(card))
+        count = len(run_ranges(card))
+        balance = _number(card.selection.veto.photomultiplier_balance.value)
+        definitions = {
+            "na64_period": (
+                "run",
+                f"constexpr std::array<na64root::RunRange, {count}> ranges{{{{{ranges}}}}}; "
+                "return na64root::range_index(ranges, static_cast<std::uint32_t>(run));",
+            ),
+            "na64_out_of_time": (
+                "ecalTotalNoTimecut ecalTotal",
+                "na64root::out_of_time_energy(ecalTotalNoTimecut, ecalTotal)",
+            ),
+            "na64_leading_cell": ("ECAL_ene", "na64root::leading_ecal_cell(ECAL_ene)"),
+            **{f"na64_srd{i}": ("SRD_ene", f"static_cast<double>(SRD_ene[{i}])") for i in range(3)},
+            "na64_veto": ("VETO_ene", f"na64root::veto_energy(VETO_ene, {balance})"),
+            "na64_hcal": ("hcal0 hcal1 hcal2", "static_cast<double>(hcal0) + hcal1 + hcal2"),
+            "na64_r": ("HCAL_ene", _core_expression(card)),
+        }
+        for name, (needs, expression) in definitions.items():
+            if all(branch in present for branch in needs.split()):
+                frame = frame.Define(name, expression)
+        return frame
+
+    def _book_before(self, signature: Signature, cut: str, node: Any) -> None:
+        """The distribution that a cut looks at, just before it."""
+        columns = {
+            "srd": [
+                (f"na64_srd{i}", f"srd{i}", f"SRD module {i}", "Energy [GeV]", 100, 0.0, 0.1)
+                for i in range(3)
+            ],
+            "momentum": [("trackMomentum", "momentum", "Track momentum", "Momentum [GeV]", 120, 80.0, 120.0)],
+            "r": [("na64_r", "r", "R over HCAL2 and HCAL3, S1", "R", 100, 0.0, 1.0)],
+        }
+        for column, name, title, axis, bins, low, high in columns.get(cut, []):
+            model = (name, title, bins, low, high)
+            action = self._histogram(node.Histo1D, model, column)
+            self._keep(name, title, [axis], action)
+        if cut == "ecal" and "ecal_hcal_preselection" not in self.histograms:
+            self._book_plane("ecal_hcal_preselection", "Before the cuts of the signatures", node)
+
+    def _book_after_trigger(self, node: Any) -> None:
+        self._book_plane("ecal_hcal_trigger", "Physics triggers", node)
+        if "ecalTotal" not in self.ntuple.present:
+            return
+        periods = len(self.card.periods)
+        model = ("ecal", "ECAL", 120, 0.0, 120.0, periods, -0.5, periods - 0.5)
+        action = self._histogram(node.Histo2D, model, "ecalTotal", "na64_period")
+
+        def split() -> dict[str, Histogram]:
+            both = _record(action, "", ["ECAL energy [GeV]", ""], self.weighted)
+            records = {}
+            for i, period in enumerate(self.card.periods):
+                records[f"ecal_{period.name}"] = Histogram(
+                    title=f"Physics triggers, {period.name}",
+                    axes=both.axes[:1],
+                    contents=np.asarray(both.contents)[:, i].tolist(),
+                    variances=None if both.variances is None else np.asarray(both.variances)[:, i].tolist(),
+                    outside=action.GetValue().GetBinContent(0, i + 1)
+                    + action.GetValue().GetBinContent(len(both.axes[0].edges), i + 1),
+                )
+            return records
+
+        self.histograms["ecal"] = split
+
+    def _book_plane(self, name: str, title: str, node: Any) -> None:
+        if not {"ecalTotal", "hcal0", "hcal1", "hcal2"} <= self.ntuple.present:
+            return
+        model = (name, title, 60, 0.0, 120.0, 60, 0.0, 120.0)
+        action = self._histogram(node.Histo2D, model, "ecalTotal", "na64_hcal")
+        axes = ["ECAL energy [GeV]", "HCAL1 + HCAL2 + HCAL3 energy [GeV]"]
+        self._keep(name, title, axes, action)
+
+    def _keep(self, name: str, title: str, axes: Sequence[str], action: Any) -> None:
+        self.histograms[name] = lambda: {name: _record(action, title, axes, self.weighted)}
+
+    def _histogram(self, book: Callable[..., Any], model: tuple[Any, ...], *columns: str) -> Any:
+        return book(model, *columns, "mcWeight") if self.has_weight else book(model, *columns)
+
+    def _book_candidates(self, signature: Signature, node: Any) -> None:
+        columns = {
+            "run": "run",
+            "spill": "spill",
+            "spillevent": "spillevent",
+            "period": "na64_period",
+            "weight": "mcWeight",
+            "out_of_time_GeV": "na64_out_of_time",
+            "straw_hits_x": "straw3X",
+            "straw_hits_y": "straw3Y",
+            "beam_cell": "na64_leading_cell",
+            "srd0": "na64_srd0",
+            "srd1": "na64_srd1",
+            "srd2": "na64_srd2",
+            "momentum_GeV": "trackMomentum",
+            "preshower_GeV": "ecal0",
+            "ecal_GeV": "ecalTotal",
+            "veto_GeV": "na64_veto",
+            "hcal1_GeV": "hcal0",
+            "hcal2_GeV": "hcal1",
+            "hcal3_GeV": "hcal2",
+            "r": "na64_r",
+            "shower_chi2": "showerChi2",
+        }
+        known = self.ntuple.present | {str(name) for name in node.GetDefinedColumnNames()}
+        columns = {field: column for field, column in columns.items() if column in known}
+        # One column of one type: each type taken costs a second of just-in-time compilation.
+        values = ", ".join(f"static_cast<double>({column})" for column in columns.values())
+        column = f"na64_candidate_{signature}"
+        action = node.Define(column, f"ROOT::RVecD{{{values}}}").Take["ROOT::RVecD"](column)
+        self.candidates[signature] = list(columns), action
+
+    # Records
+
+    @property
+    def weighted(self) -> bool:
+        return self.weights_not_one is not None and int(self.weights_not_one.GetValue()) > 0
+
+    def result(
+        self, exposure: dict[str, float], lacking: Mapping[Signature, Sequence[str]]
+    ) -> SelectionResult:
+        """The records; runs the event loop if it has not run."""
+        events, sums, _ = self.initial.fetch()
+        if int(events.sum()) != self.ntuple.entries:
+            raise DataError(
+                f"{int(events.sum())} of {self.ntuple.entries} events of {self.ntuple.paths[0]} were read "
+                "(the file is damaged): make or copy it again"
+            )
+        if not np.isfinite(sums).all():
+            raise DataError(
+                f"branch mcWeight in {self.ntuple.paths[0]} is NaN or infinite in some event "
+                "(finite weights are expected): correct the ntuple"
+            )
+        notes = self._notes(lacking)
+        exposure = self._exposure_with_data(exposure, notes)
+        histograms: dict[str, Histogram] = {}
+        for make in self.histograms.values():
+            histograms.update(make())
+        candidates = [candidate for s in self.candidates for candidate in self._candidates(s)]
+        candidates.sort(key=lambda c: (c.run, c.spill, c.spillevent, c.signature))
+        return SelectionResult(
+            cutflow=self._cutflow(),
+            counts=self._counts(exposure, lacking),
+            expected=self._expected(),
+            exposure=exposure,
+            candidates=candidates,
+            files=list(self.ntuple.files),
+            weighted=self.weighted,
+            event_loops=int(self.frame.GetNRuns()),
+            notes=notes,
+            histograms=histograms,
+        )
+
+    def _cutflow(self) -> list[CutFlowRow]:
+        flow = []
+        events, sums, _ = self.initial.fetch()
+        for signature in SIGNATURES:
+            for i, period in enumerate(self.card.periods):
+                for cut, counts in self._flow(signature):
+                    n, weight, _ = counts.fetch()
+                    flow.append(_row(period.name, signature, cut, n[i], weight[i]))
+        outside = range(len(self.card.periods), len(self.names))
+        for reason in dict.fromkeys(self.names[i] for i in outside):
+            members = [i for i in outside if self.names[i] == reason]
+            if events[members].sum() > 0:
+                for signature in SIGNATURES:
+                    flow.append(_row(reason, signature, _INITIAL, events[members].sum(), sums[members].sum()))
+        return flow
+
+    def _flow(self, signature: Signature) -> Iterator[tuple[str, _PeriodCounts]]:
+        yield _INITIAL, self.initial
+        for cut in self.cuts[signature]:
+            if (signature, cut.name) in self.rows:
+                yield cut.name, self.rows[signature, cut.name]
+
+    def _last(self, signature: Signature) -> _PeriodCounts:
+        return list(self._flow(signature))[-1][1]
+
+    def _not_applied(self, signature: Signature) -> list[str]:
+        return [cut.name for cut in self.cuts[signature] if cut.expression is None]
+
+    def _counts(self, exposure: dict[str, float], lacking: Mapping[Signature, Sequence[str]]) -> list[Count]:
+        counts = []
+        for i, period in enumerate(self.card.periods):
+            share = exposure[period.name] / self.card.eot
+            for signature in SIGNATURES:
+                background = self.card.limit.counts(signature)
+                observed = None
+                if not lacking[signature] and not self.weighted:
+                    observed = int(self._last(signature).fetch()[0][i])
+                counts.append(
+                    Count(
+                        period=period.name,
+                        signature=signature,
+                        observed=observed,
+                        background=background.background.value * share,
+                        background_uncertainty=background.background_uncertainty.value * share,
+                        cuts_not_applied=self._not_applied(signature),
+                    )
+                )
+        return counts
+
+    def _expected(self) -> list[ExpectedCount]:
+        if not self.weighted:
+            return []
+        return [
+            ExpectedCount(
+                period=period.name,
+                signature=signature,
+                expected=_stable(self._last(signature).fetch()[1][i]),
+                error=_stable(math.sqrt(self._last(signature).fetch()[2][i])),
+            )
+            for i, period in enumerate(self.card.periods)
+            for signature in self.candidates
+        ]
+
+    def _exposure_with_data(self, exposure: dict[str, float], notes: list[str]) -> dict[str, float]:
+        """Exposure 0 for a period without a physics trigger in the input."""
+        triggers = self.rows.get(("S1", "trigger"), self.initial).fetch()[0]
+        result = {}
+        for i, period in enumerate(self.card.periods):
+            result[period.name] = exposure[period.name] if triggers[i] > 0 else 0.0
+            if not triggers[i] > 0:
+                notes.append(
+                    f"period {period.name}: no physics trigger in the input, exposure 0, "
+                    "not in the likelihood"
+                )
+        return result
+
+    def _notes(self, lacking: Mapping[Signature, Sequence[str]]) -> list[str]:
+        notes = []
+        for signature, branches in lacking.items():
+            if branches:
+                notes.append(
+                    f"{signature} cannot be evaluated (no branch {', '.join(branches)}): observed is null"
+                )
+        for cut in self.ntuple.schema.cuts_without_branches(self.ntuple.present):
+            if any(cut not in DEFINING_CUTS[s] for s in SIGNATURES if not lacking[s]) and cut != "r":
+                missing = ", ".join(self.ntuple.schema.missing_for(cut, self.ntuple.present))
+                notes.append(f"cut {cut} is not applied (no branch {missing})")
+        events = self.initial.fetch()[0]
+        for i in range(len(self.card.periods), len(self.names)):
+            if events[i] > 0:
+                notes.append(f"{int(events[i])} events left out ({self.names[i]})")
+        if self.weighted:
+            notes.append("mcWeight differs from 1: simulation, counts are expected and not observed")
+        return notes
+
+    def _candidates(self, signature: Signature) -> list[Candidate]:
+        fields, action = self.candidates[signature]
+        candidates = []
+        for values in action.GetValue():
+            event: dict[str, Any] = dict(zip(fields, (float(value) for value in values), strict=True))
+            for field in _WHOLE_NUMBERS & event.keys():
+                event[field] = int(event[field])
+            event["period"] = self.card.periods[event["period"]].name
+            event.setdefault("weight", 1.0)
+            cell = event.pop("beam_cell", -1)
+            srd = [event.pop(f"srd{k}", None) for k in range(3)]
+            if not math.isfinite(event.get("r", math.nan)):
+                event["r"] = None
+            unknown = dict.fromkeys(Candidate.model_fields)
+            candidates.append(
+                Candidate(
+                    **{
+                        **unknown,
+                        **event,
+                        "signature": signature,
+                        "beam_cell": divmod(cell, 6) if cell >= 0 else None,
+                        "srd_GeV": tuple(srd) if srd[0] is not None else None,
+                    }
+                )
+            )
+        return candidates
+
+
+def _core_expression(card: Card) -> str:
+    """R of an event with the core cells of its period."""
+    cores = ", ".join("{{" + ", ".join(map(str, bits)) + "}}" for bits in hcal_core_bits(card))
+    size = len(card.periods)
+    # Runs outside all periods get the first core; no histogram or count sees them.
+    return (
+        f"constexpr na64root::HcalCore cores[{size}] = {{{cores}}}; "
+        f"return na64root::hcal_r(HCAL_ene, cores[na64_period < {size} ? na64_period : 0]);"
+    )
+
+
+class _PeriodCounts:
+    """Events and sums of weights of a node, one bin for each index of the run's period."""
+
+    def __init__(self, node: Any, bins: int, has_weight: bool) -> None:
+        self.node, self.bins = node, bins
+        model = ("", "", bins, -0.5, bins - 0.5)
+        self.events = node.Histo1D(model, "na64_period")
+        self.sums = node.Histo1D(model, "na64_period", "mcWeight") if has_weight else None
+
+    def fetch(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Events, sums of weights, sums of squared weights."""
+        events = self.events.GetValue()
+        counts = np.array([round(events.GetBinContent(i + 1)) for i in range(self.bins)], dtype=np.int64)
+        if self.sums is None:
+            return counts, counts.astype(float), counts.astype(float)
+        sums = self.sums.GetValue()
+        weights = np.array([sums.GetBinContent(i + 1) for i in range(self.bins)])
+        squares = np.array([sums.GetBinError(i + 1) ** 2 for i in range(self.bins)])
+        return counts, weights, squares
+
+
+def _row(period: str, signature: str, cut: str, events: Any, weighted: Any) -> CutFlowRow:
+    return CutFlowRow(
+        period=period, signature=signature, cut=cut, events=int(events), weighted=_stable(float(weighted))
+    )
+
+
+def _record(action: Any, title: str, axis_titles: Sequence[str], weighted: bool) -> Histogram:
+    """A filled histogram as a record."""
+    filled = action.GetValue() if hasattr(action, "GetValue") else action
+    axes = [filled.GetXaxis(), filled.GetYaxis()][: len(axis_titles)]
+    shape = tuple(axis.GetNbins() for axis in axes)
+    full = _bins(filled, shape)
+    inside = (slice(1, -1),) * len(shape)
+    variances = None
+    if weighted:
+        variances = _stable_list(_bins(filled.GetSumw2(), shape)[inside])
+    edges = [[axis.GetBinLowEdge(i + 1) for i in range(axis.GetNbins() + 1)] for axis in axes]
+    return Histogram(
+        title=title,
+        axes=[Axis(title=name, edges=values) for name, values in zip(axis_titles, edges, strict=True)],
+        contents=_stable_list(full[inside]),
+        variances=variances,
+        outside=_stable(float(full.sum() - full[inside].sum())),
+    )
+
+
+def _bins(array: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """A copy of a TArrayD with the bins of a histogram, under- and overflow included, first axis first."""
+    size = math.prod(n + 2 for n in shape)
+    flat = np.frombuffer(array.GetArray(), dtype=np.float64, count=size).copy()
+    return flat.reshape(*(n + 2 for n in reversed(shape))).T
+
+
+def _stable_list(values: np.ndarray[Any, Any]) -> Any:
+    return [
+        _stable_list(value) if isinstance(value, np.ndarray) else _stable(float(value)) for value in values
+    ]

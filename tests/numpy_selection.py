@@ -1,0 +1,90 @@
+"""The cut table of the card `paper2021` in NumPy, written from its definition: an independent reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from na64root.cling import root
+
+FLAGS = ["isPhysics", "isCalibration", "isOnSpill", "isTriggerPhysics"]
+ENERGIES = ["ecalTotal", "ecalTotalNoTimecut", "ecal0", "hcal0", "hcal1", "hcal2"]
+SCALARS = ["run", *FLAGS, *ENERGIES, "showerChi2", "trackMomentum", "straw3X", "straw3Y"]
+ARRAYS = {"ECAL_ene": (2, 6, 6), "HCAL_ene": (4, 3, 3), "SRD_ene": (4,), "VETO_ene": (6,)}
+PERIODS = {"2016": (0, 2466), "2017": (2505, 3465), "2018": (3855, 4223)}
+COMMON = ["trigger", "pile_up", "straw", "beam_cell", "srd", "momentum", "preshower"]
+CUTS = {
+    "S1": [*COMMON, "ecal", "veto", "hcal", "r", "shower_chi2"],
+    "S2": [*COMMON, "ecal", "veto", "hcal", "shower_chi2"],
+}
+
+
+def read(paths: Sequence[str]) -> dict[str, np.ndarray]:
+    data = root().RDataFrame("tree", list(paths)).AsNumpy([*SCALARS, *ARRAYS])
+    events = {name: np.asarray(data[name]) for name in SCALARS}
+    for name, shape in ARRAYS.items():
+        events[name] = np.array([list(row) for row in data[name]], dtype=float).reshape(-1, *shape)
+    return events
+
+
+def finite(*columns: np.ndarray) -> np.ndarray:
+    return np.logical_and.reduce(
+        [np.isfinite(column).reshape(len(column), -1).all(axis=1) for column in columns]
+    )
+
+
+def masks(events: dict[str, np.ndarray], signature: str) -> dict[str, np.ndarray]:
+    """Which events pass each cut, taken alone."""
+    with np.errstate(all="ignore"):
+        return _masks(events, signature)
+
+
+def _masks(e: dict[str, np.ndarray], signature: str) -> dict[str, np.ndarray]:
+    n = len(e["run"])
+    cells = (e["ECAL_ene"][:, 0] + e["ECAL_ene"][:, 1]).reshape(n, 36)
+    others = np.delete(cells, 21, axis=1)
+    srd = e["SRD_ene"][:, :3]
+    pairs = np.sort(e["VETO_ene"].reshape(n, 3, 2), axis=2)
+    low, high = pairs[..., 0], pairs[..., 1]
+    veto = np.where((low < 0.3 * high) | (high < 0), high, np.sqrt(low * high)).sum(axis=1)
+    behind = e["HCAL_ene"][:, 1:3]
+    total = behind.sum(axis=(1, 2, 3))
+    core = behind[:, 0, 1, 1] + behind[:, 1, 1, 1]
+    is_2018 = (e["run"] >= 3855) & (e["run"] <= 4223)
+    core = core + np.where(is_2018, behind[:, 1, 2, 1], 0.0)
+    hcal = [e["hcal0"], e["hcal1"], e["hcal2"]]
+    if signature == "S1":
+        ecal, in_hcal = e["ecalTotal"] < 85, (hcal[0] < 1) & (hcal[1] + hcal[2] > 15)
+    else:
+        ecal, in_hcal = e["ecalTotal"] < 50, hcal[0] + hcal[1] + hcal[2] < 1
+    out_of_time = e["ecalTotalNoTimecut"] - e["ecalTotal"]
+    straws = [e["straw3X"], e["straw3Y"]]
+    return {
+        "trigger": e["isPhysics"] & e["isTriggerPhysics"] & e["isOnSpill"] & ~e["isCalibration"],
+        "pile_up": finite(out_of_time) & (out_of_time < 30),
+        "straw": np.logical_and.reduce([(hits >= 1) & (hits <= 5) for hits in straws]),
+        "beam_cell": finite(cells) & (cells[:, 21] > others.max(axis=1)),
+        "srd": finite(srd) & (srd > 0.001).all(axis=1) & ((srd < 0.08).sum(axis=1) >= 2),
+        "momentum": np.abs(e["trackMomentum"] - 100) < 3,
+        "preshower": finite(e["ecal0"]) & (e["ecal0"] > 0.4),
+        "ecal": finite(e["ecalTotal"]) & ecal,
+        "veto": finite(e["VETO_ene"]) & (veto < 0.01),
+        "hcal": finite(*hcal) & in_hcal,
+        "r": finite(behind) & (total > 0) & ((total - core) / total < 0.06),
+        "shower_chi2": finite(e["showerChi2"]) & (e["showerChi2"] < 10),
+    }
+
+
+def cutflow(events: dict[str, np.ndarray]) -> dict[tuple[str, str, str], int]:
+    """Events after each cut by (period, signature, cut)."""
+    flow = {}
+    for signature, names in CUTS.items():
+        passes = masks(events, signature)
+        for period, (first, last) in PERIODS.items():
+            left = (events["run"] >= first) & (events["run"] <= last)
+            flow[period, signature, "initial"] = int(left.sum())
+            for name in names:
+                left = left & passes[name]
+                flow[period, signature, name] = int(left.sum())
+    return flow
