@@ -238,6 +238,8 @@ class CountingExperiment::Implementation {
     ConfidenceLevels confidence_levels(double mu, int accuracy = 0) const;
     Estimate upper_limit(double cl) const;
     ExpectedLimits expected_limits(double cl) const;
+    Discovery discovery() const;
+    Interval interval(double cl) const;
     ConfidenceLevels asymptotic_confidence_levels(double mu) const;
     Estimate asymptotic_upper_limit(double cl) const;
     ExpectedLimits asymptotic_expected_limits(double cl) const;
@@ -287,6 +289,13 @@ class CountingExperiment::Implementation {
                      const std::vector<std::size_t> &sizes, std::size_t next, double &guess) const;
     double root_probability(Ensembles &ensembles, const Truth &truth, int coordinate, double &guess) const;
     double excluded_fraction(double mu, double alpha) const;
+
+    // Sums P(counts) over what the predicate accepts, without signal (mu = 0) or with it.
+    double discovery_statistic(const Outcome &outcome) const;
+    double discovery_pass(const Truth &truth, Outcome &outcome, double threshold,
+                          const std::vector<int> &coordinates, std::size_t next) const;
+    double two_sided_statistic(double mu, const Outcome &outcome) const;
+    template <class Weight> double mean_over_counts(double mu, const Weight &weight) const;
 
     // A coordinate is an auxiliary measurement: of a background group, or (-1) of the signal.
     double &auxiliary(Outcome &outcome, int coordinate) const;
@@ -1381,6 +1390,204 @@ ExpectedLimits CountingExperiment::Implementation::expected_limits(double cl) co
 }
 
 // ----------------------------------------------------------------------------------------------------
+// signals
+
+double CountingExperiment::Implementation::discovery_statistic(const Outcome &outcome) const {
+    const double signal = best_signal(outcome);
+    if (signal == 0.0)
+        return 0.0;
+    return std::max(0.0, 2.0 * (profile(0.0, outcome).value - profile(signal, outcome).value));
+}
+
+// The mean of weight(counts) over the ensemble at mu: all counts but those of a tail below 1e-13 per bin.
+template <class Weight>
+double CountingExperiment::Implementation::mean_over_counts(double mu, const Weight &weight) const {
+    Outcome outcome = data();
+    double sum = 0.0;
+    // Averages over the priors of hybrid; a single point otherwise.
+    const bool hybrid = treatment_ == Treatment::hybrid;
+    const Rule single{{0.0}, {1.0}};
+    const Truth truth = conditional_truth(mu);
+    const Rule &theta_rule = hybrid ? signal_prior_ : single;
+    const auto rate = [&](std::size_t i, std::size_t k, double eta) {
+        const double signal = hybrid ? mu * signal_scale(theta_rule.nodes[k]) : truth.signal;
+        return signal * bins_[i].signal + background(bins_[i], eta);
+    };
+    const auto recurse = [&](const auto &self, std::size_t level, const std::vector<double> &so_far) -> void {
+        if (level == bins_.size()) {
+            double probability = 0.0;
+            for (std::size_t k = 0; k < so_far.size(); ++k)
+                probability += theta_rule.weights[k] * so_far[k];
+            sum += probability * weight(outcome);
+            return;
+        }
+        const int group = bins_[level].group;
+        std::size_t end = level + 1;
+        while (group >= 0 && end < bins_.size() && bins_[end].group == group)
+            ++end;
+        const auto g = static_cast<std::size_t>(std::max(group, 0));
+        const Rule fixed{{group < 0 ? 0.0 : truth.eta[g]}, {1.0}};
+        const Rule &prior = hybrid && group >= 0 ? background_priors_[g] : fixed;
+        // The bins of one group share the average over its prior.
+        std::vector<double> table(so_far.size() * prior.nodes.size());
+        for (std::size_t k = 0; k < so_far.size(); ++k)
+            for (std::size_t e = 0; e < prior.nodes.size(); ++e)
+                table[k * prior.nodes.size() + e] = so_far[k];
+        const auto within = [&](const auto &inner, std::size_t bin,
+                                const std::vector<double> &products) -> void {
+            if (bin == end) {
+                std::vector<double> next(so_far.size(), 0.0);
+                for (std::size_t k = 0; k < next.size(); ++k)
+                    for (std::size_t e = 0; e < prior.nodes.size(); ++e)
+                        next[k] += prior.weights[e] * products[k * prior.nodes.size() + e];
+                self(self, end, next);
+                return;
+            }
+            double previous = -1.0;
+            for (double n = 0.0; n < 1e5; n += 1.0) {
+                std::vector<double> next = products;
+                double largest = 0.0;
+                for (std::size_t k = 0; k < so_far.size(); ++k)
+                    for (std::size_t e = 0; e < prior.nodes.size(); ++e) {
+                        double &value = next[k * prior.nodes.size() + e];
+                        value *= poisson_probability(rate(bin, k, prior.nodes[e]), n);
+                        largest = std::max(largest, value * prior.weights[e] * theta_rule.weights[k]);
+                    }
+                if (largest < 1e-13) {
+                    if (largest <= previous)
+                        break;
+                    previous = largest;
+                    continue;
+                }
+                previous = largest;
+                outcome.counts[bin] = n;
+                inner(inner, bin + 1, next);
+            }
+        };
+        within(within, level, table);
+    };
+    recurse(recurse, 0, std::vector<double>(theta_rule.nodes.size(), 1.0));
+    return sum;
+}
+
+// P(q0 >= threshold) over the auxiliary measurements of the backgrounds. q0 falls with each: the first is
+// solved for, the others are integrated.
+double CountingExperiment::Implementation::discovery_pass(const Truth &truth, Outcome &outcome,
+                                                          double threshold,
+                                                          const std::vector<int> &coordinates,
+                                                          std::size_t next) const {
+    const int coordinate = coordinates[next == coordinates.size() ? 0 : next];
+    const double mean = auxiliary_mean(truth, coordinate), width = auxiliary_deviation(truth, coordinate);
+    const bool counts = background_constraint_ == Constraint::gamma;
+    if (next < coordinates.size()) {
+        const Rule poisson = counts ? poisson_rule(7, mean) : Rule{};
+        const Rule &rule = counts ? poisson : normal_rules_[7];
+        double sum = 0.0;
+        for (std::size_t i = 0; i < rule.nodes.size(); ++i) {
+            auxiliary(outcome, coordinate) = counts ? rule.nodes[i] : mean + rule.nodes[i];
+            sum += rule.weights[i] * discovery_pass(truth, outcome, threshold, coordinates, next + 1);
+        }
+        return sum;
+    }
+    const auto excess = [&](double value) {
+        auxiliary(outcome, coordinate) = value;
+        return discovery_statistic(outcome) - threshold;
+    };
+    const double low = counts ? std::max(0.0, mean - 8.0 * width) : mean - 8.0 * width,
+                 high = mean + 12.0 * width;
+    const double at_low = excess(low), at_high = excess(high);
+    if (at_low < 0.0)
+        return 0.0;
+    if (at_high >= 0.0)
+        return 1.0;
+    const double crossing = bracketed_root(excess, low, at_low, high, at_high, 1e-7 * width);
+    if (!counts)
+        return standard_normal_cdf(crossing - mean);
+    const double last = std::floor(crossing + 1e-6);
+    return boost::math::gamma_q(last + 1.0, mean);
+}
+
+Discovery CountingExperiment::Implementation::discovery() const {
+    const double observed = discovery_statistic(data());
+    if (observed == 0.0)
+        return {0.0, 1.0};
+    const double threshold = observed - tie_tolerance * (1.0 + observed);
+    const Truth truth = conditional_truth(0.0);
+    const double p_value = mean_over_counts(0.0, [&](Outcome &outcome) {
+        std::vector<int> coordinates;
+        if (treatment_ == Treatment::frequentist)
+            for (std::size_t g = 0; g < groups_.size(); ++g)
+                if (std::any_of(groups_[g].bins.begin(), groups_[g].bins.end(),
+                                [&](int i) { return outcome.counts[static_cast<std::size_t>(i)] > 0.0; }))
+                    coordinates.push_back(static_cast<int>(g));
+        if (coordinates.empty())
+            return discovery_statistic(outcome) >= threshold ? 1.0 : 0.0;
+        return discovery_pass(truth, outcome, threshold, coordinates, 1);
+    });
+    return {observed, std::min(1.0, p_value)};
+}
+
+double CountingExperiment::Implementation::two_sided_statistic(double mu, const Outcome &outcome) const {
+    const double free_signal = best_signal(outcome);
+    const double theta = conditional_theta(mu, free_signal, outcome);
+    const double pull = signal_varies() ? theta - std::max(outcome.signal_auxiliary, lowest_theta()) : 0.0;
+    return std::max(
+        0.0, 2.0 * (profile(mu * signal_scale(theta), outcome).value - profile(free_signal, outcome).value) +
+                 pull * pull);
+}
+
+Interval CountingExperiment::Implementation::interval(double cl) const {
+    check_level(cl);
+    if (treatment_ == Treatment::frequentist && (signal_varies() || !groups_.empty()))
+        throw std::invalid_argument("two-sided intervals are made with treatment none or hybrid");
+    const double alpha = 1.0 - cl, best = best_signal(data());
+    // Without background a count has no likelihood at mu = 0.
+    const auto accepted = [&](double mu) {
+        const double observed = two_sided_statistic(mu, data());
+        if (!std::isfinite(observed))
+            return -alpha;
+        const double threshold = observed - tie_tolerance * (1.0 + observed);
+        return mean_over_counts(mu,
+                                [&](Outcome &outcome) {
+                                    return two_sided_statistic(mu, outcome) >= threshold ? 1.0 : 0.0;
+                                }) -
+               alpha;
+    };
+    // The ends: outward until excluded for good, then to the outermost crossing (p-values have steps).
+    const double step = 0.02 * (1.0 + best);
+    Interval result{best, best};
+    int excluded = 0;
+    for (double mu = best + step; excluded < 25; mu += step) {
+        if (accepted(mu) > 0.0) {
+            result.high = mu;
+            excluded = 0;
+        } else {
+            ++excluded;
+        }
+    }
+    excluded = 0;
+    for (double mu = best - step; mu > 0.0 && excluded < 25; mu -= step) {
+        if (accepted(mu) > 0.0) {
+            result.low = mu;
+            excluded = 0;
+        } else {
+            ++excluded;
+        }
+    }
+    const auto refine = [&](double inside, double outside) {
+        for (int i = 0; i < 14; ++i) {
+            const double middle = 0.5 * (inside + outside);
+            (accepted(middle) > 0.0 ? inside : outside) = middle;
+        }
+        return inside;
+    };
+    result.high = refine(result.high, result.high + step);
+    result.low =
+        best == 0.0 || accepted(0.0) > 0.0 ? 0.0 : refine(result.low, std::max(0.0, result.low - step));
+    return result;
+}
+
+// ----------------------------------------------------------------------------------------------------
 // asymptotics
 
 ConfidenceLevels CountingExperiment::Implementation::asymptotic_confidence_levels(double mu) const {
@@ -1457,6 +1664,12 @@ Estimate CountingExperiment::upper_limit(double cl) const {
 }
 ExpectedLimits CountingExperiment::expected_limits(double cl) const {
     return implementation_->expected_limits(cl);
+}
+Discovery CountingExperiment::discovery() const {
+    return implementation_->discovery();
+}
+Interval CountingExperiment::interval(double cl) const {
+    return implementation_->interval(cl);
 }
 ConfidenceLevels CountingExperiment::asymptotic_confidence_levels(double mu) const {
     return implementation_->asymptotic_confidence_levels(mu);
