@@ -18,6 +18,8 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double negligible = 1e-7;
 // Counts less probable than this are given a coarser integral over the auxiliary measurements.
 constexpr double flat_below = 1e-3;
+// CLs <= alpha needs P(q | signal) <= alpha: no sqrt(q) below this excludes at levels above 70 %.
+constexpr double least_root = 0.5;
 // Statistics nearer than this (relative) are ties; the solutions below are good to 1e-12.
 constexpr double tie_tolerance = 1e-8;
 // Auxiliary measurements further than this from their mean are left out (3e-6 per side).
@@ -222,6 +224,34 @@ struct Truth {
     std::vector<double> rates; // by bin
 };
 
+// The square root of q at given counts: where the auxiliary measurements lie on average, its standard
+// deviation when it is linear in them, and (zero if not known) two deviations down and up along the gradient.
+struct RootDistribution {
+    double mean, width, low = 0.0, high = 0.0;
+
+    // P(root >= threshold).
+    double tail(double threshold) const {
+        const double distance = mean - threshold;
+        if (width == 0.0)
+            return distance >= 0.0 ? 1.0 : 0.0;
+        if (std::abs(distance) > 8.0 * width)
+            return distance > 0.0 ? 1.0 : 0.0;
+        if (!(low > 0.0 && low < mean && mean < high))
+            return standard_normal_cdf(distance / width);
+        // The standard deviate at the threshold, by the parabola through three points.
+        const double deviate =
+            -2.0 * (threshold - mean) * (threshold - high) / ((low - mean) * (low - high)) +
+            2.0 * (threshold - mean) * (threshold - low) / ((high - mean) * (high - low));
+        return standard_normal_cdf(-deviate);
+    }
+};
+
+// What counts contribute to the distribution of q: their probability in both ensembles, and their roots.
+struct Contribution {
+    double with, without;
+    RootDistribution root_with, root_without;
+};
+
 double poisson_probability(double mean, double n) {
     if (mean <= 0.0)
         return n == 0.0 ? 1.0 : 0.0;
@@ -276,12 +306,14 @@ class CountingExperiment::Implementation {
         Outcome outcome;
         std::vector<int> coordinates;
         std::vector<double> basis, point, gradient;
+        std::vector<Contribution> *contributions = nullptr; // collected instead of the tails
     };
     Ensembles tails(double mu, double threshold, int accuracy) const;
     bool enumerate(Ensembles &ensembles, std::size_t level, double with, double without) const;
     bool enumerate_hybrid(Ensembles &ensembles, std::size_t level, const std::vector<double> &with,
                           const std::vector<double> &without) const;
     double pass_probability(Ensembles &ensembles, const Truth &truth) const;
+    RootDistribution root_distribution(Ensembles &ensembles, const Truth &truth, bool curved) const;
     void find_coordinates(Ensembles &ensembles) const;
     bool flat_probabilities(Ensembles &ensembles, double &with, double &without) const;
     double pass_probability_of_counts(Ensembles &ensembles, const Truth &truth) const;
@@ -737,7 +769,9 @@ double CountingExperiment::Implementation::signed_root(double mu, const Outcome 
         double difference = -pull;
         if (coordinates[i] >= 0) {
             const auto g = static_cast<std::size_t>(coordinates[i]);
-            difference = best_eta(g, free_signal, outcome) - best_eta(g, signal, outcome);
+            const double free_eta = best_eta(g, free_signal, outcome), eta = best_eta(g, signal, outcome);
+            difference =
+                background_constraint_ == Constraint::gamma ? std::log(free_eta / eta) : free_eta - eta;
         }
         gradient[i] = std::max(0.0, difference) / std::max(root, 1e-12);
     }
@@ -801,6 +835,20 @@ CountingExperiment::Implementation::tails(double mu, double threshold, int accur
 // below the threshold for all of them.
 bool CountingExperiment::Implementation::enumerate(Ensembles &ensembles, std::size_t level, double with,
                                                    double without) const {
+    if (level == bins_.size() && ensembles.contributions) {
+        find_coordinates(ensembles);
+        const bool curved = std::max(with, without) > flat_below;
+        const Contribution contribution{with, without,
+                                        root_distribution(ensembles, ensembles.with_signal, curved),
+                                        root_distribution(ensembles, ensembles.without_signal, curved)};
+        const auto matters = [](const RootDistribution &root) {
+            return root.mean + 5.0 * root.width > least_root;
+        };
+        if (!matters(contribution.root_with) && !matters(contribution.root_without))
+            return false;
+        ensembles.contributions->push_back(contribution);
+        return true;
+    }
     if (level == bins_.size()) {
         double pass_with = 0.0, pass_without = 0.0;
         const double flat = ensembles.accuracy == 0 ? flat_below : 0.3 * flat_below;
@@ -839,6 +887,16 @@ bool CountingExperiment::Implementation::enumerate_hybrid(Ensembles &ensembles, 
                                                           const std::vector<double> &without) const {
     const std::size_t n_theta = signal_prior_.nodes.size();
     if (level == bins_.size()) {
+        if (ensembles.contributions) {
+            const double root = std::sqrt(statistic(ensembles.mu, ensembles.outcome));
+            if (root < least_root)
+                return false;
+            double sum = 0.0;
+            for (std::size_t k = 0; k < n_theta; ++k)
+                sum += signal_prior_.weights[k] * with[k];
+            ensembles.contributions->push_back({sum, without[0], {root, 0.0}, {root, 0.0}});
+            return true;
+        }
         if (statistic(ensembles.mu, ensembles.outcome) < ensembles.threshold)
             return false;
         for (std::size_t k = 0; k < n_theta; ++k)
@@ -940,8 +998,16 @@ bool CountingExperiment::Implementation::flat_probabilities(Ensembles &ensembles
         norm2 = 0.0;
         for (double component : gradient)
             norm2 += component * component;
-        if (root <= 0.0 || norm2 < 1e-12)
-            return false;
+        if (root <= 0.0 || norm2 < 1e-12) {
+            // Where q vanishes: not even far up does it reach the threshold, or the longer way must be gone.
+            for (std::size_t k = 0; k < n; ++k)
+                auxiliary(ensembles.outcome, coordinates[k]) =
+                    std::max(auxiliary_mean(ensembles.with_signal, coordinates[k]),
+                             auxiliary_mean(ensembles.without_signal, coordinates[k])) +
+                    auxiliary_range;
+            with = without = 0.0;
+            return signed_root(ensembles.mu, ensembles.outcome, coordinates, gradient) < target;
+        }
         const double change = (target - root) / norm2;
         if (step == 0 && std::abs(target - root) > 8.0 * std::sqrt(norm2)) {
             with = without = change > 0.0 ? 0.0 : 1.0;
@@ -1336,35 +1402,80 @@ Estimate CountingExperiment::Implementation::upper_limit(double cl) const {
     return {limit, tolerance * limit};
 }
 
-// The probability, without signal, of data that exclude mu.
-double CountingExperiment::Implementation::excluded_fraction(double mu, double alpha) const {
-    // CLs falls with q: find the least q that excludes.
-    double low = 0.0, high = 2.0 * mu;
-    const auto fraction = [&](double q, bool &excludes) {
-        const Ensembles ensembles = tails(mu, q, 0);
-        excludes =
-            ensembles.tail_without > 0.0 ? ensembles.tail_with <= alpha * ensembles.tail_without : true;
-        return ensembles.tail_without;
-    };
-    bool excludes = false;
-    double result = fraction(high, excludes);
-    for (int i = 0; !excludes && result > 0.0 && i < 20; ++i) {
-        low = high;
-        high *= 1.5;
-        result = fraction(high, excludes);
+// Where the auxiliary measurements of the counts lie on average, the root of q and how much it varies with
+// them.
+RootDistribution CountingExperiment::Implementation::root_distribution(Ensembles &ensembles,
+                                                                       const Truth &truth,
+                                                                       bool curved) const {
+    const std::vector<int> &coordinates = ensembles.coordinates;
+    ensembles.gradient.assign(coordinates.size(), 0.0);
+    for (int c : coordinates)
+        auxiliary(ensembles.outcome, c) = auxiliary_mean(truth, c);
+    const double root = signed_root(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient);
+    std::vector<double> change(coordinates.size());
+    double variance = 0.0;
+    for (std::size_t i = 0; i < coordinates.size(); ++i) {
+        change[i] = ensembles.gradient[i] * auxiliary_deviation(truth, coordinates[i]);
+        variance += change[i] * change[i];
     }
-    for (int i = 0; i < 40 && high - low > 1e-4 * high; ++i) {
+    RootDistribution result{root, std::sqrt(variance)};
+    if (!curved || variance == 0.0)
+        return result;
+    for (double deviations : {-2.0, 2.0}) {
+        for (std::size_t i = 0; i < coordinates.size(); ++i)
+            auxiliary(ensembles.outcome, coordinates[i]) = std::max(
+                auxiliary_mean(truth, coordinates[i]) +
+                    deviations * change[i] / result.width * auxiliary_deviation(truth, coordinates[i]),
+                background_constraint_ == Constraint::gamma && coordinates[i] >= 0 ? 0.0 : -infinity);
+        (deviations < 0.0 ? result.low : result.high) =
+            signed_root(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient);
+    }
+    return result;
+}
+
+// The probability, without signal, of data that exclude mu: of q at least as large as the least one with
+// CLs <= alpha. In the auxiliary measurements sqrt(q) is taken as linear, which is good to a per cent of the
+// limit.
+double CountingExperiment::Implementation::excluded_fraction(double mu, double alpha) const {
+    Ensembles ensembles{};
+    std::vector<Contribution> contributions;
+    ensembles.mu = mu;
+    ensembles.outcome = data();
+    ensembles.contributions = &contributions;
+    if (treatment_ == Treatment::hybrid) {
+        enumerate_hybrid(ensembles, 0, std::vector<double>(signal_prior_.nodes.size(), 1.0), {1.0});
+    } else {
+        ensembles.with_signal = conditional_truth(mu);
+        ensembles.without_signal = conditional_truth(0.0);
+        enumerate(ensembles, 0, 1.0, 1.0);
+    }
+    double largest = least_root;
+    for (const Contribution &c : contributions)
+        largest = std::max({largest, c.root_with.mean + 6.0 * c.root_with.width,
+                            c.root_without.mean + 6.0 * c.root_without.width});
+    const auto excludes = [&](double root, double &fraction) {
+        const double threshold = root - tie_tolerance * (1.0 + root);
+        double with = 0.0, without = 0.0;
+        for (const Contribution &c : contributions) {
+            with += c.with * c.root_with.tail(threshold);
+            without += c.without * c.root_without.tail(threshold);
+        }
+        fraction = without;
+        return with <= alpha * without;
+    };
+    double low = least_root, high = largest, fraction = 0.0, value = 0.0;
+    if (excludes(low, value))
+        return value;
+    while (high - low > 1e-6 * high) {
         const double middle = 0.5 * (low + high);
-        bool middle_excludes = false;
-        const double value = fraction(middle, middle_excludes);
-        if (middle_excludes) {
+        if (excludes(middle, value)) {
             high = middle;
-            result = value;
+            fraction = value;
         } else {
             low = middle;
         }
     }
-    return result;
+    return fraction;
 }
 
 ExpectedLimits CountingExperiment::Implementation::expected_limits(double cl) const {
@@ -1384,7 +1495,7 @@ ExpectedLimits CountingExperiment::Implementation::expected_limits(double cl) co
         for (const auto &entry : known)
             if (std::abs(entry.second - target) < 0.3)
                 start = entry.first;
-        limits[sigma + 2] = falling_root(excess, start, 1e-3);
+        limits[sigma + 2] = falling_root(excess, start, 5e-4);
     }
     return {limits[0], limits[1], limits[2], limits[3], limits[4]};
 }
