@@ -72,6 +72,7 @@ def seconds(function, *arguments, repeat=1):
     return (time.perf_counter() - start) / repeat, result
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")  # pyhf's dependencies
 @pytest.mark.benchmark(group="CLs at one mu: exact against toys")
 def test_against_toys(benchmark):
     """Toys needed for 0.2 % on CLs at CLs = 0.1, n p = (1 - p)/0.002^2, times the time per toy."""

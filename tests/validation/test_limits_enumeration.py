@@ -1,5 +1,6 @@
 """Beyond zero events: the exact engine against enumerations written here (independent: Python and SciPy)."""
 
+import dataclasses
 import itertools
 import math
 
@@ -128,3 +129,51 @@ def test_uncertain_background_frequentist(observed, mu):
     with_signal, without_signal, _ = experiment(model, "frequentist").confidence_levels(mu)
     assert with_signal == pytest.approx(tail(mu), rel=1e-3)
     assert without_signal == pytest.approx(tail(0.0), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("background", "share"), [([2.3], [1.0]), ([0.4, 1.7], [0.6, 0.4]), ([0.3, 0.9, 0.5], [0.2, 0.3, 0.5])]
+)
+def test_expected_limits_of_known_backgrounds(background, share):
+    """Quantiles of the limit over all outcomes, each with its probability and its own limit by enumeration."""
+    model = CountingModel.from_lists(
+        observed=[0] * len(share),
+        background=background,
+        background_uncertainty=[0.0] * len(share),
+        signal_fraction=share,
+    )
+    outcomes = []
+    for counts in itertools.product(range(9), repeat=len(share)):
+        probability = poisson.pmf(counts, background).prod()
+        if probability > 2e-5:
+            bins = tuple(dataclasses.replace(b, observed=n) for b, n in zip(model.bins, counts, strict=True))
+            outcome = dataclasses.replace(model, bins=bins)
+            outcomes.append((upper_limit(outcome, treatment="none", expected=False).upper_limit, probability))
+    outcomes.sort()
+    cumulative = np.cumsum([probability for _, probability in outcomes])
+    expected = upper_limit(model, treatment="none").expected.model_dump().values()
+    for sigma, value in zip((-2, -1, 0, 1, 2), expected, strict=True):
+        # Two neighbours when the quantile lies within the neglected probability of a step.
+        places = np.searchsorted(cumulative, [norm.cdf(sigma) - 3e-3, norm.cdf(sigma) + 3e-3])
+        low, high = (outcomes[min(place, len(outcomes) - 1)][0] for place in places)
+        assert 0.99 * low < value < 1.01 * high
+
+
+@pytest.mark.parametrize("mu", [1.0, 3.0, 6.0])
+def test_coverage(mu):
+    """2000 pseudo-experiments with uncertain background and signal: at least 90 % of the limits lie above mu.
+
+    Three standard deviations are allowed (false alarm 0.1 % were the coverage exactly 90 %; CLs covers more).
+    """
+    generator = np.random.default_rng(int(10 * mu))
+    b, sigma, delta, covered, experiments = 1.0, 0.3, 0.2, 0, 2000
+    for _ in range(experiments):
+        observed = int(generator.poisson(mu + b))
+        measured = max(0.01, b + sigma * generator.normal())
+        scale = (1.0 + delta) ** generator.normal()
+        model = CountingModel(
+            (Bin("one", "one", "", observed, measured, sigma, 1.0),), signal_uncertainty=delta
+        )
+        # The measured efficiency scale multiplies the signal that the limit is about.
+        covered += upper_limit(model, expected=False).upper_limit / scale >= mu
+    assert covered / experiments > 0.9 - 3.0 * math.sqrt(0.09 / experiments)
