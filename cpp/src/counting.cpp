@@ -79,8 +79,8 @@ template <class Function> double newton_root(Function &&f, double low, double hi
             return x;
         (value < 0.0 ? low : high) = x;
         double next = x - value / derivative;
-        // A Newton step of 1e-7 leaves an error of its square.
-        if (std::abs(next - x) <= 1e-7 * (1.0 + std::abs(x)) || high - low <= 1e-12 * (1.0 + std::abs(x)))
+        // A Newton step of 1e-5 leaves an error of its square, and q an error of the square of that.
+        if (std::abs(next - x) <= 1e-5 * (1.0 + std::abs(x)) || high - low <= 1e-12 * (1.0 + std::abs(x)))
             return std::clamp(next, low, high);
         if (!(next > low && next < high))
             next = 0.5 * (low + high);
@@ -213,7 +213,9 @@ struct Outcome {
     std::vector<double> counts;
     std::vector<double> background_auxiliaries; // by group
     double signal_auxiliary = 0.0;
-    mutable std::vector<double> last_eta; // where the fits of the backgrounds ended, to start the next ones
+    // Where the last fits ended, to start the next ones.
+    mutable std::vector<double> last_eta;
+    mutable double last_signal = 0.0;
 };
 
 // A point in the space of nuisance parameters, from which an ensemble is drawn.
@@ -625,7 +627,7 @@ double CountingExperiment::Implementation::best_eta(std::size_t index, double si
         if (value >= 0.0 && eta <= bound)
             return std::max(eta, group.lowest);
         const double next = std::max(bound, eta - value / curvature);
-        if (std::abs(next - eta) <= 1e-7 * (1.0 + std::abs(eta)))
+        if (std::abs(next - eta) <= 1e-5 * (1.0 + std::abs(eta)))
             return last = next;
         eta = next;
     }
@@ -704,12 +706,14 @@ double CountingExperiment::Implementation::best_signal(const Outcome &outcome) c
     // The slope may be a pole at zero; there and below it is negative, at the total count it is not.
     if (profile(0.0, outcome, false).slope >= 0.0)
         return 0.0;
-    return newton_root(
-        [&](double signal) {
-            const Profile at = profile(signal, outcome, false);
-            return std::make_pair(at.slope, at.curvature);
-        },
-        0.0, total, std::max(total - background_rate, 0.3 * total));
+    const double guess = std::max(total - background_rate, 0.3 * total);
+    const double start = outcome.last_signal > 0.0 ? std::min(outcome.last_signal, total) : guess;
+    return outcome.last_signal = newton_root(
+               [&](double signal) {
+                   const Profile at = profile(signal, outcome, false);
+                   return std::make_pair(at.slope, at.curvature);
+               },
+               0.0, total, start);
 }
 
 // The minimum over theta of -ln L at mu, where the bins alone would like `free_signal` signal events.

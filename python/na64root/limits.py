@@ -275,7 +275,7 @@ def upper_limit(
 
 @dataclass(frozen=True)
 class Discovery:
-    """Evidence against background only: q0, its p-value and the one-sided significance (standard deviations)."""
+    """Evidence against background only: q0, its p-value and its significance in standard deviations."""
 
     statistic: float
     p_value: float

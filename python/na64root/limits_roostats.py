@@ -475,7 +475,7 @@ def bayesian_limit(model: CountingModel, *, cl: float) -> float:
         w = _build_workspace(model, "frequentist", ("signal_plus_background",))
         mu = w.var("mu")
         observed = sum(b.observed for b in model.bins)
-        # Far enough for the posterior to vanish; a whole number, which the scan's axis holds without rounding.
+        # Far enough for the posterior to vanish; a whole number, which the scan holds without rounding.
         mu.setMax(math.ceil(observed + 6.0 * math.sqrt(observed + 1.0) - 4.0 * math.log1p(-cl)))
         prior = root.RooUniform("prior_mu", "flat prior", root.RooArgSet(mu))
         config = w.obj("signal_plus_background")

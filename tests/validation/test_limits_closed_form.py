@@ -79,7 +79,13 @@ def test_uncertain_signal(name, cl, constraint, treatment):
 
 # Within 3 of its own errors, for a Gaussian error: false alarm 0.3 % each, the seed being fixed.
 @pytest.mark.parametrize(
-    ("name", "treatment", "delta"), [("paper", "frequentist", 0.0), ("paper", "frequentist", 0.2)]
+    ("name", "treatment", "delta"),
+    [
+        ("paper", "frequentist", 0.0),
+        pytest.param("paper", "frequentist", 0.2, marks=pytest.mark.slow),
+        pytest.param("paper", "hybrid", 0.2, marks=pytest.mark.slow),
+        pytest.param("six", "frequentist", 0.0, marks=pytest.mark.slow),
+    ],
 )
 def test_roostats(name, treatment, delta):
     result = upper_limit(

@@ -135,7 +135,7 @@ def test_uncertain_background_frequentist(observed, mu):
     ("background", "share"), [([2.3], [1.0]), ([0.4, 1.7], [0.6, 0.4]), ([0.3, 0.9, 0.5], [0.2, 0.3, 0.5])]
 )
 def test_expected_limits_of_known_backgrounds(background, share):
-    """Quantiles of the limit over all outcomes, each with its probability and its own limit by enumeration."""
+    """Quantiles of the limit over all outcomes, each with its probability and its own limit."""
     model = CountingModel.from_lists(
         observed=[0] * len(share),
         background=background,
