@@ -229,7 +229,7 @@ def production_spectrum(
     track: TrackLength,
     atoms_per_radiation_length: float,
     energy_edges: Sequence[float],
-    groups: int = 10,
+    groups: int = 12,
 ) -> list[ProductionPoint]: ...
 def chi2_flux(
     model: InelasticModel,
