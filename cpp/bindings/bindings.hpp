@@ -10,6 +10,13 @@ namespace na64root::bindings {
 
 void register_units(pybind11::module_ &core);
 void register_materials(pybind11::module_ &core);
+void register_model(pybind11::module_ &core);
+void register_widths(pybind11::module_ &core);
+void register_magnetic_moment(pybind11::module_ &core);
+void register_dark_brem(pybind11::module_ &core);
+void register_decay(pybind11::module_ &core);
+void register_cascade(pybind11::module_ &core);
+void register_thick_target(pybind11::module_ &core);
 void register_selection(pybind11::module_ &core);
 
 } // namespace na64root::bindings

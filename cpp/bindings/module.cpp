@@ -5,5 +5,12 @@ PYBIND11_MODULE(_core, core) {
     core.attr("__version__") = NA64ROOT_VERSION;
     na64root::bindings::register_units(core);
     na64root::bindings::register_materials(core);
+    na64root::bindings::register_model(core);
+    na64root::bindings::register_widths(core);
+    na64root::bindings::register_magnetic_moment(core);
+    na64root::bindings::register_dark_brem(core);
+    na64root::bindings::register_decay(core);
+    na64root::bindings::register_cascade(core);
+    na64root::bindings::register_thick_target(core);
     na64root::bindings::register_selection(core);
 }

@@ -13,7 +13,7 @@ struct ElementData {
 
 const std::vector<ElementData> &elements() {
     static const std::vector<ElementData> table = {
-        {{"H", 1, 1.008}, 63.04},    {{"C", 6, 12.011}, 42.70},  {{"Al", 13, 26.9815}, 24.01},
+        {{"H", 1, 1.008}, 63.04},    {{"C", 6, 12.011}, 42.70},   {{"Al", 13, 26.9815}, 24.01},
         {{"Fe", 26, 55.845}, 13.84}, {{"Cu", 29, 63.546}, 12.86}, {{"W", 74, 183.84}, 6.76},
         {{"Pb", 82, 207.2}, 6.37},
     };
@@ -38,7 +38,7 @@ Material pure(const std::string &symbol, double density) {
 const std::vector<Material> &materials() {
     // The radiation length of polystyrene is the tabulated one, which knows the molecule.
     static const std::vector<Material> table = [] {
-        std::vector<Material> list = {pure("Pb", 11.35), pure("W", 19.30), pure("Fe", 7.874),
+        std::vector<Material> list = {pure("Pb", 11.35), pure("W", 19.30),  pure("Fe", 7.874),
                                       pure("Al", 2.699), pure("Cu", 8.960), pure("C", 2.210)};
         Material polystyrene = compound("polystyrene", 1.060, {{"C", 8}, {"H", 8}});
         polystyrene.radiation_length = 43.79;
@@ -50,7 +50,9 @@ const std::vector<Material> &materials() {
 
 } // namespace
 
-const Element &element(const std::string &symbol) { return element_data(symbol).element; }
+const Element &element(const std::string &symbol) {
+    return element_data(symbol).element;
+}
 
 const Material &material(const std::string &name) {
     for (const auto &entry : materials())

@@ -19,7 +19,8 @@ inline void is_true(bool condition, const char *what, int line) {
 inline void is_close(double value, double expected, double relative, const char *what, int line) {
     if (!(std::abs(value - expected) <= relative * std::abs(expected))) {
         ++failures;
-        std::printf("line %d: %s is %.17g, expected %.17g within %g\n", line, what, value, expected, relative);
+        std::printf("line %d: %s is %.17g, expected %.17g within %g\n", line, what, value, expected,
+                    relative);
     }
 }
 
@@ -38,7 +39,7 @@ template <class Exception, class Function> void throws(Function &&function, cons
 
 #define CHECK(condition) check::is_true(condition, #condition, __LINE__)
 #define CHECK_CLOSE(value, expected, relative) check::is_close(value, expected, relative, #value, __LINE__)
-#define CHECK_THROWS(exception, expression)                                                                   \
+#define CHECK_THROWS(exception, expression)                                                                  \
     check::throws<exception>([&] { (void)(expression); }, #expression, __LINE__)
 
 #endif

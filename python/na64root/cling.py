@@ -56,7 +56,9 @@ def include(header: str) -> None:
 def declare(code: str) -> None:
     """Compile C++ code in Cling; raises Na64Error when it does not compile."""
     if not root().gInterpreter.Declare(code):
-        raise Na64Error("Cling could not compile a declaration (the compiler's message is above): report this")
+        raise Na64Error(
+            "Cling could not compile a declaration (the compiler's message is above): report this"
+        )
 
 
 def _check_compiler() -> None:

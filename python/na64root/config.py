@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ConfigError
 
@@ -47,6 +48,25 @@ class Quantity(_Model):
     source: str
 
 
+def _within(accepts: Callable[[float], bool], rule: str) -> AfterValidator:
+    def check(quantity: Quantity) -> Quantity:
+        if not accepts(quantity.value):
+            raise ValueError(f"{quantity.value:g} is not {rule}")
+        return quantity
+
+    return AfterValidator(check)
+
+
+Positive = Annotated[Quantity, _within(lambda x: x > 0.0, "positive")]
+NonNegative = Annotated[Quantity, _within(lambda x: x >= 0.0, "zero or positive")]
+Fraction = Annotated[Quantity, _within(lambda x: 0.0 <= x <= 1.0, "between 0 and 1")]
+InnerFraction = Annotated[Quantity, _within(lambda x: 0.0 < x < 1.0, "between 0 and 1, both excluded")]
+Whole = Annotated[Quantity, _within(lambda x: x >= 0.0 and x.is_integer(), "a whole number")]
+Prescale = Annotated[Quantity, _within(lambda x: x >= 1.0, "1 or more")]
+HcalCell = Annotated[int, Field(ge=0, le=2)]
+GridPoints = Annotated[Quantity, _within(lambda x: x >= 2.0 and x.is_integer(), "a whole number from 2")]
+
+
 class CardInfo(_Model):
     name: str
     description: str
@@ -55,16 +75,16 @@ class CardInfo(_Model):
 class ModelConfig(_Model):
     """The dark sector: alpha_D, R = m_A'/m_chi1, f = Delta/m_chi1, and the formulas used for it."""
 
-    alpha_dark: Quantity
-    mass_ratio: Quantity
-    relative_splitting: Quantity
+    alpha_dark: Positive
+    mass_ratio: Positive
+    relative_splitting: Positive
     approximation: Approximation
     width: WidthFormula
     decay: DecayModel
 
 
 class Beam(_Model):
-    energy_GeV: Quantity
+    energy_GeV: Positive
 
 
 class RunRange(_Model):
@@ -82,9 +102,9 @@ class Period(RunRange):
     """A run period: its runs (inclusive), exposure and the core cells (x, y) of HCAL1, HCAL2, HCAL3."""
 
     name: str
-    eot: Quantity
-    residual_efficiency: Quantity
-    hcal_core: list[list[tuple[int, int]]] = Field(min_length=3, max_length=3)
+    eot: NonNegative
+    residual_efficiency: Fraction
+    hcal_core: list[list[tuple[HcalCell, HcalCell]]] = Field(min_length=3, max_length=3)
 
 
 class ExcludedRuns(RunRange):
@@ -107,7 +127,7 @@ class Geometry(_Model):
     @model_validator(mode="after")
     def _in_beam_order(self) -> Geometry:
         values = [(name, getattr(self, name).value) for name in type(self).model_fields]
-        for (name, position), (next_name, next_position) in zip(values, values[1:], strict=False):
+        for (name, position), (next_name, next_position) in itertools.pairwise(values):
             if next_position < position:
                 raise ValueError(f"{next_name} = {next_position:g} lies before {name} = {position:g}")
         return self
@@ -115,9 +135,9 @@ class Geometry(_Model):
 
 class Target(_Model):
     material: str
-    lead_layer_cm: Quantity
-    scintillator_layer_cm: Quantity
-    layers: Quantity
+    lead_layer_cm: Positive
+    scintillator_layer_cm: Positive
+    layers: Whole
 
 
 class TriggerCut(_Model):
@@ -129,24 +149,24 @@ class PileUpCut(_Model):
 
 
 class StrawCut(_Model):
-    hits_min: Quantity
-    hits_max: Quantity
+    hits_min: Whole
+    hits_max: Whole
 
 
 class BeamCellCut(_Model):
-    x: Quantity
-    y: Quantity
+    x: Whole
+    y: Whole
 
 
 class SrdCut(_Model):
     module_min_GeV: Quantity
     module_max_GeV: Quantity
-    modules_below_max: Quantity
+    modules_below_max: Whole
 
 
 class MomentumCut(_Model):
     nominal_GeV: Quantity
-    window_GeV: Quantity
+    window_GeV: Positive
 
 
 class PreshowerCut(_Model):
@@ -160,7 +180,7 @@ class EcalCut(_Model):
 
 class VetoCut(_Model):
     energy_max_GeV: Quantity
-    photomultiplier_balance: Quantity
+    photomultiplier_balance: Fraction
 
 
 class HcalCut(_Model):
@@ -172,8 +192,8 @@ class HcalCut(_Model):
     def _disjoint(self) -> HcalCut:
         if self.s1_signal_min_GeV.value < self.s2_total_max_GeV.value:
             raise ValueError(
-                f"signatures S1 and S2 overlap (s1_signal_min_GeV = {self.s1_signal_min_GeV.value:g} is below "
-                f"s2_total_max_GeV = {self.s2_total_max_GeV.value:g}): an event would count twice"
+                f"signatures S1 and S2 overlap (s1_signal_min_GeV = {self.s1_signal_min_GeV.value:g} is "
+                f"below s2_total_max_GeV = {self.s2_total_max_GeV.value:g}): an event would count twice"
             )
         return self
 
@@ -205,22 +225,22 @@ class Selection(_Model):
 
 
 class SignalConfig(_Model):
-    r_efficiency: Quantity
+    r_efficiency: Fraction
 
 
 class SignatureCounts(_Model):
     """Background of a signature for the card's whole exposure, and the count observed in it."""
 
-    background: Quantity
-    background_uncertainty: Quantity
-    observed: Quantity
+    background: NonNegative
+    background_uncertainty: NonNegative
+    observed: Whole
 
 
 class LimitConfig(_Model):
-    confidence_level: Quantity
+    confidence_level: InnerFraction
     constraint: Constraint
     treatment: Treatment
-    signal_uncertainties: dict[str, Quantity]
+    signal_uncertainties: dict[str, NonNegative]
     S1: SignatureCounts
     S2: SignatureCounts
 
@@ -235,34 +255,28 @@ class LimitConfig(_Model):
 
 class MuonG2(_Model):
     central: Quantity
-    uncertainty: Quantity
+    uncertainty: NonNegative
     central_before_fermilab: Quantity
-    uncertainty_before_fermilab: Quantity
+    uncertainty_before_fermilab: NonNegative
 
 
 class PseudodataRate(_Model):
     """A class of pseudo-data: events per electron on target, and one in how many of them is written."""
 
-    rate_per_eot: Quantity
-    prescale: Quantity
-
-    @model_validator(mode="after")
-    def _acceptable(self) -> PseudodataRate:
-        if self.rate_per_eot.value < 0.0 or self.prescale.value < 1.0:
-            raise ValueError("rate_per_eot must not be negative, prescale not below 1")
-        return self
+    rate_per_eot: NonNegative
+    prescale: Prescale
 
 
 class Pseudodata(_Model):
     """Response and rates of the pseudo-data; the fields with a rate are the classes of events, in order."""
 
-    beam_momentum_spread: Quantity
-    ecal_stochastic: Quantity
-    hcal_stochastic: Quantity
-    hcal_interaction_length_cm: Quantity
-    trigger_ecal_max_GeV: Quantity
-    trigger_ecal_resolution_GeV: Quantity
-    missing_energy_slope_GeV: Quantity
+    beam_momentum_spread: NonNegative
+    ecal_stochastic: NonNegative
+    hcal_stochastic: NonNegative
+    hcal_interaction_length_cm: Positive
+    trigger_ecal_max_GeV: Positive
+    trigger_ecal_resolution_GeV: NonNegative
+    missing_energy_slope_GeV: Positive
     beam_electron: PseudodataRate
     pile_up: PseudodataRate
     beam_hadron: PseudodataRate
@@ -283,12 +297,19 @@ class Pseudodata(_Model):
 
 
 class Plane(_Model):
-    mass_min_GeV: Quantity
-    mass_max_GeV: Quantity
-    mass_points: Quantity
-    epsilon_min: Quantity
-    epsilon_max: Quantity
-    epsilon_points: Quantity
+    mass_min_GeV: Positive
+    mass_max_GeV: Positive
+    mass_points: GridPoints
+    epsilon_min: Positive
+    epsilon_max: Positive
+    epsilon_points: GridPoints
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Plane:
+        for low, high in (("mass_min_GeV", "mass_max_GeV"), ("epsilon_min", "epsilon_max")):
+            if getattr(self, high).value <= getattr(self, low).value:
+                raise ValueError(f"{high} is not above {low}")
+        return self
 
 
 class Card(_Model):
@@ -313,7 +334,7 @@ class Card(_Model):
         named = [(p.first_run, p.last_run, f"period {p.name}") for p in self.periods]
         named += [(r.first_run, r.last_run, f"excluded runs ({r.reason})") for r in self.excluded_runs]
         named.sort()
-        for (_, last, name), (first, _, next_name) in zip(named, named[1:], strict=False):
+        for (_, last, name), (first, _, next_name) in itertools.pairwise(named):
             if first <= last:
                 raise ValueError(f"{name} and {next_name} share run {first}")
         names = [p.name for p in self.periods]
@@ -418,17 +439,20 @@ def _child(node: Any, part: str, key: str) -> Any:
         node = {str(entry.get("name", i)): entry for i, entry in enumerate(node) if isinstance(entry, dict)}
     if not isinstance(node, Mapping) or part not in node:
         known = list(node) if isinstance(node, Mapping) else []
-        raise ConfigError(f"unknown key {key} ({part} is not known{_nearest(part, known)}): check the card")
+        why = _nearest(part, known) or f"{part} is not in the card"
+        raise ConfigError(f"unknown key {key} ({why}): correct --set")
     return node[part]
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f", did you mean {match[0]}?" if match else ""
+    return f"did you mean {match[0]}?" if match else ""
 
 
 def _first_error(error: ValidationError, data: dict[str, Any], origin: str) -> str:
-    first = error.errors()[0]
+    errors = error.errors()
+    # A misspelt key is also a missing one: the misspelling is the one to report.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         parent = Card
@@ -437,7 +461,8 @@ def _first_error(error: ValidationError, data: dict[str, Any], origin: str) -> s
             annotation = _annotation(parent, part)
             if annotation is not None:
                 parent, known = annotation, annotation.model_fields
-        return f"unknown key {where} in {origin}{_nearest(str(first['loc'][-1]), known)} Remove or correct it"
+        why = _nearest(str(first["loc"][-1]), known) or f"known are {', '.join(known)}"
+        return f"unknown key {where} in {origin} ({why}): remove or correct it"
     if first["type"] == "missing":
         return f"{where} is missing in {origin} (required): add it, as in the card {DEFAULT_CARD}"
     message = first["msg"].removeprefix("Value error, ")

@@ -29,7 +29,7 @@ class Record(BaseModel):
 
 
 class CutFlowRow(Record):
-    """Events left after a cut. Cut `initial` is the input; `excluded: REASON` rows count events outside periods."""
+    """Events left after a cut. Cut `initial` is the input; `excluded: REASON` counts events in no period."""
 
     period: str
     signature: str

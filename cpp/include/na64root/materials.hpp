@@ -40,8 +40,9 @@ std::vector<std::string> material_names();
 // An element by symbol, among those the materials are made of. Throws std::invalid_argument.
 const Element &element(const std::string &symbol);
 
-// A compound from elements and numbers of atoms. Its radiation length follows from the elements' by mass fraction
-// (PDG 2020, Eq. 34.27); throws std::invalid_argument for an empty list, a count or a density that is not positive.
+// A compound from elements and numbers of atoms. Its radiation length follows from the elements' by mass
+// fraction (PDG 2020, Eq. 34.27); throws std::invalid_argument for an empty list, a count or a density that
+// is not positive.
 Material compound(const std::string &name, double density,
                   const std::vector<std::pair<std::string, double>> &atoms);
 

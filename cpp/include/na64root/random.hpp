@@ -27,8 +27,8 @@ inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> coun
     return counter;
 }
 
-// The stream of one entry (an event, a toy): `Random(seed, entry)` gives the same numbers wherever it is made.
-// Streams of other entries, seeds or purposes never overlap (2^33 doubles in each).
+// The stream of one entry (an event, a toy): `Random(seed, entry)` gives the same numbers wherever it is
+// made. Streams of other entries, seeds or purposes never overlap (2^33 doubles in each).
 class Random {
   public:
     Random(std::uint64_t seed, std::uint64_t entry, std::uint32_t purpose = 0)

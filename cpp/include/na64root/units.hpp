@@ -15,10 +15,10 @@ inline constexpr double fermi = 1e-13 * cm;
 inline constexpr double pi = 3.14159265358979323846;
 
 // CODATA 2018.
-inline constexpr double hbar_c = 1.973269804e-14;          // GeV cm
+inline constexpr double hbar_c = 1.973269804e-14;            // GeV cm
 inline constexpr double inverse_GeV2_in_pb = 0.3893793721e9; // pb per GeV^-2
-inline constexpr double alpha = 1.0 / 137.035999084;       // fine-structure constant at q^2 = 0
-inline constexpr double avogadro = 6.02214076e23;          // per mol (exact, SI 2019)
+inline constexpr double alpha = 1.0 / 137.035999084;         // fine-structure constant at q^2 = 0
+inline constexpr double avogadro = 6.02214076e23;            // per mol (exact, SI 2019)
 inline constexpr double pb_in_cm2 = 1e-36;
 
 // CODATA 2018 / PDG 2020.

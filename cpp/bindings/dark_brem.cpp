@@ -1,0 +1,141 @@
+#include "bindings.hpp"
+
+#include "na64root/dark_brem.hpp"
+
+namespace py = pybind11;
+
+namespace na64root::bindings {
+namespace {
+
+// Calls function(energy, x) over broadcast arrays without the GIL; the result has the arrays' common shape.
+template <class Function>
+py::array_t<double> over_arrays(const py::array_t<double> &first, const py::array_t<double> &second,
+                                Function function) {
+    struct Elementwise {
+        Function function;
+        double operator()(double a, double b) const { return function(a, b); }
+    };
+    return py::vectorize(Elementwise{function})(first, second);
+}
+
+} // namespace
+
+void register_dark_brem(py::module_ &core) {
+    py::class_<Estimate>(core, "Estimate", "A numerical result and the absolute error of its quadrature.")
+        .def_readonly("value", &Estimate::value)
+        .def_readonly("error", &Estimate::error);
+    py::enum_<Approximation>(core, "Approximation", "Approximations of dark bremsstrahlung.")
+        .value("etl", Approximation::etl)
+        .value("ww", Approximation::ww)
+        .value("iww", Approximation::iww);
+    py::class_<FormFactor>(core, "FormFactor", "G2(t) of arXiv:0906.0580, App. A; t in GeV^2.")
+        .def_static("of", &FormFactor::of, py::arg("element"))
+        .def_readwrite("atomic_number", &FormFactor::atomic_number)
+        .def_readwrite("screening2", &FormFactor::screening2)
+        .def_readwrite("nuclear_size", &FormFactor::nuclear_size)
+        .def_readwrite("inelastic_screening2", &FormFactor::inelastic_screening2)
+        .def_readwrite("inelastic", &FormFactor::inelastic)
+        .def("__call__", [](const FormFactor &self, const py::array_t<double> &t) {
+            return py::vectorize([&](double value) { return self(value); })(t);
+        });
+
+    py::class_<DarkBremsstrahlung>(
+        core, "DarkBremsstrahlung",
+        "Cross sections of e Z -> e Z A' per atom in pb, for an A' of `mass` (GeV) and coupling epsilon "
+        "e.\n\n"
+        "x = E_A'/E in [M/E, 1 - m_e/E]; closed channels give 0. Valid for 1 MeV to 3 GeV and beams of 1 to "
+        "300 GeV.\n"
+        "Raises ValueError for masses or energies that are not positive, RuntimeError without convergence.")
+        .def(py::init<double, const Element &, Approximation, double>(), py::arg("mass"), py::arg("element"),
+             py::arg("approximation") = Approximation::etl, py::arg("epsilon") = 1.0)
+        .def(py::init<double, const FormFactor &, double, Approximation, double>(), py::arg("mass"),
+             py::arg("form_factor"), py::arg("nuclear_mass"), py::arg("approximation") = Approximation::etl,
+             py::arg("epsilon") = 1.0)
+        .def_property_readonly("mass", &DarkBremsstrahlung::mass)
+        .def_property_readonly("approximation", &DarkBremsstrahlung::approximation)
+        .def("x_range", &DarkBremsstrahlung::x_range, py::arg("energy"))
+        .def(
+            "differential",
+            [](const DarkBremsstrahlung &self, double energy, const py::array_t<double> &x,
+               const py::array_t<double> &theta) {
+                return over_arrays(x, theta, [&self, energy](double a, double b) {
+                    return self.differential(energy, a, b).value;
+                });
+            },
+            py::arg("energy"), py::arg("x"), py::arg("theta"),
+            "d2 sigma/dx dtheta in pb per radian; x and theta broadcast.")
+        .def(
+            "dsigma_dx",
+            [](const DarkBremsstrahlung &self, const py::array_t<double> &energy,
+               const py::array_t<double> &x, double relative_tolerance) {
+                return over_arrays(energy, x, [&self, relative_tolerance](double a, double b) {
+                    return self.dsigma_dx(a, b, relative_tolerance).value;
+                });
+            },
+            py::arg("energy"), py::arg("x"), py::arg("relative_tolerance") = 1e-3,
+            "dsigma/dx in pb; energy (GeV) and x broadcast.")
+        .def("total", &DarkBremsstrahlung::total, py::arg("energy"), py::arg("relative_tolerance") = 1e-3,
+             py::arg("x_min") = 0.0, py::call_guard<py::gil_scoped_release>(),
+             "Total cross section in pb as an Estimate.")
+        .def("mean_x", &DarkBremsstrahlung::mean_x, py::arg("energy"), py::arg("relative_tolerance") = 1e-3,
+             py::call_guard<py::gil_scoped_release>(), "Mean of x as an Estimate.")
+        .def("u_range", &DarkBremsstrahlung::u_range, py::arg("energy"), py::arg("x"))
+        .def("density", &DarkBremsstrahlung::density, py::arg("energy"), py::arg("x"), py::arg("u"))
+        .def("angle", &DarkBremsstrahlung::angle, py::arg("energy"), py::arg("x"), py::arg("u"));
+
+    core.def(
+        "total_cross_section",
+        [](const py::array_t<double, py::array::c_style | py::array::forcecast> &mass,
+           const py::array_t<double, py::array::c_style | py::array::forcecast> &energy,
+           const Element &element, Approximation approximation, double epsilon, double relative_tolerance) {
+            if (mass.ndim() != 1 || energy.ndim() != 1)
+                throw std::invalid_argument("mass and energy must be one-dimensional");
+            const py::ssize_t rows = mass.size(), columns = energy.size();
+            py::array_t<double> value({rows, columns}), error({rows, columns});
+            const double *masses = mass.data(), *energies = energy.data();
+            double *values = value.mutable_data(), *errors = error.mutable_data();
+            {
+                py::gil_scoped_release release;
+                for (py::ssize_t i = 0; i < rows; ++i) {
+                    const DarkBremsstrahlung formula(masses[i], element, approximation, epsilon);
+                    for (py::ssize_t j = 0; j < columns; ++j) {
+                        const Estimate total = formula.total(energies[j], relative_tolerance);
+                        values[i * columns + j] = total.value;
+                        errors[i * columns + j] = total.error;
+                    }
+                }
+            }
+            return py::make_tuple(value, error);
+        },
+        py::arg("mass"), py::arg("energy"), py::arg("element"), py::arg("approximation") = Approximation::etl,
+        py::arg("epsilon") = 1.0, py::arg("relative_tolerance") = 1e-3,
+        "Total cross sections in pb and their errors, each (n_mass, n_energy), for arrays (n_mass,) and "
+        "(n_energy,).");
+
+    py::class_<DarkBremSampler>(core, "DarkBremSampler",
+                                "Samples (x, theta) of dark bremsstrahlung at one energy.")
+        .def(py::init<const DarkBremsstrahlung &, double, std::size_t, std::size_t>(),
+             py::arg("cross_section"), py::arg("energy"), py::arg("x_cells") = 192,
+             py::arg("angle_cells") = 64, py::call_guard<py::gil_scoped_release>())
+        .def_property_readonly("cross_section", &DarkBremSampler::cross_section)
+        .def(
+            "sample",
+            [](const DarkBremSampler &self, std::uint64_t seed, std::uint64_t first_entry, py::ssize_t n) {
+                py::array_t<double> x(n), theta(n);
+                double *xs = x.mutable_data(), *thetas = theta.mutable_data();
+                {
+                    py::gil_scoped_release release;
+                    for (py::ssize_t i = 0; i < n; ++i) {
+                        Random random(seed, first_entry + static_cast<std::uint64_t>(i));
+                        const auto sample = self(random);
+                        xs[i] = sample.x;
+                        thetas[i] = sample.theta;
+                    }
+                }
+                return py::make_tuple(x, theta);
+            },
+            py::arg("seed"), py::arg("first_entry"), py::arg("n"),
+            "Arrays x and theta (n,), for entries first_entry ... first_entry + n - 1.");
+}
+
+} // namespace na64root::bindings

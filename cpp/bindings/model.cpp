@@ -1,0 +1,72 @@
+#include "bindings.hpp"
+
+#include "na64root/magnetic_moment.hpp"
+#include "na64root/widths.hpp"
+
+namespace py = pybind11;
+
+namespace na64root::bindings {
+
+void register_model(py::module_ &core) {
+    py::class_<InelasticModel>(
+        core, "InelasticModel",
+        "The inelastic dark-matter model A' -> chi1 chi2, chi2 -> chi1 l l; masses in GeV.\n\n"
+        "Raises ValueError unless 0 < Delta < m_A' - 2 m_chi1 and all are positive.")
+        .def(py::init([](double mass, double epsilon, double alpha_dark, double mass_ratio,
+                         double relative_splitting) {
+                 InelasticModel model{mass, epsilon, alpha_dark, mass_ratio, relative_splitting};
+                 model.validate();
+                 return model;
+             }),
+             py::arg("mass"), py::arg("epsilon"), py::kw_only(), py::arg("alpha_dark"), py::arg("mass_ratio"),
+             py::arg("relative_splitting"))
+        .def_readonly("mass", &InelasticModel::mass)
+        .def_readonly("epsilon", &InelasticModel::epsilon)
+        .def_readonly("alpha_dark", &InelasticModel::alpha_dark)
+        .def_readonly("mass_ratio", &InelasticModel::mass_ratio)
+        .def_readonly("relative_splitting", &InelasticModel::relative_splitting)
+        .def_property_readonly("chi1_mass", &InelasticModel::chi1_mass)
+        .def_property_readonly("chi2_mass", &InelasticModel::chi2_mass)
+        .def_property_readonly("splitting", &InelasticModel::splitting)
+        .def_property_readonly("chi2_decays", &InelasticModel::chi2_decays);
+    core.def("landau_pole_bound", py::vectorize(&landau_pole_bound), py::arg("mass"),
+             py::arg("scale") = 1000.0,
+             "Largest alpha_D without a Landau pole below `scale` (GeV); any shape.");
+}
+
+void register_widths(py::module_ &core) {
+    py::enum_<WidthFormula>(core, "WidthFormula", "How the width of chi2 is computed.")
+        .value("exact", WidthFormula::exact)
+        .value("paper", WidthFormula::paper);
+    core.def(
+        "chi2_width_density",
+        [](const InelasticModel &model, double lepton_mass, const py::array_t<double> &q2) {
+            return py::vectorize([&](double value) { return chi2_width_density(model, lepton_mass, value); })(
+                q2);
+        },
+        py::arg("model"), py::arg("lepton_mass"), py::arg("q2"),
+        "dGamma(chi2 -> chi1 l l)/dq^2 in 1/GeV; any shape of q2 (GeV^2).");
+    core.def("chi2_width", &chi2_width, py::arg("model"), py::arg("formula") = WidthFormula::exact,
+             "Total width of chi2 in GeV; 0 where it is stable.");
+    core.def("chi2_branching_to_electrons", &chi2_branching_to_electrons, py::arg("model"),
+             py::arg("formula") = WidthFormula::exact,
+             "Branching ratio chi2 -> chi1 e e; 0 where it is stable.");
+    core.def("chi2_ctau", &chi2_ctau, py::arg("model"), py::arg("formula") = WidthFormula::exact,
+             "c tau of chi2 in cm; infinity where it is stable.");
+    core.def("chi2_k_factor", &chi2_k_factor, py::arg("model"),
+             "K of the paper's Eq. 2, from the exact width to electrons.");
+    core.def("aprime_width_to_chi", &aprime_width_to_chi, py::arg("model"), "Gamma(A' -> chi1 chi2) in GeV.");
+    core.def("aprime_width_to_leptons", &aprime_width_to_leptons, py::arg("model"), py::arg("lepton_mass"),
+             "Gamma(A' -> l l) in GeV.");
+    core.def("aprime_width", &aprime_width, py::arg("model"), "Total width of the A' in GeV.");
+}
+
+void register_magnetic_moment(py::module_ &core) {
+    core.def("magnetic_moment", py::vectorize(&magnetic_moment), py::arg("lepton_mass"), py::arg("mass"),
+             py::arg("epsilon"), "Shift of a lepton's anomalous magnetic moment; any shapes, masses in GeV.");
+    core.def("epsilon_of_magnetic_moment", py::vectorize(&epsilon_of_magnetic_moment), py::arg("lepton_mass"),
+             py::arg("mass"), py::arg("moment"),
+             "The epsilon that gives `moment`; any shapes. Raises ValueError where moment <= 0.");
+}
+
+} // namespace na64root::bindings

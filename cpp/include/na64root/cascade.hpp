@@ -1,0 +1,71 @@
+// The high-energy part of the electromagnetic cascade: electrons, positrons and photons above a threshold.
+#ifndef NA64ROOT_CASCADE_HPP
+#define NA64ROOT_CASCADE_HPP
+
+#include <vector>
+
+#include "na64root/materials.hpp"
+#include "na64root/random.hpp"
+
+namespace na64root {
+
+// Bremsstrahlung and pair production at complete screening (Tsai, Rev. Mod. Phys. 46, 815 (1974); PDG 2020,
+// Eqs. 34.28, 34.31), per radiation length:
+//   dn/dt dy = [(4/3 + c)(1-y) + y^2]/y,   dn/dt dx = 1 - (4/3 + c) x(1-x),
+// y = k/E, x = E_e/k, and c the correction of (1/9)(Z^2+Z)/(Z^2 (L_rad - f) + Z L'_rad). No ionisation and no
+// LPM suppression: valid above about 1 GeV and below about 300 GeV in lead.
+struct CascadeCoefficients {
+    double correction; // c
+
+    static CascadeCoefficients of(const Material &material);
+
+    double linear() const { return 4.0 / 3.0 + correction; }
+    // Conversions of a photon per radiation length.
+    double conversion_rate() const { return 1.0 - linear() / 6.0; }
+};
+
+// Mean track length of e- and e+ in one shower, in bins of ln(E0/E) of equal width, the first one divided
+// further.
+struct TrackLength {
+    double beam_energy;               // GeV
+    std::vector<double> edges;        // GeV, bins + 1, falling from the beam energy to the threshold
+    std::vector<double> primary;      // of the incoming electron, in radiation lengths, per bin
+    std::vector<double> all;          // e- and e+ with the secondaries
+    std::vector<double> depth_moment; // length times depth, in radiation lengths squared, per bin
+    double positron(std::size_t bin) const { return 0.5 * (all[bin] - primary[bin]); }
+    double electron(std::size_t bin) const { return all[bin] - positron(bin); }
+};
+
+// Solves the transport equation, integrated over depth (nothing leaks at these energies), without Monte
+// Carlo: every electron crosses each energy once, so int g(l') [W(l-l') - V(l-l')] dl' = 1, l = ln(E0/E),
+// with W the rate of falling below and V of making electrons above. Accuracy about 0.1 % for 100 bins or
+// more. Throws std::invalid_argument unless 0 < threshold < beam_energy and bins > 0.
+TrackLength track_length(const Material &material, double beam_energy, double threshold,
+                         std::size_t bins = 200);
+
+// A straight piece of a track between two hard photons; energy in GeV at its middle, depth and length in
+// radiation lengths along the beam.
+struct TrackStep {
+    double energy;
+    double depth; // of its start
+    double length;
+    int charge;
+    bool primary;
+};
+
+// One shower, by Monte Carlo from the same rates: photons below a hundredth of the threshold are a continuous
+// loss.
+class CascadeSampler {
+  public:
+    // Throws std::invalid_argument for a threshold that is not positive.
+    CascadeSampler(const Material &material, double threshold);
+    std::vector<TrackStep> operator()(double beam_energy, Random &random) const;
+
+  private:
+    CascadeCoefficients coefficients_;
+    double threshold_;
+};
+
+} // namespace na64root
+
+#endif

@@ -1,0 +1,53 @@
+// The inelastic dark-matter model: A' -> chi1 chi2, chi2 -> chi1 l l.
+#ifndef NA64ROOT_MODEL_HPP
+#define NA64ROOT_MODEL_HPP
+
+#include <cmath>
+#include <sstream>
+#include <stdexcept>
+
+#include "na64root/units.hpp"
+
+namespace na64root {
+
+// One transition coupling g_D, vector (the paper, Eq. 1); alpha_dark = g_D^2/4pi.
+struct InelasticModel {
+    double mass;               // of the A'
+    double epsilon;            // kinetic mixing
+    double alpha_dark;         // g_D^2/4pi
+    double mass_ratio;         // R = m_A'/m_chi1
+    double relative_splitting; // f = Delta/m_chi1
+
+    double chi1_mass() const { return mass / mass_ratio; }
+    double splitting() const { return relative_splitting * chi1_mass(); }
+    double chi2_mass() const { return chi1_mass() + splitting(); }
+
+    // Below it chi2 has no visible decay and is stable here.
+    bool chi2_decays() const { return splitting() > 2.0 * units::electron_mass; }
+
+    // Throws std::domain_error unless 0 < Delta < m_A' - 2 m_chi1 and all parameters are positive and finite.
+    void validate() const {
+        const auto positive = [](double value) { return value > 0.0 && std::isfinite(value); };
+        if (!positive(mass) || !positive(alpha_dark) || !positive(mass_ratio) ||
+            !positive(relative_splitting) || !(epsilon >= 0.0) || !std::isfinite(epsilon))
+            throw std::domain_error("model parameters must be positive and finite");
+        if (!(splitting() < mass - 2.0 * chi1_mass())) {
+            std::ostringstream message;
+            message << "A' -> chi1 chi2 is closed: Delta = " << splitting()
+                    << " GeV is not below m_A' - 2 m_chi1 = " << mass - 2.0 * chi1_mass() << " GeV";
+            throw std::domain_error(message.str());
+        }
+    }
+};
+
+// Largest alpha_D without a Landau pole below `scale`: 2 pi/(b ln(scale/m_A')), b = 4/3 (chi) + 4/3 (dark
+// Higgs of charge 2). A bound to warn about; the paper quotes "about 0.2".
+inline double landau_pole_bound(double mass, double scale = 1000.0 * units::GeV) {
+    if (!(mass > 0.0) || !(scale > mass))
+        throw std::domain_error("the Landau-pole bound needs 0 < mass < scale");
+    return 2.0 * units::pi / (8.0 / 3.0 * std::log(scale / mass));
+}
+
+} // namespace na64root
+
+#endif

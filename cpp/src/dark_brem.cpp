@@ -1,0 +1,395 @@
+#include "na64root/dark_brem.hpp"
+
+#include "quadrature.hpp"
+
+namespace na64root {
+namespace {
+
+constexpr double electron_mass2 = units::electron_mass * units::electron_mass;
+
+double cube(double x) {
+    return x * x * x;
+}
+
+} // namespace
+
+// The fixed quantities of one (energy, x), in the notation of the header: p electron, k A', V = p - k.
+struct DarkBremsstrahlung::Kinematics {
+    double energy, x;
+    double p, k;         // moduli of momenta
+    double v0;           // V^0 = E (1-x)
+    double u_min, u_max; // at theta = 0 and at the largest angle
+    bool open;
+};
+
+DarkBremsstrahlung::DarkBremsstrahlung(double mass, const FormFactor &form_factor, double nuclear_mass,
+                                       Approximation approximation, double epsilon)
+    : mass_(mass), form_factor_(form_factor), nuclear_mass_(nuclear_mass), approximation_(approximation),
+      epsilon_(epsilon) {
+    if (!(mass > 0.0) || !std::isfinite(mass))
+        throw std::domain_error("dark bremsstrahlung needs a positive, finite mass");
+    if (!(nuclear_mass > 0.0))
+        throw std::domain_error("dark bremsstrahlung needs a positive nuclear mass");
+    if (!std::isfinite(epsilon))
+        throw std::domain_error("dark bremsstrahlung needs a finite epsilon");
+}
+
+DarkBremsstrahlung::DarkBremsstrahlung(double mass, const Element &element, Approximation approximation,
+                                       double epsilon)
+    : DarkBremsstrahlung(mass, FormFactor::of(element), element.nuclear_mass(), approximation, epsilon) {}
+
+std::pair<double, double> DarkBremsstrahlung::x_range(double energy) const {
+    if (!(energy > 0.0) || !std::isfinite(energy))
+        throw std::domain_error("dark bremsstrahlung needs a positive, finite beam energy");
+    return {mass_ / energy, 1.0 - units::electron_mass / energy};
+}
+
+DarkBremsstrahlung::Kinematics DarkBremsstrahlung::kinematics(double energy, double x) const {
+    const auto [x_low, x_high] = x_range(energy);
+    Kinematics result{};
+    result.energy = energy;
+    result.x = x;
+    result.open = x > x_low && x < x_high;
+    if (!result.open)
+        return result;
+    const double mass2 = mass_ * mass_, e = energy, ek = x * energy;
+    const double k2 = (ek - mass_) * (ek + mass_);
+    result.p = std::sqrt((e - units::electron_mass) * (e + units::electron_mass));
+    result.k = std::sqrt(k2);
+    result.v0 = e * (1.0 - x);
+    if (approximation_ == Approximation::etl) {
+        // U at theta = 0, free of cancellation: 2 (E E_k - p k) - M^2 multiplied out.
+        const double pk = result.p * result.k;
+        const double e2_minus_pk =
+            (e * e * (e - ek) * (e + ek) + e * e * mass2 + electron_mass2 * k2) / (e * e + pk);
+        result.u_min =
+            (mass2 * (e * (e - ek) + e2_minus_pk) + 2.0 * electron_mass2 * (ek * ek - mass2)) / (e * ek + pk);
+        // At the largest angle, or where the recoiling electron-nucleus system has no energy left.
+        result.u_max =
+            std::min(result.u_min + 4.0 * pk, 2.0 * nuclear_mass_ * (result.v0 - units::electron_mass));
+    } else {
+        result.u_min = mass2 * (1.0 - x) / x + electron_mass2 * x;
+        result.u_max = result.u_min + e * e * x * units::pi * units::pi;
+        if (approximation_ == Approximation::ww) // the flux of virtual photons ends at t_min = M^2
+            result.u_max = std::min(result.u_max, 2.0 * e * (1.0 - x) * mass_);
+    }
+    result.open = result.u_max > result.u_min;
+    return result;
+}
+
+// int dt G2(t)/t^2 <A>/(8 M_N^2) over the momentum transfer, A averaged over its azimuth.
+Estimate DarkBremsstrahlung::momentum_transfer_integral(const Kinematics &kin, double big_u,
+                                                        double relative_tolerance) const {
+    const double mass2 = mass_ * mass_, m_n = nuclear_mass_, e = kin.energy;
+    const double u = -big_u;
+    const double v2 = kin.v0 * kin.v0 - electron_mass2 + big_u; // |V|^2
+    const double v = std::sqrt(v2);
+    const double boost = 1.0 + kin.v0 / m_n;
+    // The limits of t: roots of a t^2 - b t + u^2 = 0.
+    const double a = boost * boost - v2 / (m_n * m_n);
+    const double b = 4.0 * v2 - 2.0 * big_u * boost;
+    const double discriminant = b * b - 4.0 * a * u * u;
+    if (!(discriminant > 0.0) || !(b > 0.0))
+        return {};
+    const double t_max = (b + std::sqrt(discriminant)) / (2.0 * a);
+    const double t_min = u * u / (a * t_max);
+    if (!(t_max > t_min))
+        return {};
+
+    // Direction of V against the beam: p - k cos(theta) and k sin(theta), from 1 - cos(theta).
+    const double one_minus_cos = std::max(0.0, big_u - kin.u_min) / (2.0 * kin.p * kin.k);
+    const double p_minus_k =
+        (e * e * (1.0 - kin.x) * (1.0 + kin.x) - electron_mass2 + mass2) / (kin.p + kin.k);
+    const double cos_pv = (p_minus_k + kin.k * one_minus_cos) / v;
+    const double sin2_pv = kin.k * kin.k * one_minus_cos * (2.0 - one_minus_cos) / v2;
+
+    // s = s0 + s1 cos(phi): s0 is linear in t, s1^2 = s1_scale (t - t_min)(t_max - t).
+    const double s0_constant = kin.p * cos_pv * big_u / v;
+    const double s0_slope = kin.p * cos_pv * boost / v - 1.0 - e / m_n;
+    const double s1_scale = kin.p * kin.p * sin2_pv * a / v2;
+
+    const double inverse_u = 1.0 / u;
+    const double mass_term = mass2 + 2.0 * electron_mass2;
+
+    const auto integrand = [&](double log_t) {
+        const double t = std::exp(log_t);
+        const double s0 = s0_constant + s0_slope * t;
+        const double d = s0 * s0 - s1_scale * (t - t_min) * (t_max - t);
+        if (!(d > 0.0))
+            return 0.0;
+        const double sign = std::copysign(1.0, s0);
+        const double mean_inverse_s = sign / std::sqrt(d);
+        const double mean_inverse_s2 = sign * s0 * mean_inverse_s * mean_inverse_s * mean_inverse_s;
+
+        const double p2 = 4.0 * m_n * m_n + t;                                 // P^2
+        const double pp0 = 2.0 * m_n * e - 0.5 * t;                            // P.p + s/2
+        const double pp_final = 2.0 * m_n * e * (1.0 - kin.x) + 0.5 * (u - t); // P.p'
+        // A = first + second + third, each a sum of powers of s.
+        const double first = 2.0 * p2 * (s0 * inverse_u + u * mean_inverse_s);
+        const double bracket = pp0 * pp0 + pp_final * pp_final + 0.5 * (2.0 * mass2 - t - u) * p2;
+        const double second =
+            -8.0 * t * inverse_u * (0.25 * s0 - (pp0 + 0.5 * p2) + bracket * mean_inverse_s);
+        const double ratio = pp_final * inverse_u - 0.5;
+        const double third =
+            2.0 * mass_term *
+            (p2 * t * (inverse_u * inverse_u + 2.0 * inverse_u * mean_inverse_s + mean_inverse_s2) -
+             4.0 * (pp0 * pp0 * mean_inverse_s2 + 2.0 * pp0 * ratio * mean_inverse_s + ratio * ratio));
+        return form_factor_(t) / t * (first + second + third);
+    };
+
+    // Below the screening momentum G2 falls like t^2: what is cut off is below 1e-6 of the plateau.
+    const double screening2 = std::max(form_factor_.screening2, form_factor_.inelastic_screening2);
+    const double low = std::max(std::log(t_min), -std::log(screening2) - 7.0), high = std::log(t_max);
+    // d has its minimum at t = peak and complex zeros at peak +- i width: where the A' goes along the final
+    // electron. Three pieces: below, around (stretched by sinh), above it.
+    const double curvature = s0_slope * s0_slope + s1_scale;
+    const double peak = (0.5 * s1_scale * (t_min + t_max) - s0_constant * s0_slope) / curvature;
+    const double d_constant = s0_constant * s0_constant + s1_scale * t_min * t_max;
+    const double width2 = d_constant / curvature - peak * peak;
+    double center = 0.5 * (low + high), reach = (high - low) / 6.0, stretch = 1.0;
+    if (peak > t_min && peak < t_max) {
+        stretch = std::sqrt(std::max(width2, 1e-16 * peak * peak)) / peak;
+        if (stretch < 1.0) {
+            center = std::log(peak);
+            reach = 1.5;
+        } else {
+            stretch = 1.0;
+        }
+    }
+    const double below = std::clamp(center - reach, low, high), above = std::clamp(center + reach, low, high);
+    const double eta_low = std::asinh((below - center) / stretch),
+                 eta_high = std::asinh((above - center) / stretch);
+    const auto piecewise = [&](double s) {
+        if (s < 1.0)
+            return (below - low) * integrand(low + (below - low) * s);
+        if (s > 2.0)
+            return (high - above) * integrand(above + (high - above) * (s - 2.0));
+        const double growth = std::exp(eta_low + (eta_high - eta_low) * (s - 1.0));
+        const double sinh = 0.5 * (growth - 1.0 / growth), cosh = 0.5 * (growth + 1.0 / growth);
+        return (eta_high - eta_low) * stretch * cosh * integrand(center + stretch * sinh);
+    };
+    if (!(high > low))
+        return {};
+    const Estimate integral =
+        quadrature::integrate<15>(piecewise, {0.0, 1.0, 2.0, 3.0}, relative_tolerance,
+                                  "the momentum-transfer integral of dark bremsstrahlung");
+    const double scale = 1.0 / (8.0 * m_n * m_n);
+    return {integral.value * scale, integral.error * scale};
+}
+
+// The flux of virtual photons chi = int_tmin^tmax=M^2 dt (t - tmin)/t^2 G2(t).
+double DarkBremsstrahlung::flux(double t_min, double relative_tolerance) const {
+    const double t_max = mass_ * mass_;
+    if (!(t_min < t_max))
+        return 0.0;
+    return quadrature::integrate<31>(
+               [&](double log_t) {
+                   const double t = std::exp(log_t);
+                   return (1.0 - t_min / t) * form_factor_(t);
+               },
+               {std::log(t_min), std::log(t_max)}, relative_tolerance,
+               "the photon flux of dark bremsstrahlung")
+        .value;
+}
+
+Estimate DarkBremsstrahlung::density_estimate(const Kinematics &kin, double u,
+                                              double relative_tolerance) const {
+    const double e = kin.energy, x = kin.x;
+    const double common = epsilon_ * epsilon_ * cube(units::alpha) * units::inverse_GeV2_in_pb;
+    if (approximation_ == Approximation::etl) {
+        const double v = std::sqrt(kin.v0 * kin.v0 - electron_mass2 + u);
+        const double factor = common * e / (2.0 * kin.p * kin.p * v); // dcos(theta) = dU/(2 p k)
+        const Estimate integral = momentum_transfer_integral(kin, u, relative_tolerance);
+        return {factor * integral.value, factor * integral.error};
+    }
+    const double mass2 = mass_ * mass_;
+    const double t_min = approximation_ == Approximation::ww ? std::pow(u / (2.0 * e * (1.0 - x)), 2)
+                                                             : std::pow(mass2 / (2.0 * e), 2);
+    const double amplitude = 2.0 * (2.0 - 2.0 * x + x * x) / (1.0 - x) +
+                             4.0 * (mass2 + 2.0 * electron_mass2) *
+                                 (-u * x + mass2 * (1.0 - x) + electron_mass2 * x * x) / (u * u);
+    const double velocity = std::sqrt((x - mass_ / e) * (x + mass_ / e));
+    // dcos(theta) = theta dtheta = dU/(2 E^2 x)
+    const double value = 2.0 * common * velocity * (1.0 - x) * flux(t_min, relative_tolerance) * amplitude /
+                         (u * u) / (2.0 * x);
+    return {value, relative_tolerance * std::abs(value)};
+}
+
+std::pair<double, double> DarkBremsstrahlung::u_range(double energy, double x) const {
+    const Kinematics kin = kinematics(energy, x);
+    return kin.open ? std::pair{kin.u_min, kin.u_max} : std::pair{0.0, 0.0};
+}
+
+double DarkBremsstrahlung::density(double energy, double x, double u) const {
+    const Kinematics kin = kinematics(energy, x);
+    if (!kin.open || !(u >= kin.u_min) || !(u <= kin.u_max))
+        return 0.0;
+    return density_estimate(kin, u, 1e-4).value;
+}
+
+double DarkBremsstrahlung::angle(double energy, double x, double u) const {
+    const Kinematics kin = kinematics(energy, x);
+    if (!kin.open)
+        throw std::domain_error("no angle at an x outside the kinematic range");
+    const double excess = std::max(0.0, u - kin.u_min);
+    if (approximation_ != Approximation::etl)
+        return std::sqrt(excess / (energy * energy * x));
+    return 2.0 * std::asin(std::min(1.0, std::sqrt(excess / (4.0 * kin.p * kin.k))));
+}
+
+Estimate DarkBremsstrahlung::differential(double energy, double x, double theta) const {
+    const Kinematics kin = kinematics(energy, x);
+    if (!kin.open || !(theta >= 0.0) || !(theta <= units::pi))
+        return {};
+    double u, jacobian;
+    if (approximation_ == Approximation::etl) {
+        const double half_sine = std::sin(0.5 * theta);
+        u = kin.u_min + 4.0 * kin.p * kin.k * half_sine * half_sine;
+        jacobian = 2.0 * kin.p * kin.k * std::sin(theta);
+    } else {
+        u = kin.u_min + energy * energy * x * theta * theta;
+        jacobian = 2.0 * energy * energy * x * theta;
+    }
+    if (u > kin.u_max)
+        return {};
+    const Estimate density = density_estimate(kin, u, 1e-5);
+    return {density.value * jacobian, density.error * jacobian};
+}
+
+Estimate DarkBremsstrahlung::dsigma_dx(double energy, double x, double relative_tolerance) const {
+    const Kinematics kin = kinematics(energy, x);
+    if (!kin.open)
+        return {};
+    // The density falls like 1/U^2: in r = sqrt(U_min/U) it is nearly linear.
+    return quadrature::integrate<15>(
+        [&](double r) {
+            const double u = kin.u_min / (r * r);
+            const Estimate density = density_estimate(kin, u, 0.4 * relative_tolerance);
+            const double jacobian = 2.0 * u / r;
+            return Estimate{density.value * jacobian, density.error * jacobian};
+        },
+        {std::sqrt(kin.u_min / kin.u_max), 1.0}, 0.6 * relative_tolerance,
+        "the angular integral of dark bremsstrahlung");
+}
+
+Estimate DarkBremsstrahlung::x_integral(double energy, double relative_tolerance, double x_min,
+                                        bool times_x) const {
+    auto [x_low, x_high] = x_range(energy);
+    x_low = std::max(x_low, x_min);
+    if (!(x_low < x_high))
+        return {};
+    const double y_low = -std::log1p(-x_low), y_high = -std::log1p(-x_high);
+    // Two pieces; this split needs the fewest bisections over masses from 1 MeV to 3 GeV.
+    return quadrature::integrate<15>(
+        [&](double y) {
+            const double one_minus_x = std::exp(-y), x = 1.0 - one_minus_x;
+            const Estimate cross_section = dsigma_dx(energy, x, 0.4 * relative_tolerance);
+            const double weight = one_minus_x * (times_x ? x : 1.0);
+            return Estimate{cross_section.value * weight, cross_section.error * weight};
+        },
+        {y_low, y_low + 0.37 * (y_high - y_low), y_high}, 0.6 * relative_tolerance,
+        "the total cross section of dark bremsstrahlung");
+}
+
+Estimate DarkBremsstrahlung::total(double energy, double relative_tolerance, double x_min) const {
+    return x_integral(energy, relative_tolerance, x_min, false);
+}
+
+Estimate DarkBremsstrahlung::mean_x(double energy, double relative_tolerance) const {
+    const Estimate norm = x_integral(energy, relative_tolerance, 0.0, false);
+    if (!(norm.value > 0.0))
+        throw std::domain_error("no mean x where dark bremsstrahlung is closed");
+    const Estimate first = x_integral(energy, relative_tolerance, 0.0, true);
+    return {first.value / norm.value, (first.error + norm.error) / norm.value};
+}
+
+namespace {
+
+// Position in [0, 1] of a density that runs linearly from `start` to `end`.
+double sample_linear(double start, double end, double u) {
+    const double sum = start + end;
+    if (!(sum > 0.0))
+        return u;
+    // Root of start s + (end - start) s^2/2 = u sum/2, in the form that is stable for either slope.
+    return u * sum / (start + std::sqrt(start * start + u * (end - start) * sum));
+}
+
+} // namespace
+
+DarkBremSampler::DarkBremSampler(const DarkBremsstrahlung &cross_section, double energy, std::size_t x_cells,
+                                 std::size_t angle_cells)
+    : formula_(cross_section), energy_(energy), x_cells_(x_cells), angle_cells_(angle_cells) {
+    const auto [x_low, x_high] = formula_.x_range(energy);
+    if (!(x_low < x_high))
+        throw std::domain_error("dark bremsstrahlung is closed at this energy");
+    y_low_ = -std::log1p(-x_low);
+    y_step_ = (-std::log1p(-x_high) - y_low_) / static_cast<double>(x_cells);
+    corners_.assign((x_cells + 1) * (angle_cells + 1), 0.0);
+    for (std::size_t i = 1; i < x_cells; ++i) { // nothing at either end of x
+        const double one_minus_x = std::exp(-(y_low_ + y_step_ * static_cast<double>(i))),
+                     x = 1.0 - one_minus_x;
+        const auto [u_min, u_max] = formula_.u_range(energy, x);
+        if (!(u_min < u_max))
+            continue;
+        const double r_min = std::sqrt(u_min / u_max);
+        for (std::size_t j = 0; j <= angle_cells; ++j) {
+            const double r =
+                r_min + (1.0 - r_min) * static_cast<double>(j) / static_cast<double>(angle_cells);
+            const double u = std::clamp(u_min / (r * r), u_min, u_max);
+            corners_[i * (angle_cells + 1) + j] =
+                std::max(0.0, formula_.density(energy, x, u) * one_minus_x * 2.0 * u / r * (1.0 - r_min));
+        }
+    }
+
+    // Vose's alias table over the cells.
+    const std::size_t count = x_cells * angle_cells;
+    std::vector<double> weights(count);
+    double sum = 0.0;
+    for (std::size_t i = 0; i < x_cells; ++i)
+        for (std::size_t j = 0; j < angle_cells; ++j)
+            sum += weights[i * angle_cells + j] =
+                corner(i, j) + corner(i + 1, j) + corner(i, j + 1) + corner(i + 1, j + 1);
+    if (!(sum > 0.0))
+        throw std::domain_error("dark bremsstrahlung is closed at this energy");
+    total_ = 0.25 * sum * y_step_ / static_cast<double>(angle_cells);
+    alias_threshold_.assign(count, 1.0);
+    alias_.resize(count);
+    std::vector<std::size_t> small, large;
+    for (std::size_t k = 0; k < count; ++k) {
+        weights[k] *= static_cast<double>(count) / sum;
+        alias_[k] = k;
+        (weights[k] < 1.0 ? small : large).push_back(k);
+    }
+    while (!small.empty() && !large.empty()) {
+        const std::size_t below = small.back(), above = large.back();
+        small.pop_back();
+        alias_threshold_[below] = weights[below];
+        alias_[below] = above;
+        weights[above] -= 1.0 - weights[below];
+        if (weights[above] < 1.0) {
+            large.pop_back();
+            small.push_back(above);
+        }
+    }
+}
+
+DarkBremSample DarkBremSampler::operator()(Random &random) const {
+    auto cell = static_cast<std::size_t>(random.uniform() * static_cast<double>(alias_.size()));
+    if (random.uniform() > alias_threshold_[cell])
+        cell = alias_[cell];
+    const std::size_t i = cell / angle_cells_, j = cell % angle_cells_;
+    const double low = corner(i, j) + corner(i, j + 1), high = corner(i + 1, j) + corner(i + 1, j + 1);
+    const double s = sample_linear(low, high, random.uniform());
+    const double x = -std::expm1(-(y_low_ + y_step_ * (static_cast<double>(i) + s)));
+    const double near = corner(i, j) + s * (corner(i + 1, j) - corner(i, j));
+    const double far = corner(i, j + 1) + s * (corner(i + 1, j + 1) - corner(i, j + 1));
+    const double fraction = (static_cast<double>(j) + sample_linear(near, far, random.uniform())) /
+                            static_cast<double>(angle_cells_);
+    const auto [u_min, u_max] = formula_.u_range(energy_, x);
+    if (!(u_min < u_max))
+        return {x, 0.0};
+    const double r_min = std::sqrt(u_min / u_max), r = r_min + (1.0 - r_min) * fraction;
+    return {x, formula_.angle(energy_, x, u_min / (r * r))};
+}
+
+} // namespace na64root

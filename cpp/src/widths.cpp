@@ -1,0 +1,98 @@
+#include "na64root/widths.hpp"
+
+#include <limits>
+
+#include "quadrature.hpp"
+
+namespace na64root {
+
+double chi2_width_density(const InelasticModel &model, double lepton_mass, double q2) {
+    const double m1 = model.chi1_mass(), m2 = model.chi2_mass(), delta = model.splitting();
+    const double delta2 = delta * delta, threshold = 4.0 * lepton_mass * lepton_mass;
+    if (!(q2 > threshold) || !(q2 < delta2))
+        return 0.0;
+    const double sum = m1 + m2;
+    const double momentum = std::sqrt((delta2 - q2) * (sum * sum - q2)) / (2.0 * m2);
+    const double lepton = (1.0 + 0.5 * threshold / q2) * std::sqrt(1.0 - threshold / q2) / (6.0 * units::pi);
+    const double q2_times_current = 2.0 * (delta2 - q2) * (sum * sum + 2.0 * q2);
+    const double propagator = q2 - model.mass * model.mass;
+    const double couplings =
+        4.0 * units::pi * model.alpha_dark * 4.0 * units::pi * units::alpha * model.epsilon * model.epsilon;
+    return couplings / (4.0 * m2 * 2.0 * units::pi) * momentum / (4.0 * units::pi * m2) * lepton *
+           q2_times_current / (propagator * propagator);
+}
+
+Estimate chi2_width_to_leptons(const InelasticModel &model, double lepton_mass) {
+    model.validate();
+    if (!(model.splitting() > 2.0 * lepton_mass))
+        return {};
+    // q = 2 m_l cosh(eta) turns the threshold's square root into tanh(eta).
+    const double eta_max = std::acosh(model.splitting() / (2.0 * lepton_mass));
+    return quadrature::integrate<31>(
+        [&](double eta) {
+            const double q = 2.0 * lepton_mass * std::cosh(eta);
+            return chi2_width_density(model, lepton_mass, q * q) * 4.0 * q * lepton_mass * std::sinh(eta);
+        },
+        {0.0, eta_max}, 1e-8, "the width of chi2");
+}
+
+double chi2_width_leading_order(const InelasticModel &model) {
+    return 4.0 * model.epsilon * model.epsilon * units::alpha * model.alpha_dark *
+           std::pow(model.splitting(), 5) / (15.0 * units::pi * std::pow(model.mass, 4));
+}
+
+double chi2_width(const InelasticModel &model, WidthFormula formula) {
+    if (formula == WidthFormula::paper) {
+        model.validate();
+        return model.chi2_decays() ? paper_k_factor * chi2_width_leading_order(model) : 0.0;
+    }
+    return chi2_width_to_leptons(model, units::electron_mass).value +
+           chi2_width_to_leptons(model, units::muon_mass).value;
+}
+
+double chi2_branching_to_electrons(const InelasticModel &model, WidthFormula formula) {
+    model.validate();
+    if (!model.chi2_decays())
+        return 0.0;
+    if (formula == WidthFormula::paper)
+        return 1.0;
+    InelasticModel unit = model;
+    unit.epsilon = 1.0; // the ratio does not depend on it, and it may be zero
+    return chi2_width_to_leptons(unit, units::electron_mass).value / chi2_width(unit, formula);
+}
+
+double chi2_ctau(const InelasticModel &model, WidthFormula formula) {
+    const double width = chi2_width(model, formula);
+    return width > 0.0 ? units::hbar_c / width : std::numeric_limits<double>::infinity();
+}
+
+double chi2_k_factor(const InelasticModel &model) {
+    InelasticModel unit = model;
+    unit.epsilon = 1.0;
+    return chi2_width_to_leptons(unit, units::electron_mass).value / chi2_width_leading_order(unit);
+}
+
+double aprime_width_to_chi(const InelasticModel &model) {
+    model.validate();
+    const double mass2 = model.mass * model.mass;
+    const double sum = (model.chi1_mass() + model.chi2_mass());
+    const double sum2 = sum * sum / mass2, delta2 = model.splitting() * model.splitting() / mass2;
+    return model.alpha_dark * model.mass / 3.0 * std::sqrt(1.0 - sum2) * std::pow(1.0 - delta2, 1.5) *
+           (1.0 + 0.5 * sum2);
+}
+
+double aprime_width_to_leptons(const InelasticModel &model, double lepton_mass) {
+    model.validate();
+    const double ratio = lepton_mass * lepton_mass / (model.mass * model.mass);
+    if (!(ratio < 0.25))
+        return 0.0;
+    return units::alpha * model.epsilon * model.epsilon * model.mass / 3.0 * (1.0 + 2.0 * ratio) *
+           std::sqrt(1.0 - 4.0 * ratio);
+}
+
+double aprime_width(const InelasticModel &model) {
+    return aprime_width_to_chi(model) + aprime_width_to_leptons(model, units::electron_mass) +
+           aprime_width_to_leptons(model, units::muon_mass);
+}
+
+} // namespace na64root

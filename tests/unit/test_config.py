@@ -1,0 +1,183 @@
+"""Cards: validation, nearest names, overrides, provenance, the frozen default."""
+
+from __future__ import annotations
+
+import math
+from importlib import resources
+
+import pytest
+
+from na64root.config import Card, Quantity, _quantities, card_names, load_card
+from na64root.errors import ConfigError
+
+# Reference: self. The default card was frozen before the first end point of the g-2 line was computed.
+# A change of any of its numbers must be a decision (docs/decisions), never a side effect.
+FROZEN_PAPER2021 = "482b1f636678e78a3e5ae88a0d3bbe5e8f85cce73cde12812c38e44382191e7e"
+
+
+@pytest.fixture(scope="module")
+def card() -> Card:
+    return load_card()
+
+
+def text_of(name: str = "paper2021") -> str:
+    return (resources.files("na64root") / "cards" / f"{name}.toml").read_text("utf-8")
+
+
+def changed(tmp_path, old: str, new: str) -> str:
+    text = text_of()
+    assert text.count(old) >= 1, "the test must change something"
+    path = tmp_path / "card.toml"
+    path.write_text(text.replace(old, new, 1))
+    return str(path)
+
+
+def test_the_default_card_is_frozen(card):
+    assert card.sha256 == FROZEN_PAPER2021
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_every_number_has_a_source(name):
+    quantities = list(_quantities(load_card(name), ""))
+    assert len(quantities) > 50
+    for key, quantity in quantities:
+        assert quantity.source.strip(), key
+        assert quantity.provenance in {"published", "derived", "assumed"}, key
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_no_bare_number_hides_beside_the_quantities(name):
+    """Only run numbers and cell indices may be plain: these are identifiers."""
+    plain = {
+        "periods.first_run",
+        "periods.last_run",
+        "periods.hcal_core",
+        "excluded_runs.first_run",
+        "excluded_runs.last_run",
+    }
+
+    def bare(node, prefix):
+        if isinstance(node, dict):
+            if set(node) == set(Quantity.model_fields):
+                return
+            for key, child in node.items():
+                yield from bare(child, f"{prefix}.{key}" if prefix else key)
+        elif isinstance(node, list):
+            for child in node:
+                yield from bare(child, prefix)
+        elif isinstance(node, int | float) and not isinstance(node, bool):
+            yield prefix
+
+    assert set(bare(load_card(name).model_dump(), "")) <= plain
+
+
+def test_the_published_numbers_of_the_paper(card):
+    """Reference: independent, the text of EPJC 81, 959 (2021) and, for the exposure, arXiv:1906.00176."""
+    assert (card.limit.S1.background.value, card.limit.S1.background_uncertainty.value) == (0.19, 0.07)
+    assert (card.limit.S2.background.value, card.limit.S2.background_uncertainty.value) == (0.53, 0.17)
+    assert card.selection.r.r_max.value == 0.06
+    assert card.limit.confidence_level.value == 0.9
+    assert card.muon_g2.central.value == pytest.approx(251e-11)
+    assert card.eot == pytest.approx(2.84e11)
+    assert card.limit.signal_uncertainty == pytest.approx(0.20, abs=1e-4)
+    length = card.geometry.hcal1_end_cm.value - card.geometry.hcal1_start_cm.value
+    assert length == pytest.approx(150.0)
+
+
+def test_assumed_numbers_are_listed_by_name(card):
+    assumed = card.assumed()
+    assert "selection.ecal.s1_max_GeV" in assumed
+    assert "periods.2018.eot" in assumed
+    assert "limit.S1.background" not in assumed
+
+
+def test_an_override_changes_value_provenance_and_hash(card):
+    other = load_card(overrides=["limit.S1.background=0.25", "periods.2018.eot=2e11", "model.width=paper"])
+    assert other.limit.S1.background.value == 0.25
+    assert other.limit.S1.background.provenance == "user"
+    assert "limit.S1.background=0.25" in other.limit.S1.background.source
+    assert [p.eot.value for p in other.periods if p.name == "2018"] == [2e11]
+    assert other.model.width == "paper"
+    assert other.sha256 != card.sha256
+    assert load_card().sha256 == card.sha256
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("model.aproximation=ww", ["model.aproximation", "did you mean approximation?"]),
+        ("selektion.ecal.s1_max_GeV=80", ["did you mean selection?"]),
+        ("periods.2019.eot=1e11", ["periods.2019.eot", "did you mean 2018?"]),
+        ("model.approximation=exact", ["model.approximation", "etl", "ww", "iww"]),
+        ("limit.S1.background=many", ["limit.S1.background", "many"]),
+        ("limit.S1.background", ["section.key=value"]),
+        ("=3", ["section.key=value"]),
+        ("limit.S1=3", ["limit.S1 is a section"]),
+        ("limit.S1.background=nan", ["limit.S1.background"]),
+        ("limit.S1.background=-0.1", ["limit.S1.background"]),
+        ("limit.S1.observed=0.5", ["limit.S1.observed"]),
+        ("limit.confidence_level=90", ["limit.confidence_level"]),
+        ("plane.mass_points=1", ["plane.mass_points"]),
+        ("plane.mass_points=20.5", ["plane.mass_points"]),
+        ("plane.mass_min_GeV=2.0", ["mass_max_GeV", "mass_min_GeV"]),
+        ("plane.epsilon_min=0", ["epsilon_min"]),
+        ("selection.hcal.s1_signal_min_GeV=0.5", ["overlap"]),
+        ("geometry.hcal1_end_cm=300", ["hcal2_start_cm", "hcal1_end_cm"]),
+        ("periods.2017.first_run=2400", ["period 2016", "period 2017", "2400"]),
+        ("periods.2016.eot=-1", ["eot"]),
+        ("periods.2016.residual_efficiency=1.5", ["residual_efficiency"]),
+        ("beam.energy_GeV=0", ["beam.energy_GeV"]),
+    ],
+)
+def test_a_bad_override_is_one_line_that_names_it(override, parts):
+    with pytest.raises(ConfigError) as caught:
+        load_card(overrides=[override])
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        (
+            "r_max =",
+            "r_maxx =",
+            ["unknown key selection.r.r_maxx", "(did you mean r_max?): remove or correct it"],
+        ),
+        ("[selection.veto]", "[selection.vetto]", ["selection.vetto", "did you mean veto?"]),
+        ("[beam]", "[qqqqqq]\nx = 1\n[beam]", ["unknown key qqqqqq", "known are card, model"]),
+        ('name = "2017"', 'nmae = "2017"', ["nmae", "did you mean name?"]),
+        ('provenance = "published", source = "arXiv:1710.00971"', 'source = "x"', ["provenance", "missing"]),
+        ('provenance = "published"', 'provenance = "guessed"', ["provenance", "guessed"]),
+        ("[model]", "[model", ["not valid TOML", "line"]),
+        ("energy_GeV = {", "energy_GeV = 100.0 #", ["beam.energy_GeV"]),
+    ],
+)
+def test_a_bad_card_is_one_line_that_names_file_and_key(tmp_path, old, new, parts):
+    path = changed(tmp_path, old, new)
+    with pytest.raises(ConfigError) as caught:
+        load_card(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert path in message
+    for part in parts:
+        assert part in message
+
+
+def test_an_unknown_card_lists_the_known_ones():
+    with pytest.raises(ConfigError, match="paper2021"):
+        load_card("paper2012")
+
+
+def test_a_card_that_is_not_text_is_refused(tmp_path):
+    path = tmp_path / "card.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"card\.toml"):
+        load_card(path)
+
+
+def test_the_signal_uncertainty_is_the_quadratic_sum():
+    card = load_card(overrides=["limit.signal_uncertainties.other=0.0"])
+    assert card.limit.signal_uncertainty == pytest.approx(math.sqrt(0.1**2 + 0.1**2 + 0.01**2))

@@ -1,0 +1,145 @@
+"""Figures: they show what they were given, need no display, leave no global state, and are reproducible."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+
+from na64root import plots
+from na64root.results import CutFlowRow
+
+MASS = np.geomspace(1e-3, 1.0, 31)
+EPSILON = np.geomspace(1e-6, 1e-1, 41)
+
+
+def rows(weight: float = 1.0) -> list[CutFlowRow]:
+    return [
+        CutFlowRow(period=period, signature=signature, cut=cut, events=events, weighted=weight * events)
+        for period in ("2017", "2018")
+        for signature in ("S1", "S2")
+        for cut, events in (("initial", 1000), ("trigger", 700), ("hcal", 3), ("shower_chi2", 0))
+    ]
+
+
+def texts(figure) -> list[str]:
+    return [t.get_text() for axes in figure.axes for t in axes.texts]
+
+
+def test_cut_flow_has_a_panel_per_period_and_every_count():
+    figure = plots.cut_flow(rows())
+    assert [axes.get_title() for axes in figure.axes] == ["2017", "2018"]
+    assert texts(figure) == 4 * ["1000", "700", "3", "0"]
+    heights = [patch.get_height() for patch in figure.axes[0].patches]
+    assert heights == 2 * [1000, 700, 3, 0]
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == ["initial", "trigger", "hcal", "shower_chi2"]
+
+
+def test_cut_flow_of_weighted_events_shows_the_weights():
+    figure = plots.cut_flow(rows(weight=0.25))
+    assert [patch.get_height() for patch in figure.axes[0].patches][:3] == [250.0, 175.0, 0.75]
+    assert "weighted" in figure.axes[0].get_ylabel()
+
+
+def test_cut_flow_leaves_events_outside_periods_to_the_table():
+    outside = CutFlowRow(period="", signature="", cut="excluded: SRD displaced", events=7, weighted=7)
+    assert texts(plots.cut_flow([*rows(), outside])) == texts(plots.cut_flow(rows()))
+
+
+def test_energy_plane_draws_the_signature_boxes_and_every_event():
+    edges = np.linspace(0.0, 150.0, 31)
+    contents = np.zeros((30, 30))
+    contents[3, 20], contents[28, 0] = 2.0, 40.0
+    boxes = {"S1": (0.0, 85.0, 15.0, 150.0), "S2": (0.0, 50.0, 0.0, 1.0)}
+    figure = plots.energy_plane(edges, edges, contents, boxes)
+    axes = figure.axes[0]
+    drawn = {
+        (p.get_x(), p.get_x() + p.get_width(), p.get_y(), p.get_y() + p.get_height()) for p in axes.patches
+    }
+    assert drawn == set(boxes.values())
+    (mesh,) = [c for c in axes.collections if c.get_array() is not None]
+    shown = np.ma.filled(np.ma.masked_invalid(mesh.get_array()), 0.0).reshape(30, 30)
+    # pcolormesh has rows along y: ECAL along x, HCAL along y
+    assert shown[20, 3] == 2.0
+    assert shown[0, 28] == 40.0
+    assert shown.sum() == 42.0
+
+
+def test_an_empty_file_still_gives_figures():
+    edges = np.linspace(0.0, 150.0, 31)
+    plots.cut_flow([])
+    plots.energy_plane(edges, edges, np.zeros((30, 30)), {})
+    plots.r_distribution(edges, np.zeros(30), 0.06)
+
+
+def plane(mu: np.ndarray, **options):
+    central = 3e-3 * (MASS / 0.1)
+    bands = {"new": (0.7 * central, central, 1.2 * central), "old": (0.6 * central, central, 1.4 * central)}
+    return plots.mass_epsilon_plane(MASS, EPSILON, mu, bands, title="benchmark", **options)
+
+
+def test_the_excluded_contour_is_where_the_limit_crosses_one():
+    """Reference: analytic. mu = (1e-3/epsilon)^2 is excluded above epsilon = 1e-3 at every mass."""
+    mu = np.repeat(((1e-3 / EPSILON) ** 2)[:, None], len(MASS), axis=1)
+    axes = plane(mu).axes[0]
+    lines = [
+        path.vertices
+        for collection in axes.collections
+        if type(collection).__name__ == "QuadContourSet" and not collection.filled
+        for path in collection.get_paths()
+    ]
+    vertices = np.concatenate(lines)
+    # linear interpolation of log(mu) between grid points 13 % apart, done by matplotlib in epsilon
+    assert np.allclose(vertices[:, 1], 1e-3, rtol=0.05)
+    assert (vertices[:, 0].min(), vertices[:, 0].max()) == pytest.approx((MASS[0], MASS[-1]))
+
+
+def test_a_plane_without_exclusion_or_with_undefined_points_is_drawn():
+    plane(np.full((len(EPSILON), len(MASS)), 1e30))
+    plane(np.full((len(EPSILON), len(MASS)), np.nan))
+    plane(np.full((len(EPSILON), len(MASS)), np.inf))
+
+
+def test_overlays_name_their_source():
+    contour = np.array([[0.03, 1e-3], [0.3, 1e-3], [0.3, 1e-2]])
+    mu = np.full((len(EPSILON), len(MASS)), 2.0)
+    figure = plane(mu, overlays={"BaBar": ("recast, f = 0.1", contour)}, end_point_GeV=0.39)
+    legend = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    assert any("BaBar" in entry and "recast, f = 0.1" in entry for entry in legend)
+    assert any("0.39" in text for text in texts(figure))
+
+
+def test_limits_side_by_side_with_their_values():
+    limits = [("RooStats, frequentist", 2.11, 0.04), ("exact, none", 2.3026, 0.0)]
+    figure = plots.limit_comparison(limits, 0.9)
+    assert texts(figure) == ["2.11 ± 0.04", "2.303"]
+    assert "90 %" in figure.axes[0].get_xlabel()
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path):
+    first = plots.save(plots.cut_flow(rows()), tmp_path, "first")
+    second = plots.save(plots.cut_flow(rows()), tmp_path, "second")
+    assert [path.suffix for path in first] == [".pdf", ".png"]
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+        assert one.stat().st_size > 5000
+
+
+def test_drawing_leaves_no_global_state(tmp_path):
+    before = dict(matplotlib.rcParams)
+    plots.save(plots.cut_flow(rows()), tmp_path, "figure")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_figures_need_no_display(tmp_path):
+    code = (
+        "from pathlib import Path; import numpy as np; from na64root import plots;"
+        "plots.save(plots.r_distribution(np.linspace(0, 1, 11), np.ones(10), 0.06), Path('.'), 'r')"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "MPLBACKEND": "TkAgg"}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "r.png").exists()
