@@ -1,0 +1,274 @@
+"""Expected signal: thick-target production, flight and decay of chi2, the card's acceptance.
+
+Nothing here is Monte Carlo: the integrals run in the C++ core (``thick_target.hpp``), so yields carry no
+statistical noise. A card's efficiencies stand for what is not computed: the R cut and the residual one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from .config import SIGNATURES, Card, Signature
+from .errors import ConfigError, ConvergenceError
+from .results import Count
+
+Array = NDArray[np.float64]
+Mode = Literal["semivisible", "invisible"]
+MODES: tuple[Mode, ...] = ("semivisible", "invisible")
+
+# The regions along the beam in which a chi2 can decay, in the order of the beam.
+REGIONS = ("ecal", "before_veto", "hcal1", "hcal2", "hcal3", "beyond")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The dark sector apart from mass and epsilon; the card's values unless changed."""
+
+    alpha_dark: float
+    mass_ratio: float
+    relative_splitting: float
+
+    @classmethod
+    def of(cls, card: Card) -> Parameters:
+        model = card.model
+        return cls(model.alpha_dark.value, model.mass_ratio.value, model.relative_splitting.value)
+
+    def model(self, mass_GeV: float, epsilon: float) -> _core.InelasticModel:
+        """The core's model; raises ConfigError when it is unphysical."""
+        try:
+            return _core.InelasticModel(
+                mass_GeV,
+                epsilon,
+                alpha_dark=self.alpha_dark,
+                mass_ratio=self.mass_ratio,
+                relative_splitting=self.relative_splitting,
+            )
+        except ValueError as error:
+            raise ConfigError(
+                f"unphysical model at m_A' = {mass_GeV:g} GeV ({error}): change mass ratio or splitting"
+            ) from None
+
+
+class SignalModel:
+    """The expected signal of a card. The cascade is solved once, production at each mass by :meth:`at_mass`.
+
+    Raises:
+        ConfigError: a target that is not an element, cuts on the ECAL that leave no A' energy.
+    """
+
+    def __init__(self, card: Card, *, mode: Mode = "semivisible") -> None:
+        self.card = card
+        self.mode = mode
+        self.material = _target_material(card)
+        self.element = self.material.components[0].element
+        beam = card.beam.energy_GeV.value
+        self.aprime_threshold: dict[Signature, float] = {
+            "S1": beam - card.selection.ecal.s1_max_GeV.value,
+            "S2": beam - card.selection.ecal.s2_max_GeV.value,
+        }
+        for signature, threshold in self.aprime_threshold.items():
+            if not 0.0 < threshold < beam:
+                raise ConfigError(
+                    f"selection.ecal leaves E_A' > {threshold:g} GeV of a {beam:g} GeV beam to {signature}: "
+                    "set the cut between 0 and the beam energy"
+                )
+        self.track = _core.track_length(self.material, beam, min(self.aprime_threshold.values()))
+        absorber = card.target.lead_layer_cm.value / self.material.radiation_length_cm()
+        scintillator = (
+            card.target.scintillator_layer_cm.value / _core.material("polystyrene").radiation_length_cm()
+        )
+        layer = card.target.lead_layer_cm.value + card.target.scintillator_layer_cm.value
+        self.depth_scale_cm = layer / (absorber + scintillator)
+        # Only the track in the absorber counts, as in the Geant4 tables for yields.
+        self.atoms_per_radiation_length = (
+            _core.units.avogadro
+            / self.element.atomic_mass
+            * self.material.radiation_length
+            * (absorber / (absorber + scintillator))
+        )
+
+    def cross_section(self, mass_GeV: float, epsilon: float = 1.0) -> _core.DarkBremsstrahlung:
+        approximation = _core.Approximation.__members__[self.card.model.approximation]
+        return _core.DarkBremsstrahlung(mass_GeV, self.element, approximation, epsilon)
+
+    def at_mass(self, mass_GeV: float, parameters: Parameters | None = None) -> SignalAtMass:
+        """The signal as a function of epsilon at one mass.
+
+        Raises:
+            ConfigError: an unphysical model.  ConvergenceError: an integral that did not converge.
+        """
+        try:
+            production = _core.production_spectrum(
+                self.cross_section(mass_GeV),
+                self.track,
+                self.atoms_per_radiation_length,
+                sorted(self.aprime_threshold.values()),
+            )
+        except RuntimeError as error:
+            raise ConvergenceError(f"no yield at m_A' = {mass_GeV:g} GeV ({error}): report this") from None
+        return SignalAtMass(self, mass_GeV, parameters or Parameters.of(self.card), production)
+
+
+class SignalAtMass:
+    """The signal at one mass, for any epsilon. Per electron on target, before the residual efficiency."""
+
+    def __init__(
+        self,
+        signal: SignalModel,
+        mass_GeV: float,
+        parameters: Parameters,
+        production: list[_core.ProductionPoint],
+    ) -> None:
+        card = signal.card
+        self.signal = signal
+        self.parameters = parameters
+        self.mass_GeV = mass_GeV
+        self._model = parameters.model(mass_GeV, 1.0)
+        self._width = _core.WidthFormula.__members__[card.model.width]
+        self._ctau = _core.chi2_ctau(self._model, self._width)
+        self._branching_ee = _core.chi2_branching_to_electrons(self._model, self._width)
+        self._width_to_chi = _core.aprime_width_to_chi(self._model)
+        self._width_to_leptons = _core.aprime_width(self._model) - self._width_to_chi
+        geometry = card.geometry
+        flux = _core.chi2_flux(self._model, production, signal.depth_scale_cm, geometry.ecal_start_cm.value)
+        self._flux = flux
+        self._accepted: dict[Signature, Array] = {
+            signature: np.where(flux.aprime_energy > threshold, 1.0, 0.0)
+            for signature, threshold in signal.aprime_threshold.items()
+        }
+        if self._model.chi2_decays:
+            decay = _core.Chi2Decayer(self._model, _core.DecayModel.__members__[card.model.decay])
+            threshold = card.selection.hcal.s1_signal_min_GeV.value
+            self._accepted["S1"] = self._accepted["S1"] * decay.fraction_above(threshold, flux.chi2_energy)
+
+    def ctau_cm(self, epsilon: ArrayLike) -> Array:
+        """c tau of chi2 in cm for each epsilon; infinite where it is stable."""
+        square = np.square(np.asarray(epsilon, dtype=float))
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.where(square > 0.0, self._ctau / square, math.inf))
+
+    def per_electron(self, epsilon: ArrayLike) -> Array:
+        """Expected (S1, S2) per electron on target, shape (n_epsilon, 2); epsilon of shape (n_epsilon,)."""
+        epsilon = np.atleast_1d(np.asarray(epsilon, dtype=float))
+        square = epsilon**2
+        if self.signal.mode == "invisible":
+            produced = float(np.sum(self._flux.weight * self._accepted["S2"]))
+            return np.stack([np.zeros_like(square), produced * square], axis=1)
+        geometry = self.signal.card.geometry
+        ctau = self.ctau_cm(epsilon)
+        s1 = _core.decays_between(
+            self._flux, self._accepted["S1"], ctau, geometry.hcal2_start_cm.value, geometry.hcal3_end_cm.value
+        )
+        s2 = _core.decays_between(
+            self._flux, self._accepted["S2"], ctau, geometry.hcal3_end_cm.value, math.inf
+        )
+        branching = self._width_to_chi / (self._width_to_chi + self._width_to_leptons * square)
+        s1 = s1 * self._branching_ee * self.signal.card.signal.r_efficiency.value
+        return np.stack([s1 * square * branching, s2 * square * branching], axis=1)
+
+    def decay_probability(self, epsilon: float) -> dict[str, float]:
+        """Where chi2 decays, by region; sums to 1. Weighted by production above the lower ECAL threshold."""
+        geometry = self.signal.card.geometry
+        edges = [
+            -math.inf,
+            geometry.ecal_end_cm.value,
+            geometry.hcal1_start_cm.value,
+            geometry.hcal2_start_cm.value,
+            geometry.hcal3_start_cm.value,
+            geometry.hcal3_end_cm.value,
+            math.inf,
+        ]
+        everywhere = np.ones_like(self._flux.weight)
+        ctau = self.ctau_cm([epsilon])
+        total = float(np.sum(self._flux.weight))
+        return {
+            region: float(_core.decays_between(self._flux, everywhere, ctau, low, high)[0]) / total
+            for region, low, high in zip(REGIONS, edges[:-1], edges[1:], strict=True)
+        }
+
+
+def effective_exposure(
+    card: Card, exposure: Mapping[str, float], counts: Iterable[Count]
+) -> dict[Signature, float]:
+    """Electrons on target times residual efficiency that each signature's counts stand for.
+
+    A signature that a period cannot evaluate loses that period; a count with period ``all`` stands for all.
+    """
+    weight = {p.name: exposure.get(p.name, 0.0) * p.residual_efficiency.value for p in card.periods}
+    total = sum(weight.values())
+    result: dict[Signature, float] = dict.fromkeys(SIGNATURES, 0.0)
+    for count in counts:
+        if count.observed is not None:
+            result[count.signature] += total if count.period == "all" else weight[count.period]
+    return result
+
+
+def card_exposure(card: Card, eot: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Electrons on target per period: the card's, or `eot` (by period; key ``all`` scales them to a total).
+
+    Raises:
+        ConfigError: an unknown period, or a number that is not positive.
+    """
+    exposure = {p.name: p.eot.value for p in card.periods}
+    for name, value in (eot or {}).items():
+        if not (value >= 0.0 and math.isfinite(value)):
+            raise ConfigError(f"exposure {name} = {value!r} is not acceptable (must be >= 0): correct --eot")
+        if name == "all":
+            total = sum(exposure.values())
+            exposure = {period: share * value / total for period, share in exposure.items()}
+        elif name in exposure:
+            exposure[name] = float(value)
+        else:
+            raise ConfigError(f"unknown period {name} in --eot (known: {', '.join(exposure)}): correct it")
+    return exposure
+
+
+def card_counts(card: Card, exposure: Mapping[str, float]) -> list[Count]:
+    """The card's observed counts, one per signature for the whole exposure, with backgrounds scaled to it."""
+    scale = sum(exposure.values()) / card.eot
+    return [
+        Count(
+            period="all",
+            signature=signature,
+            observed=round(card.limit.counts(signature).observed.value),
+            background=card.limit.counts(signature).background.value * scale,
+            background_uncertainty=card.limit.counts(signature).background_uncertainty.value * scale,
+            cuts_not_applied=[],
+        )
+        for signature in SIGNATURES
+    ]
+
+
+def expected_signal(
+    card: Card, mass_GeV: ArrayLike, epsilon: ArrayLike, exposure: Mapping[str, float] | None = None
+) -> Array:
+    """Expected signal events, shape (n_mass, n_epsilon, 2) for S1 and S2, summed over periods.
+
+    Args:
+        mass_GeV, epsilon: shapes (n_mass,) and (n_epsilon,).
+        exposure: electrons on target by period; the card's when not given.
+    """
+    exposure = card_exposure(card) if exposure is None else exposure
+    weight = effective_exposure(card, exposure, card_counts(card, exposure))
+    signal = SignalModel(card)
+    masses = np.atleast_1d(np.asarray(mass_GeV, dtype=float))
+    per_electron = np.stack([signal.at_mass(float(mass)).per_electron(epsilon) for mass in masses])
+    return np.asarray(per_electron * np.array([weight[signature] for signature in SIGNATURES]))
+
+
+def _target_material(card: Card) -> _core.Material:
+    name = card.target.material
+    try:
+        material = _core.material(name)
+    except ValueError as error:
+        raise ConfigError(f"target.material is not acceptable ({error}): choose one of them") from None
+    if len(material.components) != 1:
+        raise ConfigError(f"target.material {name} is a compound (yields are per atom): choose an element")
+    return material
