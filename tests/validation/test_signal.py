@@ -27,7 +27,7 @@ def test_invisible_mode_against_the_published_limit(mass, ratio):
     """A flat efficiency of 0.5, E_A' > 50 GeV and 2.303 events, over NA64's limit of 2019 (independent).
 
     The ratios come from a separate implementation of the same formulas (independent), tolerance 5 %. They
-    differ from 1 since the published limit used the simulation and the efficiencies of 2019 (docs/physics.md).
+    differ from 1 since the published limit used the simulation and efficiencies of 2019 (docs/physics.md).
     """
     per_electron = SignalModel(CARD, mode="invisible").at_mass(mass).per_electron([1.0])[0, 1]
     ours = math.sqrt(2.303 / (0.5 * 2.84e11 * per_electron))
