@@ -62,6 +62,16 @@ void register_counting(py::module_ &core) {
             },
             py::arg("mu"), "(CLs+b, CLb, CLs) at mu expected signal events.")
         .def(
+            "cls",
+            [](const CountingExperiment &self, double mu) {
+                const auto cls = [&] {
+                    py::gil_scoped_release unlocked;
+                    return self.cls(mu);
+                }();
+                return py::make_tuple(cls.value, cls.error);
+            },
+            py::arg("mu"), "(CLs, numerical error) at mu expected signal events.")
+        .def(
             "upper_limit",
             [](const CountingExperiment &self, double cl) {
                 const auto limit = [&] {

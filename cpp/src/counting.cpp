@@ -6,7 +6,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include <boost/math/distributions/normal.hpp>
 #include <boost/math/special_functions/gamma.hpp>
 
 namespace na64root {
@@ -22,12 +21,13 @@ constexpr double tie_tolerance = 1e-8;
 // Auxiliary measurements further than this from their mean are left out (2e-9 per side).
 constexpr double auxiliary_range = 6.0;
 
-double standard_normal_cdf(double x) {
-    return 0.5 * std::erfc(-x * 0.70710678118654752440);
+void check_signal(double mu) {
+    if (!(mu >= 0.0) || !std::isfinite(mu))
+        throw std::domain_error("the signal to test must be finite and not negative");
 }
 
-double standard_normal_quantile(double p) {
-    return boost::math::quantile(boost::math::normal(), p);
+double standard_normal_cdf(double x) {
+    return 0.5 * std::erfc(-x * 0.70710678118654752440);
 }
 
 // Chandrupatla's root finder (Adv. Eng. Softw. 28, 145 (1997)) of a function with f(a) f(b) <= 0.
@@ -962,8 +962,9 @@ double CountingExperiment::Implementation::root_probability(Ensembles &ensembles
 // ---------------------------------------------------------------------------------------------------- limits
 
 ConfidenceLevels CountingExperiment::Implementation::confidence_levels(double mu, int accuracy) const {
-    if (!(mu > 0.0) || !std::isfinite(mu))
-        throw std::domain_error("the signal to test must be positive and finite");
+    check_signal(mu);
+    if (mu == 0.0)
+        return {1.0, 1.0, 1.0};
     const Ensembles ensembles = tails(mu, statistic(mu, observed_), accuracy);
     const double with = std::min(1.0, ensembles.tail_with), without = std::min(1.0, ensembles.tail_without);
     if (!(without > 0.0))
@@ -1095,8 +1096,9 @@ ExpectedLimits CountingExperiment::Implementation::expected_limits(double cl) co
 // asymptotics
 
 ConfidenceLevels CountingExperiment::Implementation::asymptotic_confidence_levels(double mu) const {
-    if (!(mu > 0.0) || !std::isfinite(mu))
-        throw std::domain_error("the signal to test must be positive and finite");
+    check_signal(mu);
+    if (mu == 0.0)
+        return {1.0, 1.0, 1.0};
     const Truth background_only = conditional_truth(0.0);
     Outcome asimov = observed_;
     asimov.counts = background_only.rates;
@@ -1157,6 +1159,10 @@ double CountingExperiment::statistic(double mu) const {
 }
 ConfidenceLevels CountingExperiment::confidence_levels(double mu) const {
     return implementation_->confidence_levels(mu);
+}
+Estimate CountingExperiment::cls(double mu) const {
+    const double value = implementation_->confidence_levels(mu).cls;
+    return {value, std::abs(implementation_->confidence_levels(mu, 1).cls - value) + tie_tolerance * value};
 }
 Estimate CountingExperiment::upper_limit(double cl) const {
     return implementation_->upper_limit(cl);

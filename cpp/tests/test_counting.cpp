@@ -84,6 +84,8 @@ int main() {
     CHECK_THROWS(std::domain_error, CountingExperiment({{{0, 1, 0, 0, 0}}}, Treatment::none));
     CHECK_THROWS(std::domain_error, CountingExperiment({two, -0.1}, Treatment::none));
     CHECK_THROWS(std::domain_error, limit({two}, Treatment::none, 1.0));
-    CHECK_THROWS(std::domain_error, CountingExperiment({two}, Treatment::none).confidence_levels(0.0));
+    CHECK_THROWS(std::domain_error, CountingExperiment({two}, Treatment::none).confidence_levels(-1.0));
+    CHECK(CountingExperiment({two}, Treatment::none).cls(0.0).value == 1.0);
+    CHECK_CLOSE(CountingExperiment({two}, Treatment::none).cls(2.0).value, std::exp(-2.0), 1e-6);
     return check::failures;
 }

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import numpy_selection
 import pytest
-from tree_a import TRACK_BRANCHES, ecal_cell, event, hcal_cells, s1_event, write_tree
 
+import numpy_selection
 from na64root import ntuple, selection
 from na64root.config import load_card
 from na64root.errors import ConfigError
+from tree_a import TRACK_BRANCHES, ecal_cell, event, hcal_cells, s1_event, write_tree
 
 NAN, INF = float("nan"), float("inf")
 

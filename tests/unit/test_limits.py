@@ -2,6 +2,7 @@ import dataclasses
 import math
 
 import pytest
+
 from na64root.errors import ConfigError
 from na64root.limits import Bin, CountingModel, experiment, upper_limit
 from na64root.results import LimitResult

@@ -7,10 +7,11 @@ likely than the data. They are below the tolerance as long as no bin has much ba
 import math
 
 import pytest
-from na64root.limits import Bin, CountingModel, upper_limit
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.stats import norm
+
+from na64root.limits import Bin, CountingModel, upper_limit
 
 BACKGROUNDS = {
     "one": [(0.19, 0.07, 1.0)],

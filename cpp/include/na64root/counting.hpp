@@ -68,8 +68,10 @@ class CountingExperiment {
     // observed data. Cowan et al., EPJC 71, 1554 (2011), Eq. 16.
     double statistic(double mu) const;
 
-    // CLs at total expected signal mu > 0 (A. L. Read, J. Phys. G 28, 2693 (2002)).
+    // CLs at total expected signal mu >= 0 (A. L. Read, J. Phys. G 28, 2693 (2002)); with its numerical
+    // error.
     ConfidenceLevels confidence_levels(double mu) const;
+    Estimate cls(double mu) const;
 
     // The mu where CLs = 1 - cl; when the steps of the discrete counts cross that level more than once, the
     // highest. Throws std::domain_error for cl outside (0, 1), std::runtime_error when no bracket is found.
