@@ -101,6 +101,11 @@ def explain(
     if not (epsilon > 0.0 and math.isfinite(epsilon)):
         raise ConfigError(f"epsilon = {epsilon!r} is not acceptable (must be positive): correct it")
     card = _changed(card, alpha_dark, mass_ratio, relative_splitting, beam_energy_GeV, material)
+    beam = card.beam.energy_GeV.value
+    if not mass_GeV < beam:
+        raise ConfigError(
+            f"m_A' = {mass_GeV:g} GeV cannot be produced (the beam has {beam:g} GeV): give a smaller mass"
+        )
     model = Parameters.of(card).model(mass_GeV, epsilon)
     bound = landau_pole_bound(mass_GeV)
     if model.alpha_dark > bound:

@@ -174,7 +174,11 @@ class SignalAtMass:
         return np.stack([s1 * square * branching, s2 * square * branching], axis=1)
 
     def decay_probability(self, epsilon: float) -> dict[str, float]:
-        """Where chi2 decays, by region; sums to 1. Weighted by production above the lower ECAL threshold."""
+        """Where chi2 decays, by region; sums to 1. Weighted by production above the lower ECAL threshold.
+
+        Raises:
+            ConfigError: nothing is produced there.
+        """
         geometry = self.signal.card.geometry
         edges = [
             -math.inf,
@@ -188,6 +192,10 @@ class SignalAtMass:
         everywhere = np.ones_like(self._flux.weight)
         ctau = self.ctau_cm([epsilon])
         total = float(np.sum(self._flux.weight))
+        if not total > 0.0:
+            raise ConfigError(
+                f"no A' of {self.mass_GeV:g} GeV is produced above the ECAL threshold: give a smaller mass"
+            )
         return {
             region: float(_core.decays_between(self._flux, everywhere, ctau, low, high)[0]) / total
             for region, low, high in zip(REGIONS, edges[:-1], edges[1:], strict=True)

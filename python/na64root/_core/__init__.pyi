@@ -229,7 +229,7 @@ def production_spectrum(
     track: TrackLength,
     atoms_per_radiation_length: float,
     energy_edges: Sequence[float],
-    groups: int = 10,
+    groups: int = 12,
 ) -> list[ProductionPoint]: ...
 def chi2_flux(
     model: InelasticModel,
@@ -240,3 +240,40 @@ def chi2_flux(
 def decays_between(
     flux: Chi2Flux, acceptance: ArrayLike, ctau: ArrayLike, start: float, end: float
 ) -> _Array: ...
+
+# counting.hpp
+
+class Constraint:
+    gaussian: ClassVar[Constraint]
+    lognormal: ClassVar[Constraint]
+    gamma: ClassVar[Constraint]
+    __members__: ClassVar[dict[str, Constraint]]
+
+class Treatment:
+    none: ClassVar[Treatment]
+    frequentist: ClassVar[Treatment]
+    hybrid: ClassVar[Treatment]
+    __members__: ClassVar[dict[str, Treatment]]
+
+class CountingExperiment:
+    def __init__(
+        self,
+        *,
+        observed: Sequence[float],
+        background: Sequence[float],
+        background_uncertainty: Sequence[float],
+        signal_fraction: Sequence[float],
+        group: Sequence[int],
+        signal_uncertainty: float = 0.0,
+        signal_constraint: Constraint = ...,
+        background_constraint: Constraint = ...,
+        treatment: Treatment = ...,
+    ) -> None: ...
+    def statistic(self, mu: float) -> float: ...
+    def confidence_levels(self, mu: float) -> tuple[float, float, float]: ...
+    def cls(self, mu: float) -> tuple[float, float]: ...
+    def upper_limit(self, cl: float) -> tuple[float, float]: ...
+    def expected_limits(self, cl: float) -> tuple[float, float, float, float, float]: ...
+    def asymptotic_confidence_levels(self, mu: float) -> tuple[float, float, float]: ...
+    def asymptotic_upper_limit(self, cl: float) -> tuple[float, float]: ...
+    def asymptotic_expected_limits(self, cl: float) -> tuple[float, float, float, float, float]: ...

@@ -1,0 +1,96 @@
+// Upper limits of counting experiments with few events, without toys: CLs with the one-sided profile
+// likelihood ratio, its distribution found by enumerating the counts and integrating over the auxiliary
+// measurements.
+#ifndef NA64ROOT_COUNTING_HPP
+#define NA64ROOT_COUNTING_HPP
+
+#include <memory>
+#include <vector>
+
+namespace na64root {
+
+// How a nuisance parameter (pull eta, auxiliary measurement a ~ N(eta, 1)) scales a yield of relative
+// uncertainty r: gaussian 1 + r eta, never below zero; lognormal (1 + r)^eta.
+// gamma (backgrounds only): the yield is scaled by c >= 0, measured by an auxiliary count m ~ Poisson(c /
+// r^2).
+enum class Constraint { gaussian, lognormal, gamma };
+
+// What is done with nuisance parameters: fixed at their nominal values; profiled, with auxiliary measurements
+// that fluctuate in the ensemble; profiled in the statistic and averaged over their priors in the ensemble.
+enum class Treatment { none, frequentist, hybrid };
+
+struct CountingBin {
+    double observed;
+    double background;
+    double background_uncertainty;
+    double signal_fraction; // share of the total expected signal; only the ratios between bins matter
+    int group;              // bins of one group share one background nuisance parameter
+};
+
+// n_i ~ Poisson(mu f_i kappa(theta) + b_i(eta_g)); mu is the total expected signal, theta is common to all
+// bins.
+struct CountingModel {
+    std::vector<CountingBin> bins;
+    double signal_uncertainty = 0.0;
+    Constraint signal_constraint = Constraint::lognormal;
+    Constraint background_constraint = Constraint::gaussian;
+};
+
+// A number and its numerical error.
+struct Estimate {
+    double value;
+    double error;
+};
+
+// Probabilities to find a statistic at least as large as observed (ties counted); cls is their ratio.
+struct ConfidenceLevels {
+    double signal_plus_background;
+    double background;
+    double cls;
+};
+
+struct ExpectedLimits {
+    double minus2, minus1, median, plus1, plus2;
+};
+
+// One model under one treatment, prepared: bins of one group whose signal, background and uncertainty have
+// the same ratios are pooled (exact: the statistic depends on their sum only).
+class CountingExperiment {
+  public:
+    // Throws std::domain_error for a model without bins, negative, infinite or NaN yields, no signal at all,
+    // a gamma constraint of the signal, or a gamma group whose bins differ in relative uncertainty.
+    CountingExperiment(const CountingModel &model, Treatment treatment);
+    ~CountingExperiment();
+    CountingExperiment(CountingExperiment &&) noexcept;
+    CountingExperiment &operator=(CountingExperiment &&) noexcept;
+
+    // q(mu) = -2 ln [L(mu, conditional maximum) / L(best mu >= 0)], zero where the best mu exceeds mu; of the
+    // observed data. Cowan et al., EPJC 71, 1554 (2011), Eq. 16.
+    double statistic(double mu) const;
+
+    // CLs at total expected signal mu >= 0 (A. L. Read, J. Phys. G 28, 2693 (2002)); with its numerical
+    // error.
+    ConfidenceLevels confidence_levels(double mu) const;
+    Estimate cls(double mu) const;
+
+    // The mu where CLs = 1 - cl; when the steps of the discrete counts cross that level more than once, the
+    // highest. Throws std::domain_error for cl outside (0, 1), std::runtime_error when no bracket is found.
+    Estimate upper_limit(double cl) const;
+
+    // Quantiles of the upper limit in background-only experiments at the observed conditional maximum. As in
+    // RooStats, the nuisance parameters of the ensembles stay where the observed data put them.
+    ExpectedLimits expected_limits(double cl) const;
+
+    // The same by the asymptotic formulae (Cowan et al., Eqs. 64-66): too strong for few events.
+    ConfidenceLevels asymptotic_confidence_levels(double mu) const;
+    Estimate asymptotic_upper_limit(double cl) const;
+    ExpectedLimits asymptotic_expected_limits(double cl) const;
+
+  private:
+    class Implementation;
+    std::unique_ptr<const Implementation> implementation_;
+};
+
+} // namespace na64root
+
+#endif

@@ -1,0 +1,1183 @@
+#include "na64root/counting.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <utility>
+
+#include <boost/math/special_functions/gamma.hpp>
+
+namespace na64root {
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// Counts whose probability is below this in both ensembles are left out; what is left out in total enters the
+// error.
+constexpr double negligible = 1e-9;
+// Statistics nearer than this (relative) are ties; the solutions below are good to 1e-12.
+constexpr double tie_tolerance = 1e-8;
+// Auxiliary measurements further than this from their mean are left out (2e-9 per side).
+constexpr double auxiliary_range = 6.0;
+
+void check_signal(double mu) {
+    if (!(mu >= 0.0) || !std::isfinite(mu))
+        throw std::domain_error("the signal to test must be finite and not negative");
+}
+
+double standard_normal_cdf(double x) {
+    return 0.5 * std::erfc(-x * 0.70710678118654752440);
+}
+
+// Chandrupatla's root finder (Adv. Eng. Softw. 28, 145 (1997)) of a function with f(a) f(b) <= 0.
+template <class Function>
+double bracketed_root(Function &&f, double a, double fa, double b, double fb, double tolerance) {
+    if (fa == 0.0)
+        return a;
+    if (fb == 0.0)
+        return b;
+    double c = a, fc = fa, t = 0.5;
+    for (int step = 0; step < 200; ++step) {
+        const double x = a + t * (b - a), fx = f(x);
+        if ((fx < 0.0) == (fa < 0.0)) {
+            c = a;
+            fc = fa;
+        } else {
+            c = b;
+            fc = fb;
+            b = a;
+            fb = fa;
+        }
+        a = x;
+        fa = fx;
+        const double best = std::abs(fa) < std::abs(fb) ? a : b;
+        const double limit = (tolerance + 4e-16 * std::abs(best)) / std::max(std::abs(b - a), 1e-300);
+        if (limit > 0.5 || fa == 0.0)
+            return best;
+        const double xi = (a - b) / (c - b), phi = (fa - fb) / (fc - fb);
+        if (phi * phi < xi && (1 - phi) * (1 - phi) < 1 - xi)
+            t = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb);
+        else
+            t = 0.5;
+        t = std::clamp(t, limit, 1.0 - limit);
+    }
+    throw std::runtime_error("root finding did not converge in 200 steps");
+}
+
+// A rule of Gauss: sum of weights * f(nodes) is the mean of f under a probability distribution.
+struct Rule {
+    std::vector<double> nodes, weights;
+};
+
+// Golub and Welsch, Math. Comp. 23, 221 (1969): nodes and weights from the recurrence of the orthogonal
+// polynomials, as eigenvalues and first components of the eigenvectors of a symmetric tridiagonal matrix
+// (implicit QL).
+Rule gauss_rule(std::vector<double> diagonal, std::vector<double> off_diagonal_squared) {
+    const std::size_t n = diagonal.size();
+    std::vector<double> e(n, 0.0), first(n, 0.0);
+    for (std::size_t i = 0; i + 1 < n; ++i)
+        e[i] = std::sqrt(off_diagonal_squared[i]);
+    first[0] = 1.0;
+    for (std::size_t l = 0; l < n; ++l) {
+        for (int step = 0;; ++step) {
+            std::size_t m = l;
+            while (m + 1 < n && std::abs(e[m]) > 1e-16 * (std::abs(diagonal[m]) + std::abs(diagonal[m + 1])))
+                ++m;
+            if (m == l)
+                break;
+            if (step == 100)
+                throw std::runtime_error("a quadrature rule did not converge");
+            double g = (diagonal[l + 1] - diagonal[l]) / (2.0 * e[l]), r = std::hypot(g, 1.0);
+            g = diagonal[m] - diagonal[l] + e[l] / (g + std::copysign(r, g));
+            double s = 1.0, c = 1.0, p = 0.0;
+            for (std::size_t i = m; i-- > l;) {
+                const double f = s * e[i], b = c * e[i];
+                r = std::hypot(f, g);
+                e[i + 1] = r;
+                s = f / r;
+                c = g / r;
+                g = diagonal[i + 1] - p;
+                r = (diagonal[i] - g) * s + 2.0 * c * b;
+                p = s * r;
+                diagonal[i + 1] = g + p;
+                g = c * r - b;
+                const double swap = first[i + 1];
+                first[i + 1] = s * first[i] + c * swap;
+                first[i] = c * first[i] - s * swap;
+            }
+            diagonal[l] -= p;
+            e[l] = g;
+            e[m] = 0.0;
+        }
+    }
+    Rule rule{diagonal, std::vector<double>(n)};
+    for (std::size_t i = 0; i < n; ++i)
+        rule.weights[i] = first[i] * first[i];
+    return rule;
+}
+
+// Mean under a standard normal distribution (Hermite polynomials).
+Rule normal_rule(std::size_t n) {
+    std::vector<double> off_diagonal(n);
+    for (std::size_t i = 0; i < n; ++i)
+        off_diagonal[i] = static_cast<double>(i + 1);
+    return gauss_rule(std::vector<double>(n, 0.0), off_diagonal);
+}
+
+// Mean of a smooth function under a Poisson distribution (Charlier polynomials).
+Rule poisson_rule(std::size_t n, double mean) {
+    std::vector<double> diagonal(n), off_diagonal(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        diagonal[i] = mean + static_cast<double>(i);
+        off_diagonal[i] = mean * static_cast<double>(i + 1);
+    }
+    return gauss_rule(diagonal, off_diagonal);
+}
+
+// Mean under a standard normal distribution truncated to x >= low (Gauss-Legendre over its 8 standard
+// deviations).
+Rule truncated_normal_rule(double low, std::size_t n) {
+    const double a = std::max(low, -8.0), b = std::max(a, 0.0) + 8.0;
+    double total = 0.0;
+    std::vector<double> off_diagonal(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        const double k = static_cast<double>(i + 1);
+        off_diagonal[i] = k * k / (4.0 * k * k - 1.0);
+    }
+    Rule rule = gauss_rule(std::vector<double>(n, 0.0), off_diagonal);
+    for (std::size_t i = 0; i < n; ++i) {
+        const double x = 0.5 * (a + b) + 0.5 * (b - a) * rule.nodes[i];
+        rule.nodes[i] = x;
+        rule.weights[i] *= std::exp(-0.5 * x * x);
+        total += rule.weights[i];
+    }
+    for (double &weight : rule.weights)
+        weight /= total;
+    return rule;
+}
+
+// Mean under a gamma distribution of unit scale (generalised Laguerre polynomials).
+Rule gamma_rule(double shape, std::size_t n) {
+    std::vector<double> diagonal(n), off_diagonal(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        const double k = static_cast<double>(i);
+        diagonal[i] = 2.0 * k + shape;
+        off_diagonal[i] = (k + 1.0) * (k + shape);
+    }
+    return gauss_rule(diagonal, off_diagonal);
+}
+
+struct PooledBin {
+    double observed, background, uncertainty, signal;
+    int group; // -1: no nuisance parameter
+};
+
+struct Group {
+    std::vector<int> bins;
+    double lowest = -infinity;    // of the nuisance parameter: no negative yield
+    double auxiliary_count = 0.0; // gamma: the nominal auxiliary measurement, 1/r^2
+};
+
+struct Profile {
+    double value, slope;
+};
+
+// The auxiliary measurements and counts of one experiment, real or imagined.
+struct Outcome {
+    std::vector<double> counts;
+    std::vector<double> background_auxiliaries; // by group
+    double signal_auxiliary = 0.0;
+};
+
+// A point in the space of nuisance parameters, from which an ensemble is drawn.
+struct Truth {
+    double signal; // expected signal events, mu kappa(theta)
+    double theta;
+    std::vector<double> eta;
+    std::vector<double> rates; // by bin
+};
+
+double poisson_probability(double mean, double n) {
+    if (mean <= 0.0)
+        return n == 0.0 ? 1.0 : 0.0;
+    return std::exp(n * std::log(mean) - mean - std::lgamma(n + 1.0));
+}
+
+} // namespace
+
+class CountingExperiment::Implementation {
+  public:
+    Implementation(const CountingModel &model, Treatment treatment);
+
+    double statistic(double mu) const { return statistic(mu, observed_); }
+    ConfidenceLevels confidence_levels(double mu, int accuracy = 0) const;
+    Estimate upper_limit(double cl) const;
+    ExpectedLimits expected_limits(double cl) const;
+    ConfidenceLevels asymptotic_confidence_levels(double mu) const;
+    Estimate asymptotic_upper_limit(double cl) const;
+    ExpectedLimits asymptotic_expected_limits(double cl) const;
+
+  private:
+    bool signal_varies() const { return signal_uncertainty_ > 0.0; }
+    double signal_scale(double theta) const;
+    double signal_scale_slope(double theta) const;
+    double lowest_theta() const;
+    double theta_of_scale(double scale) const;
+    double background(const PooledBin &bin, double eta) const;
+    double background_slope(const PooledBin &bin, double eta) const;
+    double constraint(const Group &group, double eta, double auxiliary) const;
+    double constraint_slope(const Group &group, double eta, double auxiliary) const;
+
+    // Profiling: over the backgrounds at fixed signal events; over the signal events; over theta at fixed mu.
+    double best_eta(std::size_t group, double signal, const Outcome &outcome) const;
+    Profile profile(double signal, const Outcome &outcome) const;
+    double best_signal(const Outcome &outcome) const;
+    double conditional_theta(double mu, double free_signal, const Outcome &outcome) const;
+    double statistic(double mu, const Outcome &outcome) const;
+    Truth conditional_truth(double mu) const;
+
+    // The two ensembles of a CLs value, and where the enumeration stands. P(q >= threshold) is summed up.
+    struct Ensembles {
+        double mu, threshold;
+        int accuracy;
+        Truth with_signal, without_signal;
+        double tail_with = 0.0, tail_without = 0.0;
+        Outcome outcome;
+    };
+    Ensembles tails(double mu, double threshold, int accuracy) const;
+    bool enumerate(Ensembles &ensembles, std::size_t level, double with, double without) const;
+    bool enumerate_hybrid(Ensembles &ensembles, std::size_t level, const std::vector<double> &with,
+                          const std::vector<double> &without) const;
+    double pass_probability(Ensembles &ensembles, const Truth &truth) const;
+    double integrate(Ensembles &ensembles, const Truth &truth, const std::vector<int> &coordinates,
+                     const std::vector<std::size_t> &sizes, std::size_t next, double &guess) const;
+    double root_probability(Ensembles &ensembles, const Truth &truth, int coordinate, double &guess) const;
+    double excluded_fraction(double mu, double alpha) const;
+
+    // A coordinate is an auxiliary measurement: of a background group, or (-1) of the signal.
+    double &auxiliary(Outcome &outcome, int coordinate) const;
+    double auxiliary_mean(const Truth &truth, int coordinate) const;
+    double auxiliary_deviation(const Truth &truth, int coordinate) const;
+
+    Treatment treatment_;
+    Constraint signal_constraint_, background_constraint_;
+    double signal_uncertainty_, log_scale_ = 0.0;
+    std::vector<PooledBin> bins_;
+    std::vector<char> monotone_; // q falls with the count of this bin
+    std::vector<Group> groups_;
+    std::vector<Rule> normal_rules_;
+    Rule signal_prior_;
+    std::vector<Rule> background_priors_;
+    Outcome observed_;
+};
+
+// ---------------------------------------------------------------------------------------------------- the
+// model
+
+CountingExperiment::Implementation::Implementation(const CountingModel &model, Treatment treatment)
+    : treatment_(treatment), signal_constraint_(model.signal_constraint),
+      background_constraint_(model.background_constraint), signal_uncertainty_(model.signal_uncertainty) {
+    const auto valid = [](double x) { return std::isfinite(x) && x >= 0.0; };
+    if (model.bins.empty())
+        throw std::domain_error("a counting model needs at least one bin");
+    if (!valid(model.signal_uncertainty))
+        throw std::domain_error("the signal uncertainty must be finite and not negative");
+    if (model.signal_constraint == Constraint::gamma)
+        throw std::domain_error("the signal uncertainty is gaussian or lognormal");
+    double total_signal = 0.0;
+    for (const auto &bin : model.bins) {
+        if (!valid(bin.observed) || !valid(bin.background) || !valid(bin.background_uncertainty) ||
+            !valid(bin.signal_fraction))
+            throw std::domain_error(
+                "counts, backgrounds, uncertainties and signal must be finite, not negative");
+        if (bin.background_uncertainty > 0.0 && bin.background == 0.0 &&
+            model.background_constraint != Constraint::gaussian)
+            throw std::domain_error("a background of zero with an uncertainty needs the gaussian constraint");
+        total_signal += bin.signal_fraction;
+    }
+    if (!(total_signal > 0.0))
+        throw std::domain_error("no bin has any signal");
+
+    const bool fixed = treatment == Treatment::none;
+    if (fixed)
+        signal_uncertainty_ = 0.0;
+    log_scale_ = std::log1p(signal_uncertainty_);
+
+    // Pool: proportional bins of one group are one bin.
+    std::vector<PooledBin> pooled;
+    for (const auto &bin : model.bins) {
+        PooledBin candidate{bin.observed, bin.background, fixed ? 0.0 : bin.background_uncertainty,
+                            bin.signal_fraction / total_signal, bin.group};
+        if (candidate.uncertainty == 0.0)
+            candidate.group = -1;
+        const auto proportional = [&candidate](const PooledBin &other) {
+            const auto equal = [](double x, double y) {
+                return std::abs(x - y) <= 1e-12 * std::max(std::abs(x), std::abs(y));
+            };
+            return other.group == candidate.group &&
+                   equal(other.signal * candidate.background, candidate.signal * other.background) &&
+                   equal(other.signal * candidate.uncertainty, candidate.signal * other.uncertainty) &&
+                   equal(other.background * candidate.uncertainty, candidate.background * other.uncertainty);
+        };
+        // Without signal and nuisance parameter a bin tells nothing.
+        if (candidate.signal == 0.0 && candidate.group == -1)
+            continue;
+        const auto match = std::find_if(pooled.begin(), pooled.end(), proportional);
+        if (match == pooled.end()) {
+            pooled.push_back(candidate);
+        } else {
+            match->observed += candidate.observed;
+            match->background += candidate.background;
+            match->uncertainty += candidate.uncertainty;
+            match->signal += candidate.signal;
+        }
+    }
+    std::stable_sort(pooled.begin(), pooled.end(),
+                     [](const PooledBin &a, const PooledBin &b) { return a.group < b.group; });
+    bins_ = pooled;
+
+    for (std::size_t i = 0; i < bins_.size(); ++i) {
+        if (bins_[i].group == -1)
+            continue;
+        const int label = bins_[i].group;
+        if (i == 0 || pooled[i - 1].group != label)
+            groups_.emplace_back();
+        bins_[i].group = static_cast<int>(groups_.size()) - 1;
+        groups_.back().bins.push_back(static_cast<int>(i));
+    }
+    for (auto &group : groups_) {
+        const double relative = bins_[group.bins[0]].uncertainty / bins_[group.bins[0]].background;
+        for (int i : group.bins) {
+            if (background_constraint_ == Constraint::gaussian)
+                group.lowest = std::max(group.lowest, -bins_[i].background / bins_[i].uncertainty);
+            if (background_constraint_ == Constraint::gamma &&
+                std::abs(bins_[i].uncertainty / bins_[i].background - relative) > 1e-9 * relative)
+                throw std::domain_error(
+                    "bins that share a gamma constraint need the same relative uncertainty");
+        }
+        if (background_constraint_ == Constraint::gamma) {
+            group.auxiliary_count = 1.0 / (relative * relative);
+            group.lowest = 0.0;
+        }
+    }
+
+    // In a group the rate of a bin rises with mu, whatever the data, when its signal-to-uncertainty ratio is
+    // the group's largest; q then falls with its count.
+    monotone_.assign(bins_.size(), 1);
+    if (background_constraint_ == Constraint::gaussian) {
+        for (const auto &group : groups_) {
+            double largest = 0.0;
+            for (int i : group.bins)
+                largest = std::max(largest, bins_[i].signal / bins_[i].uncertainty);
+            for (int i : group.bins)
+                monotone_[i] = bins_[i].signal / bins_[i].uncertainty >= largest * (1.0 - 1e-12);
+        }
+    } else {
+        for (const auto &group : groups_)
+            for (int i : group.bins)
+                monotone_[i] = group.bins.size() == 1;
+    }
+
+    for (const auto &bin : bins_)
+        observed_.counts.push_back(bin.observed);
+    for (const auto &group : groups_)
+        observed_.background_auxiliaries.push_back(group.auxiliary_count);
+
+    for (std::size_t n = 0; n <= 15; ++n)
+        normal_rules_.push_back(n == 0 ? Rule{} : normal_rule(n));
+    if (treatment == Treatment::hybrid) {
+        if (signal_varies())
+            signal_prior_ = signal_constraint_ == Constraint::lognormal
+                                ? normal_rule(25)
+                                : truncated_normal_rule(lowest_theta(), 40);
+        else
+            signal_prior_ = {{0.0}, {1.0}};
+        for (const auto &group : groups_) {
+            if (background_constraint_ == Constraint::gamma) {
+                // The posterior of the auxiliary count under a flat prior.
+                background_priors_.push_back(gamma_rule(group.auxiliary_count + 1.0, 20));
+                for (double &node : background_priors_.back().nodes)
+                    node /= group.auxiliary_count;
+            } else {
+                background_priors_.push_back(background_constraint_ == Constraint::lognormal
+                                                 ? normal_rule(20)
+                                                 : truncated_normal_rule(group.lowest, 40));
+            }
+        }
+    }
+}
+
+double CountingExperiment::Implementation::signal_scale(double theta) const {
+    if (!signal_varies())
+        return 1.0;
+    return signal_constraint_ == Constraint::lognormal ? std::exp(theta * log_scale_)
+                                                       : std::max(0.0, 1.0 + signal_uncertainty_ * theta);
+}
+
+double CountingExperiment::Implementation::signal_scale_slope(double theta) const {
+    return signal_constraint_ == Constraint::lognormal ? log_scale_ * signal_scale(theta)
+                                                       : signal_uncertainty_;
+}
+
+double CountingExperiment::Implementation::lowest_theta() const {
+    return signal_constraint_ == Constraint::lognormal ? -infinity : -1.0 / signal_uncertainty_;
+}
+
+double CountingExperiment::Implementation::theta_of_scale(double scale) const {
+    return signal_constraint_ == Constraint::lognormal ? std::log(scale) / log_scale_
+                                                       : (scale - 1.0) / signal_uncertainty_;
+}
+
+double CountingExperiment::Implementation::background(const PooledBin &bin, double eta) const {
+    if (bin.group == -1)
+        return bin.background;
+    if (background_constraint_ == Constraint::gaussian)
+        return std::max(0.0, bin.background + bin.uncertainty * eta);
+    if (background_constraint_ == Constraint::lognormal)
+        return bin.background * std::exp(eta * std::log1p(bin.uncertainty / bin.background));
+    return bin.background * eta;
+}
+
+double CountingExperiment::Implementation::background_slope(const PooledBin &bin, double eta) const {
+    if (background_constraint_ == Constraint::gaussian)
+        return bin.uncertainty;
+    if (background_constraint_ == Constraint::lognormal)
+        return std::log1p(bin.uncertainty / bin.background) * background(bin, eta);
+    return bin.background;
+}
+
+// Minus the logarithm of the probability of the auxiliary measurement, without what only depends on it.
+double CountingExperiment::Implementation::constraint(const Group &group, double eta,
+                                                      double auxiliary) const {
+    if (background_constraint_ == Constraint::gamma)
+        return group.auxiliary_count * eta - (auxiliary > 0.0 ? auxiliary * std::log(eta) : 0.0);
+    return 0.5 * (eta - auxiliary) * (eta - auxiliary);
+}
+
+double CountingExperiment::Implementation::constraint_slope(const Group &group, double eta,
+                                                            double auxiliary) const {
+    if (background_constraint_ == Constraint::gamma)
+        return group.auxiliary_count - (auxiliary > 0.0 ? auxiliary / eta : 0.0);
+    return eta - auxiliary;
+}
+
+// ----------------------------------------------------------------------------------------------------
+// profiling
+
+double CountingExperiment::Implementation::best_eta(std::size_t index, double signal,
+                                                    const Outcome &outcome) const {
+    const Group &group = groups_[index];
+    const double auxiliary = outcome.background_auxiliaries[index];
+    if (background_constraint_ == Constraint::gaussian && group.bins.size() == 1) {
+        const PooledBin &bin = bins_[group.bins[0]];
+        const double n = outcome.counts[group.bins[0]];
+        // A quadratic equation for the rate y = signal + background: y^2 + p y - n sigma^2 = 0.
+        const double variance = bin.uncertainty * bin.uncertainty;
+        const double p = variance - (bin.background + bin.uncertainty * auxiliary) - signal * bin.signal;
+        const double root = std::sqrt(p * p + 4.0 * n * variance);
+        const double rate = p > 0.0 ? 2.0 * n * variance / (p + root) : 0.5 * (root - p);
+        return std::max(group.lowest, (rate - signal * bin.signal - bin.background) / bin.uncertainty);
+    }
+    const auto slope = [&](double eta, double *curvature) {
+        double sum = constraint_slope(group, eta, auxiliary);
+        double second = background_constraint_ == Constraint::gamma ? auxiliary / (eta * eta) : 1.0;
+        for (int i : group.bins) {
+            const PooledBin &bin = bins_[i];
+            const double n = outcome.counts[i], derivative = background_slope(bin, eta);
+            const double rate = signal * bin.signal + background(bin, eta);
+            const double ratio = n > 0.0 ? n / rate : 0.0;
+            sum += derivative * (1.0 - ratio);
+            second += n > 0.0 ? derivative * derivative * ratio / rate : 0.0;
+            if (background_constraint_ == Constraint::lognormal)
+                second += std::log1p(bin.uncertainty / bin.background) * derivative * (1.0 - ratio);
+        }
+        if (curvature)
+            *curvature = second;
+        return sum;
+    };
+    double total_count = 0.0, total_slope = 0.0;
+    for (int i : group.bins)
+        total_count += outcome.counts[i];
+    if (background_constraint_ == Constraint::lognormal) {
+        double largest_log = 0.0;
+        for (int i : group.bins)
+            largest_log = std::max(largest_log, std::log1p(bins_[i].uncertainty / bins_[i].background));
+        const double high = auxiliary + largest_log * total_count;
+        for (int i : group.bins)
+            total_slope += background_slope(bins_[i], high);
+        const double low = auxiliary - total_slope;
+        double a = low, b = high, eta = auxiliary;
+        for (int step = 0; step < 200; ++step) {
+            double curvature;
+            const double value = slope(eta, &curvature);
+            (value < 0.0 ? a : b) = eta;
+            double next = eta - value / curvature;
+            if (!(next > a && next < b))
+                next = 0.5 * (a + b);
+            if (std::abs(next - eta) < 1e-12 * (1.0 + std::abs(eta)))
+                return next;
+            eta = next;
+        }
+        throw std::runtime_error("profiling a background did not converge in 200 steps");
+    }
+    // The slope is concave and rising: Newton steps from its negative side never overshoot.
+    double eta;
+    if (background_constraint_ == Constraint::gaussian) {
+        for (int i : group.bins)
+            total_slope += bins_[i].uncertainty;
+        if (total_count == 0.0)
+            return std::max(group.lowest, auxiliary - total_slope);
+        eta = std::max(group.lowest * (1.0 - 1e-9), auxiliary - total_slope);
+    } else {
+        for (int i : group.bins)
+            total_slope += bins_[i].background;
+        eta = auxiliary / (group.auxiliary_count + total_slope);
+        if (total_count == 0.0)
+            return eta;
+        eta = std::max(eta, 1e-9);
+    }
+    for (int step = 0; step < 200; ++step) {
+        double curvature;
+        const double value = slope(eta, &curvature);
+        if (value >= 0.0 && step == 0)
+            return std::max(eta, group.lowest);
+        const double change = -value / curvature;
+        eta += change;
+        if (std::abs(change) < 1e-13 * (1.0 + std::abs(eta)))
+            return eta;
+    }
+    throw std::runtime_error("profiling a background did not converge in 200 steps");
+}
+
+// Minus the logarithm of the likelihood at given signal events, minimised over the backgrounds, and its
+// slope. Groups without any count are left out: there the signal and the background separate.
+Profile CountingExperiment::Implementation::profile(double signal, const Outcome &outcome) const {
+    Profile result{0.0, 0.0};
+    const auto add = [&](std::size_t i, double eta) {
+        const PooledBin &bin = bins_[i];
+        const double n = outcome.counts[i], background_rate = background(bin, eta);
+        const double rate = signal * bin.signal + background_rate;
+        result.value += rate;
+        result.slope += bin.signal;
+        if (n > 0.0) {
+            result.value -= n * std::log(rate);
+            result.slope -= bin.signal > 0.0 ? n * bin.signal / rate : 0.0;
+        }
+    };
+    std::size_t i = 0;
+    for (; i < bins_.size() && bins_[i].group == -1; ++i)
+        add(i, 0.0);
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+        bool empty = true;
+        for (int j : groups_[g].bins)
+            empty = empty && outcome.counts[j] == 0.0;
+        if (empty) {
+            for (int j : groups_[g].bins) {
+                result.value += signal * bins_[j].signal;
+                result.slope += bins_[j].signal;
+            }
+            continue;
+        }
+        const double eta = best_eta(g, signal, outcome);
+        for (int j : groups_[g].bins)
+            add(static_cast<std::size_t>(j), eta);
+        result.value += constraint(groups_[g], eta, outcome.background_auxiliaries[g]);
+    }
+    return result;
+}
+
+double CountingExperiment::Implementation::best_signal(const Outcome &outcome) const {
+    double total = 0.0;
+    for (std::size_t i = 0; i < bins_.size(); ++i)
+        total += bins_[i].signal > 0.0 ? outcome.counts[i] : 0.0;
+    if (total == 0.0)
+        return 0.0;
+    // Far below -1 the slope is that of a pole at zero: its size tells the root finder nothing.
+    const auto slope = [&](double signal) { return std::max(profile(signal, outcome).slope, -1e3); };
+    const double at_zero = slope(0.0);
+    if (at_zero >= 0.0)
+        return 0.0;
+    const double at_total = slope(total);
+    return at_total <= 0.0 ? total : bracketed_root(slope, 0.0, at_zero, total, at_total, 1e-12);
+}
+
+// The minimum over theta of -ln L at mu, where the bins alone would like `free_signal` signal events.
+double CountingExperiment::Implementation::conditional_theta(double mu, double free_signal,
+                                                             const Outcome &outcome) const {
+    const double t = outcome.signal_auxiliary;
+    if (!signal_varies() || mu == 0.0)
+        return signal_varies() ? std::max(t, lowest_theta()) : 0.0;
+    const auto slope = [&](double theta) {
+        return profile(mu * signal_scale(theta), outcome).slope * mu * signal_scale_slope(theta) + theta - t;
+    };
+    const double start = std::max(t, lowest_theta());
+    const double at_start = slope(start);
+    if (at_start == 0.0)
+        return start;
+    double other;
+    if (at_start > 0.0) {
+        other = std::max(start - at_start, lowest_theta());
+        if (free_signal > 0.0)
+            other = std::max(other, theta_of_scale(free_signal / mu));
+    } else {
+        other = theta_of_scale(free_signal / mu);
+    }
+    const double at_other = slope(other);
+    if (at_other * at_start >= 0.0)
+        return other;
+    return bracketed_root(slope, other, at_other, start, at_start, 1e-12);
+}
+
+double CountingExperiment::Implementation::statistic(double mu, const Outcome &outcome) const {
+    const double t = outcome.signal_auxiliary, free_signal = best_signal(outcome);
+    if (mu * signal_scale(t) <= free_signal)
+        return 0.0;
+    const double theta = conditional_theta(mu, free_signal, outcome);
+    const double pull = signal_varies() ? theta - std::max(t, lowest_theta()) : 0.0;
+    // Below its lowest value the pull of theta is the same in both fits, up to what is beyond it.
+    const double beyond = signal_varies() ? std::max(lowest_theta() - t, 0.0) : 0.0;
+    const double change =
+        profile(mu * signal_scale(theta), outcome).value - profile(free_signal, outcome).value;
+    return std::max(0.0, 2.0 * change + pull * pull + 2.0 * pull * beyond);
+}
+
+Truth CountingExperiment::Implementation::conditional_truth(double mu) const {
+    Truth truth{};
+    truth.theta = conditional_theta(mu, best_signal(observed_), observed_);
+    truth.signal = mu * signal_scale(truth.theta);
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+        truth.eta.push_back(best_eta(g, truth.signal, observed_));
+    for (const auto &bin : bins_)
+        truth.rates.push_back(
+            truth.signal * bin.signal +
+            background(bin, bin.group < 0 ? 0.0 : truth.eta[static_cast<std::size_t>(bin.group)]));
+    return truth;
+}
+
+// ----------------------------------------------------------------------------------------------------
+// ensembles
+
+double &CountingExperiment::Implementation::auxiliary(Outcome &outcome, int coordinate) const {
+    return coordinate < 0 ? outcome.signal_auxiliary
+                          : outcome.background_auxiliaries[static_cast<std::size_t>(coordinate)];
+}
+
+double CountingExperiment::Implementation::auxiliary_mean(const Truth &truth, int coordinate) const {
+    if (coordinate < 0)
+        return truth.theta;
+    const auto g = static_cast<std::size_t>(coordinate);
+    return background_constraint_ == Constraint::gamma ? truth.eta[g] * groups_[g].auxiliary_count
+                                                       : truth.eta[g];
+}
+
+double CountingExperiment::Implementation::auxiliary_deviation(const Truth &truth, int coordinate) const {
+    return coordinate >= 0 && background_constraint_ == Constraint::gamma
+               ? std::sqrt(auxiliary_mean(truth, coordinate))
+               : 1.0;
+}
+
+CountingExperiment::Implementation::Ensembles
+CountingExperiment::Implementation::tails(double mu, double threshold, int accuracy) const {
+    Ensembles ensembles{};
+    ensembles.mu = mu;
+    ensembles.threshold = threshold - tie_tolerance * (1.0 + threshold);
+    ensembles.accuracy = accuracy;
+    ensembles.outcome = observed_;
+    if (treatment_ == Treatment::hybrid) {
+        const std::vector<double> start(signal_prior_.nodes.size(), 1.0);
+        enumerate_hybrid(ensembles, 0, start, {1.0});
+    } else {
+        ensembles.with_signal = conditional_truth(mu);
+        ensembles.without_signal = conditional_truth(0.0);
+        enumerate(ensembles, 0, 1.0, 1.0);
+    }
+    return ensembles;
+}
+
+// Sums P(counts) P(q >= threshold | counts) over the counts of the bins from `level` on; false when q is
+// below the threshold for all of them.
+bool CountingExperiment::Implementation::enumerate(Ensembles &ensembles, std::size_t level, double with,
+                                                   double without) const {
+    if (level == bins_.size()) {
+        const double pass_with = with > negligible ? pass_probability(ensembles, ensembles.with_signal) : 0.0;
+        const double pass_without =
+            without > negligible ? pass_probability(ensembles, ensembles.without_signal) : 0.0;
+        ensembles.tail_with += with * pass_with;
+        ensembles.tail_without += without * pass_without;
+        return pass_with > 0.0 || pass_without > 0.0;
+    }
+    const double rate_with = ensembles.with_signal.rates[level];
+    const double rate_without = ensembles.without_signal.rates[level];
+    bool any = false;
+    for (double n = 0.0;; n += 1.0) {
+        const double p_with = with * poisson_probability(rate_with, n);
+        const double p_without = without * poisson_probability(rate_without, n);
+        if (p_with < negligible && p_without < negligible) {
+            if (n > rate_with && n > rate_without)
+                return any;
+            any = true;
+            continue;
+        }
+        ensembles.outcome.counts[level] = n;
+        const bool passes = enumerate(ensembles, level + 1, p_with, p_without);
+        any = any || passes;
+        if (!passes && monotone_[level])
+            return any;
+    }
+}
+
+// The same with the counts' probabilities averaged over the priors: `with` holds, for each node of the
+// signal's prior and of the current group's, the probability of the counts so far.
+bool CountingExperiment::Implementation::enumerate_hybrid(Ensembles &ensembles, std::size_t level,
+                                                          const std::vector<double> &with,
+                                                          const std::vector<double> &without) const {
+    const std::size_t n_theta = signal_prior_.nodes.size();
+    if (level == bins_.size()) {
+        if (statistic(ensembles.mu, ensembles.outcome) < ensembles.threshold)
+            return false;
+        for (std::size_t k = 0; k < n_theta; ++k)
+            ensembles.tail_with += signal_prior_.weights[k] * with[k];
+        ensembles.tail_without += without[0];
+        return true;
+    }
+    const PooledBin &bin = bins_[level];
+    const Rule single{{0.0}, {1.0}};
+    const Rule &prior = bin.group < 0 ? single : background_priors_[static_cast<std::size_t>(bin.group)];
+    const std::size_t n_eta = prior.nodes.size();
+    const bool first = level == 0 || bin.group < 0 || bins_[level - 1].group != bin.group;
+    const bool last = level + 1 == bins_.size() || bin.group < 0 || bins_[level + 1].group != bin.group;
+    std::vector<double> rates(n_theta * n_eta), rates_without(n_eta);
+    for (std::size_t e = 0; e < n_eta; ++e) {
+        rates_without[e] = background(bin, prior.nodes[e]);
+        for (std::size_t k = 0; k < n_theta; ++k)
+            rates[k * n_eta + e] =
+                ensembles.mu * signal_scale(signal_prior_.nodes[k]) * bin.signal + rates_without[e];
+    }
+    std::vector<double> p_with(n_theta * n_eta), p_without(n_eta), next_with, next_without;
+    for (std::size_t e = 0; e < n_eta; ++e) {
+        p_without[e] = (first ? without[0] : without[e]) * std::exp(-rates_without[e]);
+        for (std::size_t k = 0; k < n_theta; ++k)
+            p_with[k * n_eta + e] = (first ? with[k] : with[k * n_eta + e]) * std::exp(-rates[k * n_eta + e]);
+    }
+    bool any = false;
+    double previous = 0.0;
+    for (double n = 0.0;; n += 1.0) {
+        if (n > 0.0) {
+            for (std::size_t j = 0; j < p_with.size(); ++j)
+                p_with[j] *= rates[j] / n;
+            for (std::size_t j = 0; j < p_without.size(); ++j)
+                p_without[j] *= rates_without[j] / n;
+        }
+        double sum_with = 0.0, sum_without = 0.0;
+        next_with.assign(n_theta, 0.0);
+        next_without.assign(1, 0.0);
+        for (std::size_t e = 0; e < n_eta; ++e) {
+            next_without[0] += prior.weights[e] * p_without[e];
+            for (std::size_t k = 0; k < n_theta; ++k)
+                next_with[k] += prior.weights[e] * p_with[k * n_eta + e];
+        }
+        for (std::size_t k = 0; k < n_theta; ++k)
+            sum_with += signal_prior_.weights[k] * next_with[k];
+        sum_without = next_without[0];
+        const double larger = std::max(sum_with, sum_without);
+        if (larger < negligible) {
+            if (larger < previous || n > 1e4)
+                return any;
+            previous = larger;
+            any = true;
+            continue;
+        }
+        previous = larger;
+        ensembles.outcome.counts[level] = n;
+        const bool passes = last ? enumerate_hybrid(ensembles, level + 1, next_with, next_without)
+                                 : enumerate_hybrid(ensembles, level + 1, p_with, p_without);
+        any = any || passes;
+        if (!passes && monotone_[level])
+            return any;
+    }
+}
+
+// P(q >= threshold) over the auxiliary measurements, at the counts of the outcome. q rises with each of them,
+// those of groups without counts drop out. One is solved for, the others are integrated by rules of Gauss.
+double CountingExperiment::Implementation::pass_probability(Ensembles &ensembles, const Truth &truth) const {
+    Outcome &outcome = ensembles.outcome;
+    if (ensembles.threshold <= 0.0)
+        return 1.0;
+    std::vector<int> coordinates;
+    if (treatment_ == Treatment::frequentist) {
+        for (std::size_t g = 0; g < groups_.size(); ++g)
+            if (std::any_of(groups_[g].bins.begin(), groups_[g].bins.end(),
+                            [&](int i) { return outcome.counts[static_cast<std::size_t>(i)] > 0.0; }))
+                coordinates.push_back(static_cast<int>(g));
+        if (signal_varies())
+            coordinates.push_back(-1);
+    }
+    if (coordinates.empty())
+        return statistic(ensembles.mu, outcome) >= ensembles.threshold ? 1.0 : 0.0;
+
+    const auto along = [&](double distance) {
+        for (int c : coordinates)
+            auxiliary(outcome, c) =
+                std::max(c >= 0 ? (background_constraint_ == Constraint::gamma ? 0.0 : -infinity) : -infinity,
+                         auxiliary_mean(truth, c) + distance * auxiliary_deviation(truth, c));
+        return statistic(ensembles.mu, outcome) - ensembles.threshold;
+    };
+    const double low = along(-auxiliary_range);
+    if (low >= 0.0)
+        return 1.0;
+    const double high = along(auxiliary_range);
+    if (high < 0.0)
+        return 0.0;
+    double guess = 0.0;
+    if (coordinates.size() == 1)
+        return root_probability(ensembles, truth, coordinates[0], guess);
+
+    // The coordinate to which q is most sensitive, where it crosses the threshold, is the one to solve for.
+    along(bracketed_root(along, -auxiliary_range, low, auxiliary_range, high, 1e-2));
+    const double free_signal = best_signal(outcome);
+    const double theta = conditional_theta(ensembles.mu, free_signal, outcome);
+    const double signal = ensembles.mu * signal_scale(theta);
+    std::vector<std::pair<double, int>> sensitivity;
+    for (int c : coordinates) {
+        double change;
+        if (c < 0) {
+            change = outcome.signal_auxiliary - theta;
+        } else {
+            const auto g = static_cast<std::size_t>(c);
+            const double free_eta = best_eta(g, free_signal, outcome), eta = best_eta(g, signal, outcome);
+            change = background_constraint_ == Constraint::gamma ? std::log(free_eta / eta) : free_eta - eta;
+        }
+        sensitivity.emplace_back(-std::abs(change) * auxiliary_deviation(truth, c), c);
+    }
+    std::sort(sensitivity.begin(), sensitivity.end());
+    std::vector<std::size_t> sizes;
+    for (std::size_t i = 0; i < sensitivity.size(); ++i) {
+        coordinates[i] = sensitivity[i].second;
+        const double relative =
+            sensitivity[0].first < 0.0 ? sensitivity[i].first / sensitivity[0].first : 1.0;
+        const std::size_t finest = sensitivity.size() <= 3 ? 7 : sensitivity.size() <= 4 ? 5 : 3;
+        const std::size_t size = relative < 0.1 ? 3 : relative < 0.4 ? 5 : 7;
+        sizes.push_back(std::min(size, finest) + static_cast<std::size_t>(2 * ensembles.accuracy));
+    }
+    return integrate(ensembles, truth, coordinates, sizes, 1, guess);
+}
+
+double CountingExperiment::Implementation::integrate(Ensembles &ensembles, const Truth &truth,
+                                                     const std::vector<int> &coordinates,
+                                                     const std::vector<std::size_t> &sizes, std::size_t next,
+                                                     double &guess) const {
+    if (next == coordinates.size())
+        return root_probability(ensembles, truth, coordinates[0], guess);
+    const int coordinate = coordinates[next];
+    const double mean = auxiliary_mean(truth, coordinate);
+    const bool counts = coordinate >= 0 && background_constraint_ == Constraint::gamma;
+    const Rule poisson = counts ? poisson_rule(sizes[next], mean) : Rule{};
+    const Rule &rule = counts ? poisson : normal_rules_[sizes[next]];
+    double sum = 0.0;
+    for (std::size_t i = 0; i < rule.nodes.size(); ++i) {
+        auxiliary(ensembles.outcome, coordinate) = counts ? rule.nodes[i] : mean + rule.nodes[i];
+        sum += rule.weights[i] * integrate(ensembles, truth, coordinates, sizes, next + 1, guess);
+    }
+    return sum;
+}
+
+// P(q >= threshold) over one auxiliary measurement, the others given.
+double CountingExperiment::Implementation::root_probability(Ensembles &ensembles, const Truth &truth,
+                                                            int coordinate, double &guess) const {
+    Outcome &outcome = ensembles.outcome;
+    const double mu = ensembles.mu, threshold = ensembles.threshold;
+    if (coordinate >= 0) {
+        const double mean = auxiliary_mean(truth, coordinate), width = auxiliary_deviation(truth, coordinate);
+        const bool counts = background_constraint_ == Constraint::gamma;
+        const auto excess = [&](double value) {
+            auxiliary(outcome, coordinate) = value;
+            return statistic(mu, outcome) - threshold;
+        };
+        const double reach = auxiliary_range + 2.0;
+        const double low = counts ? std::max(0.0, mean - reach * width) : mean - reach * width;
+        const double high = mean + (counts ? 1.5 : 1.0) * reach * width;
+        const double at_low = excess(low), at_high = excess(high);
+        if (at_low >= 0.0)
+            return 1.0;
+        if (at_high < 0.0)
+            return 0.0;
+        const double crossing = bracketed_root(excess, low, at_low, high, at_high, 1e-6 * width);
+        if (!counts)
+            return standard_normal_cdf(mean - crossing);
+        const double first = std::ceil(crossing - 1e-6);
+        return first <= 0.0 ? 1.0 : boost::math::gamma_p(first, mean);
+    }
+    // Solved in the conditional theta: there the auxiliary measurement follows, and q with it, without a
+    // nested fit.
+    const double free_signal = best_signal(outcome), free_value = profile(free_signal, outcome).value;
+    const auto excess = [&](double theta) {
+        const Profile at = profile(mu * signal_scale(theta), outcome);
+        const double pull = at.slope * mu * signal_scale_slope(theta);
+        return std::sqrt(std::max(0.0, 2.0 * (at.value - free_value)) + pull * pull) - std::sqrt(threshold);
+    };
+    double low = -infinity, at_low = -std::sqrt(threshold);
+    if (free_signal > 0.0) {
+        low = theta_of_scale(free_signal / mu);
+    } else if (signal_constraint_ == Constraint::gaussian) {
+        low = lowest_theta();
+        at_low = excess(low);
+        if (at_low >= 0.0)
+            return standard_normal_cdf(truth.theta - (low + std::sqrt(threshold)));
+    }
+    double high = std::max(guess, low), at_high = excess(high);
+    double step = 0.5;
+    while (at_high < 0.0) {
+        low = high;
+        at_low = at_high;
+        high += step;
+        step *= 2.0;
+        if (high > truth.theta + 40.0)
+            return 0.0;
+        at_high = excess(high);
+    }
+    step = 0.5;
+    double back = std::max(low, high - step);
+    while (low < back) {
+        const double value = excess(back);
+        if (value < 0.0) {
+            low = back;
+            at_low = value;
+            break;
+        }
+        high = back;
+        at_high = value;
+        step *= 2.0;
+        back = std::max(low, high - step);
+        if (high < truth.theta - 40.0)
+            return 1.0;
+    }
+    const double theta = bracketed_root(excess, low, at_low, high, at_high, 1e-7);
+    guess = theta;
+    const double measured =
+        theta + profile(mu * signal_scale(theta), outcome).slope * mu * signal_scale_slope(theta);
+    return standard_normal_cdf(truth.theta - measured);
+}
+
+// ---------------------------------------------------------------------------------------------------- limits
+
+ConfidenceLevels CountingExperiment::Implementation::confidence_levels(double mu, int accuracy) const {
+    check_signal(mu);
+    if (mu == 0.0)
+        return {1.0, 1.0, 1.0};
+    const Ensembles ensembles = tails(mu, statistic(mu, observed_), accuracy);
+    const double with = std::min(1.0, ensembles.tail_with), without = std::min(1.0, ensembles.tail_without);
+    if (!(without > 0.0))
+        throw std::runtime_error(
+            "CLs is undefined: the data are beyond reach of the background-only ensemble");
+    return {with, without, std::min(1.0, with / without)};
+}
+
+namespace {
+
+void check_level(double cl) {
+    if (!(cl > 0.0 && cl < 1.0))
+        throw std::domain_error("the confidence level must lie between 0 and 1");
+}
+
+// The root of a falling function of mu > 0: brackets by steps from `start`, then solves.
+template <class Function> double falling_root(Function &&f, double start, double tolerance) {
+    double low = start, at_low = f(low), high = low, at_high = at_low, step = 1.3;
+    for (int i = 0; at_high > 0.0; ++i) {
+        low = high;
+        at_low = at_high;
+        high *= step;
+        step *= 1.2;
+        at_high = f(high);
+        if (i == 60)
+            throw std::runtime_error("no upper end of the limit found");
+    }
+    step = 1.3;
+    for (int i = 0; at_low <= 0.0; ++i) {
+        high = low;
+        at_high = at_low;
+        low /= step;
+        step *= 1.2;
+        at_low = f(low);
+        if (i == 60)
+            throw std::runtime_error("no lower end of the limit found");
+    }
+    return bracketed_root(f, low, at_low, high, at_high, tolerance * low);
+}
+
+} // namespace
+
+Estimate CountingExperiment::Implementation::upper_limit(double cl) const {
+    check_level(cl);
+    const double target = std::log1p(-cl);
+    int accuracy = 0;
+    const auto excess = [&](double mu) {
+        return std::log(std::max(confidence_levels(mu, accuracy).cls, 1e-300)) - target;
+    };
+    constexpr double tolerance = 1e-5;
+    double limit = falling_root(excess, best_signal(observed_) - target, tolerance);
+    const bool steps = treatment_ != Treatment::frequentist || (groups_.empty() && !signal_varies());
+    if (steps) {
+        for (bool again = true; again;) {
+            again = false;
+            for (double factor : {1.002, 1.01, 1.03, 1.1, 1.2})
+                if (excess(factor * limit) > 0.0) {
+                    limit = falling_root(excess, factor * limit, tolerance);
+                    again = true;
+                    break;
+                }
+        }
+    }
+    // Numerical error: finer rules for the auxiliary measurements, and the tolerance of the root.
+    double error = tolerance * limit;
+    if (!steps) {
+        const double coarse = excess(limit), step = 0.02 * limit;
+        const double slope = (excess(limit + step) - coarse) / step;
+        accuracy = 1;
+        error += std::abs((excess(limit) - coarse) / slope);
+    }
+    return {limit, error};
+}
+
+// The probability, without signal, of data that exclude mu.
+double CountingExperiment::Implementation::excluded_fraction(double mu, double alpha) const {
+    // CLs falls with q: find the least q that excludes.
+    double low = 0.0, high = 2.0 * mu;
+    const auto fraction = [&](double q, bool &excludes) {
+        const Ensembles ensembles = tails(mu, q, 0);
+        excludes =
+            ensembles.tail_without > 0.0 ? ensembles.tail_with <= alpha * ensembles.tail_without : true;
+        return ensembles.tail_without;
+    };
+    bool excludes = false;
+    double result = fraction(high, excludes);
+    for (int i = 0; !excludes && result > 0.0 && i < 20; ++i) {
+        low = high;
+        high *= 1.5;
+        result = fraction(high, excludes);
+    }
+    for (int i = 0; i < 40 && high - low > 1e-4 * high; ++i) {
+        const double middle = 0.5 * (low + high);
+        bool middle_excludes = false;
+        const double value = fraction(middle, middle_excludes);
+        if (middle_excludes) {
+            high = middle;
+            result = value;
+        } else {
+            low = middle;
+        }
+    }
+    return result;
+}
+
+ExpectedLimits CountingExperiment::Implementation::expected_limits(double cl) const {
+    check_level(cl);
+    double limits[5];
+    std::vector<std::pair<double, double>> known; // mu, fraction of experiments that exclude it
+    for (int sigma = -2; sigma <= 2; ++sigma) {
+        const double target = standard_normal_cdf(sigma);
+        const auto excess = [&](double mu) {
+            for (const auto &entry : known)
+                if (entry.first == mu)
+                    return target - entry.second;
+            known.emplace_back(mu, excluded_fraction(mu, 1.0 - cl));
+            return target - known.back().second;
+        };
+        double start = -std::log1p(-cl);
+        for (const auto &entry : known)
+            if (std::abs(entry.second - target) < 0.3)
+                start = entry.first;
+        limits[sigma + 2] = falling_root(excess, start, 1e-3);
+    }
+    return {limits[0], limits[1], limits[2], limits[3], limits[4]};
+}
+
+// ----------------------------------------------------------------------------------------------------
+// asymptotics
+
+ConfidenceLevels CountingExperiment::Implementation::asymptotic_confidence_levels(double mu) const {
+    check_signal(mu);
+    if (mu == 0.0)
+        return {1.0, 1.0, 1.0};
+    const Truth background_only = conditional_truth(0.0);
+    Outcome asimov = observed_;
+    asimov.counts = background_only.rates;
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+        asimov.background_auxiliaries[g] = auxiliary_mean(background_only, static_cast<int>(g));
+    const double q = statistic(mu, observed_), q_asimov = statistic(mu, asimov);
+    const double root = std::sqrt(q), root_asimov = std::sqrt(q_asimov);
+    double with, without;
+    if (q <= q_asimov) {
+        with = standard_normal_cdf(-root);
+        without = standard_normal_cdf(root_asimov - root);
+    } else {
+        with = standard_normal_cdf(-(q + q_asimov) / (2.0 * root_asimov));
+        without = standard_normal_cdf(-(q - q_asimov) / (2.0 * root_asimov));
+    }
+    return {with, without, with / without};
+}
+
+Estimate CountingExperiment::Implementation::asymptotic_upper_limit(double cl) const {
+    check_level(cl);
+    const double target = std::log1p(-cl);
+    const double limit =
+        falling_root([&](double mu) { return std::log(asymptotic_confidence_levels(mu).cls) - target; },
+                     best_signal(observed_) - target, 1e-8);
+    return {limit, 1e-8 * limit};
+}
+
+ExpectedLimits CountingExperiment::Implementation::asymptotic_expected_limits(double cl) const {
+    check_level(cl);
+    const Truth background_only = conditional_truth(0.0);
+    Outcome asimov = observed_;
+    asimov.counts = background_only.rates;
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+        asimov.background_auxiliaries[g] = auxiliary_mean(background_only, static_cast<int>(g));
+    double limits[5];
+    for (int sigma = -2; sigma <= 2; ++sigma)
+        limits[sigma + 2] = falling_root(
+            [&](double mu) {
+                const double root = std::sqrt(statistic(mu, asimov));
+                return std::log(standard_normal_cdf(sigma - root) / standard_normal_cdf(sigma)) -
+                       std::log1p(-cl);
+            },
+            -std::log1p(-cl), 1e-8);
+    return {limits[0], limits[1], limits[2], limits[3], limits[4]};
+}
+
+// ----------------------------------------------------------------------------------------------------
+// interface
+
+CountingExperiment::CountingExperiment(const CountingModel &model, Treatment treatment)
+    : implementation_(std::make_unique<Implementation>(model, treatment)) {}
+CountingExperiment::~CountingExperiment() = default;
+CountingExperiment::CountingExperiment(CountingExperiment &&) noexcept = default;
+CountingExperiment &CountingExperiment::operator=(CountingExperiment &&) noexcept = default;
+
+double CountingExperiment::statistic(double mu) const {
+    return implementation_->statistic(mu);
+}
+ConfidenceLevels CountingExperiment::confidence_levels(double mu) const {
+    return implementation_->confidence_levels(mu);
+}
+Estimate CountingExperiment::cls(double mu) const {
+    const double value = implementation_->confidence_levels(mu).cls;
+    return {value, std::abs(implementation_->confidence_levels(mu, 1).cls - value) + tie_tolerance * value};
+}
+Estimate CountingExperiment::upper_limit(double cl) const {
+    return implementation_->upper_limit(cl);
+}
+ExpectedLimits CountingExperiment::expected_limits(double cl) const {
+    return implementation_->expected_limits(cl);
+}
+ConfidenceLevels CountingExperiment::asymptotic_confidence_levels(double mu) const {
+    return implementation_->asymptotic_confidence_levels(mu);
+}
+Estimate CountingExperiment::asymptotic_upper_limit(double cl) const {
+    return implementation_->asymptotic_upper_limit(cl);
+}
+ExpectedLimits CountingExperiment::asymptotic_expected_limits(double cl) const {
+    return implementation_->asymptotic_expected_limits(cl);
+}
+
+} // namespace na64root

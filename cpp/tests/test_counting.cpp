@@ -1,0 +1,91 @@
+#include "check.hpp"
+#include "na64root/counting.hpp"
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+using na64root::Constraint;
+using na64root::CountingBin;
+using na64root::CountingExperiment;
+using na64root::CountingModel;
+using na64root::Treatment;
+
+namespace {
+
+double limit(const CountingModel &model, Treatment treatment, double cl = 0.9) {
+    return CountingExperiment(model, treatment).upper_limit(cl).value;
+}
+
+// The number of expected events at which n or fewer have probability alpha, without background (bisection).
+double poisson_limit(int n, double alpha) {
+    double low = 0.0, high = 50.0;
+    for (int i = 0; i < 100; ++i) {
+        const double mu = 0.5 * (low + high);
+        double term = std::exp(-mu), sum = term;
+        for (int k = 1; k <= n; ++k)
+            sum += term *= mu / k;
+        (sum > alpha ? low : high) = mu;
+    }
+    return low;
+}
+
+} // namespace
+
+int main() {
+    const std::vector<CountingBin> two = {{0, 0.19, 0.07, 0.4, 0}, {0, 0.53, 0.17, 0.6, 1}};
+
+    // Nothing seen, signal known: -ln(1 - cl) whatever the backgrounds (analytic).
+    for (auto treatment : {Treatment::none, Treatment::frequentist, Treatment::hybrid})
+        for (double cl : {0.9, 0.95})
+            CHECK_CLOSE(limit({two}, treatment, cl), -std::log1p(-cl), 1e-4);
+
+    // One bin without background: the classical Poisson limit (analytic).
+    for (int n : {0, 1, 2, 5, 10})
+        CHECK_CLOSE(limit({{{double(n), 0.0, 0.0, 1.0, 0}}}, Treatment::none), poisson_limit(n, 0.1), 1e-4);
+
+    // Proportional bins of one group are one bin: splitting a bin changes nothing.
+    CountingModel whole{{{2, 0.6, 0.2, 1.0, 0}}, 0.2, Constraint::lognormal, Constraint::gaussian};
+    CountingModel split{{{1, 0.2, 0.2 / 3, 1.0, 0}, {1, 0.4, 0.4 / 3, 2.0, 0}}, 0.2};
+    for (auto treatment : {Treatment::none, Treatment::frequentist, Treatment::hybrid})
+        CHECK_CLOSE(limit(split, treatment), limit(whole, treatment), 1e-9);
+
+    // A difference in the shares far below the tolerance of ties breaks the pooling and must not change the
+    // limit: the general code agrees with the pooled one.
+    for (auto constraint : {Constraint::gaussian, Constraint::lognormal}) {
+        CountingModel nearly = split;
+        nearly.background_constraint = constraint;
+        CountingModel pooled = nearly;
+        nearly.bins[0].signal_fraction *= 1.0 + 1e-10;
+        for (auto treatment : {Treatment::none, Treatment::frequentist, Treatment::hybrid})
+            CHECK_CLOSE(limit(nearly, treatment), limit(pooled, treatment), 1e-4);
+    }
+
+    // A vanishing uncertainty is none.
+    CountingModel known{{{3, 0.5, 0.0, 0.7, 0}, {1, 1.5, 0.0, 0.3, 1}}};
+    for (auto constraint : {Constraint::gaussian, Constraint::lognormal, Constraint::gamma}) {
+        CountingModel almost = known;
+        almost.background_constraint = constraint;
+        for (auto &bin : almost.bins)
+            bin.background_uncertainty = 1e-3 * bin.background;
+        CHECK_CLOSE(limit(almost, Treatment::hybrid), limit(known, Treatment::none), 1e-3);
+    }
+
+    // Far from few events the asymptotic formulae hold.
+    CountingModel many{{{1030, 1000, 20, 0.5, 0}, {510, 500, 10, 0.5, 1}}};
+    CHECK_CLOSE(CountingExperiment(many, Treatment::none).upper_limit(0.9).value,
+                CountingExperiment(many, Treatment::none).asymptotic_upper_limit(0.9).value, 0.02);
+
+    // Misuse.
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    CHECK_THROWS(std::domain_error, CountingExperiment({{}}, Treatment::none));
+    CHECK_THROWS(std::domain_error, CountingExperiment({{{0, -1, 0, 1, 0}}}, Treatment::none));
+    CHECK_THROWS(std::domain_error, CountingExperiment({{{0, nan, 0, 1, 0}}}, Treatment::none));
+    CHECK_THROWS(std::domain_error, CountingExperiment({{{0, 1, 0, 0, 0}}}, Treatment::none));
+    CHECK_THROWS(std::domain_error, CountingExperiment({two, -0.1}, Treatment::none));
+    CHECK_THROWS(std::domain_error, limit({two}, Treatment::none, 1.0));
+    CHECK_THROWS(std::domain_error, CountingExperiment({two}, Treatment::none).confidence_levels(-1.0));
+    CHECK(CountingExperiment({two}, Treatment::none).cls(0.0).value == 1.0);
+    CHECK_CLOSE(CountingExperiment({two}, Treatment::none).cls(2.0).value, std::exp(-2.0), 1e-6);
+    return check::failures;
+}
