@@ -257,7 +257,7 @@ def test_candidates_are_the_planted_ones_in_order(result):
 
 
 def test_equals_an_independent_numpy_selection(planted, result):
-    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read([planted]))
+    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(planted))
 
 
 def test_without_cells_and_tracks_s1_is_null_and_s2_says_what_it_skipped(tmp_path, card):
