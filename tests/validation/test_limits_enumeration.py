@@ -16,7 +16,9 @@ class KnownBackgrounds:
 
     def __init__(self, observed, background, share, largest_mu):
         self.background, self.share = np.array(background), np.array(share)
-        largest = [int(poisson.isf(1e-9, largest_mu * f + b)) + 1 for b, f in zip(background, share, strict=True)]
+        largest = [
+            int(poisson.isf(1e-9, largest_mu * f + b)) + 1 for b, f in zip(background, share, strict=True)
+        ]
         self.counts = np.array(list(itertools.product(*(range(n + 1) for n in largest))), dtype=float)
         self.best = self.best_signal(self.counts)
         self.observed = np.array([observed], dtype=float)
