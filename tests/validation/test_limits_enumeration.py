@@ -1,4 +1,4 @@
-"""Beyond zero events: the exact engine against enumerations written here (independent, plain Python and SciPy)."""
+"""Beyond zero events: the exact engine against enumerations written here (independent: Python and SciPy)."""
 
 import itertools
 import math
