@@ -120,7 +120,7 @@ def explain(
     total = sum(events.values())
     share = events["S1"] / total if total > 0.0 else 0.0
     upper_limit = float(exclusion.limit(share))
-    cls = limits.experiment(exclusion.limit.model(share), card.limit.treatment).cls(total)[0]
+    cls = limits.experiment(exclusion.limit.model(share), card.limit.treatment).confidence_levels(total)[2]
     width = _core.WidthFormula.__members__[card.model.width]
     ctau = _core.chi2_ctau(model, width)
     cross_section, mean_x = _by_approximation(card, exclusion, mass_GeV, epsilon)
