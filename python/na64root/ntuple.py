@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -309,6 +310,9 @@ def _quiet() -> Iterator[None]:
 
 def _check_file(path: str, schema: Schema) -> tuple[int, dict[str, str]]:
     """Entries of the tree, and the type of each branch of the layout that the file holds."""
+    # An address without a server is given up after seconds, not ten minutes; what the user has set stays.
+    os.environ.setdefault("XRD_CONNECTIONWINDOW", "15")
+    os.environ.setdefault("XRD_CONNECTIONRETRY", "1")
     ROOT = root()
     if "://" not in path:
         try:
@@ -328,7 +332,9 @@ def _check_file(path: str, schema: Schema) -> tuple[int, dict[str, str]]:
             file = None
         if not file or file.IsZombie():
             if "://" in path:
-                raise DataError(f"cannot open {path} (the server gives no such file): check the address")
+                raise DataError(
+                    f"cannot open {path} (no answer from the server, or no such file): check the address"
+                )
             raise DataError(damaged)
         try:
             if file.TestBit(ROOT.TFile.kRecovered):

@@ -209,6 +209,15 @@ def test_unused_branches_disturb_nothing(tmp_path, card):
     assert counts["2018", "S2"] == 1
 
 
+def test_an_address_without_a_server(card, monkeypatch):
+    monkeypatch.setenv("XRD_CONNECTIONWINDOW", "2")
+    address = "root://localhost:1//nothing.root"
+    with pytest.raises(DataError, match="no answer from the server") as caught:
+        selection.select([address], card)
+    assert address in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 # Chains
 
 
