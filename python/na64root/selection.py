@@ -117,7 +117,7 @@ def select(
         ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
-    exposure = exposure_of(card, eot)
+    exposure = card.exposure(eot)
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
     ntuple = open_ntuple(inputs)
@@ -232,20 +232,6 @@ def _to_root(ROOT: Any, name: str, histogram: Histogram) -> Any:
             filled.SetBinError(*(int(i) + 1 for i in index), errors[index])
     filled.SetEntries(float(contents.sum()))
     return filled
-
-
-def exposure_of(card: Card, eot: Mapping[str, float] | None) -> dict[str, float]:
-    exposure = {period.name: period.eot.value for period in card.periods}
-    for name, value in (eot or {}).items():
-        if name not in exposure:
-            known = ", ".join(exposure)
-            raise ConfigError(f"no period {name} in card {card.card.name} (known: {known}): correct --eot")
-        if not (math.isfinite(value) and value >= 0.0):
-            raise ConfigError(
-                f"{value:g} electrons on target for {name} (a number >= 0 is needed): correct --eot"
-            )
-        exposure[name] = value
-    return exposure
 
 
 @contextlib.contextmanager

@@ -108,7 +108,7 @@ def test_overlays_name_their_source():
     contour = np.array([[0.03, 1e-3], [0.3, 1e-3], [0.3, 1e-2]])
     mu = np.full((len(EPSILON), len(MASS)), 2.0)
     figure = plane(mu, overlays={"BaBar": ("recast, f = 0.1", contour)}, end_point_GeV=0.39)
-    legend = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    legend = [" ".join(t.get_text().split()) for t in figure.legends[0].get_texts()]
     assert any("BaBar" in entry and "recast, f = 0.1" in entry for entry in legend)
     assert any("0.39" in text for text in texts(figure))
 
