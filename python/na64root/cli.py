@@ -65,7 +65,8 @@ class Common:
 
 def main() -> int:
     """Run the command line of the process and return its exit code."""
-    logging.basicConfig(format="na64root: %(message)s", level=logging.INFO)
+    logging.basicConfig(format="na64root: %(message)s")
+    logging.getLogger("na64root").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what is half written is removed
     with _standard_output_for_results_only() as stdout:
         return run(sys.argv[1:], stdout)
