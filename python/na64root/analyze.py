@@ -21,7 +21,7 @@ from .cling import root
 from .config import Card, Treatment
 from .errors import Na64Error
 from .results import Count, CutFlowRow, LimitResult, Provenance, Record
-from .signal import Mode, card_counts, card_exposure
+from .signal import Mode, card_counts
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ def scan(
             log.info("%s", note)
         counts, exposure = _counts_of_likelihood(selected), selected.exposure
     else:
-        exposure = card_exposure(card, eot)
+        exposure = card.exposure(eot)
         counts = card_counts(card, exposure)
     plane = exclusion.mass_epsilon(
         card, counts, exposure, mode=mode, seed=seed, threads=threads, progress=progress

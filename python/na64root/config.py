@@ -351,6 +351,30 @@ class Card(_Model):
         """Electrons on target of all periods."""
         return sum(p.eot.value for p in self.periods)
 
+    def exposure(self, eot: Mapping[str, float] | None = None) -> dict[str, float]:
+        """Electrons on target of each period: the card's, or those of `eot`, by period.
+
+        The key ``all`` scales the periods to a total.
+
+        Raises:
+            ConfigError: an unknown period, or a number that is not finite and >= 0.
+        """
+        exposure = {period.name: period.eot.value for period in self.periods}
+        for name, value in (eot or {}).items():
+            if not (value >= 0.0 and math.isfinite(value)):
+                raise ConfigError(
+                    f"{value:g} electrons on target for {name} (a number >= 0 is needed): correct --eot"
+                )
+            if name == "all":
+                exposure = {period: value * share / self.eot for period, share in exposure.items()}
+            elif name in exposure:
+                exposure[name] = float(value)
+            else:
+                raise ConfigError(
+                    f"no period {name} in card {self.card.name} (known: {', '.join(exposure)}): correct --eot"
+                )
+        return exposure
+
     def assumed(self) -> dict[str, Quantity]:
         """Every number of the card marked `assumed`, by its dotted name."""
         return {name: q for name, q in _quantities(self, "") if q.provenance == "assumed"}

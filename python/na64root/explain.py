@@ -10,7 +10,7 @@ from .config import SIGNATURES, Card, Quantity
 from .errors import ConfigError, ConvergenceError
 from .exclusion import Exclusion
 from .results import Provenance, Record, provenance
-from .signal import Parameters, card_counts, card_exposure
+from .signal import Parameters, card_counts
 from .theory import landau_pole_bound, muon_g2_band
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def explain(
             "alpha_D = %g lies above the Landau-pole bound %.3g for a scale of 1 TeV", model.alpha_dark, bound
         )
 
-    exposure = card_exposure(card)
+    exposure = card.exposure()
     exclusion = Exclusion(card, card_counts(card, exposure), exposure)
     at_mass = exclusion.signal.at_mass(mass_GeV)
     events = dict(zip(SIGNATURES, exclusion.expected(at_mass, [epsilon])[0].tolist(), strict=True))

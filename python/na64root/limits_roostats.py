@@ -20,7 +20,7 @@ import functools
 import math
 import multiprocessing
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from . import cling
 from .config import Treatment
-from .errors import ConvergenceError
+from .errors import ConfigError, ConvergenceError
 from .limits import CountingModel
 from .results import Expected, LimitResult
 
@@ -40,8 +40,10 @@ MINIMISER_TOLERANCE = 1e-3
 TIE_TOLERANCE = 1e-4
 # A background of zero is given this many events: RooFit has no logarithm of zero.
 SMALLEST_BACKGROUND = 1e-10
-# Toys in a batch with signal, and without: CLb, the larger of the two probabilities, needs fewer.
-BATCH, BATCH_WITHOUT = 500, 200
+# Toys with signal in a batch, at most; as a batch costs a model, at least 100.
+LARGEST_BATCH = 500
+# Toys without signal per toy with signal: CLb, the larger of the two probabilities, needs fewer.
+WITHOUT_PER_WITH = 0.4
 # The straight line in ln CLs is fitted to points this near the limit (relative).
 WINDOW = 0.25
 MOST_ROUNDS = 60
@@ -108,7 +110,7 @@ def _declare_statistic() -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """RooFit, RooStats and Minuit say nothing inside; what was set before is restored."""
     root = cling.root()
     service = root.RooMsgService.instance()
@@ -127,123 +129,174 @@ def _quiet() -> Iterator[None]:
         root.Math.MinimizerOptions.SetDefaultPrintLevel(printing)
 
 
-def _identifier(name: str) -> str:
-    """A name that RooFit's factory accepts."""
-    return re.sub(r"\W", "_", name)
+def identifier(name: str) -> str:
+    """A name that RooFit's factory and Combine accept."""
+    word = re.sub(r"\W", "_", name)
+    return word if word[:1].isalpha() else f"bin_{word}"
 
 
-def workspace(model: CountingModel, *, treatment: Treatment = "frequentist") -> Any:
+def workspace(
+    model: CountingModel,
+    *,
+    treatment: Treatment = "frequentist",
+    configurations: Sequence[str] = ("signal_plus_background", "background_only"),
+) -> Any:
     """The model as a RooWorkspace ``na64root``.
 
     It holds the pdf ``model`` (a RooSimultaneous of one-bin extended channels with their constraints), the
-    data
-    ``observed``, and the ModelConfigs ``signal_plus_background`` and ``background_only``. The parameter of
-    interest
-    ``mu`` is the total expected signal. With treatment ``none`` there are no nuisance parameters.
+    data ``observed``, and the ModelConfigs ``signal_plus_background`` and ``background_only``. The parameter
+    of interest ``mu`` is the total expected signal. With treatment ``none`` there are no nuisance parameters.
+
+    Raises:
+        ConfigError: two bins whose names are the same to RooFit.
     """
-    with _quiet():
-        return _build_workspace(model, treatment)
+    with quiet():
+        return _build_workspace(model, treatment, configurations)
 
 
-def _build_workspace(model: CountingModel, treatment: Treatment) -> Any:
+def _build_workspace(model: CountingModel, treatment: Treatment, configurations: Sequence[str]) -> Any:
+    if len({identifier(b.name) for b in model.bins}) < len(model.bins):
+        raise ConfigError(
+            "two bins have the same name but for punctuation (RooFit has letters only): rename one"
+        )
     root = cling.root()
-    w = root.RooWorkspace("na64root", "counting experiment")
-    observed = sum(b.observed for b in model.bins)
-    background = sum(b.background for b in model.bins)
-    w.factory(f"mu[1, 0, {10.0 * (3.0 + observed + background)!r}]")
+    # Built by constructors of RooFit's own classes: the factory and formulas start the compiler each time,
+    # which would take longer than a batch of toys.
+    alive: list[Any] = []
 
-    nuisances: list[str] = []
+    def new(cls: str, name: str, *arguments: Any) -> Any:
+        alive.append(getattr(root, cls)(name, name, *arguments))
+        return alive[-1]
 
-    def nuisance(name: str, lowest: float = -8.0) -> str:
+    def arguments(*items: Any) -> Any:
+        collection = root.RooArgList()
+        for item in items:
+            collection.add(item)
+        return collection
+
+    def constant(name: str, value: float) -> Any:
+        variable = new("RooRealVar", name, value)
+        variable.setConstant(True)
+        return variable
+
+    nuisances: dict[str, tuple[Any, Any]] = {}
+
+    def nuisance(name: str, lowest: float = -8.0) -> Any:
         if name not in nuisances:
-            w.factory(f"{name}[0, {max(lowest, -8.0)!r}, 8]")
-            w.factory(f"nominal_{name}[0, -20, 20]")
-            w.var(f"nominal_{name}").setConstant(True)
-            w.factory(f"Gaussian::constraint_{name}(nominal_{name}, {name}, 1)")
-            nuisances.append(name)
-        return name
+            parameter = new("RooRealVar", name, 0.0, max(lowest, -8.0), 8.0)
+            nominal = new("RooRealVar", f"nominal_{name}", 0.0, -20.0, 20.0)
+            nominal.setConstant(True)
+            width = constant(f"width_{name}", 1.0)
+            constraint = new("RooGaussian", f"constraint_{name}", nominal, parameter, width)
+            nuisances[name] = parameter, constraint
+        return nuisances[name][0]
 
-    channels, observables = [], []
+    def counted_nuisance(name: str, count: float) -> Any:
+        if name not in nuisances:
+            parameter = new("RooRealVar", name, 1.0, 0.0, 1.0 + 10.0 / math.sqrt(count))
+            nominal = new("RooRealVar", f"nominal_{name}", count, 0.0, count + 20.0 * math.sqrt(count) + 50.0)
+            nominal.setConstant(True)
+            mean = new("RooProduct", f"mean_{name}", arguments(constant(f"count_{name}", count), parameter))
+            nuisances[name] = parameter, new("RooPoisson", f"constraint_{name}", nominal, mean, True)
+        return nuisances[name][0]
+
+    def power(name: str, base: float, exponent: Any) -> Any:
+        """base^exponent: the exponential interpolation (code 1) between 1/base and base."""
+        doubles, integers = root.std.vector["double"], root.std.vector["int"]
+        factor = root.RooStats.HistFactory.FlexibleInterpVar(
+            name, name, arguments(exponent), 1.0, doubles([1.0 / base]), doubles([base]), integers([1])
+        )
+        alive.append(factor)
+        return factor
+
+    def linear(name: str, offset: float, slope: float, variable: Any) -> Any:
+        coefficients = arguments(constant(f"{name}_offset", offset), constant(f"{name}_slope", slope))
+        return new("RooPolyVar", name, variable, coefficients)
+
     fixed = treatment == "none"
+    events = sum(b.observed + b.background for b in model.bins)
+    mu = new("RooRealVar", "mu", 1.0, 0.0, 10.0 * (3.0 + events))
+    delta = 0.0 if fixed else model.signal_uncertainty
+    scale = None
+    if delta > 0.0 and model.constraint == "lognormal":
+        scale = power("scale_signal", 1.0 + delta, nuisance("theta_signal"))
+    elif delta > 0.0:
+        scale = linear("scale_signal", 1.0, delta, nuisance("theta_signal", -1.0 / delta))
+
+    index = root.RooCategory("channel", "channel")
+    for b in model.bins:
+        index.defineType(identifier(b.name))
+    pdf = new("RooSimultaneous", "model", index)
+    counts = []
     for b, share, group in zip(model.bins, model.shares, model.background_groups, strict=True):
-        channel = _identifier(b.name)
-        parameters, used = ["mu"], []
-        signal = f"mu*{share!r}"
-        if model.signal_uncertainty > 0.0 and not fixed:
-            width = model.signal_uncertainty
-            if model.constraint == "lognormal":
-                theta = nuisance("theta_signal")
-                signal += f"*pow({1.0 + width!r}, {theta})"
-            else:
-                theta = nuisance("theta_signal", -1.0 / width)
-                signal += f"*(1 + {width!r}*{theta})"
-            used.append(theta)
-        yield_ = repr(max(b.background, SMALLEST_BACKGROUND))
-        if b.background_uncertainty > 0.0 and not fixed:
-            eta = f"eta_{_identifier(group)}"
+        channel, eta = identifier(b.name), f"eta_{identifier(group)}"
+        name, used = f"background_{channel}", []
+        factors = [mu, constant(f"share_{channel}", share)]
+        if scale is not None:
+            factors.append(scale)
+            used.append("theta_signal")
+        signal = new("RooProduct", f"signal_{channel}", arguments(*factors))
+        if b.background_uncertainty == 0.0 or fixed:
+            background = constant(name, max(b.background, SMALLEST_BACKGROUND))
+        else:
+            used.append(eta)
+            relative = b.background_uncertainty / max(b.background, SMALLEST_BACKGROUND)
             if model.background_constraint == "gaussian":
-                # Strictly above zero, where RooFit has no logarithm.
                 members = [m for m, g in zip(model.bins, model.background_groups, strict=True) if g == group]
+                # Strictly above zero, where RooFit has no logarithm.
                 lowest = max(
                     -m.background / m.background_uncertainty for m in members if m.background_uncertainty
                 )
-                nuisance(eta, lowest * (1.0 - 1e-9))
-                yield_ = f"max({yield_} + {b.background_uncertainty!r}*{eta}, {SMALLEST_BACKGROUND!r})"
-            elif model.background_constraint == "lognormal":
-                nuisance(eta)
-                yield_ = f"{b.background!r}*pow({1.0 + b.background_uncertainty / b.background!r}, {eta})"
+                parameter = nuisance(eta, lowest + SMALLEST_BACKGROUND)
+                background = linear(name, b.background, b.background_uncertainty, parameter)
             else:
-                count = (b.background / b.background_uncertainty) ** 2
-                if eta not in nuisances:
-                    w.factory(f"{eta}[1, 0, {1.0 + 10.0 / math.sqrt(count)!r}]")
-                    w.factory(f"nominal_{eta}[{count!r}, 0, {count + 20.0 * math.sqrt(count) + 50.0!r}]")
-                    w.var(f"nominal_{eta}").setConstant(True)
-                    w.factory(f"prod::mean_{eta}({count!r}, {eta})")
-                    w.factory(f"Poisson::constraint_{eta}(nominal_{eta}, mean_{eta}, 1)")
-                    nuisances.append(eta)
-                yield_ = f"{b.background!r}*{eta}"
-            used.append(eta)
-        w.factory(f"expr::rate_{channel}('{signal} + {yield_}', {', '.join(parameters + used)})")
-        w.factory(f"Uniform::shape_{channel}(count_{channel}[0, 1])")
-        w.var(f"count_{channel}").setBins(1)
-        w.factory(f"ExtendPdf::yield_{channel}(shape_{channel}, rate_{channel})")
-        constraints = "".join(f", constraint_{name}" for name in used)
-        w.factory(f"PROD::model_{channel}(yield_{channel}{constraints})")
-        channels.append(channel)
-        observables.append(f"count_{channel}")
-    w.factory(f"channel[{', '.join(channels)}]")
-    w.factory(f"SIMUL::model(channel, {', '.join(f'{c}=model_{c}' for c in channels)})")
-    w.Import(_observed_data(w, model, channels), root.RooFit.Rename("observed"))
+                if model.background_constraint == "lognormal":
+                    factor = power(f"scale_{name}", 1.0 + relative, nuisance(eta))
+                else:
+                    factor = counted_nuisance(eta, relative**-2)
+                background = new(
+                    "RooProduct", name, arguments(constant(f"nominal_{name}", b.background), factor)
+                )
+        rate = new("RooAddition", f"rate_{channel}", arguments(signal, background))
+        count = new("RooRealVar", f"count_{channel}", 0.5, 0.0, 1.0)
+        count.setBins(1)
+        counts.append(count)
+        shape = new("RooUniform", f"shape_{channel}", root.RooArgSet(count))
+        terms = [new("RooExtendPdf", f"yield_{channel}", shape, rate)]
+        terms += [nuisances[parameter][1] for parameter in used]
+        pdf.addPdf(new("RooProdPdf", f"model_{channel}", arguments(*terms)), channel)
 
+    w = root.RooWorkspace("na64root", "counting experiment")
+    w.Import(pdf)
+    w.Import(_observed_data(model, index, counts))
     names = ",".join(nuisances)
-    for name, mu in (("signal_plus_background", 1.0), ("background_only", 0.0)):
+    for name in configurations:
         config = root.RooStats.ModelConfig(name, w)
         config.SetPdf("model")
-        config.SetObservables(",".join(["channel", *observables]))
+        config.SetObservables(",".join(["channel", *(c.GetName() for c in counts)]))
         config.SetParametersOfInterest("mu")
         if nuisances:
             config.SetNuisanceParameters(names)
             config.SetGlobalObservables(",".join(f"nominal_{n}" for n in nuisances))
-        w.var("mu").setVal(mu)
+        w.var("mu").setVal(0.0 if name == "background_only" else 1.0)
         config.SetSnapshot(root.RooArgSet(w.var("mu")))
         w.Import(config)
+    w.var("mu").setVal(1.0)
     return w
 
 
-def _observed_data(w: Any, model: CountingModel, channels: list[str]) -> Any:
+def _observed_data(model: CountingModel, index: Any, counts: list[Any]) -> Any:
+    """One row per bin, with the count as its weight: an empty bin is a row of weight zero."""
     root = cling.root()
     weight = root.RooRealVar("weight", "events", 1.0, 0.0, 1e9)
-    index = w.cat("channel")
     row = root.RooArgSet(index)
-    for channel in channels:
-        row.add(w.var(f"count_{channel}"))
+    for count in counts:
+        row.add(count)
     columns = root.RooArgSet(row)
     columns.add(weight)
     data = root.RooDataSet("observed", "observed counts", columns, root.RooFit.WeightVar(weight))
-    for channel, b in zip(channels, model.bins, strict=True):
-        index.setLabel(channel)
-        for other in channels:
-            w.var(f"count_{other}").setVal(0.5)
+    for b in model.bins:
+        index.setLabel(identifier(b.name))
         data.add(row, float(b.observed))
     return data
 
@@ -288,6 +341,13 @@ class Toys:
         return math.log(p / b), max(math.sqrt(variance), 1.0 / len(self.with_signal))
 
 
+def toys(
+    model: CountingModel, treatment: Treatment, mu: float, *, with_signal: int, without_signal: int, seed: int
+) -> Toys:
+    """Toys at one mu; the result depends on the arguments only."""
+    return _run_batch(_Batch(model, treatment, mu, with_signal, without_signal, seed))
+
+
 @dataclass(frozen=True)
 class _Batch:
     model: CountingModel
@@ -300,50 +360,109 @@ class _Batch:
 
 def _run_batch(batch: _Batch) -> Toys:
     """Toys at one mu by HypoTestInverter; depends on the batch only."""
-    with _quiet():
-        return _run_inverter(batch)
+    w = workspace(batch.model, treatment=batch.treatment)
+    return toys_of_workspace(
+        w,
+        batch.treatment,
+        batch.mu,
+        with_signal=batch.with_signal,
+        without_signal=batch.without_signal,
+        seed=batch.seed,
+    )
 
 
-def _run_inverter(batch: _Batch) -> Toys:
+def toys_of_workspace(
+    w: Any, treatment: Treatment, mu: float, *, with_signal: int, without_signal: int, seed: int
+) -> Toys:
+    """Toys of a workspace with the names of `workspace`, for instance one read from a file."""
+    with quiet():
+        return _run_inverter(w, treatment, mu, with_signal, without_signal, seed)
+
+
+def _run_inverter(
+    w: Any, treatment: Treatment, tested: float, number_with: int, number_without: int, seed: int
+) -> Toys:
     root = cling.root()
     _declare_statistic()
-    w = _build_workspace(batch.model, batch.treatment)
     mu = w.var("mu")
-    mu.setMax(max(mu.getMax(), 5.0 * batch.mu))
+    mu.setMax(max(mu.getMax(), 5.0 * tested))
     data = w.data("observed")
     with_signal, background_only = w.obj("signal_plus_background"), w.obj("background_only")
-    mu.setVal(batch.mu)
+    mu.setVal(tested)
     with_signal.SetSnapshot(root.RooArgSet(mu))
     statistics = [_profile_likelihood(w, with_signal, strategy) for strategy in (0, 2)]
     statistic = root.na64root.TieSafeStatistic(*statistics, data, TIE_TOLERANCE)
 
-    if batch.treatment == "hybrid" and with_signal.GetNuisanceParameters():
+    if treatment == "hybrid" and with_signal.GetNuisanceParameters():
         prior = _prior(w, with_signal)
         calculator = root.RooStats.HybridCalculator(data, background_only, with_signal)
         calculator.ForcePriorNuisanceNull(prior)
         calculator.ForcePriorNuisanceAlt(prior)
     else:
         calculator = root.RooStats.FrequentistCalculator(data, background_only, with_signal)
-    calculator.SetToys(batch.with_signal, batch.without_signal)
+    calculator.SetToys(number_with, number_without)
     sampler = calculator.GetTestStatSampler()
     sampler.SetTestStatistic(statistic)
     sampler.SetGenerateBinned(True)
-    root.RooRandom.randomGenerator().SetSeed(batch.seed)
+    root.RooRandom.randomGenerator().SetSeed(seed)
     inverter = root.RooStats.HypoTestInverter(calculator)
     inverter.UseCLs(True)
     inverter.SetVerbose(0)
-    if not inverter.RunOnePoint(batch.mu) or statistic.failures:
+    if not inverter.RunOnePoint(tested) or statistic.failures:
         raise ConvergenceError(
-            f"{statistic.failures} fits failed in {batch.with_signal + batch.without_signal} toys at "
-            f"mu = {batch.mu:g}: check the model"
+            f"{statistic.failures} fits failed in {number_with + number_without} toys at mu = {tested:g}: "
+            "check the model"
         )
     result = inverter.GetInterval().GetResult(0)
     return Toys(
-        batch.mu,
+        tested,
         float(statistic.observed_value),
         np.array(result.GetNullDistribution().GetSamplingDistribution()),
         np.array(result.GetAltDistribution().GetSamplingDistribution()),
     )
+
+
+def asymptotic_limit(w: Any, *, cl: float) -> float:
+    """The observed CLs limit of RooStats' AsymptoticCalculator; a cross-check at many events.
+
+    Raises:
+        ConvergenceError: no bracket found.
+    """
+    with quiet():
+        return _asymptotic_limit(w, cl)
+
+
+def _asymptotic_limit(w: Any, cl: float) -> float:
+    root = cling.root()
+    config = w.obj("signal_plus_background")
+    mu = w.var("mu")
+    background_only = w.obj("background_only")
+    if not background_only:
+        background_only = config.Clone("background_only")
+        mu.setVal(0.0)
+        background_only.SetSnapshot(root.RooArgSet(mu))
+    root.RooStats.AsymptoticCalculator.SetPrintLevel(-1)
+    calculator = root.RooStats.AsymptoticCalculator(w.data("observed"), background_only, config)
+    calculator.SetOneSided(True)
+    inverter = root.RooStats.HypoTestInverter(calculator)
+    inverter.UseCLs(True)
+    inverter.SetVerbose(0)
+
+    def excess(tested: float) -> float:
+        inverter.Clear()
+        if not inverter.RunOnePoint(tested):
+            raise ConvergenceError(f"the fit at mu = {tested:g} failed: check the model")
+        return float(inverter.GetInterval().GetResult(0).CLs()) - (1.0 - cl)
+
+    low, high = 0.05, 1.0
+    while excess(high) > 0.0:
+        low, high = high, 1.5 * high
+        if high > mu.getMax():
+            raise ConvergenceError(f"no limit below mu = {mu.getMax():g}: widen the range of mu")
+    while high / low - 1.0 > 1e-4:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if excess(middle) > 0.0 else (low, middle)
+    return math.sqrt(low * high)
 
 
 def _profile_likelihood(w: Any, config: Any, strategy: int) -> Any:
@@ -533,6 +652,7 @@ def _scan(runner: _Runner, cl: float, precision: float, expected: bool) -> Scan:
         raise ConvergenceError(f"no bracket of the limit found in {MOST_ROUNDS} steps: check the model")
 
     # Batches around the crossing; the three mu stay unless the crossing moves away from them.
+    batch = min(max(round(0.5 / precision**2), 100), LARGEST_BATCH)
     centre, limit = 0.0, math.sqrt(low * high)
     for _ in range(MOST_ROUNDS):
         found = result.crossing()
@@ -542,15 +662,17 @@ def _scan(runner: _Runner, cl: float, precision: float, expected: bool) -> Scan:
                 break
         if abs(limit / max(centre, 1e-300) - 1.0) > 0.6 * WINDOW:
             centre = limit
-        for toys in runner.run([(factor * centre, BATCH, BATCH_WITHOUT) for factor in (0.85, 1.0, 1.15)]):
-            result.add(toys)
+        for new in runner.run(
+            [(factor * centre, batch, round(WITHOUT_PER_WITH * batch)) for factor in (0.85, 1.0, 1.15)]
+        ):
+            result.add(new)
     else:
         raise ConvergenceError(
             f"the limit is not known to {precision:g} (too few toys): ask for less precision"
         )
     if expected:
         wide = [limit * factor for factor in (0.6, 0.8, 1.3, 1.6, 2.0, 2.6)]
-        for toys in runner.run([(mu, BATCH, 2 * BATCH) for mu in wide]):
-            result.add(toys)
+        for new in runner.run([(mu, LARGEST_BATCH, 2 * LARGEST_BATCH) for mu in wide]):
+            result.add(new)
         result._wide = True
     return result

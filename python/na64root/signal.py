@@ -218,26 +218,6 @@ def effective_exposure(
     return result
 
 
-def card_exposure(card: Card, eot: Mapping[str, float] | None = None) -> dict[str, float]:
-    """Electrons on target per period: the card's, or `eot` (by period; key ``all`` scales them to a total).
-
-    Raises:
-        ConfigError: an unknown period, or a number that is not positive.
-    """
-    exposure = {p.name: p.eot.value for p in card.periods}
-    for name, value in (eot or {}).items():
-        if not (value >= 0.0 and math.isfinite(value)):
-            raise ConfigError(f"exposure {name} = {value!r} is not acceptable (must be >= 0): correct --eot")
-        if name == "all":
-            total = sum(exposure.values())
-            exposure = {period: share * value / total for period, share in exposure.items()}
-        elif name in exposure:
-            exposure[name] = float(value)
-        else:
-            raise ConfigError(f"unknown period {name} in --eot (known: {', '.join(exposure)}): correct it")
-    return exposure
-
-
 def card_counts(card: Card, exposure: Mapping[str, float]) -> list[Count]:
     """The card's observed counts, one per signature for the whole exposure, with backgrounds scaled to it."""
     scale = sum(exposure.values()) / card.eot
@@ -263,7 +243,7 @@ def expected_signal(
         mass_GeV, epsilon: shapes (n_mass,) and (n_epsilon,).
         exposure: electrons on target by period; the card's when not given.
     """
-    exposure = card_exposure(card) if exposure is None else exposure
+    exposure = card.exposure() if exposure is None else exposure
     weight = effective_exposure(card, exposure, card_counts(card, exposure))
     signal = SignalModel(card)
     masses = np.atleast_1d(np.asarray(mass_GeV, dtype=float))

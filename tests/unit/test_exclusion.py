@@ -9,7 +9,7 @@ import pytest
 from na64root import ConfigError, exclusion, load_card, theory
 from na64root.explain import explain
 from na64root.results import Count
-from na64root.signal import card_counts, card_exposure
+from na64root.signal import card_counts
 
 SMALL = ["plane.mass_points=12", "plane.epsilon_points=40"]
 
@@ -36,7 +36,7 @@ def test_shape_and_edges(card, plane):
 
 
 def test_edges_are_on_the_limit(card, plane):
-    exposure = card_exposure(card)
+    exposure = card.exposure()
     area = exclusion.Exclusion(card, card_counts(card, exposure), exposure)
     for i in (0, 5, 9):
         at_mass = area.signal.at_mass(plane.x[i])
@@ -83,7 +83,7 @@ def test_invisible_mode_has_no_upper_edge(card):
 
 
 def test_more_exposure_excludes_more(card, plane):
-    more = exclusion.mass_epsilon(card, exposure=card_exposure(card, {"all": 2.84e12}))
+    more = exclusion.mass_epsilon(card, exposure=card.exposure({"all": 2.84e12}))
     assert more.g2_excluded_up_to_GeV > plane.g2_excluded_up_to_GeV
     # analytic: background scales too, zero events stay: the limit falls as 1/EOT up to the profile of b
     ratio = np.array(plane.upper_limit_mu)[0, 3] / np.array(more.upper_limit_mu)[0, 3]
@@ -91,7 +91,7 @@ def test_more_exposure_excludes_more(card, plane):
 
 
 def test_observed_events_weaken_the_limit_and_shares_matter(card):
-    exposure = card_exposure(card)
+    exposure = card.exposure()
     none, one = card_counts(card, exposure), card_counts(card, exposure)
     one[0] = one[0].model_copy(update={"observed": 1})
     empty, seen = (exclusion.LimitByShare(card, counts, exposure, points=5) for counts in (none, one))

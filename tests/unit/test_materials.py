@@ -13,7 +13,7 @@ def test_all_materials_of_the_experiment_are_there():
 
 
 def test_radiation_lengths_in_cm():
-    # independent: Geant4's own, 5.612 mm, 17.575 mm, 413 mm, to the 1 % by which its X0 differs from the PDG's
+    # independent: Geant4's, 5.612 mm, 17.575 mm, 413 mm, to the 1 % by which its X0 differs from the PDG's
     for name, length in (("Pb", 0.5612), ("Fe", 1.7575), ("polystyrene", 41.3)):
         assert _core.material(name).radiation_length_cm() == pytest.approx(length, rel=0.01)
 

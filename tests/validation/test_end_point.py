@@ -9,7 +9,7 @@ import pytest
 
 from na64root import load_card
 from na64root.exclusion import PAPER_END_POINT_GEV, Exclusion
-from na64root.signal import card_counts, card_exposure
+from na64root.signal import card_counts
 
 # Assumed numbers of the card, or choices, with what a careful reader of the papers could have put instead.
 VARIATIONS = {
@@ -31,7 +31,7 @@ VARIATIONS = {
 
 def end_point(overrides=()):
     card = load_card(overrides=overrides)
-    exposure = card_exposure(card)
+    exposure = card.exposure()
     exclusion = Exclusion(card, card_counts(card, exposure), exposure)
     masses = np.linspace(0.30, 0.48, 10)
     strengths = np.array([exclusion.on_central_g2_line(mass) for mass in masses])

@@ -11,7 +11,6 @@ from na64root.signal import (
     Parameters,
     SignalModel,
     card_counts,
-    card_exposure,
     effective_exposure,
     expected_signal,
 )
@@ -95,7 +94,7 @@ def test_finer_groups_of_the_track_do_not_change_the_yield():
 
 
 def test_exposure_and_periods():
-    exposure = card_exposure(CARD, {"2018": 1e10})
+    exposure = CARD.exposure({"2018": 1e10})
     assert exposure == {"2016": 4.3e10, "2017": 5.4e10, "2018": 1e10}
     counts = card_counts(CARD, exposure)
     assert counts[1].background == pytest.approx(0.53 * sum(exposure.values()) / 2.84e11)
@@ -104,8 +103,8 @@ def test_exposure_and_periods():
     assert effective_exposure(CARD, exposure, only_2018)["S2"] == pytest.approx(0.5e10)
     missing = [counts[0].model_copy(update={"observed": None}), counts[1]]
     assert effective_exposure(CARD, exposure, missing)["S1"] == 0.0
-    assert sum(card_exposure(CARD, {"all": 5e12}).values()) == pytest.approx(5e12)
-    half = expected_signal(CARD, [0.1], [1e-3], card_exposure(CARD, {"all": 1.42e11}))
+    assert sum(CARD.exposure({"all": 5e12}).values()) == pytest.approx(5e12)
+    half = expected_signal(CARD, [0.1], [1e-3], CARD.exposure({"all": 1.42e11}))
     np.testing.assert_allclose(expected_signal(CARD, [0.1], [1e-3]), 2 * half, rtol=1e-12)
 
 
@@ -123,4 +122,4 @@ def test_bad_cards_are_one_clear_error(override, message):
         SignalModel(load_card(overrides=[override])).at_mass(0.1)
     for bad in ({"2019": 1e10}, {"2018": -1.0}, {"2018": math.nan}):
         with pytest.raises(ConfigError, match="eot"):
-            card_exposure(CARD, bad)
+            CARD.exposure(bad)

@@ -1,0 +1,93 @@
+"""What is handed over says the same elsewhere: pyhf (independent), HS3 and the ROOT file (read back)."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from na64root import export, limits_roostats
+from na64root.cling import root
+from na64root.limits import Bin, CountingModel, upper_limit
+
+FEW = CountingModel(
+    (
+        Bin("S1_2017", "S1", "2017", 1, 0.07, 0.03, 0.2),
+        Bin("S1_2018", "S1", "2018", 0, 0.12, 0.04, 0.3),
+        Bin("S2_2018", "S2", "2018", 2, 0.53, 0.17, 0.5),
+    ),
+    signal_uncertainty=0.2,
+)
+MANY = CountingModel(
+    (Bin("S1", "S1", "", 105, 98.0, 9.0, 0.4), Bin("S2", "S2", "", 61, 64.0, 5.0, 0.6)),
+    signal_uncertainty=0.1,
+)
+
+
+def pyhf_limit(specification, cl):
+    pyhf = pytest.importorskip("pyhf")
+    pyhf.set_backend("numpy", pyhf.optimize.scipy_optimizer(tolerance=1e-8))
+    workspace = pyhf.Workspace(specification)
+    model = workspace.model()
+    data = workspace.data(model)
+
+    def excess(mu):
+        return float(pyhf.infer.hypotest(mu, data, model, test_stat="qtilde")) - (1.0 - cl)
+
+    low, high = 0.1, 0.9 * specification["measurements"][0]["config"]["parameters"][0]["bounds"][0][1]
+    for _ in range(25):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if excess(middle) > 0.0 else (low, middle)
+    return math.sqrt(low * high)
+
+
+@pytest.mark.parametrize("constraint", ["lognormal", "gaussian"])
+@pytest.mark.parametrize("background_constraint", ["lognormal", "gaussian", "gamma"])
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning", "ignore::DeprecationWarning")
+def test_asymptotic_limit_of_pyhf(constraint, background_constraint):
+    model = dataclasses.replace(MANY, constraint=constraint, background_constraint=background_constraint)
+    for cl in (0.9, 0.95):
+        ours = upper_limit(model, method="asymptotic", cl=cl, expected=False).upper_limit
+        assert pyhf_limit(export.pyhf_specification(model), cl) == pytest.approx(ours, rel=2e-3)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning", "ignore::DeprecationWarning")
+def test_asymptotic_limit_of_pyhf_with_few_events():
+    ours = upper_limit(FEW, method="asymptotic", expected=False).upper_limit
+    assert pyhf_limit(export.pyhf_specification(FEW), 0.9) == pytest.approx(ours, rel=1e-2)
+
+
+@pytest.mark.parametrize("model", [FEW, MANY], ids=["few", "many"])
+@pytest.mark.filterwarnings("ignore:asymptotic limit:UserWarning")
+def test_asymptotic_limit_of_roostats(model):
+    ours = upper_limit(model, method="asymptotic", expected=False).upper_limit
+    assert limits_roostats.asymptotic_limit(limits_roostats.workspace(model), cl=0.9) == pytest.approx(
+        ours, rel=1e-2
+    )
+
+
+def toys_of(w):
+    return limits_roostats.toys_of_workspace(w, "frequentist", 4.0, with_signal=50, without_signal=50, seed=7)
+
+
+def test_workspace_file_gives_the_same_toys(tmp_path):
+    path = export.export(FEW, tmp_path, formats=["workspace"])["workspace"]
+    file = root().TFile.Open(str(path))
+    again = toys_of(file.Get("na64root"))
+    file.Close()
+    first = toys_of(limits_roostats.workspace(FEW))
+    assert again.observed == pytest.approx(first.observed, abs=1e-5)
+    np.testing.assert_allclose(again.without_signal, first.without_signal, atol=1e-4)
+
+
+def test_hs3_is_read_back(tmp_path):
+    path = export.export(FEW, tmp_path, formats=["hs3"])["hs3"]
+    assert json.loads(path.read_text())["metadata"]["hs3_version"]
+    with limits_roostats.quiet():
+        w = root().RooWorkspace("again")
+        assert root().RooJSONFactoryWSTool(w).importJSON(str(path))
+    limit = limits_roostats.asymptotic_limit(w, cl=0.9)
+    assert limit == pytest.approx(
+        limits_roostats.asymptotic_limit(limits_roostats.workspace(FEW), cl=0.9), rel=1e-3
+    )

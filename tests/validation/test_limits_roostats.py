@@ -1,0 +1,133 @@
+"""RooStats toys: the failure that the tie-safe statistic mends, and the agreement with the exact engine.
+
+Closed forms at zero events are in test_limits_closed_form.py.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from na64root import limits_roostats
+from na64root.cling import root
+from na64root.limits import Bin, CountingModel, experiment, upper_limit, workspace
+
+
+def empty_bins(n, background=0.265, uncertainty=0.085):
+    return CountingModel(
+        tuple(Bin(f"b{i}", f"b{i}", "", 0, background, uncertainty, 1.0 / n) for i in range(n))
+    )
+
+
+def plain_statistic(model, mu, toys):
+    """CLb and CLs as a RooStats tutorial would find them: nothing of ours but the workspace."""
+    ROOT = root()
+    with limits_roostats.quiet():
+        w = workspace(model)
+        config, background_only = w.obj("signal_plus_background"), w.obj("background_only")
+        w.var("mu").setVal(mu)
+        config.SetSnapshot(ROOT.RooArgSet(w.var("mu")))
+        statistic = ROOT.RooStats.ProfileLikelihoodTestStat(config.GetPdf())
+        statistic.SetOneSided(True)
+        calculator = ROOT.RooStats.FrequentistCalculator(w.data("observed"), background_only, config)
+        calculator.SetToys(toys, toys)
+        calculator.GetTestStatSampler().SetTestStatistic(statistic)
+        calculator.GetTestStatSampler().SetGenerateBinned(True)
+        ROOT.RooRandom.randomGenerator().SetSeed(1)
+        inverter = ROOT.RooStats.HypoTestInverter(calculator)
+        inverter.UseCLs(True)
+        inverter.SetVerbose(0)
+        inverter.RunOnePoint(mu)
+        result = inverter.GetInterval().GetResult(0)
+        observed = result.GetTestStatisticData()
+        with_signal = np.array(result.GetNullDistribution().GetSamplingDistribution())
+        without = np.array(result.GetAltDistribution().GetSamplingDistribution())
+    return (without >= observed).mean(), (with_signal >= observed).mean()
+
+
+@pytest.mark.parametrize("n", [2, 6])
+def test_plain_statistic_breaks_ties_at_random(n):
+    """CLb is the probability of no event. The plain statistic misses it by over 5 standard deviations."""
+    toys, expected = 500, math.exp(-0.265 * n)
+    tail, _ = plain_statistic(empty_bins(n), 3.0, toys)
+    deviation = math.sqrt(expected * (1.0 - expected) / toys)
+    assert tail < expected - 5.0 * deviation, (
+        "ProfileLikelihoodTestStat counts ties right: this version of ROOT no longer needs TieSafeStatistic"
+    )
+
+
+# The second mu lies on the edge that rounding to multiples of the tolerance would have. Bounds at 4 standard
+# deviations: false alarm 6e-5 each, the seed being fixed.
+@pytest.mark.parametrize("n", [2, 6])
+@pytest.mark.parametrize("mu", [3.0, 3.0 + 0.5 * limits_roostats.TIE_TOLERANCE])
+def test_tie_safe_statistic(n, mu):
+    toys = limits_roostats.toys(empty_bins(n), "frequentist", mu, with_signal=100, without_signal=500, seed=1)
+    tail = toys.tail(toys.observed)[1] / 500
+    expected = experiment(empty_bins(n)).confidence_levels(mu)[1]
+    assert abs(tail - expected) < 4.0 * math.sqrt(expected * (1.0 - expected) / 500)
+    # Far from the observed value in units of the tolerance, or equal to it.
+    distance = np.abs(toys.without_signal - toys.observed)
+    assert not ((distance > 0.0) & (distance < 20.0 * limits_roostats.TIE_TOLERANCE)).any()
+
+
+def random_models(number, seed):
+    generator = np.random.default_rng(seed)
+    for _ in range(number):
+        n = int(generator.integers(1, 7))
+        background = generator.uniform(0.05, 3.0, n) / math.sqrt(n)
+        bins = tuple(
+            Bin(f"b{i}", f"b{i}", "", int(generator.poisson(b)), float(b), float(b * r), float(f))
+            for i, (b, r, f) in enumerate(
+                zip(
+                    background,
+                    generator.uniform(0.0, 0.5, n),
+                    generator.dirichlet(np.full(n, 3.0)),
+                    strict=True,
+                )
+            )
+        )
+        delta = float(generator.choice([0.0, 0.1, 0.2, 0.5]))
+        yield CountingModel(
+            bins, signal_uncertainty=delta, constraint=str(generator.choice(["lognormal", "gaussian"]))
+        )
+
+
+def pulls(number, seed, precision):
+    values = []
+    for index, model in enumerate(random_models(number, seed)):
+        treatment = ("frequentist", "hybrid", "none")[index % 3]
+        exact = upper_limit(model, treatment=treatment, expected=False)
+        toys = upper_limit(
+            model, method="roostats", treatment=treatment, precision=precision, expected=False, seed=index + 1
+        )
+        values.append((toys.upper_limit - exact.upper_limit) / toys.upper_limit_error)
+    return np.array(values)
+
+
+def test_pulls_of_random_models():
+    """Six models: none off by 3.5 (false alarm 0.3 % for all), sum of squares below 22.5 (0.1 %)."""
+    values = pulls(6, 20, 0.15)
+    assert np.abs(values).max() < 3.5, values
+    assert (values**2).sum() < 22.5, values
+
+
+@pytest.mark.slow
+def test_pulls_of_many_random_models():
+    """Thirty models: mean within 3.3/sqrt(30) (false alarm 0.1 %), width between 0.65 and 1.45 (0.1 %)."""
+    values = pulls(30, 21, 0.06)
+    assert abs(values.mean()) < 0.6, values
+    assert 0.65 < values.std(ddof=1) < 1.45, values
+
+
+def test_processes_change_nothing():
+    model = empty_bins(2)
+    options = {"method": "roostats", "precision": 0.2, "expected": False, "treatment": "none"}
+    assert upper_limit(model, **options) == upper_limit(model, processes=2, **options)
+
+
+def test_scan_widens_itself():
+    """Twenty events where none is expected: the first guess is far from the limit, no edge is returned."""
+    model = CountingModel((Bin("b", "b", "", 20, 0.5, 0.0, 1.0),))
+    result = upper_limit(model, method="roostats", treatment="none", precision=0.08, expected=False)
+    exact = upper_limit(model, treatment="none", expected=False)
+    assert abs(result.upper_limit - exact.upper_limit) < 4.0 * result.upper_limit_error
