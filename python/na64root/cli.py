@@ -501,7 +501,7 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
     """Every number of one model point, from couplings to verdict."""
     from .explain import explain
 
-    return explain(common.card, mass_GeV=mass_GeV, epsilon=epsilon, **parameters)
+    return explain(common.card, mass_GeV=mass_GeV, epsilon=epsilon, seed=common.seed, **parameters)
 
 
 @_verb(application, "limit", show=_show_limit,
