@@ -53,6 +53,7 @@ bench: build
 # The plane needs no data: the exposure and the counts of the card.
 figures: build
 	$(BIN)/na64root scan mass-epsilon -o build/figures --force
+	mkdir -p docs/figures
 	cp build/figures/mass-epsilon.png docs/figures/exclusion.png
 
 clean:
