@@ -64,7 +64,7 @@ void exclusion(const char *input = "na64root-output/results.root", const char *o
                                     epsilons->GetXmax(), ";m_{A'} [GeV];#varepsilon");
     frame->GetXaxis()->SetTitleOffset(1.2);
     frame->GetYaxis()->SetTitleOffset(1.4);
-    auto *legend = new TLegend(0.15, 0.14, 0.60, 0.34);
+    auto *legend = new TLegend(0.45, 0.14, 0.94, 0.34);
     legend->SetBorderSize(0);
     legend->SetFillStyle(0);
     for (const auto &band : bands) {
@@ -105,7 +105,7 @@ void exclusion(const char *input = "na64root-output/results.root", const char *o
     auto *entry = new TGraph;
     entry->SetLineColor(kGreen + 3);
     entry->SetLineWidth(3);
-    legend->AddEntry(entry, "NA64, excluded at 90 % CL inside", "l");
+    legend->AddEntry(entry, "NA64, excluded at 90 % CL to the left", "l");
     legend->Draw();
     std::cout << "excluded points: " << excluded << " of " << masses->GetNbins() * epsilons->GetNbins()
               << "\n";

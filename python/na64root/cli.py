@@ -65,7 +65,8 @@ class Common:
 
 def main() -> int:
     """Run the command line of the process and return its exit code."""
-    logging.basicConfig(format="na64root: %(message)s", level=logging.INFO)
+    logging.basicConfig(format="na64root: %(message)s")
+    logging.getLogger("na64root").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what is half written is removed
     with _standard_output_for_results_only() as stdout:
         return run(sys.argv[1:], stdout)
@@ -500,7 +501,7 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
     """Every number of one model point, from couplings to verdict."""
     from .explain import explain
 
-    return explain(common.card, mass_GeV=mass_GeV, epsilon=epsilon, **parameters)
+    return explain(common.card, mass_GeV=mass_GeV, epsilon=epsilon, seed=common.seed, **parameters)
 
 
 @_verb(application, "limit", show=_show_limit,

@@ -88,6 +88,9 @@ def cut_flow(rows: Iterable[CutFlowRow]) -> Figure:
     figure = Figure(figsize=(4.6 * len(periods) + 0.6, 6.4))
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(periods), sharey=True, squeeze=False)[0]
+    largest = max((row.weighted if weighted else row.events for row in rows), default=1)
+    panels[0].set_ylim(0.3, 12.0 * max(largest, 1))
+    panels[0].set_yscale("log")
     for axes, period in zip(panels, periods, strict=True):
         for signature, shift in (("S1", -0.2), ("S2", 0.2)):
             events = {
@@ -110,12 +113,9 @@ def cut_flow(rows: Iterable[CutFlowRow]) -> Figure:
                     fontsize=9,
                     color="black" if count else COLOURS[signature],
                 )
-        axes.set_yscale("log")
         axes.set_xticks(range(len(cuts)), cuts, rotation=60, ha="right", rotation_mode="anchor", fontsize=11)
         axes.tick_params(axis="x", which="both", length=0)
         axes.set_title(period)
-    largest = max((row.weighted if weighted else row.events for row in rows), default=1)
-    panels[0].set_ylim(0.3, 12.0 * max(largest, 1))
     panels[0].set_ylabel("events left after the cut" + (" (weighted)" if weighted else ""))
     if rows:
         panels[-1].legend(loc="upper right")

@@ -243,14 +243,14 @@ def test_json_is_pure_when_roofit_and_cling_print_from_cpp():
     prints = (
         "from na64root.cling import root\n"
         "    ROOT = root()\n"
-        "    ROOT.RooRealVar('x', 'from RooFit', 0.5, 0.0, 1.0).Print('v')\n"
+        "    ROOT.RooRealVar('x', 'x', 0.5, 0.0, 1.0).Print('v')\n"
         "    ROOT.gInterpreter.ProcessLine('std::cout << \"from Cling\" << std::endl;')"
     )
     code = NOISY.replace('print("from Python")', prints)
     done = subprocess.run([sys.executable, "-c", code, "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert list(json.loads(done.stdout)) == LIMIT_KEYS
-    assert "from RooFit" in done.stderr
+    assert "--- RooRealVar ---" in done.stderr
     assert "from Cling" in done.stderr
 
 

@@ -69,9 +69,14 @@ def test_energy_plane_draws_the_signature_boxes_and_every_event():
     assert shown.sum() == 42.0
 
 
-def test_an_empty_file_still_gives_figures():
+def test_an_empty_file_still_gives_figures(tmp_path):
     edges = np.linspace(0.0, 150.0, 31)
     plots.cut_flow([])
+    plots.save(
+        plots.cut_flow([row.model_copy(update={"events": 0, "weighted": 0.0}) for row in rows()]),
+        tmp_path,
+        "x",
+    )
     plots.energy_plane(edges, edges, np.zeros((30, 30)), {})
     plots.r_distribution(edges, np.zeros(30), 0.06)
 
