@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <stdexcept>
 #include <utility>
@@ -63,6 +64,26 @@ double bracketed_root(Function &&f, double a, double fa, double b, double fb, do
         t = std::clamp(t, limit, 1.0 - limit);
     }
     throw std::runtime_error("root finding did not converge in 200 steps");
+}
+
+// Newton's method for a function that rises through zero in [low, high], by bisection where a step leaves the
+// bracket. `f` gives value and derivative.
+template <class Function> double newton_root(Function &&f, double low, double high, double start) {
+    double x = start;
+    for (int step = 0; step < 200; ++step) {
+        const auto [value, derivative] = f(x);
+        if (value == 0.0)
+            return x;
+        (value < 0.0 ? low : high) = x;
+        double next = x - value / derivative;
+        const double tolerance = 1e-12 * (1.0 + std::abs(x));
+        if (std::abs(next - x) <= tolerance || high - low <= tolerance)
+            return std::clamp(next, low, high);
+        if (!(next > low && next < high))
+            next = 0.5 * (low + high);
+        x = next;
+    }
+    throw std::runtime_error("a fit did not converge in 200 steps");
 }
 
 // A rule of Gauss: sum of weights * f(nodes) is the mean of f under a probability distribution.
@@ -179,8 +200,9 @@ struct Group {
     double auxiliary_count = 0.0; // gamma: the nominal auxiliary measurement, 1/r^2
 };
 
+// -ln L as a function of the signal events: the value (if asked for) and its first two derivatives.
 struct Profile {
-    double value, slope;
+    double value, slope, curvature;
 };
 
 // The auxiliary measurements and counts of one experiment, real or imagined.
@@ -231,10 +253,12 @@ class CountingExperiment::Implementation {
 
     // Profiling: over the backgrounds at fixed signal events; over the signal events; over theta at fixed mu.
     double best_eta(std::size_t group, double signal, const Outcome &outcome) const;
-    Profile profile(double signal, const Outcome &outcome) const;
+    Profile profile(double signal, const Outcome &outcome, bool with_value = true) const;
     double best_signal(const Outcome &outcome) const;
     double conditional_theta(double mu, double free_signal, const Outcome &outcome) const;
     double statistic(double mu, const Outcome &outcome) const;
+    double signed_root(double mu, const Outcome &outcome, const std::vector<int> &coordinates,
+                       std::vector<double> &gradient) const;
     Truth conditional_truth(double mu) const;
 
     // The two ensembles of a CLs value, and where the enumeration stands. P(q >= threshold) is summed up.
@@ -244,12 +268,15 @@ class CountingExperiment::Implementation {
         Truth with_signal, without_signal;
         double tail_with = 0.0, tail_without = 0.0;
         Outcome outcome;
+        std::vector<int> coordinates;
+        std::vector<double> basis;
     };
     Ensembles tails(double mu, double threshold, int accuracy) const;
     bool enumerate(Ensembles &ensembles, std::size_t level, double with, double without) const;
     bool enumerate_hybrid(Ensembles &ensembles, std::size_t level, const std::vector<double> &with,
                           const std::vector<double> &without) const;
     double pass_probability(Ensembles &ensembles, const Truth &truth) const;
+    double pass_probability_of_counts(Ensembles &ensembles, const Truth &truth) const;
     double integrate(Ensembles &ensembles, const Truth &truth, const std::vector<int> &coordinates,
                      const std::vector<std::size_t> &sizes, std::size_t next, double &guess) const;
     double root_probability(Ensembles &ensembles, const Truth &truth, int coordinate, double &guess) const;
@@ -551,82 +578,111 @@ double CountingExperiment::Implementation::best_eta(std::size_t index, double si
 }
 
 // Minus the logarithm of the likelihood at given signal events, minimised over the backgrounds, and its
-// slope. Groups without any count are left out: there the signal and the background separate.
-Profile CountingExperiment::Implementation::profile(double signal, const Outcome &outcome) const {
-    Profile result{0.0, 0.0};
-    const auto add = [&](std::size_t i, double eta) {
+// derivatives. Groups without any count are left out: there the signal and the background separate.
+Profile CountingExperiment::Implementation::profile(double signal, const Outcome &outcome,
+                                                    bool with_value) const {
+    Profile result{0.0, 0.0, 0.0};
+    std::size_t i = 0;
+    for (; i < bins_.size() && bins_[i].group == -1; ++i) {
         const PooledBin &bin = bins_[i];
-        const double n = outcome.counts[i], background_rate = background(bin, eta);
-        const double rate = signal * bin.signal + background_rate;
+        const double n = outcome.counts[i], rate = signal * bin.signal + bin.background;
         result.value += rate;
         result.slope += bin.signal;
         if (n > 0.0) {
-            result.value -= n * std::log(rate);
-            result.slope -= bin.signal > 0.0 ? n * bin.signal / rate : 0.0;
+            const double ratio = n / rate, share = bin.signal / rate;
+            result.slope -= bin.signal > 0.0 ? bin.signal * ratio : 0.0;
+            result.curvature += bin.signal > 0.0 ? n * share * share : 0.0;
+            if (with_value)
+                result.value -= n * std::log(rate);
         }
-    };
-    std::size_t i = 0;
-    for (; i < bins_.size() && bins_[i].group == -1; ++i)
-        add(i, 0.0);
+    }
     for (std::size_t g = 0; g < groups_.size(); ++g) {
+        const Group &group = groups_[g];
         bool empty = true;
-        for (int j : groups_[g].bins)
+        for (int j : group.bins)
             empty = empty && outcome.counts[j] == 0.0;
         if (empty) {
-            for (int j : groups_[g].bins) {
+            for (int j : group.bins) {
                 result.value += signal * bins_[j].signal;
                 result.slope += bins_[j].signal;
             }
             continue;
         }
-        const double eta = best_eta(g, signal, outcome);
-        for (int j : groups_[g].bins)
-            add(static_cast<std::size_t>(j), eta);
-        result.value += constraint(groups_[g], eta, outcome.background_auxiliaries[g]);
+        const double eta = best_eta(g, signal, outcome), auxiliary = outcome.background_auxiliaries[g];
+        double mixed = 0.0,
+               second = background_constraint_ == Constraint::gamma ? auxiliary / (eta * eta) : 1.0;
+        for (int j : group.bins) {
+            const PooledBin &bin = bins_[j];
+            const double n = outcome.counts[j], derivative = background_slope(bin, eta);
+            const double rate = signal * bin.signal + background(bin, eta);
+            result.value += rate;
+            result.slope += bin.signal;
+            double ratio = 0.0;
+            if (n > 0.0) {
+                ratio = n / rate;
+                result.slope -= bin.signal > 0.0 ? bin.signal * ratio : 0.0;
+                result.curvature += bin.signal * bin.signal * ratio / rate;
+                mixed += bin.signal * derivative * ratio / rate;
+                second += derivative * derivative * ratio / rate;
+                if (with_value)
+                    result.value -= n * std::log(rate);
+            }
+            if (background_constraint_ == Constraint::lognormal)
+                second += std::log1p(bin.uncertainty / bin.background) * derivative * (1.0 - ratio);
+        }
+        if (eta > group.lowest)
+            result.curvature -= mixed * mixed / second;
+        if (with_value)
+            result.value += constraint(group, eta, auxiliary);
     }
     return result;
 }
 
 double CountingExperiment::Implementation::best_signal(const Outcome &outcome) const {
-    double total = 0.0;
-    for (std::size_t i = 0; i < bins_.size(); ++i)
+    double total = 0.0, background_rate = 0.0;
+    for (std::size_t i = 0; i < bins_.size(); ++i) {
         total += bins_[i].signal > 0.0 ? outcome.counts[i] : 0.0;
+        background_rate += bins_[i].background;
+    }
     if (total == 0.0)
         return 0.0;
-    // Far below -1 the slope is that of a pole at zero: its size tells the root finder nothing.
-    const auto slope = [&](double signal) { return std::max(profile(signal, outcome).slope, -1e3); };
-    const double at_zero = slope(0.0);
-    if (at_zero >= 0.0)
+    // The slope may be a pole at zero; there and below it is negative, at the total count it is not.
+    if (profile(0.0, outcome, false).slope >= 0.0)
         return 0.0;
-    const double at_total = slope(total);
-    return at_total <= 0.0 ? total : bracketed_root(slope, 0.0, at_zero, total, at_total, 1e-12);
+    return newton_root(
+        [&](double signal) {
+            const Profile at = profile(signal, outcome, false);
+            return std::make_pair(at.slope, at.curvature);
+        },
+        0.0, total, std::max(total - background_rate, 0.3 * total));
 }
 
 // The minimum over theta of -ln L at mu, where the bins alone would like `free_signal` signal events.
 double CountingExperiment::Implementation::conditional_theta(double mu, double free_signal,
                                                              const Outcome &outcome) const {
-    const double t = outcome.signal_auxiliary;
-    if (!signal_varies() || mu == 0.0)
-        return signal_varies() ? std::max(t, lowest_theta()) : 0.0;
+    if (!signal_varies())
+        return 0.0;
+    const double t = outcome.signal_auxiliary, start = std::max(t, lowest_theta());
+    if (mu == 0.0)
+        return start;
     const auto slope = [&](double theta) {
-        return profile(mu * signal_scale(theta), outcome).slope * mu * signal_scale_slope(theta) + theta - t;
+        const Profile at = profile(mu * signal_scale(theta), outcome, false);
+        const double step = mu * signal_scale_slope(theta);
+        const double bend = signal_constraint_ == Constraint::lognormal ? log_scale_ * step : 0.0;
+        return std::make_pair(at.slope * step + theta - t,
+                              at.curvature * step * step + at.slope * bend + 1.0);
     };
-    const double start = std::max(t, lowest_theta());
-    const double at_start = slope(start);
+    const double at_start = slope(start).first;
     if (at_start == 0.0)
         return start;
-    double other;
-    if (at_start > 0.0) {
-        other = std::max(start - at_start, lowest_theta());
-        if (free_signal > 0.0)
-            other = std::max(other, theta_of_scale(free_signal / mu));
-    } else {
-        other = theta_of_scale(free_signal / mu);
-    }
-    const double at_other = slope(other);
-    if (at_other * at_start >= 0.0)
-        return other;
-    return bracketed_root(slope, other, at_other, start, at_start, 1e-12);
+    if (at_start < 0.0)
+        return newton_root(slope, start, theta_of_scale(free_signal / mu), start);
+    double low = std::max(start - at_start, lowest_theta());
+    if (free_signal > 0.0)
+        low = std::max(low, theta_of_scale(free_signal / mu));
+    if (low == lowest_theta() && slope(low).first >= 0.0)
+        return low;
+    return newton_root(slope, low, start, start);
 }
 
 double CountingExperiment::Implementation::statistic(double mu, const Outcome &outcome) const {
@@ -640,6 +696,29 @@ double CountingExperiment::Implementation::statistic(double mu, const Outcome &o
     const double change =
         profile(mu * signal_scale(theta), outcome).value - profile(free_signal, outcome).value;
     return std::max(0.0, 2.0 * change + pull * pull + 2.0 * pull * beyond);
+}
+
+// The square root of q, which is close to linear in the auxiliary measurements, and its gradient in them: the
+// derivative of -ln L with respect to an auxiliary measurement at the two maxima (envelope theorem).
+double CountingExperiment::Implementation::signed_root(double mu, const Outcome &outcome,
+                                                       const std::vector<int> &coordinates,
+                                                       std::vector<double> &gradient) const {
+    const double t = outcome.signal_auxiliary, free_signal = best_signal(outcome);
+    if (mu * signal_scale(t) <= free_signal)
+        return 0.0;
+    const double theta = conditional_theta(mu, free_signal, outcome), signal = mu * signal_scale(theta);
+    const double free_theta = signal_varies() ? std::max(t, lowest_theta()) : 0.0, pull = theta - free_theta;
+    const double change = profile(signal, outcome).value - profile(free_signal, outcome).value;
+    const double root = std::sqrt(std::max(0.0, 2.0 * change + pull * (pull + 2.0 * (free_theta - t))));
+    for (std::size_t i = 0; i < coordinates.size(); ++i) {
+        double difference = -pull;
+        if (coordinates[i] >= 0) {
+            const auto g = static_cast<std::size_t>(coordinates[i]);
+            difference = best_eta(g, free_signal, outcome) - best_eta(g, signal, outcome);
+        }
+        gradient[i] = std::max(0.0, difference) / std::max(root, 1e-12);
+    }
+    return root;
 }
 
 Truth CountingExperiment::Implementation::conditional_truth(double mu) const {
@@ -799,12 +878,15 @@ bool CountingExperiment::Implementation::enumerate_hybrid(Ensembles &ensembles, 
 }
 
 // P(q >= threshold) over the auxiliary measurements, at the counts of the outcome. q rises with each of them,
-// those of groups without counts drop out. One is solved for, the others are integrated by rules of Gauss.
+// those of groups without counts drop out. The surface q = threshold is found along the direction of steepest
+// ascent, from points across it: there it is nearly flat, and a rule of low degree for those points is
+// enough.
 double CountingExperiment::Implementation::pass_probability(Ensembles &ensembles, const Truth &truth) const {
     Outcome &outcome = ensembles.outcome;
     if (ensembles.threshold <= 0.0)
         return 1.0;
-    std::vector<int> coordinates;
+    std::vector<int> &coordinates = ensembles.coordinates;
+    coordinates.clear();
     if (treatment_ == Treatment::frequentist) {
         for (std::size_t g = 0; g < groups_.size(); ++g)
             if (std::any_of(groups_[g].bins.begin(), groups_[g].bins.end(),
@@ -815,7 +897,138 @@ double CountingExperiment::Implementation::pass_probability(Ensembles &ensembles
     }
     if (coordinates.empty())
         return statistic(ensembles.mu, outcome) >= ensembles.threshold ? 1.0 : 0.0;
+    if (background_constraint_ == Constraint::gamma)
+        return pass_probability_of_counts(ensembles, truth);
 
+    const std::size_t n = coordinates.size();
+    const double target = std::sqrt(ensembles.threshold);
+    std::vector<double> mean(n), x(n), gradient(n), direction(n);
+    const auto root_at = [&] {
+        for (std::size_t i = 0; i < n; ++i)
+            auxiliary(outcome, coordinates[i]) = x[i];
+        return signed_root(ensembles.mu, outcome, coordinates, gradient);
+    };
+    for (std::size_t i = 0; i < n; ++i)
+        mean[i] = auxiliary_mean(truth, coordinates[i]);
+
+    // Certainly not, or certainly: beyond the range in all coordinates.
+    const double diagonal = auxiliary_range;
+    x = mean;
+    double root = root_at();
+    if (root < target) {
+        for (std::size_t i = 0; i < n; ++i)
+            x[i] = mean[i] + diagonal;
+        if (root_at() < target)
+            return 0.0;
+    } else {
+        for (std::size_t i = 0; i < n; ++i)
+            x[i] = mean[i] - diagonal;
+        if (root_at() >= target)
+            return 1.0;
+    }
+
+    // The nearest point of the surface to the mean (Hasofer and Lind, J. Eng. Mech. 100, 111 (1974)); only
+    // its direction matters, so a few steps do. Where q vanishes around the mean, start from the equal
+    // direction.
+    direction.assign(n, 1.0 / std::sqrt(static_cast<double>(n)));
+    double distance = 0.0;
+    for (int step = 0; step < 3; ++step) {
+        for (std::size_t i = 0; i < n; ++i)
+            x[i] = mean[i] + distance * direction[i];
+        root = root_at();
+        double norm = 0.0, along = 0.0;
+        for (std::size_t i = 0; i < n; ++i) {
+            norm += gradient[i] * gradient[i];
+            along += gradient[i] * (x[i] - mean[i]);
+        }
+        norm = std::sqrt(norm);
+        if (root <= 0.0 || norm < 1e-9) {
+            distance += 2.0;
+            if (distance > 2.0 * auxiliary_range)
+                break;
+            --step;
+            continue;
+        }
+        for (std::size_t i = 0; i < n; ++i)
+            direction[i] = gradient[i] / norm;
+        distance = std::clamp((along + target - root) / norm, -9.0, 9.0);
+    }
+
+    // Where the surface lies on the line mean + across + s direction, by Newton in a bracket.
+    std::vector<double> across(n, 0.0);
+    double s = distance;
+    const auto crossing = [&] {
+        double low = -infinity, high = infinity;
+        for (int step = 0; step < 60; ++step) {
+            for (std::size_t i = 0; i < n; ++i)
+                x[i] = mean[i] + across[i] + s * direction[i];
+            const double excess = root_at() - target;
+            double slope = 0.0;
+            for (std::size_t i = 0; i < n; ++i)
+                slope += gradient[i] * direction[i];
+            (excess < 0.0 ? low : high) = s;
+            double next =
+                excess > -target && slope > 1e-9 ? s - excess / slope : s + (excess < 0.0 ? 1.0 : -1.0);
+            next = std::clamp(next, s - 3.0, s + 3.0);
+            if (std::abs(next - s) < 1e-5)
+                return next;
+            if (!(next > low && next < high))
+                next = 0.5 * (std::max(low, -20.0) + std::min(high, 20.0));
+            s = next;
+            if (s > 10.0 || s < -10.0)
+                return s;
+        }
+        return s;
+    };
+    if (n == 1)
+        return standard_normal_cdf(-crossing());
+
+    // An orthonormal basis across the direction (Householder).
+    std::vector<double> &basis = ensembles.basis;
+    basis.assign(n * n, 0.0);
+    {
+        std::vector<double> v = direction;
+        v[0] += 1.0;
+        const double scale = 1.0 / (1.0 + direction[0]);
+        for (std::size_t k = 1; k < n; ++k)
+            for (std::size_t i = 0; i < n; ++i)
+                basis[(k - 1) * n + i] = (i == k ? 1.0 : 0.0) - scale * v[i] * v[k];
+    }
+    // Of degree 5 (Smolyak's combination of three-point rules), or 3: points on the axes only.
+    const double m = static_cast<double>(n - 1);
+    double sum = 0.0;
+    const auto add = [&](double weight, std::initializer_list<std::pair<std::size_t, double>> offsets) {
+        across.assign(n, 0.0);
+        for (const auto &[k, length] : offsets)
+            for (std::size_t i = 0; i < n; ++i)
+                across[i] += length * basis[k * n + i];
+        sum += weight * standard_normal_cdf(-crossing());
+    };
+    if (ensembles.accuracy == 0) {
+        const double length = std::sqrt(m);
+        for (std::size_t k = 0; k + 1 < n; ++k)
+            for (double sign : {-1.0, 1.0})
+                add(0.5 / m, {{k, sign * length}});
+    } else {
+        const double length = std::sqrt(3.0);
+        add(1.0 + (m * m - 7.0 * m) / 18.0, {});
+        for (std::size_t k = 0; k + 1 < n; ++k)
+            for (double sign : {-1.0, 1.0}) {
+                add((4.0 - m) / 18.0, {{k, sign * length}});
+                for (std::size_t l = k + 1; l + 1 < n; ++l)
+                    for (double other : {-1.0, 1.0})
+                        add(1.0 / 36.0, {{k, sign * length}, {l, other * length}});
+            }
+    }
+    return std::clamp(sum, 0.0, 1.0);
+}
+
+// The same where auxiliary measurements are counts: one is solved for, the others are integrated by rules of
+// Gauss.
+double CountingExperiment::Implementation::pass_probability_of_counts(Ensembles &ensembles,
+                                                                      const Truth &truth) const {
+    Outcome &outcome = ensembles.outcome;
+    std::vector<int> coordinates = ensembles.coordinates;
     const auto along = [&](double distance) {
         for (int c : coordinates)
             auxiliary(outcome, c) =

@@ -147,7 +147,7 @@ def pseudodata(
         ROOT = root()
         _declare_writer()
         file = ROOT.TFile.Open(str(temporary), "RECREATE")
-        file.SetCompressionSettings(ROOT.RCompressionSetting.EDefaults.kUseGeneralPurpose)  # ZSTD
+        file.SetCompressionSettings(100 * ROOT.RCompressionSetting.EAlgorithm.kZSTD + 1)
         tree = ROOT.TTree("tree", "na64root pseudo-data, layout A")
         writer = ROOT.na64root_simulate.Writer(_generator_config(ROOT, card, seed, means), tree)
         if _class_names(ROOT) != list(means):

@@ -113,21 +113,47 @@ def test_a_truncated_file(tmp_path, card, good, share):
     assert f"{path} is damaged" in error_of([str(path)], card)
 
 
-def test_a_damaged_basket(tmp_path, card):
-    """Compressed bytes of a branch that is read are overwritten: an error and no wrong count."""
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory) -> str:
+    """Many different events, so that the branches fill compressed baskets."""
     rng = np.random.default_rng(5)
-    events = [event(ecalTotal=rng.uniform(0, 100), spillevent=2) for _ in range(3000)]
-    path = write_tree(tmp_path / "flipped.root", events)
-    file = root().TFile.Open(path)
-    basket = file.Get("tree").GetBranch("ecalTotal").GetBasketSeek(0)
+    events = [
+        event(ecalTotal=rng.uniform(0, 100), hcal1=rng.exponential(), spillevent=2) for _ in range(2000)
+    ]
+    return write_tree(tmp_path_factory.mktemp("spread") / "spread.root", events)
+
+
+@pytest.mark.parametrize("name", ["ecalTotal", "ECAL_ene", "run"])
+def test_a_damaged_basket(tmp_path, card, spread, name):
+    """Compressed bytes of a branch that is read are overwritten: an error before any event is read."""
+    file = root().TFile.Open(spread)
+    basket = file.Get("tree").GetBranch(name).GetBasketSeek(0)
     file.Close()
-    content = bytearray(Path(path).read_bytes())
-    content[basket + 150 : basket + 350] = bytes(200)
-    Path(path).write_bytes(bytes(content))
-    with pytest.raises(DataError, match="damaged") as caught:
-        selection.select([path], card)
-    assert path in str(caught.value)
-    assert "\n" not in str(caught.value)
+    content = bytearray(Path(spread).read_bytes())
+    content[basket + 90 : basket + 110] = bytes(20)
+    path = tmp_path / "damaged.root"
+    path.write_bytes(content)
+    assert f"branch {name} in {path} cannot be read" in error_of([str(path)], card)
+
+
+def test_flipped_bits_give_an_error_or_the_right_counts(tmp_path, card, spread):
+    """One or two bits, 40 files, a fixed seed: never a crash, never another count."""
+    content = Path(spread).read_bytes()
+    counts = selection.select([spread], card).counts
+    rng = np.random.default_rng(6)
+    refused: dict[Path, str] = {}
+    for number in range(40):
+        damaged = bytearray(content)
+        for position in rng.integers(4, len(content), rng.integers(1, 3)):
+            damaged[position] ^= 1 << rng.integers(0, 8)
+        path = tmp_path / f"{number}.root"
+        path.write_bytes(damaged)
+        try:
+            assert selection.select([str(path)], card).counts == counts
+        except DataError as error:
+            refused[path] = str(error)
+    assert all(str(path) in message and "\n" not in message for path, message in refused.items())
+    assert len(refused) > 20
 
 
 def test_a_missing_tree(tmp_path, card):
@@ -207,6 +233,15 @@ def test_unused_branches_disturb_nothing(tmp_path, card):
     path = write_tree(tmp_path / "file.root", [event()], extra={"HOD2_anything": 3.0, "trackChi2": 1.0})
     counts = {(c.period, c.signature): c.observed for c in selection.select([path], card).counts}
     assert counts["2018", "S2"] == 1
+
+
+def test_an_address_without_a_server(card, monkeypatch):
+    monkeypatch.setenv("XRD_CONNECTIONWINDOW", "2")
+    address = "root://localhost:1//nothing.root"
+    with pytest.raises(DataError, match="no answer from the server") as caught:
+        selection.select([address], card)
+    assert address in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 # Chains

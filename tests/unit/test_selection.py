@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from na64root import _core, cling
 from na64root.config import load_card
+from na64root.errors import ConfigError
 from na64root.selection import hcal_core_bits
 
 # Machines of continuous integration are slow at times; no time is tested here.
@@ -153,6 +154,10 @@ def test_arrays_of_another_shape_are_refused():
 def test_core_cells_of_the_card():
     assert hcal_core_bits(load_card()) == [SINGLE, SINGLE, WIDE]
     assert hcal_core_bits(load_card(overrides=["selection.r.core=single"])) == [SINGLE] * 3
+    corner = load_card(overrides=["periods.2017.hcal_core=[[[0, 0]], [[2, 0]], [[2, 2], [2, 2]]]"])
+    assert hcal_core_bits(corner)[1] == [1, 1 << 6, 1 << 8]
+    with pytest.raises(ConfigError, match="hcal_core"):
+        load_card(overrides=["periods.2018.hcal_core=[[[1, 1]], [[1, 1]], [[3, 1]]]"])
 
 
 CLING_CODE = """
