@@ -40,6 +40,9 @@ DEFAULT_OUTPUT = "na64root-output"
 # Tables written to a file or a pipe are not cut to the 80 columns of a terminal that is not there.
 PLAIN_WIDTH = 132
 
+# Candidates that are printed; all of them are in results.json.
+MOST_CANDIDATES = 20
+
 Show = Callable[[Any, "Console"], None]
 
 
@@ -408,8 +411,14 @@ def _show_analysis(record: Analysis, console: Console) -> None:
             ", ".join(count.cuts_not_applied),
         )
     console.print(table)
-    if record.candidates:
-        console.print(f"{len(record.candidates)} candidates, listed in {record.files['results.json']}")
+    for event in record.candidates[:MOST_CANDIDATES]:
+        console.print(
+            f"  candidate {event.signature} {event.period}: run {event.run} spill {event.spill} "
+            f"event {event.spillevent}, ECAL {event.ecal_GeV:.2f}, VETO {1e3 * event.veto_GeV:.2f} MeV, HCAL "
+            f"{event.hcal1_GeV:.2f} + {event.hcal2_GeV:.2f} + {event.hcal3_GeV:.2f} GeV"
+        )
+    if len(record.candidates) > MOST_CANDIDATES:
+        console.print(f"  ... {len(record.candidates)} candidates, all in {record.files['results.json']}")
 
     if record.limit is not None:
         _show_side_by_side(record.limit, console)

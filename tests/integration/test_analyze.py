@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -84,6 +85,24 @@ def test_counts_and_candidates_are_the_planted_ones(result):
     (candidate,) = result["candidates"]
     assert (candidate["run"], candidate["spill"], candidate["spillevent"]) == (4000, 3, 21)
     assert candidate["signature"] == "S1"
+
+
+def test_a_person_reads_cut_flow_counts_limits_and_where_the_figures_are(result):
+    """The same record shown as text, without running the chain again."""
+    from rich.console import Console
+
+    from na64root import cli
+
+    text = io.StringIO()
+    cli._show_analysis(analyze.Analysis.model_validate(result), Console(file=text, width=200))
+    words = " ".join(text.getvalue().split())
+    assert "shower_chi2" in words
+    assert "excluded: SRD displaced: 1 events, in no bin" in words
+    assert "candidate S1 2018: run 4000 spill 3 event 21" in words
+    for engine in ("RooStats (quoted) frequentist", "exact none", "exact frequentist", "exact hybrid"):
+        assert engine in words
+    assert "g-2 line" in words
+    assert result["files"]["exclusion.png"] in words
 
 
 def test_exposure_and_background_follow_the_option(result, done):
@@ -286,3 +305,62 @@ def test_a_weighted_simulation_gives_expected_limits(tmp_path):
     last = [row for row in result["cutflow"] if (row["period"], row["cut"]) == ("2018", "shower_chi2")]
     assert [row["weighted"] for row in last] == [0.25, 0.25]
     assert result["limit"]["exact"]["none"]["expected"]["median"] > 2.3
+
+
+PLANE_KEYS = [
+    "plane",
+    "x",
+    "y",
+    "upper_limit_mu",
+    "contours",
+    "overlays",
+    "g2_excluded_up_to_GeV",
+    "scorecard",
+]
+
+
+def scan(*arguments: str) -> tuple[int, dict[str, Any]]:
+    from na64root import cli
+
+    text = io.StringIO()
+    code = cli.run(["scan", "mass-epsilon", "--json", *GRID, *arguments], text)
+    return code, json.loads(text.getvalue()) if code == 0 else {}
+
+
+def test_scan_without_files_is_the_plane_of_the_card(tmp_path, capsys):
+    code, plane = scan("-o", str(tmp_path))
+    assert code == 0
+    assert set(PLANE_KEYS) <= set(plane)
+    assert plane["plane"] == "mass-epsilon"
+    assert (len(plane["upper_limit_mu"]), len(plane["upper_limit_mu"][0])) == (
+        len(plane["y"]),
+        len(plane["x"]),
+    )
+    assert set(plane["overlays"]["NA64 invisible 2019"]) == {"source", "contour"}
+    names = ["mass-epsilon.pdf", "mass-epsilon.png", "scan.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    (tmp_path / "scan.json").unlink()
+    assert scan("-o", str(tmp_path))[0] == 2
+    assert "mass-epsilon.pdf exists (results are kept): use --force" in capsys.readouterr().err
+
+
+def test_scan_of_a_file_uses_its_counts_and_exposure(tmp_path):
+    path = write_tree(tmp_path / "planted.root", [s1_event()])
+    _, with_event = scan(path, "--eot", "2018=1e11")
+    _, without = scan("--eot", "2018=1e11", "--eot", "2017=0", "--eot", "2016=0")
+    ours = np.array(with_event["upper_limit_mu"], dtype=float)
+    reference = np.array(without["upper_limit_mu"], dtype=float)
+    ratio = ours / reference  # NaN where there is no signal at all, in both
+    assert np.array_equal(np.isnan(ours), np.isnan(reference))
+    assert np.nanmin(ratio) > 0.999, "an event seen makes no limit stronger"
+    assert np.nanmax(ratio) > 1.3, "and those where S1 rules weaker"
+
+
+def test_a_bare_exposure_scales_the_whole_plane():
+    """Reference: analytic. Where S2 rules, ten times the electrons give a tenth of the limit."""
+    _, plane = scan()
+    _, more = scan(
+        "--eot", "2.84e12", "--set", "limit.S1.background=0.019", "--set", "limit.S2.background=0.053"
+    )
+    ratio = plane["upper_limit_mu"][3][0] / more["upper_limit_mu"][3][0]
+    assert ratio == pytest.approx(10.0, rel=0.02)
