@@ -50,5 +50,11 @@ format: build
 bench: build
 	$(BIN)/python -m pytest tests/benchmark --benchmark-only --benchmark-columns=median,iqr,rounds
 
+# The plane needs no data: the exposure and the counts of the card.
+figures: build
+	$(BIN)/na64root scan mass-epsilon -o build/figures --force
+	mkdir -p docs/figures
+	cp build/figures/mass-epsilon.png docs/figures/exclusion.png
+
 clean:
 	rm -rf build $(VENV) na64root-output

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from na64root.cling import root
@@ -20,11 +18,20 @@ CUTS = {
 }
 
 
-def read(paths: Sequence[str]) -> dict[str, np.ndarray]:
-    data = root().RDataFrame("tree", list(paths)).AsNumpy([*SCALARS, *ARRAYS])
-    events = {name: np.asarray(data[name]) for name in SCALARS}
+def read(path: str) -> dict[str, np.ndarray]:
+    """All events of a file, read branch by branch with TTree."""
+    ROOT = root()
+    events = {k: np.asarray(v) for k, v in ROOT.RDataFrame("tree", path).AsNumpy(SCALARS).items()}
+    file = ROOT.TFile.Open(path)
+    tree = file.Get("tree")
     for name, shape in ARRAYS.items():
-        events[name] = np.array([list(row) for row in data[name]], dtype=float).reshape(-1, *shape)
+        buffer, branch = np.zeros(shape), tree.GetBranch(name)
+        branch.SetAddress(buffer)
+        events[name] = np.zeros((tree.GetEntries(), *shape))
+        for i in range(len(events[name])):
+            branch.GetEntry(i)
+            events[name][i] = buffer
+    file.Close()
     return events
 
 

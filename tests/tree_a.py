@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from na64root.cling import root
 
 # Leaf codes of TTree::Branch and their NumPy types.

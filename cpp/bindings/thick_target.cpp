@@ -85,7 +85,7 @@ void register_thick_target(py::module_ &core) {
         .def_readonly("depth", &ProductionPoint::depth)
         .def_readonly("weight", &ProductionPoint::weight);
     core.def("production_spectrum", &production_spectrum, py::arg("cross_section"), py::arg("track"),
-             py::arg("atoms_per_radiation_length"), py::arg("energy_edges"), py::arg("groups") = 10,
+             py::arg("atoms_per_radiation_length"), py::arg("energy_edges"), py::arg("groups") = 12,
              py::call_guard<py::gil_scoped_release>(), "A' per electron on target; see thick_target.hpp.");
     core.def("chi2_flux", &chi2_flux, py::arg("model"), py::arg("production"), py::arg("depth_scale"),
              py::arg("target_start"), py::call_guard<py::gil_scoped_release>(),

@@ -1,5 +1,7 @@
 #include "na64root/dark_brem.hpp"
 
+#include <array>
+
 #include "quadrature.hpp"
 
 namespace na64root {
@@ -111,30 +113,40 @@ Estimate DarkBremsstrahlung::momentum_transfer_integral(const Kinematics &kin, d
     const double inverse_u = 1.0 / u;
     const double mass_term = mass2 + 2.0 * electron_mass2;
 
-    const auto integrand = [&](double log_t) {
-        const double t = std::exp(log_t);
-        const double s0 = s0_constant + s0_slope * t;
-        const double d = s0 * s0 - s1_scale * (t - t_min) * (t_max - t);
-        if (!(d > 0.0))
-            return 0.0;
-        const double sign = std::copysign(1.0, s0);
-        const double mean_inverse_s = sign / std::sqrt(d);
-        const double mean_inverse_s2 = sign * s0 * mean_inverse_s * mean_inverse_s * mean_inverse_s;
+    // All nodes of a rule at once, so that the compiler can use vector instructions: log t comes in `values`,
+    // with the Jacobian of the variable of integration; the integrand goes out there.
+    constexpr std::size_t nodes = 15;
+    using Nodes = std::array<double, nodes>;
+    const FormFactor form_factor = form_factor_;
+    const auto integrand = [&](Nodes &values, const Nodes &jacobian) {
+        Nodes ts;
+        for (std::size_t i = 0; i < nodes; ++i)
+            ts[i] = std::exp(values[i]);
+        for (std::size_t i = 0; i < nodes; ++i) {
+            const double t = ts[i];
+            const double s0 = s0_constant + s0_slope * t;
+            const double d_or_less = s0 * s0 - s1_scale * (t - t_min) * (t_max - t);
+            const double d = d_or_less > 0.0 ? d_or_less : 1.0;
+            const double sign = s0 < 0.0 ? -1.0 : 1.0;
+            const double mean_inverse_s = sign / std::sqrt(d);
+            const double mean_inverse_s2 = sign * s0 * mean_inverse_s * mean_inverse_s * mean_inverse_s;
 
-        const double p2 = 4.0 * m_n * m_n + t;                                 // P^2
-        const double pp0 = 2.0 * m_n * e - 0.5 * t;                            // P.p + s/2
-        const double pp_final = 2.0 * m_n * e * (1.0 - kin.x) + 0.5 * (u - t); // P.p'
-        // A = first + second + third, each a sum of powers of s.
-        const double first = 2.0 * p2 * (s0 * inverse_u + u * mean_inverse_s);
-        const double bracket = pp0 * pp0 + pp_final * pp_final + 0.5 * (2.0 * mass2 - t - u) * p2;
-        const double second =
-            -8.0 * t * inverse_u * (0.25 * s0 - (pp0 + 0.5 * p2) + bracket * mean_inverse_s);
-        const double ratio = pp_final * inverse_u - 0.5;
-        const double third =
-            2.0 * mass_term *
-            (p2 * t * (inverse_u * inverse_u + 2.0 * inverse_u * mean_inverse_s + mean_inverse_s2) -
-             4.0 * (pp0 * pp0 * mean_inverse_s2 + 2.0 * pp0 * ratio * mean_inverse_s + ratio * ratio));
-        return form_factor_(t) / t * (first + second + third);
+            const double p2 = 4.0 * m_n * m_n + t;                                 // P^2
+            const double pp0 = 2.0 * m_n * e - 0.5 * t;                            // P.p + s/2
+            const double pp_final = 2.0 * m_n * e * (1.0 - kin.x) + 0.5 * (u - t); // P.p'
+            // A = first + second + third, each a sum of powers of s.
+            const double first = 2.0 * p2 * (s0 * inverse_u + u * mean_inverse_s);
+            const double bracket = pp0 * pp0 + pp_final * pp_final + 0.5 * (2.0 * mass2 - t - u) * p2;
+            const double second =
+                -8.0 * t * inverse_u * (0.25 * s0 - (pp0 + 0.5 * p2) + bracket * mean_inverse_s);
+            const double ratio = pp_final * inverse_u - 0.5;
+            const double third =
+                2.0 * mass_term *
+                (p2 * t * (inverse_u * inverse_u + 2.0 * inverse_u * mean_inverse_s + mean_inverse_s2) -
+                 4.0 * (pp0 * pp0 * mean_inverse_s2 + 2.0 * pp0 * ratio * mean_inverse_s + ratio * ratio));
+            const double value = jacobian[i] * form_factor(t) * (first + second + third) / t;
+            values[i] = d_or_less > 0.0 ? value : 0.0;
+        }
     };
 
     // Below the screening momentum G2 falls like t^2: what is cut off is below 1e-6 of the plateau.
@@ -159,14 +171,24 @@ Estimate DarkBremsstrahlung::momentum_transfer_integral(const Kinematics &kin, d
     const double below = std::clamp(center - reach, low, high), above = std::clamp(center + reach, low, high);
     const double eta_low = std::asinh((below - center) / stretch),
                  eta_high = std::asinh((above - center) / stretch);
-    const auto piecewise = [&](double s) {
-        if (s < 1.0)
-            return (below - low) * integrand(low + (below - low) * s);
-        if (s > 2.0)
-            return (high - above) * integrand(above + (high - above) * (s - 2.0));
-        const double growth = std::exp(eta_low + (eta_high - eta_low) * (s - 1.0));
-        const double sinh = 0.5 * (growth - 1.0 / growth), cosh = 0.5 * (growth + 1.0 / growth);
-        return (eta_high - eta_low) * stretch * cosh * integrand(center + stretch * sinh);
+    // The pieces are [0, 1], [1, 2] and [2, 3] of s; a rule never straddles two.
+    const auto piecewise = [&](const Nodes &s, Nodes &values) {
+        Nodes jacobian;
+        if (s[0] > 1.0 && s[0] < 2.0) {
+            for (std::size_t i = 0; i < nodes; ++i) {
+                const double growth = std::exp(eta_low + (eta_high - eta_low) * (s[i] - 1.0));
+                values[i] = center + stretch * 0.5 * (growth - 1.0 / growth);
+                jacobian[i] = (eta_high - eta_low) * stretch * 0.5 * (growth + 1.0 / growth);
+            }
+        } else {
+            const bool first = s[0] < 1.0;
+            const double start = first ? low : above, length = first ? below - low : high - above;
+            for (std::size_t i = 0; i < nodes; ++i) {
+                values[i] = start + length * (s[i] - (first ? 0.0 : 2.0));
+                jacobian[i] = length;
+            }
+        }
+        integrand(values, jacobian);
     };
     if (!(high > low))
         return {};

@@ -177,14 +177,19 @@ class Maker {
     }
 
     // Transverse profile: two exponentials; Geant4 has 84 % of an electron in the cell it hits, 97.5 % in 3
-    // x 3.
+    // x 3. The calibration puts the peak of beam electrons at the beam energy, so that the shares sum to 1.
     void shower_in_ecal(double preshower, double main, double wide_share) {
+        double shares[6][6], sum = 0.0;
         for (int ix = 0; ix < 6; ++ix)
             for (int iy = 0; iy < 6; ++iy) {
-                const double share = (1.0 - wide_share) * in_cell(ix, x_, 0.6) * in_cell(iy, y_, 0.6) +
-                                     wide_share * in_cell(ix, x_, 2.8) * in_cell(iy, y_, 2.8);
-                ecal_[0][ix][iy] += preshower * share;
-                ecal_[1][ix][iy] += main * share;
+                shares[ix][iy] = (1.0 - wide_share) * in_cell(ix, x_, 0.6) * in_cell(iy, y_, 0.6) +
+                                 wide_share * in_cell(ix, x_, 2.8) * in_cell(iy, y_, 2.8);
+                sum += shares[ix][iy];
+            }
+        for (int ix = 0; ix < 6; ++ix)
+            for (int iy = 0; iy < 6; ++iy) {
+                ecal_[0][ix][iy] += preshower * shares[ix][iy] / sum;
+                ecal_[1][ix][iy] += main * shares[ix][iy] / sum;
             }
     }
 

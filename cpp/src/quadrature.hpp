@@ -51,20 +51,32 @@ template <unsigned N, class Function> Segment apply_rule(Function &&function, do
     const auto &gauss_weights = Gauss::weights();
     const double center = 0.5 * (low + high), half = 0.5 * (high - low);
 
-    std::array<double, N> values{}, rule_weights{};
-    double kronrod = 0.0, gauss = 0.0, propagated = 0.0;
+    std::array<double, N> points, values, rule_weights, gauss_rule{};
+    std::array<double, N> errors{};
     for (unsigned i = 0, used = 0; i < nodes.size(); ++i) {
         const bool in_gauss = (i % 2 == 0) == center_is_gauss;
         for (int side = (i == 0 ? 1 : 0); side < 2; ++side) {
-            const auto f = function(center + (side ? half : -half) * nodes[i]);
-            values[used] = value_of(f);
+            points[used] = center + (side ? half : -half) * nodes[i];
             rule_weights[used] = weights[i];
-            kronrod += weights[i] * value_of(f);
-            propagated += weights[i] * error_of(f);
             if (in_gauss)
-                gauss += gauss_weights[center_is_gauss ? i / 2 : (i - 1) / 2] * value_of(f);
+                gauss_rule[used] = gauss_weights[center_is_gauss ? i / 2 : (i - 1) / 2];
             ++used;
         }
+    }
+    if constexpr (std::is_invocable_v<Function, const std::array<double, N> &, std::array<double, N> &>) {
+        function(points, values);
+    } else {
+        for (unsigned i = 0; i < N; ++i) {
+            const auto f = function(points[i]);
+            values[i] = value_of(f);
+            errors[i] = error_of(f);
+        }
+    }
+    double kronrod = 0.0, gauss = 0.0, propagated = 0.0;
+    for (unsigned i = 0; i < N; ++i) {
+        kronrod += rule_weights[i] * values[i];
+        gauss += gauss_rule[i] * values[i];
+        propagated += rule_weights[i] * errors[i];
     }
     double deviation = 0.0;
     for (unsigned i = 0; i < N; ++i)

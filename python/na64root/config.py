@@ -62,6 +62,8 @@ NonNegative = Annotated[Quantity, _within(lambda x: x >= 0.0, "zero or positive"
 Fraction = Annotated[Quantity, _within(lambda x: 0.0 <= x <= 1.0, "between 0 and 1")]
 InnerFraction = Annotated[Quantity, _within(lambda x: 0.0 < x < 1.0, "between 0 and 1, both excluded")]
 Whole = Annotated[Quantity, _within(lambda x: x >= 0.0 and x.is_integer(), "a whole number")]
+Prescale = Annotated[Quantity, _within(lambda x: x >= 1.0, "1 or more")]
+HcalCell = Annotated[int, Field(ge=0, le=2)]
 GridPoints = Annotated[Quantity, _within(lambda x: x >= 2.0 and x.is_integer(), "a whole number from 2")]
 
 
@@ -102,7 +104,7 @@ class Period(RunRange):
     name: str
     eot: NonNegative
     residual_efficiency: Fraction
-    hcal_core: list[list[tuple[int, int]]] = Field(min_length=3, max_length=3)
+    hcal_core: list[list[tuple[HcalCell, HcalCell]]] = Field(min_length=3, max_length=3)
 
 
 class ExcludedRuns(RunRange):
@@ -261,26 +263,20 @@ class MuonG2(_Model):
 class PseudodataRate(_Model):
     """A class of pseudo-data: events per electron on target, and one in how many of them is written."""
 
-    rate_per_eot: Quantity
-    prescale: Quantity
-
-    @model_validator(mode="after")
-    def _acceptable(self) -> PseudodataRate:
-        if self.rate_per_eot.value < 0.0 or self.prescale.value < 1.0:
-            raise ValueError("rate_per_eot must not be negative, prescale not below 1")
-        return self
+    rate_per_eot: NonNegative
+    prescale: Prescale
 
 
 class Pseudodata(_Model):
     """Response and rates of the pseudo-data; the fields with a rate are the classes of events, in order."""
 
-    beam_momentum_spread: Quantity
-    ecal_stochastic: Quantity
-    hcal_stochastic: Quantity
-    hcal_interaction_length_cm: Quantity
-    trigger_ecal_max_GeV: Quantity
-    trigger_ecal_resolution_GeV: Quantity
-    missing_energy_slope_GeV: Quantity
+    beam_momentum_spread: NonNegative
+    ecal_stochastic: NonNegative
+    hcal_stochastic: NonNegative
+    hcal_interaction_length_cm: Positive
+    trigger_ecal_max_GeV: Positive
+    trigger_ecal_resolution_GeV: NonNegative
+    missing_energy_slope_GeV: Positive
     beam_electron: PseudodataRate
     pile_up: PseudodataRate
     beam_hadron: PseudodataRate
@@ -354,6 +350,30 @@ class Card(_Model):
     def eot(self) -> float:
         """Electrons on target of all periods."""
         return sum(p.eot.value for p in self.periods)
+
+    def exposure(self, eot: Mapping[str, float] | None = None) -> dict[str, float]:
+        """Electrons on target of each period: the card's, or those of `eot`, by period.
+
+        The key ``all`` scales the periods to a total.
+
+        Raises:
+            ConfigError: an unknown period, or a number that is not finite and >= 0.
+        """
+        exposure = {period.name: period.eot.value for period in self.periods}
+        for name, value in (eot or {}).items():
+            if not (value >= 0.0 and math.isfinite(value)):
+                raise ConfigError(
+                    f"{value:g} electrons on target for {name} (a number >= 0 is needed): correct --eot"
+                )
+            if name == "all":
+                exposure = {period: value * share / self.eot for period, share in exposure.items()}
+            elif name in exposure:
+                exposure[name] = float(value)
+            else:
+                raise ConfigError(
+                    f"no period {name} in card {self.card.name} (known: {', '.join(exposure)}): correct --eot"
+                )
+        return exposure
 
     def assumed(self) -> dict[str, Quantity]:
         """Every number of the card marked `assumed`, by its dotted name."""

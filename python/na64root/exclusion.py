@@ -21,7 +21,7 @@ from . import limits, theory
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError
 from .results import Count, Provenance, Record, provenance
-from .signal import Mode, SignalAtMass, SignalModel, card_counts, card_exposure, effective_exposure
+from .signal import Mode, SignalAtMass, SignalModel, card_counts, effective_exposure
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -237,7 +237,7 @@ def mass_epsilon(
         ConfigError: an unphysical card, no bin to set a limit with.
         ConvergenceError: an integral or a limit that did not converge.
     """
-    exposure = card_exposure(card) if exposure is None else exposure
+    exposure = card.exposure() if exposure is None else exposure
     counts = card_counts(card, exposure) if counts is None else counts
     if mode == "invisible":
         counts = [count for count in counts if count.signature == "S2"]

@@ -10,7 +10,7 @@ from .config import SIGNATURES, Card, Quantity
 from .errors import ConfigError, ConvergenceError
 from .exclusion import Exclusion
 from .results import Provenance, Record, provenance
-from .signal import Parameters, card_counts, card_exposure
+from .signal import Parameters, card_counts
 from .theory import landau_pole_bound, muon_g2_band
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,11 @@ def explain(
     if not (epsilon > 0.0 and math.isfinite(epsilon)):
         raise ConfigError(f"epsilon = {epsilon!r} is not acceptable (must be positive): correct it")
     card = _changed(card, alpha_dark, mass_ratio, relative_splitting, beam_energy_GeV, material)
+    beam = card.beam.energy_GeV.value
+    if not mass_GeV < beam:
+        raise ConfigError(
+            f"m_A' = {mass_GeV:g} GeV cannot be produced (the beam has {beam:g} GeV): give a smaller mass"
+        )
     model = Parameters.of(card).model(mass_GeV, epsilon)
     bound = landau_pole_bound(mass_GeV)
     if model.alpha_dark > bound:
@@ -108,14 +113,14 @@ def explain(
             "alpha_D = %g lies above the Landau-pole bound %.3g for a scale of 1 TeV", model.alpha_dark, bound
         )
 
-    exposure = card_exposure(card)
+    exposure = card.exposure()
     exclusion = Exclusion(card, card_counts(card, exposure), exposure)
     at_mass = exclusion.signal.at_mass(mass_GeV)
     events = dict(zip(SIGNATURES, exclusion.expected(at_mass, [epsilon])[0].tolist(), strict=True))
     total = sum(events.values())
     share = events["S1"] / total if total > 0.0 else 0.0
     upper_limit = float(exclusion.limit(share))
-    cls = limits.experiment(exclusion.limit.model(share), card.limit.treatment).cls(total)[0]
+    cls = limits.experiment(exclusion.limit.model(share), card.limit.treatment).confidence_levels(total)[2]
     width = _core.WidthFormula.__members__[card.model.width]
     ctau = _core.chi2_ctau(model, width)
     cross_section, mean_x = _by_approximation(card, exclusion, mass_GeV, epsilon)

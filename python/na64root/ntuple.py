@@ -7,7 +7,9 @@ becomes one line that names the file, the branch and what was expected.
 from __future__ import annotations
 
 import contextlib
+import functools
 import glob
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from .cling import root
+from .cling import declare, root
 from .config import Card, Signature
 from .errors import DataError
 from .results import InputFile, Record, sha256_of
@@ -297,18 +299,21 @@ def open_ntuple(inputs: Sequence[str], schema: Schema = TREE_A) -> Ntuple:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """ROOT's own messages about a bad file are replaced by one line of ours."""
+    """ROOT's messages about a bad file are replaced by one line of ours, and its `Fatal` does not abort."""
     ROOT = root()
-    level = ROOT.gErrorIgnoreLevel
-    ROOT.gErrorIgnoreLevel = ROOT.kBreak
+    levels = ROOT.gErrorIgnoreLevel, ROOT.gErrorAbortLevel
+    ROOT.gErrorIgnoreLevel, ROOT.gErrorAbortLevel = ROOT.kFatal + 1, ROOT.kFatal + 1
     try:
         yield
     finally:
-        ROOT.gErrorIgnoreLevel = level
+        ROOT.gErrorIgnoreLevel, ROOT.gErrorAbortLevel = levels
 
 
 def _check_file(path: str, schema: Schema) -> tuple[int, dict[str, str]]:
     """Entries of the tree, and the type of each branch of the layout that the file holds."""
+    # An address without a server is given up after seconds, not ten minutes; what the user has set stays.
+    os.environ.setdefault("XRD_CONNECTIONWINDOW", "15")
+    os.environ.setdefault("XRD_CONNECTIONRETRY", "1")
     ROOT = root()
     if "://" not in path:
         try:
@@ -328,7 +333,9 @@ def _check_file(path: str, schema: Schema) -> tuple[int, dict[str, str]]:
             file = None
         if not file or file.IsZombie():
             if "://" in path:
-                raise DataError(f"cannot open {path} (the server gives no such file): check the address")
+                raise DataError(
+                    f"cannot open {path} (no answer from the server, or no such file): check the address"
+                )
             raise DataError(damaged)
         try:
             if file.TestBit(ROOT.TFile.kRecovered):
@@ -350,11 +357,18 @@ def _check_tree(file: Any, path: str, schema: Schema) -> tuple[int, dict[str, st
     entries = int(tree.GetEntries())
     if entries == 0:
         raise DataError(f"tree '{schema.tree}' in {path} has no entries (events are expected): leave it out")
+    _declare_basket_check()
+    ROOT = root()
     types = {}
     for branch in schema.branches:
         leaf_type = _leaf_type(tree, path, branch)
         if leaf_type is not None:
             types[branch.name] = leaf_type
+            sound = ROOT.na64root_ntuple.baskets_are_sound
+            if branch.used and not sound(tree.GetBranch(branch.name), entries):
+                raise DataError(
+                    f"branch {branch.name} in {path} cannot be read (the file is damaged): copy it again"
+                )
     for name in schema.required:
         if name not in types:
             expected = _EXPECTED[schema.branch(name).kind]
@@ -362,6 +376,37 @@ def _check_tree(file: Any, path: str, schema: Schema) -> tuple[int, dict[str, st
                 f"{path} has no branch {name} ({expected} per event is expected): add it to the ntuple"
             )
     return entries, types
+
+
+# RDataFrame reads through a null pointer where a basket cannot be unpacked, so each is unpacked before.
+_BASKET_CHECK = """
+#include "TBasket.h"
+#include "TBranch.h"
+namespace na64root_ntuple {
+bool baskets_are_sound(TBranch &branch, Long64_t entries) {
+    const Int_t on_disk = branch.GetWriteBasket();
+    const Int_t baskets = on_disk + (branch.GetListOfBaskets()->At(on_disk) ? 1 : 0);
+    const Long64_t *first_entry = branch.GetBasketEntry();
+    bool sound = branch.GetEntries() == entries && baskets > 0 && first_entry[0] == 0;
+    try {
+        for (Int_t i = 0; sound && i < baskets; ++i) {
+            TBasket *basket = branch.GetBasket(i);
+            const Long64_t next = i + 1 < baskets ? first_entry[i + 1] : entries;
+            sound = basket && basket->GetNevBuf() == next - first_entry[i];
+            branch.DropBaskets();
+        }
+    } catch (const std::exception &) { // a damaged size in the header of a basket
+        return false;
+    }
+    return sound;
+}
+}
+"""
+
+
+@functools.cache
+def _declare_basket_check() -> None:
+    declare(_BASKET_CHECK)
 
 
 def _leaf_type(tree: Any, path: str, branch: Branch) -> str | None:

@@ -7,6 +7,7 @@ No global state: figures are made without pyplot, the style holds only while a f
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -87,6 +88,9 @@ def cut_flow(rows: Iterable[CutFlowRow]) -> Figure:
     figure = Figure(figsize=(4.6 * len(periods) + 0.6, 6.4))
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(periods), sharey=True, squeeze=False)[0]
+    largest = max((row.weighted if weighted else row.events for row in rows), default=1)
+    panels[0].set_ylim(0.3, 12.0 * max(largest, 1))
+    panels[0].set_yscale("log")
     for axes, period in zip(panels, periods, strict=True):
         for signature, shift in (("S1", -0.2), ("S2", 0.2)):
             events = {
@@ -109,12 +113,9 @@ def cut_flow(rows: Iterable[CutFlowRow]) -> Figure:
                     fontsize=9,
                     color="black" if count else COLOURS[signature],
                 )
-        axes.set_yscale("log")
         axes.set_xticks(range(len(cuts)), cuts, rotation=60, ha="right", rotation_mode="anchor", fontsize=11)
         axes.tick_params(axis="x", which="both", length=0)
         axes.set_title(period)
-    largest = max((row.weighted if weighted else row.events for row in rows), default=1)
-    panels[0].set_ylim(0.3, 12.0 * max(largest, 1))
     panels[0].set_ylabel("events left after the cut" + (" (weighted)" if weighted else ""))
     if rows:
         panels[-1].legend(loc="upper right")
@@ -127,6 +128,7 @@ def energy_plane(
     hcal_edges: Array,
     contents: Array,
     boxes: Mapping[str, tuple[float, float, float, float]],
+    title: str = "",
 ) -> Figure:
     """Events in the plane of ECAL against HCAL energy (GeV), shape (n_ecal, n_hcal), with signature boxes.
 
@@ -172,6 +174,7 @@ def energy_plane(
     axes.set_ylim(hcal_edges[0], hcal_edges[-1])
     axes.set_xlabel(r"$E_\mathrm{ECAL}$ [GeV]")
     axes.set_ylabel(r"$E_\mathrm{HCAL}$ [GeV]")
+    axes.set_title(title, loc="left")
     return figure
 
 
@@ -233,6 +236,7 @@ def mass_epsilon_plane(
     bands: Mapping[str, tuple[Array, Array, Array]],
     *,
     title: str,
+    cl: float = 0.9,
     overlays: Mapping[str, tuple[str, Array]] | None = None,
     end_point_GeV: float | None = None,
 ) -> Figure:
@@ -244,7 +248,7 @@ def mass_epsilon_plane(
         overlays: by name (source, contour of shape (n, 2)), drawn as labelled lines.
         end_point_GeV: the mass up to which the central g-2 line is excluded, marked.
     """
-    figure, axes = _figure(figsize=(8.6, 7.4))
+    figure, axes = _figure(figsize=(8.6, 8.6))
     handles: list[Any] = []
     names = {
         "old": r"$(g-2)_\mu$, $\pm 2\sigma$, before Fermilab",
@@ -271,7 +275,7 @@ def mass_epsilon_plane(
         Patch(
             facecolor=(*matplotlib.colors.to_rgb(COLOURS["exclusion"]), 0.35),
             edgecolor=COLOURS["exclusion"],
-            label="excluded at 90 % CL, this analysis",
+            label=f"excluded at {100 * cl:g} % CL, this analysis",
         )
     )
     rows, columns = np.nonzero(height < 0.0)
@@ -291,13 +295,23 @@ def mass_epsilon_plane(
     for i, (name, (source, contour)) in enumerate((overlays or {}).items()):
         colour = greys[i % len(greys)]
         (line,) = axes.plot(contour[:, 0], contour[:, 1], color=colour, linewidth=1.2, zorder=4)
-        line.set_label(f"{name}: {source}")
+        line.set_label(textwrap.fill(f"{name}: {source}", 90, subsequent_indent="    "))
         handles.append(line)
-        inside = contour[(contour[:, 0] > mass_GeV[0]) & (contour[:, 0] < mass_GeV[-1])]
+        inside = contour[
+            (contour[:, 0] >= mass_GeV[0])
+            & (contour[:, 0] <= mass_GeV[-1])
+            & (contour[:, 1] >= epsilon[0])
+            & (contour[:, 1] <= epsilon[-1])
+        ]
         if len(inside):
-            start = inside[np.argmin(inside[:, 1])]
             axes.annotate(
-                name, start, xytext=(3, -4), textcoords="offset points", va="top", color=colour, fontsize=12
+                name,
+                inside[np.argsort(inside[:, 0])[len(inside) // 2]],
+                xytext=(8, -6),
+                textcoords="offset points",
+                va="top",
+                color=colour,
+                fontsize=12,
             )
     if end_point_GeV is not None:
         axes.axvline(end_point_GeV, color=COLOURS["new"], linestyle=":", linewidth=1.3, zorder=3)
@@ -318,5 +332,6 @@ def mass_epsilon_plane(
     axes.set_xlabel(r"$m_{A'}$ [GeV]")
     axes.set_ylabel(r"$\epsilon$")
     axes.set_title(title, loc="left", fontsize=13)
-    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 0.0), fontsize=11)
+    # Below the axes: sources are long, and the plane is full.
+    figure.legend(handles=handles, loc="outside lower left", fontsize=11, borderaxespad=0.5)
     return figure

@@ -117,7 +117,7 @@ def select(
         ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
-    exposure = exposure_of(card, eot)
+    exposure = card.exposure(eot)
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
     ntuple = open_ntuple(inputs)
@@ -234,20 +234,6 @@ def _to_root(ROOT: Any, name: str, histogram: Histogram) -> Any:
     return filled
 
 
-def exposure_of(card: Card, eot: Mapping[str, float] | None) -> dict[str, float]:
-    exposure = {period.name: period.eot.value for period in card.periods}
-    for name, value in (eot or {}).items():
-        if name not in exposure:
-            known = ", ".join(exposure)
-            raise ConfigError(f"no period {name} in card {card.card.name} (known: {known}): correct --eot")
-        if not (math.isfinite(value) and value >= 0.0):
-            raise ConfigError(
-                f"{value:g} electrons on target for {name} (a number >= 0 is needed): correct --eot"
-            )
-        exposure[name] = value
-    return exposure
-
-
 @contextlib.contextmanager
 def implicit_threads(threads: int) -> Iterator[None]:
     """ROOT's implicit multi-threading for one event loop; its state is put back afterwards."""
@@ -289,7 +275,6 @@ class _Booked:
         self.rows: dict[tuple[Signature, str], _PeriodCounts] = {}
         self.histograms: dict[str, Callable[[], dict[str, Histogram]]] = {}
         self.candidates: dict[Signature, tuple[list[str], Any]] = {}
-        self.weights_not_one = None
         self._book()
 
     def run(self) -> None:
@@ -301,8 +286,6 @@ class _Booked:
     def _book(self) -> None:
         start = self._define(self.frame)
         self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
-        if self.has_weight:
-            self.weights_not_one = start.Filter("!(mcWeight == 1)").Count()
         in_period = start.Filter(f"na64_period < {len(self.card.periods)}", "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)
         # Cuts of both signatures with the same expression on the same node are one filter.
@@ -337,10 +320,13 @@ class _Booked:
         count = len(run_ranges(card))
         balance = _number(card.selection.veto.photomultiplier_balance.value)
         definitions = {
+            # Of one type in all histograms: each combination of types costs a second of compilation.
+            "na64_weight": ("", "static_cast<double>(mcWeight)" if self.has_weight else "1.0"),
+            "na64_one": ("", "1.0"),
             "na64_period": (
                 "run",
                 f"constexpr std::array<na64root::RunRange, {count}> ranges{{{{{ranges}}}}}; "
-                "return na64root::range_index(ranges, static_cast<std::uint32_t>(run));",
+                "return static_cast<double>(na64root::range_index(ranges, static_cast<std::uint32_t>(run)));",
             ),
             "na64_out_of_time": (
                 "ecalTotalNoTimecut ecalTotal",
@@ -410,7 +396,7 @@ class _Booked:
         self.histograms[name] = lambda: {name: _record(action, title, axes, self.weighted)}
 
     def _histogram(self, book: Callable[..., Any], model: tuple[Any, ...], *columns: str) -> Any:
-        return book(model, *columns, "mcWeight") if self.has_weight else book(model, *columns)
+        return book(model, *columns, "na64_weight")
 
     def _book_candidates(self, signature: Signature, node: Any) -> None:
         columns = {
@@ -418,7 +404,7 @@ class _Booked:
             "spill": "spill",
             "spillevent": "spillevent",
             "period": "na64_period",
-            "weight": "mcWeight",
+            "weight": "na64_weight",
             "out_of_time_GeV": "na64_out_of_time",
             "straw_hits_x": "straw3X",
             "straw_hits_y": "straw3Y",
@@ -448,7 +434,8 @@ class _Booked:
 
     @property
     def weighted(self) -> bool:
-        return self.weights_not_one is not None and int(self.weights_not_one.GetValue()) > 0
+        # A histogram begins to keep sums of squared weights with the first weight that is not 1.
+        return self.initial.sums is not None and int(self.initial.sums.GetValue().GetSumw2N()) > 0
 
     def result(
         self, exposure: dict[str, float], lacking: Mapping[Signature, Sequence[str]]
@@ -588,7 +575,6 @@ class _Booked:
             for field in _WHOLE_NUMBERS & event.keys():
                 event[field] = int(event[field])
             event["period"] = self.card.periods[event["period"]].name
-            event.setdefault("weight", 1.0)
             cell = event.pop("beam_cell", -1)
             srd = [event.pop(f"srd{k}", None) for k in range(3)]
             if not math.isfinite(event.get("r", math.nan)):
@@ -615,7 +601,7 @@ def _core_expression(card: Card) -> str:
     # Runs outside all periods get the first core; no histogram or count sees them.
     return (
         f"constexpr na64root::HcalCore cores[{size}] = {{{cores}}}; "
-        f"return na64root::hcal_r(HCAL_ene, cores[na64_period < {size} ? na64_period : 0]);"
+        f"return na64root::hcal_r(HCAL_ene, cores[na64_period < {size} ? static_cast<int>(na64_period) : 0]);"
     )
 
 
@@ -625,18 +611,18 @@ class _PeriodCounts:
     def __init__(self, node: Any, bins: int, has_weight: bool) -> None:
         self.node, self.bins = node, bins
         model = ("", "", bins, -0.5, bins - 0.5)
-        self.events = node.Histo1D(model, "na64_period")
-        self.sums = node.Histo1D(model, "na64_period", "mcWeight") if has_weight else None
+        self.events = node.Histo1D(model, "na64_period", "na64_one")
+        self.sums = node.Histo1D(model, "na64_period", "na64_weight") if has_weight else None
 
     def fetch(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Events, sums of weights, sums of squared weights."""
         events = self.events.GetValue()
-        counts = np.array([round(events.GetBinContent(i + 1)) for i in range(self.bins)], dtype=np.int64)
+        counts = np.rint(_bins(events, (self.bins,))[1:-1]).astype(np.int64)
         if self.sums is None:
             return counts, counts.astype(float), counts.astype(float)
         sums = self.sums.GetValue()
-        weights = np.array([sums.GetBinContent(i + 1) for i in range(self.bins)])
-        squares = np.array([sums.GetBinError(i + 1) ** 2 for i in range(self.bins)])
+        weights = _bins(sums, (self.bins,))[1:-1]
+        squares = _variances(sums, (self.bins,))[1:-1]
         return counts, weights, squares
 
 
@@ -655,7 +641,7 @@ def _record(action: Any, title: str, axis_titles: Sequence[str], weighted: bool)
     inside = (slice(1, -1),) * len(shape)
     variances = None
     if weighted:
-        variances = _stable_list(_bins(filled.GetSumw2(), shape)[inside])
+        variances = _stable_list(_variances(filled, shape)[inside])
     edges = [[axis.GetBinLowEdge(i + 1) for i in range(axis.GetNbins() + 1)] for axis in axes]
     return Histogram(
         title=title,
@@ -671,6 +657,11 @@ def _bins(array: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     size = math.prod(n + 2 for n in shape)
     flat = np.frombuffer(array.GetArray(), dtype=np.float64, count=size).copy()
     return flat.reshape(*(n + 2 for n in reversed(shape))).T
+
+
+def _variances(filled: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Sums of squared weights; where all weights were 1 ROOT keeps none, and they are the contents."""
+    return _bins(filled.GetSumw2() if filled.GetSumw2N() > 0 else filled, shape)
 
 
 def _stable_list(values: np.ndarray[Any, Any]) -> Any:

@@ -174,7 +174,11 @@ class SignalAtMass:
         return np.stack([s1 * square * branching, s2 * square * branching], axis=1)
 
     def decay_probability(self, epsilon: float) -> dict[str, float]:
-        """Where chi2 decays, by region; sums to 1. Weighted by production above the lower ECAL threshold."""
+        """Where chi2 decays, by region; sums to 1. Weighted by production above the lower ECAL threshold.
+
+        Raises:
+            ConfigError: nothing is produced there.
+        """
         geometry = self.signal.card.geometry
         edges = [
             -math.inf,
@@ -188,6 +192,10 @@ class SignalAtMass:
         everywhere = np.ones_like(self._flux.weight)
         ctau = self.ctau_cm([epsilon])
         total = float(np.sum(self._flux.weight))
+        if not total > 0.0:
+            raise ConfigError(
+                f"no A' of {self.mass_GeV:g} GeV is produced above the ECAL threshold: give a smaller mass"
+            )
         return {
             region: float(_core.decays_between(self._flux, everywhere, ctau, low, high)[0]) / total
             for region, low, high in zip(REGIONS, edges[:-1], edges[1:], strict=True)
@@ -208,26 +216,6 @@ def effective_exposure(
         if count.observed is not None:
             result[count.signature] += total if count.period == "all" else weight[count.period]
     return result
-
-
-def card_exposure(card: Card, eot: Mapping[str, float] | None = None) -> dict[str, float]:
-    """Electrons on target per period: the card's, or `eot` (by period; key ``all`` scales them to a total).
-
-    Raises:
-        ConfigError: an unknown period, or a number that is not positive.
-    """
-    exposure = {p.name: p.eot.value for p in card.periods}
-    for name, value in (eot or {}).items():
-        if not (value >= 0.0 and math.isfinite(value)):
-            raise ConfigError(f"exposure {name} = {value!r} is not acceptable (must be >= 0): correct --eot")
-        if name == "all":
-            total = sum(exposure.values())
-            exposure = {period: share * value / total for period, share in exposure.items()}
-        elif name in exposure:
-            exposure[name] = float(value)
-        else:
-            raise ConfigError(f"unknown period {name} in --eot (known: {', '.join(exposure)}): correct it")
-    return exposure
 
 
 def card_counts(card: Card, exposure: Mapping[str, float]) -> list[Count]:
@@ -255,7 +243,7 @@ def expected_signal(
         mass_GeV, epsilon: shapes (n_mass,) and (n_epsilon,).
         exposure: electrons on target by period; the card's when not given.
     """
-    exposure = card_exposure(card) if exposure is None else exposure
+    exposure = card.exposure() if exposure is None else exposure
     weight = effective_exposure(card, exposure, card_counts(card, exposure))
     signal = SignalModel(card)
     masses = np.atleast_1d(np.asarray(mass_GeV, dtype=float))

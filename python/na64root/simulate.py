@@ -13,7 +13,7 @@ from .cling import root
 from .config import Card
 from .errors import ConfigError, Na64Error
 from .results import Record, provenance, write_atomically
-from .selection import exposure_of, implicit_threads
+from .selection import implicit_threads
 
 # Between two pieces of this many events Ctrl-C is seen.
 _PIECE = 10_000
@@ -129,7 +129,7 @@ def pseudodata(
     if not 0 <= seed < 2**64:
         raise ConfigError(f"seed {seed} is not acceptable (0 to 2^64 - 1): correct --seed")
     path = Path(path)
-    exposure = exposure_of(card, eot)
+    exposure = card.exposure(eot)
     prescales = {
         name: rate.prescale.value if rate.prescale.value == 1.0 else max(1.0, rate.prescale.value / scale)
         for name, rate in card.pseudodata.classes.items()
@@ -147,7 +147,7 @@ def pseudodata(
         ROOT = root()
         _declare_writer()
         file = ROOT.TFile.Open(str(temporary), "RECREATE")
-        file.SetCompressionSettings(ROOT.RCompressionSetting.EDefaults.kUseAnalysis)
+        file.SetCompressionSettings(100 * ROOT.RCompressionSetting.EAlgorithm.kZSTD + 1)
         tree = ROOT.TTree("tree", "na64root pseudo-data, layout A")
         writer = ROOT.na64root_simulate.Writer(_generator_config(ROOT, card, seed, means), tree)
         if _class_names(ROOT) != list(means):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import numpy_selection
 import pytest
-from tree_a import TRACK_BRANCHES, ecal_cell, event, hcal_cells, s1_event, write_tree
 
+import numpy_selection
 from na64root import ntuple, selection
 from na64root.config import load_card
-from na64root.errors import ConfigError
+from na64root.errors import ConfigError, DataError
+from tree_a import TRACK_BRANCHES, ecal_cell, event, hcal_cells, s1_event, write_tree
 
 NAN, INF = float("nan"), float("inf")
 
@@ -257,7 +257,7 @@ def test_candidates_are_the_planted_ones_in_order(result):
 
 
 def test_equals_an_independent_numpy_selection(planted, result):
-    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read([planted]))
+    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(planted))
 
 
 def test_without_cells_and_tracks_s1_is_null_and_s2_says_what_it_skipped(tmp_path, card):
@@ -365,11 +365,30 @@ def test_weights_make_expected_and_not_observed_counts(tmp_path, card):
     assert all(row.weighted == 0.25 * row.events for row in result.cutflow)
     assert flow_of(result) == flow
     assert any("mcWeight" in note for note in result.notes)
+    plane = result.histograms["ecal_hcal_S2"]
+    assert np.sum(plane.contents) + plane.outside == 0.25 * len(
+        [c for c in result.candidates if c.signature == "S2"]
+    )
+    assert np.sum(plane.variances) == 0.25 * np.sum(plane.contents)
+    assert all(c.weight == 0.25 for c in result.candidates)
     ones = selection.select([write_tree(tmp_path / "one.root", all_events(), extra={"mcWeight": 1.0})], card)
     assert not ones.weighted
     assert [c.observed for c in ones.counts] == [
         flow[c.period, c.signature, "shower_chi2"] for c in ones.counts
     ]
+
+
+def test_one_weight_that_is_not_1_makes_it_simulation_also_where_nothing_is_selected(tmp_path, card):
+    events = [event(isPhysics=False), event(isPhysics=False)]
+    path = write_tree(tmp_path / "ones.root", events, extra={"mcWeight": 1.0})
+    assert not selection.select([path], card).weighted
+    other = write_tree(tmp_path / "other.root", events[:1], extra={"mcWeight": 1.0 + 1e-12})
+    result = selection.select([path, other], card)
+    assert result.weighted
+    assert np.sum(result.histograms["ecal_hcal_S1"].variances) == 0.0
+    nan = write_tree(tmp_path / "nan.root", events, extra={"mcWeight": NAN})
+    with pytest.raises(DataError, match="mcWeight in .* is NaN"):
+        selection.select([nan], card)
 
 
 def test_exposure_is_zero_without_a_physics_trigger(tmp_path, card):

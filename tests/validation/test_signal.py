@@ -11,7 +11,6 @@ from na64root.signal import (
     Parameters,
     SignalModel,
     card_counts,
-    card_exposure,
     effective_exposure,
     expected_signal,
 )
@@ -26,24 +25,14 @@ CARD = load_card()
 def test_invisible_mode_against_the_published_limit(mass, ratio):
     """A flat efficiency of 0.5, E_A' > 50 GeV and 2.303 events, over NA64's limit of 2019 (independent).
 
-    The ratios come from a separate implementation of the same formulas (independent), tolerance 5 %. They differ
-    from 1 since the published limit used the simulation and the efficiencies of 2019 (docs/physics.md).
+    The ratios come from a separate implementation of the same formulas (independent), tolerance 5 %. They
+    differ from 1 since the published limit used the simulation and efficiencies of 2019 (docs/physics.md).
     """
     per_electron = SignalModel(CARD, mode="invisible").at_mass(mass).per_electron([1.0])[0, 1]
     ours = math.sqrt(2.303 / (0.5 * 2.84e11 * per_electron))
     masses, limits = np.array(published_curve("na64_invisible_2019")).T
     published = math.exp(np.interp(math.log(mass), np.log(masses), np.log(limits)))
     assert ours / published == pytest.approx(ratio, rel=0.05)
-
-
-def test_benchmark_point_of_a_separate_implementation():
-    """At the end of the g-2 line the surviving chi2 have <E> = 49 GeV (independent, printed to two digits)."""
-    mass, epsilon = 0.39, 7.77e-3
-    at_mass = SignalModel(CARD).at_mass(mass)
-    flux = at_mass._flux
-    survival = np.exp(-(220.0 - flux.origin) / (flux.gamma_beta * at_mass.ctau_cm([epsilon])[0]))
-    weight = flux.weight * survival
-    assert np.average(flux.chi2_energy, weights=weight) == pytest.approx(49.0, abs=1.5)
 
 
 def test_stable_chi2_is_the_invisible_mode():
@@ -54,11 +43,11 @@ def test_stable_chi2_is_the_invisible_mode():
     assert (seen[:, 0] == 0).all()
     # A' -> e e, of order alpha eps^2/alpha_D, is what is left
     np.testing.assert_allclose(seen[:, 1], invisible[:, 1], rtol=1e-5)
-    assert SignalModel(CARD).at_mass(mass).decay_probability(1e-3)["beyond"] == 1.0
+    assert SignalModel(CARD).at_mass(mass).decay_probability(1e-3)["beyond"] == pytest.approx(1.0, abs=1e-12)
 
 
 def test_short_lifetimes_kill_s2_first_then_s1():
-    epsilon = np.geomspace(4e-3, 3e-2, 40)
+    epsilon = np.geomspace(4e-3, 5e-2, 40)
     s1, s2 = SignalModel(CARD).at_mass(0.3).per_electron(epsilon).T
     ratio = s2 / s1
     assert (np.diff(ratio) < 0).all()
@@ -89,14 +78,14 @@ def test_probabilities_sum_to_one():
 
 
 def test_finer_groups_of_the_track_do_not_change_the_yield():
-    """self: ten energy groups against forty, 0.5 %, below the 1 % that the paper's end point can tell."""
+    """self: the default number of energy groups against forty; 0.5 % moves the end point by 0.0003 GeV."""
     from na64root import _core
 
     signal = SignalModel(CARD)
     edges = sorted(signal.aprime_threshold.values())
     for mass in (0.01, 0.3):
         totals = []
-        for groups in (10, 40):
+        for groups in (12, 40):
             production = _core.production_spectrum(
                 signal.cross_section(mass), signal.track, signal.atoms_per_radiation_length, edges, groups
             )
@@ -105,7 +94,7 @@ def test_finer_groups_of_the_track_do_not_change_the_yield():
 
 
 def test_exposure_and_periods():
-    exposure = card_exposure(CARD, {"2018": 1e10})
+    exposure = CARD.exposure({"2018": 1e10})
     assert exposure == {"2016": 4.3e10, "2017": 5.4e10, "2018": 1e10}
     counts = card_counts(CARD, exposure)
     assert counts[1].background == pytest.approx(0.53 * sum(exposure.values()) / 2.84e11)
@@ -114,8 +103,8 @@ def test_exposure_and_periods():
     assert effective_exposure(CARD, exposure, only_2018)["S2"] == pytest.approx(0.5e10)
     missing = [counts[0].model_copy(update={"observed": None}), counts[1]]
     assert effective_exposure(CARD, exposure, missing)["S1"] == 0.0
-    assert sum(card_exposure(CARD, {"all": 5e12}).values()) == pytest.approx(5e12)
-    half = expected_signal(CARD, [0.1], [1e-3], card_exposure(CARD, {"all": 1.42e11}))
+    assert sum(CARD.exposure({"all": 5e12}).values()) == pytest.approx(5e12)
+    half = expected_signal(CARD, [0.1], [1e-3], CARD.exposure({"all": 1.42e11}))
     np.testing.assert_allclose(expected_signal(CARD, [0.1], [1e-3]), 2 * half, rtol=1e-12)
 
 
@@ -133,4 +122,4 @@ def test_bad_cards_are_one_clear_error(override, message):
         SignalModel(load_card(overrides=[override])).at_mass(0.1)
     for bad in ({"2019": 1e10}, {"2018": -1.0}, {"2018": math.nan}):
         with pytest.raises(ConfigError, match="eot"):
-            card_exposure(CARD, bad)
+            CARD.exposure(bad)

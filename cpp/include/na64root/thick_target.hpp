@@ -26,7 +26,7 @@ struct ProductionPoint {
 std::vector<ProductionPoint> production_spectrum(const DarkBremsstrahlung &cross_section,
                                                  const TrackLength &track, double atoms_per_radiation_length,
                                                  const std::vector<double> &energy_edges,
-                                                 std::size_t groups = 10);
+                                                 std::size_t groups = 12);
 
 // The flux of chi2 from A' -> chi1 chi2, isotropic: 16 energies for each production point.
 struct Chi2Flux {

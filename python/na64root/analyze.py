@@ -1,0 +1,372 @@
+"""The chain: from NA64 ntuples to counts, limits, the exclusion plane and figures.
+
+:func:`analyze` is the analysis on one screen; below it are the limits side by side and the writing of files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import math
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from . import exclusion, limits, plots, results, selection, simulate, theory
+from .cling import root
+from .config import Card, Treatment
+from .errors import Na64Error
+from .results import Count, CutFlowRow, LimitResult, Provenance, Record
+from .signal import Mode, card_counts
+
+log = logging.getLogger(__name__)
+
+# Everything an analysis may write: checked before it starts; what a new one does not make again is removed.
+FIGURES = ("cut_flow", "ecal_hcal", "r", "limits", "exclusion")
+FILES = ("results.json", "results.root", *(f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")))
+# RooStats and the exact engine may differ by this many of RooStats' own toy errors.
+TOY_ERRORS = 3.0
+# What the user can mend; any other OSError is a bug.
+_UNWRITABLE = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+
+class EnginesDisagreeError(Exception):
+    """RooStats and the exact engine give different limits: a bug in one of them, never the user's."""
+
+
+class Limits(Record):
+    """The quoted limit of RooStats, and the exact engine's with each treatment of the nuisances."""
+
+    roostats: LimitResult
+    exact: dict[Treatment, LimitResult]
+
+
+class Exclusion(Record):
+    """The excluded range of epsilon at each mass; null where nothing is excluded."""
+
+    mass_GeV: list[float]
+    epsilon_low: list[float | None]
+    epsilon_high: list[float | None]
+
+
+class Analysis(Record):
+    """The result of `na64root analyze`. `limit` is null when no bin has both a count and exposure."""
+
+    cutflow: list[CutFlowRow]
+    counts: list[Count]
+    exposure: dict[str, float]
+    limit: Limits | None
+    exclusion: Exclusion
+    g2_excluded_up_to_GeV: float | None
+    candidates: list[selection.Candidate]
+    files: dict[str, str]
+    provenance: Provenance
+
+
+def analyze(
+    files: Sequence[str],
+    card: Card,
+    *,
+    eot: Mapping[str, float] | None = None,
+    output_dir: Path,
+    pseudodata: bool = False,
+    seed: int = 1,
+    threads: int = 1,
+    force: bool = False,
+    progress: exclusion.Progress | None = None,
+) -> Analysis:
+    """Analyse ntuples; write results.json, results.root and the figures into `output_dir`.
+
+    Args:
+        pseudodata: first write pseudodata.root into `output_dir` and analyse it in place of `files`.
+
+    Raises:
+        Na64Error: results exist and `force` is not set; what the modules of the chain raise.
+        EnginesDisagreeError: RooStats and the exact engine differ by more than three toy errors.
+    """
+    _refuse_to_replace(output_dir, FILES, force)
+    if pseudodata:
+        log.info("writing pseudo-data")
+        path = output_dir / "pseudodata.root"
+        files = [simulate.pseudodata(card, path, seed=seed, eot=eot, threads=threads, force=force).file]
+
+    log.info("selecting events")
+    selected = selection.select(files, card, eot=eot, threads=threads)
+    for note in selected.notes:
+        log.info("%s", note)
+    counts = _counts_of_likelihood(selected)
+    limit = plane = model = None
+    if counts:
+        log.info("computing the exclusion plane")
+        plane = exclusion.mass_epsilon(
+            card, counts, selected.exposure, seed=seed, threads=threads, progress=progress
+        )
+        model = _counting_model(card, counts, selected.exposure, plane)
+        log.info("setting limits, RooStats and exact")
+        limit = limits_side_by_side(model, card, seed=seed, processes=threads)
+    else:
+        log.warning("no bin has both a count and exposure: no limit, no exclusion plane")
+
+    analysis = Analysis(
+        cutflow=selected.cutflow,
+        counts=selected.counts,
+        exposure=selected.exposure,
+        limit=limit,
+        exclusion=_excluded(plane),
+        g2_excluded_up_to_GeV=plane.g2_excluded_up_to_GeV if plane else None,
+        candidates=selected.candidates,
+        files={"pseudodata": str(files[0])} if pseudodata else {},
+        provenance=results.provenance(
+            card, seed=seed, limit_method="RooStats and exact", input_files=selected.files
+        ),
+    )
+    with _renamed_into(output_dir, FILES) as folder:
+        _draw(analysis, selected, card, folder)
+        if plane:
+            _draw_plane(plane, card, selected.exposure, folder, "exclusion")
+        _write_root(folder / "results.root", selected, plane, model)
+        return _write_json(analysis, folder, output_dir)
+
+
+def limits_side_by_side(model: limits.CountingModel, card: Card, *, seed: int, processes: int) -> Limits:
+    """The RooStats limit with the card's treatment, and the exact ones with each treatment.
+
+    Raises:
+        EnginesDisagreeError: they differ by more than three toy errors.
+    """
+    cl, treatment = card.limit.confidence_level.value, card.limit.treatment
+    exact = {
+        name: limits.upper_limit(model, cl=cl, method="exact", treatment=name) for name in limits.TREATMENTS
+    }
+    quoted = limits.upper_limit(
+        model, cl=cl, method="roostats", treatment=treatment, seed=seed, processes=processes
+    )
+    difference = abs(quoted.upper_limit - exact[treatment].upper_limit)
+    if difference > TOY_ERRORS * quoted.upper_limit_error + exact[treatment].upper_limit_error:
+        raise EnginesDisagreeError(
+            f"upper limit {quoted.upper_limit:.4f} +- {quoted.upper_limit_error:.4f} events by RooStats, "
+            f"{exact[treatment].upper_limit:.4f} by the exact engine ({treatment}): one is wrong, report this"
+        )
+    return Limits(roostats=quoted, exact=exact)
+
+
+def scan(
+    files: Sequence[str],
+    card: Card,
+    *,
+    eot: Mapping[str, float] | None = None,
+    mode: Mode = "semivisible",
+    output_dir: Path | None = None,
+    seed: int = 1,
+    threads: int = 1,
+    force: bool = False,
+    progress: exclusion.Progress | None = None,
+) -> exclusion.PlaneResult:
+    """The (mass, epsilon) plane for the counts in `files`, without files for the card's own.
+
+    With `output_dir` its figure is written there.
+    """
+    names = ("mass-epsilon.pdf", "mass-epsilon.png")
+    if output_dir:
+        _refuse_to_replace(output_dir, names, force)
+    if files:
+        selected = selection.select(files, card, eot=eot, threads=threads)
+        for note in selected.notes:
+            log.info("%s", note)
+        counts, exposure = _counts_of_likelihood(selected), selected.exposure
+    else:
+        exposure = card.exposure(eot)
+        counts = card_counts(card, exposure)
+    plane = exclusion.mass_epsilon(
+        card, counts, exposure, mode=mode, seed=seed, threads=threads, progress=progress
+    )
+    if output_dir:
+        with _renamed_into(output_dir, names) as folder:
+            _draw_plane(plane, card, exposure, folder, "mass-epsilon")
+    return plane
+
+
+def _counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
+    """The bins with a count and exposure.
+
+    A weighted simulation has no observed counts: the most probable counts without signal stand in for them,
+    so that its limits are expected ones.
+    """
+    evaluable = {(expected.period, expected.signature) for expected in selected.expected}
+    counts = [
+        count.model_copy(update={"observed": math.floor(count.background)})
+        if (count.period, count.signature) in evaluable
+        else count
+        for count in selected.counts
+    ]
+    return [count for count in counts if count.observed is not None and selected.exposure[count.period] > 0.0]
+
+
+def _counting_model(
+    card: Card, counts: Sequence[Count], exposure: Mapping[str, float], plane: exclusion.PlaneResult
+) -> limits.CountingModel:
+    """The model of the quoted limit, its shares of S1 and S2 those at the end of the excluded g-2 line.
+
+    Where none of that line is excluded they are those at its highest mass in the plane.
+    """
+    point = exclusion.Exclusion(card, counts, exposure)
+    mass = plane.g2_excluded_up_to_GeV or plane.x[-1]
+    epsilon = theory.epsilon_g2([mass], card.muon_g2.central.value)
+    s1, s2 = point.expected(point.signal.at_mass(mass), epsilon)[0]
+    return point.limit.model(float(s1 / (s1 + s2)) if s1 + s2 > 0.0 else 0.5)
+
+
+def _excluded(plane: exclusion.PlaneResult | None) -> Exclusion:
+    if plane is None:
+        return Exclusion(mass_GeV=[], epsilon_low=[], epsilon_high=[])
+    return Exclusion(mass_GeV=plane.x, epsilon_low=plane.epsilon_low, epsilon_high=plane.epsilon_high)
+
+
+def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, folder: Path) -> None:
+    """Every figure but the plane; a histogram that the input does not allow has no figure."""
+    rows = [row for row in analysis.cutflow if row.period in analysis.exposure]
+    plots.save(plots.cut_flow(rows), folder, "cut_flow")
+    if energies := selected.histograms.get("ecal_hcal_preselection"):
+        ecal, hcal = (np.array(axis.edges) for axis in energies.axes)
+        cut = card.selection
+        boxes = {
+            "S1": (ecal[0], cut.ecal.s1_max_GeV.value, cut.hcal.s1_signal_min_GeV.value, hcal[-1]),
+            "S2": (ecal[0], cut.ecal.s2_max_GeV.value, hcal[0], cut.hcal.s2_total_max_GeV.value),
+        }
+        figure = plots.energy_plane(ecal, hcal, np.array(energies.contents), boxes, energies.title)
+        plots.save(figure, folder, "ecal_hcal")
+    if r := selected.histograms.get("r"):
+        figure = plots.r_distribution(
+            np.array(r.axes[0].edges), np.array(r.contents), card.selection.r.r_max.value
+        )
+        plots.save(figure, folder, "r")
+    if analysis.limit:
+        quoted = analysis.limit.roostats
+        side_by_side = [(f"RooStats, {quoted.treatment}", quoted.upper_limit, quoted.upper_limit_error)]
+        side_by_side += [(f"exact, {name}", x.upper_limit, 0.0) for name, x in analysis.limit.exact.items()]
+        plots.save(plots.limit_comparison(side_by_side, quoted.cl), folder, "limits")
+
+
+def _draw_plane(
+    plane: exclusion.PlaneResult, card: Card, exposure: Mapping[str, float], folder: Path, name: str
+) -> None:
+    lines = {key: np.array(overlay.contour) for key, overlay in plane.overlays.items()}
+    bands: dict[str, tuple[plots.Array, plots.Array, plots.Array]] = {}
+    for key, title in (("new", "g-2"), ("old", "g-2 before Fermilab")):
+        low, central, high = (lines.pop(f"{title} {line}", None) for line in ("minus2", "central", "plus2"))
+        if low is not None and central is not None and high is not None:
+            bands[key] = low[:, 1], central[:, 1], high[:, 1]
+    model = card.model
+    figure = plots.mass_epsilon_plane(
+        np.array(plane.x),
+        np.array(plane.y),
+        np.array([[np.inf if mu is None else mu for mu in row] for row in plane.upper_limit_mu]),
+        bands,
+        title=(
+            rf"${_scientific(sum(exposure.values()))}$ EOT, $\alpha_D = {model.alpha_dark.value:g}$, "
+            rf"$m_{{A'}} = {model.mass_ratio.value:g}\,m_{{\chi_1}}$, "
+            rf"$\Delta/m_{{\chi_1}} = {model.relative_splitting.value:g}$"
+        ),
+        cl=card.limit.confidence_level.value,
+        overlays={key: (plane.overlays[key].source, line) for key, line in lines.items()},
+        end_point_GeV=plane.g2_excluded_up_to_GeV,
+    )
+    plots.save(figure, folder, name)
+
+
+def _scientific(number: float) -> str:
+    mantissa, exponent = f"{number:.2e}".split("e")
+    return rf"{float(mantissa):g}\times 10^{{{int(exponent)}}}"
+
+
+def _write_root(
+    path: Path,
+    selected: selection.SelectionResult,
+    plane: exclusion.PlaneResult | None,
+    model: limits.CountingModel | None,
+) -> None:
+    """Cut flow and histograms, the RooFit workspace, the plane as TH2D and its curves as TGraphs."""
+    ROOT = root()
+    file = ROOT.TFile.Open(str(path), "RECREATE")
+    try:
+        selection.write_into(selected, file)
+        if model:
+            file.WriteObject(limits.workspace(model), "workspace")
+        if plane:
+            histogram = ROOT.TH2D(
+                "upper_limit_mu",
+                "Upper limit on the signal strength;m_{A'} [GeV];#varepsilon",
+                *(part for axis in (plane.x, plane.y) for part in (len(axis), _bin_edges(axis))),
+            )
+            for j, row in enumerate(plane.upper_limit_mu, start=1):
+                for i, mu in enumerate(row, start=1):
+                    histogram.SetBinContent(i, j, math.inf if mu is None else mu)
+            file.WriteObject(histogram, histogram.GetName())
+            curves = {f"contour_{i}": points for i, points in enumerate(plane.contours)}
+            curves |= {key.replace(" ", "_"): overlay.contour for key, overlay in plane.overlays.items()}
+            for name, points in curves.items():
+                x, y = np.array(points, dtype=float).T.copy()
+                file.WriteObject(ROOT.TGraph(len(x), x, y), name)
+    finally:
+        file.Close()
+
+
+def _bin_edges(points: Sequence[float]) -> plots.Array:
+    """Edges of bins around logarithmically spaced points."""
+    logarithm = np.log(points)
+    middle = 0.5 * (logarithm[1:] + logarithm[:-1])
+    first, last = 2 * logarithm[0] - middle[0], 2 * logarithm[-1] - middle[-1]
+    return np.asarray(np.exp(np.concatenate([[first], middle, [last]])))
+
+
+def _write_json(analysis: Analysis, folder: Path, output_dir: Path) -> Analysis:
+    """Write results.json, which lists itself and every other file at the place where it will be."""
+    names = ["results.json", *sorted(path.name for path in folder.iterdir())]
+    files = {name: str(output_dir / name) for name in names} | analysis.files
+    analysis = analysis.model_copy(update={"files": files})
+    (folder / "results.json").write_text(results.to_json(analysis) + "\n", "utf-8")
+    return analysis
+
+
+def _refuse_to_replace(folder: Path, names: Iterable[str], force: bool) -> None:
+    existing = [str(folder / name) for name in names if (folder / name).exists()]
+    if existing and not force:
+        raise Na64Error(f"{existing[0]} exists (results are kept): use --force or another output")
+
+
+@contextlib.contextmanager
+def _renamed_into(folder: Path, names: Iterable[str]) -> Iterator[Path]:
+    """A temporary folder; at the end its files take the place of `names` in `folder`, all or none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
+            yield Path(temporary)
+            for name in names:
+                made = Path(temporary) / name
+                if made.exists():
+                    made.replace(folder / name)
+                else:
+                    (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise Na64Error(
+            f"cannot write into {folder} ({error.strerror or error}): choose another output"
+        ) from None
+
+
+if __name__ == "__main__":
+    from .cli import main
+
+    sys.argv.insert(1, "analyze")
+    sys.exit(main())

@@ -1,0 +1,625 @@
+"""The command line: `na64root VERB`, also `python -m na64root VERB`.
+
+Every verb takes the same common options and returns one result record: a table for a person, or with `--json`
+one JSON object and nothing else on standard output. This is the only place where an error of the package
+becomes one line on stderr and exit code 2; any other exception is a bug: a traceback and exit code 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import functools
+import logging
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from ._core import __version__
+from .config import DEFAULT_CARD, SIGNATURES, Card, Constraint, Treatment, load_card
+from .errors import ConfigError, Na64Error
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .analyze import Analysis, Limits
+    from .exclusion import PlaneResult
+    from .limits import Method
+    from .results import LimitResult, Record
+    from .signal import Mode
+
+DEFAULT_OUTPUT = "na64root-output"
+# Tables written to a file or a pipe are not cut to the 80 columns of a terminal that is not there.
+PLAIN_WIDTH = 132
+
+# Candidates that are printed; all of them are in results.json.
+MOST_CANDIDATES = 20
+
+Show = Callable[[Any, "Console"], None]
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the common options of every verb say."""
+
+    output: Path | None
+    config: str
+    overrides: tuple[str, ...]
+    seed: int
+    threads: int
+    force: bool
+
+    @property
+    def output_dir(self) -> Path:
+        return self.output or Path(DEFAULT_OUTPUT)
+
+    @functools.cached_property
+    def card(self) -> Card:
+        return load_card(self.config, self.overrides)
+
+
+def main() -> int:
+    """Run the command line of the process and return its exit code."""
+    logging.basicConfig(format="na64root: %(message)s")
+    logging.getLogger("na64root").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what is half written is removed
+    with _standard_output_for_results_only() as stdout:
+        return run(sys.argv[1:], stdout)
+
+
+def run(arguments: Iterable[str], stdout: TextIO) -> int:
+    """Run one verb, its result on `stdout`, everything else on stderr; return the exit code."""
+    try:
+        with contextlib.redirect_stdout(stdout), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            with application.make_context("na64root", list(arguments), obj=stdout) as context:
+                application.invoke(context)
+            stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough: not an error, and nothing more can be said to it.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        return 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted", code=130)
+    except click.ClickException as error:
+        return _complain(_usage_message(error))
+    except Na64Error as error:
+        return _complain(str(error))
+    except OSError as error:
+        if error.filename is None and stdout.closed is False and error.errno is not None:
+            return _complain(f"cannot write the result ({error.strerror}): check where the output goes")
+        traceback.print_exc()
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+@contextlib.contextmanager
+def _standard_output_for_results_only() -> Iterator[TextIO]:
+    """A stream to the process's standard output, while file descriptor 1 itself goes to stderr.
+
+    RooFit and Minuit print from C++ straight to file descriptor 1, and the C library may keep that text until
+    the process ends: so the descriptor stays redirected for good.
+    """
+    saved = None
+    with contextlib.suppress(OSError):  # the process was started with standard output closed
+        saved = os.dup(1)
+    with contextlib.suppress(OSError):
+        os.dup2(2, 1)
+    if saved is None:
+        saved = os.open(os.devnull, os.O_WRONLY)
+    stream = open(saved, "w", encoding="utf-8", errors="replace")  # noqa: SIM115
+    try:
+        yield stream
+    finally:
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+def _complain(message: str, code: int = 2) -> int:
+    with contextlib.suppress(OSError):
+        print("na64root:", " ".join(message.split()), file=sys.stderr, flush=True)
+    return code
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    _complain(f"warning: {message}")
+
+
+def _usage_message(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{message}: see {context.command_path} --help" if context is not None else message
+
+
+class _Group(click.Group):
+    """A group that names the nearest verb when one is unknown."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            known = self.list_commands(ctx)
+            match = difflib.get_close_matches(args[0], known, n=1)
+            hint = f", did you mean {match[0]}?" if match else f" (known: {', '.join(known)})"
+            raise click.UsageError(f"no verb {args[0]}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of the work, not of the alphabet
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=False,
+)
+@click.version_option(__version__, prog_name="na64root")
+def application() -> None:
+    """The NA64 search for semi-visible dark photons: from an ntuple to a limit and an exclusion plane.
+
+    Every number comes from a card (--config, default paper2021) and can be set with --set section.key=value.
+    """
+
+
+@click.group(cls=_Group)
+def simulate() -> None:
+    """Write NA64-format ntuples; here -o names the file."""
+
+
+def _verb(
+    group: click.Group, name: str, *, example: str, show: Show, keeps: bool = False
+) -> Callable[[Callable[..., Record]], click.Command]:
+    """Make a verb of a function (common, ...) -> record.
+
+    Args:
+        show: writes the record for a person.
+        keeps: the verb itself writes its files; other verbs only print, and write NAME.json where -o says so.
+    """
+
+    def decorate(function: Callable[..., Record]) -> click.Command:
+        @functools.wraps(function)
+        @click.pass_obj
+        def command(
+            stdout: TextIO,
+            /,
+            as_json: bool,
+            output: Path | None,
+            config: str,
+            overrides: tuple[str, ...],
+            seed: int,
+            threads: int,
+            force: bool,
+            **options: Any,
+        ) -> None:
+            common = Common(output, config, overrides, seed, threads, force)
+            destination = None if keeps or output is None else output / f"{name}.json"
+            if destination is not None and destination.exists() and not force:
+                raise Na64Error(f"{destination} exists (results are kept): use --force or another output")
+            with contextlib.redirect_stdout(sys.stderr):
+                record = function(common, **options)
+                from .results import to_json, write_atomically
+
+                text = to_json(record) + "\n"
+            if destination is not None:
+                write_atomically(destination, lambda path: _write_text(path, text), force=force)
+            if as_json:
+                stdout.write(text)
+            else:
+                show(record, _console(stdout))
+
+        kept = (
+            f"default {DEFAULT_OUTPUT}" if keeps else f"default: print only; with it, write {name}.json there"
+        )
+        where = "FILE.root to write" if group is simulate else f"folder of the results ({kept})"
+        options: list[Callable[[Any], Any]] = [
+            click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else."),
+            click.option("-o", "--output-dir", "output", type=click.Path(path_type=Path), help=where),
+            click.option("--config", metavar="CARD", default=DEFAULT_CARD, show_default=True,
+                         help="Card: the name of a built-in one or a TOML file."),
+            click.option("--set", "overrides", metavar="SECTION.KEY=VALUE", multiple=True,
+                         help="Replace one value of the card; may be repeated."),
+            click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=1, show_default=True,
+                         help="Of every random number."),
+            click.option("-j", "--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1,
+                         show_default="all cores", help="Results do not depend on it."),
+            click.option("--force", is_flag=True, help="Replace existing results."),
+        ]  # fmt: skip
+        # click lists parameters from the end of this list: the verb's own come before the common ones.
+        wrapped: Any = command
+        own = getattr(command, "__click_params__", [])
+        wrapped.__click_params__ = []
+        for option in reversed(options):
+            wrapped = option(wrapped)
+        wrapped.__click_params__ += own
+        return group.command(name, epilog=f"\b\nExample:\n  {example}")(wrapped)
+
+    return decorate
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, "utf-8")
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    console = Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
+    # Rich would end the process with code 1; run() knows what to do.
+    console.on_broken_pipe = _raise_broken_pipe  # type: ignore[method-assign]
+    return console
+
+
+def _raise_broken_pipe() -> None:
+    raise BrokenPipeError
+
+
+class _Numbers(click.ParamType[list[float]]):
+    """A list of numbers separated by commas."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
+        try:
+            return [float(part) for part in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 0.19,0.53", param, ctx)
+
+
+class _Counts(click.ParamType[list[int]]):
+    """A list of counts separated by commas."""
+
+    name = "counts"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        try:
+            counts = [int(part) for part in value.split(",")]
+        except ValueError:
+            counts = [-1]
+        if min(counts) < 0:
+            self.fail(f"{value!r} is not a list of counts such as 0,0", param, ctx)
+        return counts
+
+
+def exposure_option(card: Card, values: Iterable[str], *, total: bool = False) -> dict[str, float]:
+    """The exposures that `--eot PERIOD=N` sets, and with `total` also a bare N, shared out as in the card.
+
+    Raises:
+        ConfigError: not a number, negative, or no such period in the card.
+    """
+    periods = {period.name: period.eot.value for period in card.periods}
+    exposure: dict[str, float] = {}
+    for value in values:
+        period, separator, number = value.rpartition("=")
+        try:
+            eot = float(number)
+        except ValueError:
+            eot = -1.0
+        if not 0.0 <= eot < float("inf"):
+            raise ConfigError(f"cannot use --eot {value} (no exposure): write --eot 2018=1.87e11")
+        if separator and period in periods:
+            exposure[period] = eot
+        elif total and not separator:
+            exposure |= {name: eot * share / card.eot for name, share in periods.items()}
+        else:
+            problem = f"no period {period}" if separator else "no period given"
+            raise ConfigError(f"cannot use --eot {value} ({problem}): the card has {', '.join(periods)}")
+    return exposure
+
+
+_FILES = click.argument("files", nargs=-1, metavar="FILES...")
+_EOT = click.option("--eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of a run period.")
+
+
+def _show_record(record: Record, console: Console) -> None:
+    """A record as a two-column table, nested records with dotted names."""
+    from rich.table import Table
+
+    table = Table("quantity", "value", box=None)
+    for name, value in _flat(record.model_dump()):
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = dict(enumerate(value))
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            some = [*value[:3], "...", value[-1]] if len(value) > 5 else value
+            yield (
+                f"{prefix}{name}",
+                f"{', '.join(map(str, some)) or 'none'}" + f" ({len(value)})" * bool(value),
+            )
+        else:
+            text = "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+            yield f"{prefix}{name}", text
+
+
+def _show_limit(record: LimitResult, console: Console) -> None:
+    error = f" ± {record.upper_limit_error:.2g}" if record.upper_limit_error else ""
+    console.print(
+        f"upper limit on the expected signal: {record.upper_limit:.4f}{error} events at "
+        f"{100 * record.cl:g} % CL (CLs, {record.method}, nuisances: {record.treatment})"
+    )
+    e = record.expected
+    band = [f"{x:.3f}" if x is not None else "none" for x in (e.minus2, e.minus1, e.median, e.plus1, e.plus2)]
+    console.print(f"expected, -2 -1 0 +1 +2 sigma: {', '.join(band)}")
+
+
+def _show_plane(record: PlaneResult, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("m_A' [GeV]", "epsilon excluded from", "to", box=None)
+    for mass, low, high in zip(record.x, record.epsilon_low, record.epsilon_high, strict=True):
+        table.add_row(f"{mass:.4g}", *("-" if value is None else f"{value:.3e}" for value in (low, high)))
+    console.print(table)
+    _show_g2(record.g2_excluded_up_to_GeV, console)
+
+
+def _show_g2(end: float | None, console: Console) -> None:
+    if end is None:
+        console.print("The central g-2 line is not excluded from the lowest mass on.")
+    else:
+        console.print(f"The central g-2 line is excluded up to m_A' = {end:.3f} GeV.")
+
+
+def _show_analysis(record: Analysis, console: Console) -> None:
+    from rich.table import Table
+
+    console.print("[bold]Cut flow[/]: events left")
+    inside = [row for row in record.cutflow if row.period in record.exposure]
+    bins = list(dict.fromkeys((row.period, row.signature) for row in inside))
+    table = Table("cut", box=None)
+    for period, signature in bins:
+        table.add_column(f"{period} {signature}", justify="right")
+    events = {(row.cut, row.period, row.signature): row.events for row in inside}
+    for cut in dict.fromkeys(row.cut for row in inside):
+        table.add_row(cut, *(str(events.get((cut, *bin_), "")) for bin_ in bins))
+    console.print(table)
+    outside = {row.period: row.events for row in record.cutflow if row.period not in record.exposure}
+    for reason, number in outside.items():
+        console.print(f"  {reason}: {number} events, in no bin")
+
+    console.print("\n[bold]Counts[/]")
+    table = Table("period", "signature", box=None)
+    for column in ("observed", "background", "EOT"):
+        table.add_column(column, justify="right")
+    table.add_column("cuts not applied")
+    for count in record.counts:
+        table.add_row(
+            count.period,
+            count.signature,
+            "none" if count.observed is None else str(count.observed),
+            f"{count.background:.3f} ± {count.background_uncertainty:.3f}",
+            f"{record.exposure[count.period]:.3g}",
+            ", ".join(count.cuts_not_applied),
+        )
+    console.print(table)
+    for event in record.candidates[:MOST_CANDIDATES]:
+        console.print(
+            f"  candidate {event.signature} {event.period}: run {event.run} spill {event.spill} "
+            f"event {event.spillevent}, ECAL {event.ecal_GeV:.2f}, VETO {1e3 * event.veto_GeV:.2f} MeV, HCAL "
+            f"{event.hcal1_GeV:.2f} + {event.hcal2_GeV:.2f} + {event.hcal3_GeV:.2f} GeV"
+        )
+    if len(record.candidates) > MOST_CANDIDATES:
+        console.print(f"  ... {len(record.candidates)} candidates, all in {record.files['results.json']}")
+
+    if record.limit is not None:
+        _show_side_by_side(record.limit, console)
+        console.print()
+        _show_g2(record.g2_excluded_up_to_GeV, console)
+    else:
+        console.print("\nNo limit: no bin has both an observed count and exposure.")
+    console.print("\n[bold]Results[/]")
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def _show_side_by_side(limit: Limits, console: Console) -> None:
+    from rich.table import Table
+
+    quoted = limit.roostats
+    console.print(f"\n[bold]Upper limit[/] on the expected signal events, {100 * quoted.cl:g} % CL, CLs")
+    table = Table("engine", "nuisances", box=None)
+    table.add_column("limit", justify="right")
+    value = f"{quoted.upper_limit:.3f} ± {quoted.upper_limit_error:.3f}"
+    table.add_row("RooStats (quoted)", quoted.treatment, value)
+    for name, exact in limit.exact.items():
+        table.add_row("exact", name, f"{exact.upper_limit:.3f}")
+    console.print(table)
+    console.print(
+        "With more ignorance the frequentist limit can get tighter: its toys also vary the auxiliary\n"
+        "measurement, and with signal fewer toys without events are as extreme as the data."
+    )
+
+
+@_verb(application, "analyze", example="na64root analyze data.root --eot 2018=1.87e11 -o results",
+       show=_show_analysis, keeps=True)  # fmt: skip
+@_FILES
+@_EOT
+@click.option(
+    "--pseudodata", is_flag=True, help="Write a pseudo-data ntuple into the output folder, analyse it."
+)
+def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseudodata: bool) -> Record:
+    """The whole chain: read, select, count, limits, exclusion plane, figures.
+
+    FILES are NA64 ntuples: paths, globs, text files of paths, or root:// addresses.
+    """
+    from .analyze import analyze
+
+    if bool(files) == pseudodata:
+        raise click.UsageError("give FILES to analyse, or --pseudodata", click.get_current_context())
+    return analyze(
+        files,
+        common.card,
+        eot=exposure_option(common.card, eot),
+        output_dir=common.output_dir,
+        pseudodata=pseudodata,
+        seed=common.seed,
+        threads=common.threads,
+        force=common.force,
+        progress=_progress("masses"),
+    )
+
+
+@_verb(simulate, "pseudodata", example="na64root simulate pseudodata --seed 7 -o pseudodata.root",
+       show=_show_record, keeps=True)  # fmt: skip
+def _pseudodata(common: Common) -> Record:
+    """Background-only ntuple of the three run periods, both sides of every cut populated."""
+    from .simulate import pseudodata
+
+    path = common.output or Path(DEFAULT_OUTPUT) / "pseudodata.root"
+    return pseudodata(common.card, path, seed=common.seed, threads=common.threads, force=common.force)
+
+
+@_verb(application, "inspect", example="na64root inspect data.root", show=_show_record)
+@_FILES
+def _inspect(common: Common, files: tuple[str, ...]) -> Record:
+    """What the files hold: schema, missing branches, runs, periods, spills, what can be evaluated."""
+    from .ntuple import inspect
+
+    _need(files)
+    return inspect(files, common.card)
+
+
+@_verb(application, "explain", example="na64root explain --mass-GeV 0.39 --epsilon 6e-3", show=_show_record)
+@click.option("--mass-GeV", "mass_GeV", type=float, required=True, help="A' mass.")
+@click.option("--epsilon", type=float, required=True, help="Kinetic mixing.")
+@click.option("--alpha-dark", type=float, help="Dark coupling (default: the card's, 0.1).")
+@click.option("--mass-ratio", type=float, help="m_A'/m_chi1 (default: the card's, 3).")
+@click.option("--relative-splitting", type=float, help="(m_chi2 - m_chi1)/m_chi1 (default: the card's, 0.4).")
+@click.option("--beam-energy-GeV", "beam_energy_GeV", type=float, help="Default: the card's, 100.")
+@click.option("--material", help="Of the target (default: the card's, Pb).")
+def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any) -> Record:
+    """Every number of one model point, from couplings to verdict."""
+    from .explain import explain
+
+    return explain(common.card, mass_GeV=mass_GeV, epsilon=epsilon, seed=common.seed, **parameters)
+
+
+@_verb(application, "limit", show=_show_limit,
+       example="na64root limit --observed 0,0 --background 0.19,0.53 --signal-uncertainty 0.2")  # fmt: skip
+@click.option("--observed", type=_Counts(), help="Events in each bin (default: the card's S1,S2).")
+@click.option("--background", type=_Numbers(), help="Expected in each bin (default: the card's S1,S2).")
+@click.option("--background-uncertainty", type=_Numbers(), help="Absolute (default: the card's, or 0 each).")
+@click.option("--signal-fraction", type=_Numbers(), help="Share of the signal in each bin (default: equal).")
+@click.option("--signal-uncertainty", type=float, default=0.0, show_default=True, help="Relative, all bins.")
+@click.option("--cl", type=float, help="Confidence level (default: the card's, 0.9).")
+@click.option(
+    "--method", type=click.Choice(["exact", "roostats", "asymptotic"]), default="exact", show_default=True
+)
+@click.option(
+    "--treatment",
+    type=click.Choice(["none", "frequentist", "hybrid"]),
+    default="frequentist",
+    show_default=True,
+    help="Of the nuisances; none fixes every one.",
+)
+@click.option("--constraint", type=click.Choice(["lognormal", "gaussian"]), default="lognormal",
+              show_default=True, help="Of the signal.")  # fmt: skip
+def _limit(
+    common: Common,
+    observed: list[int] | None,
+    background: list[float] | None,
+    background_uncertainty: list[float] | None,
+    signal_fraction: list[float] | None,
+    signal_uncertainty: float,
+    cl: float | None,
+    method: Method,
+    treatment: Treatment,
+    constraint: Constraint,
+) -> Record:
+    """A CLs upper limit on the total expected signal, from counts in one or more bins."""
+    card = common.card
+    if background is None:
+        counts = [card.limit.counts(signature) for signature in SIGNATURES]
+        background = [c.background.value for c in counts]
+        if background_uncertainty is None:
+            background_uncertainty = [c.background_uncertainty.value for c in counts]
+        if observed is None:
+            observed = [int(c.observed.value) for c in counts]
+    if observed is None:
+        raise ConfigError(
+            "--background without --observed (the card's counts are for its own bins): give both"
+        )
+    from .limits import CountingModel, upper_limit
+
+    model = CountingModel.from_lists(
+        observed=observed,
+        background=background,
+        background_uncertainty=background_uncertainty or [0.0] * len(background),
+        signal_fraction=signal_fraction or [1.0] * len(background),
+        signal_uncertainty=signal_uncertainty,
+        constraint=constraint,
+    )
+    return upper_limit(
+        model,
+        cl=card.limit.confidence_level.value if cl is None else cl,
+        method=method,
+        treatment=treatment,
+        seed=common.seed,
+        processes=common.threads,
+    )
+
+
+@_verb(application, "scan", example="na64root scan mass-epsilon --eot 5e12 -o projection", show=_show_plane)
+@click.argument("plane", metavar="PLANE", type=click.Choice(["mass-epsilon"]))
+@_FILES
+@_EOT
+@click.option(
+    "--mode", type=click.Choice(["semivisible", "invisible"]), default="semivisible", show_default=True
+)
+def _scan(common: Common, plane: str, files: tuple[str, ...], eot: tuple[str, ...], mode: Mode) -> Record:
+    """The excluded region of a plane; without FILES for the observed counts of the card."""
+    from .analyze import scan
+
+    return scan(
+        files,
+        common.card,
+        eot=exposure_option(common.card, eot, total=True),
+        mode=mode,
+        output_dir=common.output,
+        seed=common.seed,
+        threads=common.threads,
+        force=common.force,
+        progress=_progress("masses"),
+    )
+
+
+def _progress(what: str) -> Callable[[int, int], None] | None:
+    """Reports on a terminal how far `what` is; nothing where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        return None
+
+    def report(done: int, total: int) -> None:
+        print(f"\r{what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    return report
+
+
+def _need(files: tuple[str, ...]) -> None:
+    if not files:
+        raise click.UsageError("missing FILES", click.get_current_context())
+
+
+application.add_command(simulate)  # last in the list of verbs: the work starts with data
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,366 @@
+"""The whole chain: a run on planted events with real RooStats toys, its files, and runs that fail."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from na64root import analyze, limits
+from na64root.cling import root
+from na64root.config import load_card
+from na64root.errors import Na64Error
+from tree_a import event, s1_event, write_tree
+
+KEYS = [
+    "cutflow",
+    "counts",
+    "exposure",
+    "limit",
+    "exclusion",
+    "g2_excluded_up_to_GeV",
+    "candidates",
+    "files",
+    "provenance",
+]
+GRID = ["--set", "plane.mass_points=12", "--set", "plane.epsilon_points=16"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "na64root.analyze", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("analyze")
+
+
+@pytest.fixture(scope="module")
+def done(folder) -> subprocess.CompletedProcess[str]:
+    """2018 only, one candidate of S1; an event of S2 in a run that is excluded."""
+    planted = [
+        s1_event(spill=3, spillevent=21),
+        event(ecalTotal=99.0, spillevent=22),
+        event(run=2490, spillevent=23),
+    ]
+    path = write_tree(folder / "planted.root", planted)
+    return run(path, "--json", "-o", str(folder / "out"), "-j", "2", "--eot", "2018=1e11", *GRID)
+
+
+@pytest.fixture(scope="module")
+def result(done) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # one JSON object and nothing else, with RooFit and Minuit at work
+
+
+def test_the_keys_are_those_of_the_contract(result):
+    assert list(result) == KEYS
+    assert list(result["cutflow"][0]) == ["period", "signature", "cut", "events", "weighted"]
+    assert result["cutflow"][0]["cut"] == "initial"
+    assert list(result["counts"][0]) == [
+        "period",
+        "signature",
+        "observed",
+        "background",
+        "background_uncertainty",
+        "cuts_not_applied",
+    ]
+    assert list(result["limit"]) == ["roostats", "exact"]
+    assert list(result["limit"]["exact"]) == ["none", "frequentist", "hybrid"]
+    assert list(result["exclusion"]) == ["mass_GeV", "epsilon_low", "epsilon_high"]
+
+
+def test_counts_and_candidates_are_the_planted_ones(result):
+    observed = {(c["period"], c["signature"]): c["observed"] for c in result["counts"]}
+    assert observed == {
+        (p, s): int((p, s) == ("2018", "S1")) for p in ("2016", "2017", "2018") for s in ("S1", "S2")
+    }
+    (candidate,) = result["candidates"]
+    assert (candidate["run"], candidate["spill"], candidate["spillevent"]) == (4000, 3, 21)
+    assert candidate["signature"] == "S1"
+
+
+def test_a_person_reads_cut_flow_counts_limits_and_where_the_figures_are(result):
+    """The same record shown as text, without running the chain again."""
+    from rich.console import Console
+
+    from na64root import cli
+
+    text = io.StringIO()
+    cli._show_analysis(analyze.Analysis.model_validate(result), Console(file=text, width=200))
+    words = " ".join(text.getvalue().split())
+    assert "shower_chi2" in words
+    assert "excluded: SRD displaced: 1 events, in no bin" in words
+    assert "candidate S1 2018: run 4000 spill 3 event 21" in words
+    for engine in ("RooStats (quoted) frequentist", "exact none", "exact frequentist", "exact hybrid"):
+        assert engine in words
+    assert "g-2 line" in words
+    assert result["files"]["exclusion.png"] in words
+
+
+def test_exposure_and_background_follow_the_option(result, done):
+    assert result["exposure"] == {"2016": 0.0, "2017": 0.0, "2018": 1e11}
+    assert "period 2016: no physics trigger in the input, exposure 0" in done.stderr
+    (s1,) = [c for c in result["counts"] if (c["period"], c["signature"]) == ("2018", "S1")]
+    # reference: analytic, the paper's 0.19 +- 0.07 for 2.84e11 electrons
+    assert s1["background"] == pytest.approx(0.19 * 1e11 / 2.84e11)
+    assert s1["background_uncertainty"] == pytest.approx(0.07 * 1e11 / 2.84e11)
+
+
+def test_roostats_is_quoted_and_agrees_with_the_exact_engine(result):
+    """The run itself fails beyond 3 toy errors: false-alarm rate 0.3 %, and the seed is fixed."""
+    quoted, exact = result["limit"]["roostats"], result["limit"]["exact"]["frequentist"]
+    assert quoted["method"] == "roostats"
+    assert quoted["toys"] > 1000
+    assert 0.0 < quoted["upper_limit_error"] < 0.05 * quoted["upper_limit"]
+    assert abs(quoted["upper_limit"] - exact["upper_limit"]) < 3.0 * quoted["upper_limit_error"]
+
+
+def test_the_plane_has_a_range_per_mass(result):
+    plane = result["exclusion"]
+    assert len(plane["mass_GeV"]) == len(plane["epsilon_low"]) == len(plane["epsilon_high"]) == 12
+    excluded = [
+        (low, high) for low, high in zip(plane["epsilon_low"], plane["epsilon_high"], strict=True) if low
+    ]
+    assert len(excluded) > 6
+    assert all(low < high for low, high in excluded)
+    assert result["exclusion"]["epsilon_low"][-1] is None  # 1 GeV
+
+
+def test_every_file_is_there_and_whole(result, folder):
+    files = {name: Path(path) for name, path in result["files"].items()}
+    assert {path.parent for path in files.values()} == {folder / "out"}
+    assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(files)
+    assert set(files) == set(analyze.FILES)
+    for path in files.values():
+        if path.suffix == ".png":
+            assert path.read_bytes().startswith(b"\x89PNG")
+        if path.suffix == ".pdf":
+            assert path.read_bytes().rstrip().endswith(b"%%EOF")
+    assert json.loads(files["results.json"].read_text()) == result
+
+
+def test_the_root_file_holds_histograms_cut_flow_workspace_and_plane(result):
+    ROOT = root()
+    file = ROOT.TFile.Open(result["files"]["results.root"])
+    try:
+        flow = file.Get("cutflow_2018_S1")
+        events = [
+            row["events"] for row in result["cutflow"] if (row["period"], row["signature"]) == ("2018", "S1")
+        ]
+        assert [flow.GetBinContent(i + 1) for i in range(flow.GetNbinsX())] == events
+        assert file.Get("ecal_hcal_preselection").Integral() == 2.0
+        assert file.Get("workspace").ClassName() == "RooWorkspace"
+        plane = file.Get("upper_limit_mu")
+        assert (plane.GetNbinsX(), plane.GetNbinsY()) == (12, 16)
+        # the bin around a point of the grid holds its value: excluded between the ends of the range
+        for mass, low, high in zip(*(result["exclusion"][key] for key in result["exclusion"]), strict=True):
+            column = plane.GetXaxis().FindBin(mass)
+            for j in range(1, 17):
+                epsilon = np.sqrt(plane.GetYaxis().GetBinLowEdge(j) * plane.GetYaxis().GetBinUpEdge(j))
+                inside = low is not None and low * 0.999 <= epsilon <= high * 1.001
+                assert (plane.GetBinContent(column, j) <= 1.0) == inside
+        contour = file.Get("contour_0")
+        assert contour.GetN() > 3
+        assert file.Get("g-2_central").GetN() == 12
+    finally:
+        file.Close()
+
+
+def test_provenance_names_the_input_the_card_and_the_seed(result, folder):
+    provenance = result["provenance"]
+    (source,) = provenance["input_files"]
+    assert source["path"] == str(folder / "planted.root")
+    assert source["entries"] == 3
+    assert len(source["sha256"]) == 64
+    card = load_card(overrides=[GRID[1], GRID[3]])
+    assert provenance["card_sha256"] == card.sha256
+    assert provenance["seed"] == 1
+
+
+# What follows needs no toys: an input without exposure has no limit, and the rest of the chain is the same.
+
+
+@pytest.fixture
+def no_exposure(tmp_path) -> str:
+    return write_tree(tmp_path / "beam.root", [event(isTriggerPhysics=False)])
+
+
+def chain(path: str, output: Path, **options: Any) -> analyze.Analysis:
+    return analyze.analyze([path], load_card(), output_dir=output, **options)
+
+
+def test_without_exposure_there_is_no_limit_and_no_plane(no_exposure, tmp_path):
+    result = chain(no_exposure, tmp_path / "out")
+    assert result.limit is None
+    assert result.g2_excluded_up_to_GeV is None
+    assert result.exclusion.mass_GeV == []
+    assert set(result.exposure.values()) == {0.0}
+    assert not (tmp_path / "out" / "exclusion.png").exists()
+
+
+def test_existing_results_are_kept_and_nothing_is_computed(no_exposure, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "results.root").write_text("precious")
+    monkeypatch.setattr(analyze.selection, "select", None)
+    with pytest.raises(Na64Error, match=r"results\.root exists .*--force"):
+        chain(no_exposure, output)
+    assert [path.name for path in output.iterdir()] == ["results.root"]
+
+
+def test_force_replaces_everything_and_leaves_no_stale_figure(no_exposure, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    for name in ("results.json", "exclusion.png", "notes.txt"):
+        (output / name).write_text("old")
+    result = chain(no_exposure, output, force=True)
+    assert (output / "results.json").read_text() != "old"
+    assert not (output / "exclusion.png").exists(), "this run has no plane: the old figure would be stale"
+    assert (output / "notes.txt").read_text() == "old"
+    assert sorted(path.name for path in output.iterdir()) == sorted([*result.files, "notes.txt"])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_an_interrupted_run_leaves_the_old_results_and_no_half_file(
+    no_exposure, tmp_path, monkeypatch, error
+):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "results.json").write_text("old")
+
+    def interrupted(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(analyze, "_write_root", interrupted)
+    with pytest.raises(error):
+        chain(no_exposure, output, force=True)
+    assert [path.name for path in output.iterdir()] == ["results.json"]
+    assert (output / "results.json").read_text() == "old"
+
+
+def test_an_output_that_cannot_be_made_is_one_line(no_exposure, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Na64Error, match="cannot write into .*file/out"):
+        chain(no_exposure, tmp_path / "file" / "out")
+
+
+def test_engines_that_disagree_stop_the_run(monkeypatch):
+    """Fault injection: RooStats' limit moved by 10 of its errors is refused, by 2 accepted."""
+    model = limits.CountingModel.from_lists(
+        observed=[0], background=[0.19], background_uncertainty=[0.07], signal_fraction=[1.0]
+    )
+    compute = limits.upper_limit
+
+    def with_fault(pulls: float) -> Any:
+        def upper_limit(model: Any, *, method: str, **options: Any) -> Any:
+            options.pop("processes", None)
+            exact = compute(model, method="exact", **options)
+            if method == "exact":
+                return exact
+            return exact.model_copy(
+                update={"upper_limit": exact.upper_limit + pulls * 0.05, "upper_limit_error": 0.05}
+            )
+
+        return upper_limit
+
+    card = load_card()
+    monkeypatch.setattr(limits, "upper_limit", with_fault(10.0))
+    with pytest.raises(analyze.EnginesDisagreeError, match=r"2\.8\d+ \+- 0\.05.*2\.30"):
+        analyze.limits_side_by_side(model, card, seed=1, processes=1)
+    assert not issubclass(analyze.EnginesDisagreeError, Na64Error), "a bug exits with 1, not with 2"
+    monkeypatch.setattr(limits, "upper_limit", with_fault(2.0))
+    assert analyze.limits_side_by_side(model, card, seed=1, processes=1).roostats.upper_limit_error == 0.05
+
+
+@pytest.mark.slow
+def test_a_file_without_cells_and_tracks_gives_s2_alone(tmp_path):
+    """The 2016-2018 dump as it often is: no HCAL_ene, no straws, no momentum."""
+    omit = ["HCAL_ene", "trackMomentum", "straw3X", "straw3Y", "ecalTotalNoTimecut"]
+    path = write_tree(tmp_path / "dump.root", [event(ecalTotal=99.0)], omit=omit)
+    done = run(path, "--json", "-o", str(tmp_path / "out"), *GRID)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    for count in result["counts"]:
+        assert (count["observed"] is None) == (count["signature"] == "S1")
+        assert {"straw", "momentum", "pile_up"} <= set(count["cuts_not_applied"])
+    assert result["limit"]["exact"]["none"]["upper_limit"] == pytest.approx(2.302585, abs=1e-3)
+    assert "r.png" not in result["files"]
+
+
+@pytest.mark.slow
+def test_a_weighted_simulation_gives_expected_limits(tmp_path):
+    path = write_tree(tmp_path / "mc.root", [event(), s1_event()], extra={"mcWeight": 0.25})
+    done = run(path, "--json", "-o", str(tmp_path / "out"), *GRID)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert {count["observed"] for count in result["counts"]} == {None}
+    last = [row for row in result["cutflow"] if (row["period"], row["cut"]) == ("2018", "shower_chi2")]
+    assert [row["weighted"] for row in last] == [0.25, 0.25]
+    assert result["limit"]["exact"]["none"]["expected"]["median"] > 2.3
+
+
+PLANE_KEYS = [
+    "plane",
+    "x",
+    "y",
+    "upper_limit_mu",
+    "contours",
+    "overlays",
+    "g2_excluded_up_to_GeV",
+    "scorecard",
+]
+
+
+def scan(*arguments: str) -> tuple[int, dict[str, Any]]:
+    from na64root import cli
+
+    text = io.StringIO()
+    code = cli.run(["scan", "mass-epsilon", "--json", *GRID, *arguments], text)
+    return code, json.loads(text.getvalue()) if code == 0 else {}
+
+
+def test_scan_without_files_is_the_plane_of_the_card(tmp_path, capsys):
+    code, plane = scan("-o", str(tmp_path))
+    assert code == 0
+    assert set(PLANE_KEYS) <= set(plane)
+    assert plane["plane"] == "mass-epsilon"
+    assert (len(plane["upper_limit_mu"]), len(plane["upper_limit_mu"][0])) == (
+        len(plane["y"]),
+        len(plane["x"]),
+    )
+    assert set(plane["overlays"]["NA64 invisible 2019"]) == {"source", "contour"}
+    names = ["mass-epsilon.pdf", "mass-epsilon.png", "scan.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    (tmp_path / "scan.json").unlink()
+    assert scan("-o", str(tmp_path))[0] == 2
+    assert "mass-epsilon.pdf exists (results are kept): use --force" in capsys.readouterr().err
+
+
+def test_scan_of_a_file_uses_its_counts_and_exposure(tmp_path):
+    path = write_tree(tmp_path / "planted.root", [s1_event()])
+    _, with_event = scan(path, "--eot", "2018=1e11")
+    _, without = scan("--eot", "2018=1e11", "--eot", "2017=0", "--eot", "2016=0")
+    ours = np.array(with_event["upper_limit_mu"], dtype=float)
+    reference = np.array(without["upper_limit_mu"], dtype=float)
+    ratio = ours / reference  # NaN where there is no signal at all, in both
+    assert np.array_equal(np.isnan(ours), np.isnan(reference))
+    assert np.nanmin(ratio) > 0.999, "an event seen makes no limit stronger"
+    assert np.nanmax(ratio) > 1.3, "and those where S1 rules weaker"
+
+
+def test_a_bare_exposure_scales_the_whole_plane():
+    """Reference: analytic. Where S2 rules, ten times the electrons give a tenth of the limit."""
+    _, plane = scan()
+    _, more = scan(
+        "--eot", "2.84e12", "--set", "limit.S1.background=0.019", "--set", "limit.S2.background=0.053"
+    )
+    ratio = plane["upper_limit_mu"][3][0] / more["upper_limit_mu"][3][0]
+    assert ratio == pytest.approx(10.0, rel=0.02)

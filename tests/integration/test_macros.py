@@ -1,0 +1,135 @@
+"""The macros run as they stand, by the environment's own `root`, on the library and headers of Python."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from na64root import _core, selection, simulate
+from na64root.cling import root
+from na64root.config import load_card
+
+MACROS = Path(__file__).parents[2] / "macros"
+ROOT_PROGRAM = Path(sys.executable).with_name("root")
+
+
+def run(call: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(ROOT_PROGRAM), "-l", "-b", "-q", f"{MACROS}/{call}"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+def assert_pdf(path: Path) -> None:
+    assert path.read_bytes().startswith(b"%PDF")
+    assert path.stat().st_size > 5000
+
+
+def test_every_macro_is_tested():
+    assert {path.name for path in MACROS.glob("*.C")} == {"cross_section.C", "cut_flow.C", "exclusion.C"}
+
+
+def test_cross_section_gives_the_numbers_of_python(tmp_path):
+    """Reference: self, the other face of the same library; the macro prints six digits."""
+    done = run("cross_section.C", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = np.array(
+        [line.split() for line in done.stdout.splitlines() if re.match(r"\s+[\d.]", line)], dtype=float
+    )
+    assert rows.shape == (36, 4)
+    element = _core.material("Pb").components[0].element
+    for i in (0, 17, 35):
+        mass = 1e-3 * 3000.0 ** (i / 35)
+        for value, approximation in zip(rows[i, 1:], ("etl", "ww", "iww"), strict=True):
+            process = _core.DarkBremsstrahlung(
+                mass, element, _core.Approximation.__members__[approximation], 1e-4
+            )
+            assert value == pytest.approx(process.total(100.0).value, rel=1e-5)
+    assert_pdf(tmp_path / "cross_section.pdf")
+
+
+def test_cross_section_takes_another_material(tmp_path):
+    done = run('cross_section.C("W", 50.0, "tungsten.pdf")', tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "W atom, E = 50 GeV" in done.stdout
+    assert_pdf(tmp_path / "tungsten.pdf")
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("macros") / "pseudodata.root"
+    simulate.pseudodata(load_card(), path, seed=5, scale=0.05)
+    return path
+
+
+def test_cut_flow_counts_as_the_selection_does(sample):
+    """Reference: self. Thresholds typed in the macro are those of the card, the cuts in the same order."""
+    done = run(f'cut_flow.C("{sample}")', sample.parent)
+    assert done.returncode == 0, done.stderr
+    printed = [
+        (period, signature, cut, int(events))
+        for period, signature, cut, events in re.findall(
+            r"^(\d+) (S[12]) (\w+) (\d+)$", done.stdout, re.MULTILINE
+        )
+    ]
+    selected = selection.select([str(sample)], load_card())
+    expected = [
+        (row.period, row.signature, row.cut, row.events)
+        for row in selected.cutflow
+        if row.period in selected.exposure
+    ]
+    assert sorted(printed) == sorted(expected)
+    assert len(printed) == 3 * (13 + 12)
+    assert "event loops: 1" in done.stdout
+    assert_pdf(sample.parent / "cut_flow.pdf")
+
+
+@pytest.fixture
+def plane(tmp_path) -> Path:
+    """A results file with a plane that is excluded at and above epsilon = 1e-3, below 0.1 GeV."""
+    ROOT = root()
+    path = tmp_path / "results.root"
+    masses, epsilons = np.geomspace(1e-3, 1.0, 31), np.geomspace(1e-6, 1e-1, 51)
+    file = ROOT.TFile.Open(str(path), "RECREATE")
+    histogram = ROOT.TH2D("upper_limit_mu", "", 30, masses, 50, epsilons)
+    for i in range(1, 31):
+        for j in range(1, 51):
+            excluded = masses[i] <= 0.1001 and epsilons[j - 1] >= 0.999e-3
+            histogram.SetBinContent(i, j, 0.5 if excluded else 2.0)
+    file.WriteObject(histogram, "upper_limit_mu")
+    file.Close()
+    return path
+
+
+def test_exclusion_reads_the_plane(plane):
+    done = run(f'exclusion.C("{plane}")', plane.parent)
+    assert done.returncode == 0, done.stderr
+    # reference: analytic, 20 columns below 0.1 GeV and 20 rows above 1e-3
+    assert "excluded points: 400 of 1500" in done.stdout
+    assert_pdf(plane.parent / "exclusion.pdf")
+
+
+@pytest.mark.parametrize("macro", ["cut_flow.C", "exclusion.C"])
+def test_a_missing_file_is_one_clear_line(macro, tmp_path):
+    done = run(f'{macro}("no_such.root")', tmp_path)
+    assert done.returncode == 2
+    assert f"{macro}: no file no_such.root" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_without_the_branches_is_one_clear_line(plane):
+    done = run(f'exclusion.C("{MACROS}/../pyproject.toml")', plane.parent)
+    assert done.returncode == 2
+    assert "exclusion.C:" in done.stderr
+
+
+def test_a_missing_installation_is_named(tmp_path):
+    copy = tmp_path / "cross_section.C"
+    copy.write_text((MACROS / "cross_section.C").read_text().replace("/../na64root/", "/../not_na64root/"))
+    command = [str(ROOT_PROGRAM), "-l", "-b", "-q", str(copy)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode != 0
+    assert "na64root is not installed beside this ROOT" in done.stderr

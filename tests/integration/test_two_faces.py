@@ -1,0 +1,91 @@
+"""pybind11 and Cling serve the same numbers, bit for bit: one library, headers compiled by two compilers."""
+
+import numpy as np
+import pytest
+
+from na64root import _core, cling
+
+HEADERS = ("dark_brem.hpp", "widths.hpp", "decay.hpp", "magnetic_moment.hpp", "cascade.hpp", "random.hpp")
+
+
+@pytest.fixture(scope="module")
+def faces():
+    root = cling.root()
+    for header in HEADERS:
+        cling.include(header)
+    return root.na64root
+
+
+def models(faces):
+    for mass, epsilon, splitting in [(0.39, 1e-3, 0.4), (0.01, 3e-4, 0.7), (1.9, 2e-2, 0.4)]:
+        yield (
+            _core.InelasticModel(mass, epsilon, alpha_dark=0.1, mass_ratio=3.0, relative_splitting=splitting),
+            faces.InelasticModel(mass, epsilon, 0.1, 3.0, splitting),
+        )
+
+
+def test_widths(faces):
+    for ours, theirs in models(faces):
+        assert ours.chi2_mass == theirs.chi2_mass()
+        for formula in ("exact", "paper"):
+            python = _core.WidthFormula.__members__[formula]
+            root = getattr(faces.WidthFormula, formula)
+            assert _core.chi2_width(ours, python) == faces.chi2_width(theirs, root)
+        assert _core.aprime_width(ours) == faces.aprime_width(theirs)
+        assert _core.chi2_k_factor(ours) == faces.chi2_k_factor(theirs)
+    assert float(_core.landau_pole_bound(0.39)) == faces.landau_pole_bound(0.39)
+    muon = _core.units.muon_mass
+    assert float(_core.magnetic_moment(muon, 0.1, 1e-3)) == faces.magnetic_moment(muon, 0.1, 1e-3)
+
+
+def test_inline_form_factor(faces):
+    ours = _core.FormFactor.of(_core.element("Pb"))
+    theirs = faces.FormFactor.of(faces.element("Pb"))
+    t = np.geomspace(1e-14, 1e4, 500)
+    assert list(ours(t)) == [theirs(float(value)) for value in t]
+
+
+@pytest.mark.parametrize("approximation", ["etl", "ww", "iww"])
+def test_cross_sections(faces, approximation):
+    ours = _core.DarkBremsstrahlung(0.1, _core.element("Pb"), _core.Approximation.__members__[approximation])
+    theirs = faces.DarkBremsstrahlung(0.1, faces.element("Pb"), getattr(faces.Approximation, approximation))
+    assert ours.total(100.0).value == theirs.total(100.0).value
+    for x in (0.3, 0.9, 0.9999):
+        assert float(ours.dsigma_dx(100.0, x)) == theirs.dsigma_dx(100.0, x).value
+        assert float(ours.differential(100.0, x, 1e-3)) == theirs.differential(100.0, x, 1e-3).value
+
+
+def test_inline_random_numbers_and_samplers(faces):
+    ours = _core.DarkBremSampler(_core.DarkBremsstrahlung(0.1, _core.element("Pb")), 100.0, 32, 16)
+    theirs = faces.DarkBremSampler(faces.DarkBremsstrahlung(0.1, faces.element("Pb")), 100.0, 32, 16)
+    x, theta = ours.sample(seed=3, first_entry=7, n=20)
+    for i in range(20):
+        sample = theirs(faces.Random(3, 7 + i))
+        assert (x[i], theta[i]) == (sample.x, sample.theta)
+
+
+def test_decays(faces):
+    for ours, theirs in models(faces):
+        chi1, minus, plus = _core.Chi2Decayer(ours).sample(ours.chi2_mass, 20.0, seed=5, first_entry=0, n=20)
+        decayer = faces.Chi2Decayer(theirs)
+        mass, energy = ours.chi2_mass, 20.0
+        chi2 = faces.FourVector(energy, 0.0, 0.0, np.sqrt((energy - mass) * (energy + mass)))
+        for i in range(20):
+            decay = decayer(chi2, faces.Random(5, i))
+            for row, vector in zip(
+                (chi1, minus, plus), (decay.chi1, decay.lepton_minus, decay.lepton_plus), strict=True
+            ):
+                assert tuple(row[i]) == (vector.energy, vector.x, vector.y, vector.z)
+
+
+def test_track_length(faces):
+    ours = _core.track_length(_core.material("Pb"), 100.0, 15.0)
+    theirs = faces.track_length(faces.material("Pb"), 100.0, 15.0)
+    assert list(ours.all) == list(theirs.all)
+
+
+def test_errors_become_exceptions_on_both_sides(faces):
+    with pytest.raises(ValueError, match="positive"):
+        _core.DarkBremsstrahlung(-1.0, _core.element("Pb"))
+    with pytest.raises(Exception, match="positive"):
+        faces.DarkBremsstrahlung(-1.0, faces.element("Pb"))

@@ -1,0 +1,292 @@
+"""The command line: one line per error, the right exit code, standard output for the result only."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from na64root import __version__, cli
+from na64root.config import load_card
+from na64root.errors import ConfigError, DataError
+
+LIMIT_KEYS = ["upper_limit", "upper_limit_error", "expected", "cl", "method", "treatment", "toys"]
+COMMON = ["--json", "--output-dir", "--config", "--set", "--seed", "--threads", "--force", "--help"]
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    stream = io.StringIO()
+    code = cli.run(arguments, stream)
+    return code, stream.getvalue()
+
+
+def shell(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "na64root", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def verbs(group: click.Group = cli.application, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = []
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += verbs(command, (*prefix, name))
+        else:
+            found.append((*prefix, name))
+    return found
+
+
+def assert_one_line(capsys, *parts: str) -> None:
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("na64root: ")
+    for part in parts:
+        assert part in lines[0]
+
+
+def test_the_verbs_are_those_of_the_documentation():
+    assert verbs() == [
+        ("analyze",),
+        ("inspect",),
+        ("explain",),
+        ("limit",),
+        ("scan",),
+        ("simulate", "pseudodata"),
+    ]
+
+
+@pytest.mark.parametrize("verb", verbs(), ids=" ".join)
+def test_every_verb_has_help_an_example_and_the_common_options(verb):
+    code, text = run(*verb, "--help")
+    assert code == 0
+    assert f"na64root {' '.join(verb)} " in text.split("Example:")[1]
+    for option in COMMON:
+        assert option in text
+
+
+def test_help_and_version_of_the_program():
+    assert run("--version") == (0, f"na64root, version {__version__}\n")
+    code, text = run("--help")
+    assert code == 0
+    assert "analyze" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["Missing command", "na64root --help"]),
+        (["limt"], ["no verb limt, did you mean limit?"]),
+        (["xyzzy"], ["no verb xyzzy", "analyze"]),
+        (["simulate", "pseudo"], ["no verb pseudo, did you mean pseudodata?"]),
+        (["limit", "--obsreved", "0"], ["--obsreved", "--observed", "na64root limit --help"]),
+        (["limit", "--observed", "0,x"], ["'0,x' is not a list of counts"]),
+        (["limit", "--observed", "-1,0"], ["'-1,0' is not a list of counts"]),
+        (["limit", "--background", "0.1;0.2"], ["is not a list of numbers"]),
+        (["limit", "--observed", "0"], ["different lengths", "observed 1", "background 2"]),
+        (["limit", "--background", "0.3"], ["--background without --observed"]),
+        (["limit", "--method", "bayes"], ["bayes", "exact"]),
+        (["limit", "--seed", "-1"], ["--seed"]),
+        (["limit", "--threads", "0"], ["--threads"]),
+        (["limit", "--set", "limit.S1.backgrund=1"], ["did you mean background?"]),
+        (["limit", "--config", "no_such_card"], ["no_such_card", "paper2021"]),
+        (["explain", "--epsilon", "1e-3"], ["--mass-GeV"]),
+        (["analyze"], ["FILES", "--pseudodata"]),
+        (["analyze", "data.root", "--pseudodata"], ["FILES", "--pseudodata"]),
+        (["analyze", "x.root", "--eot", "2019=1e11"], ["no period 2019", "2016, 2017, 2018"]),
+        (["analyze", "x.root", "--eot", "2018=many"], ["--eot 2018=many"]),
+        (["inspect"], ["FILES"]),
+        (["scan"], ["PLANE"]),
+        (["scan", "mass-mass"], ["mass-mass", "mass-epsilon"]),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(capsys, arguments, parts):
+    code, text = run(*arguments)
+    assert code == 2
+    assert text == ""
+    assert_one_line(capsys, *parts)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Make the engine behind `limit` raise."""
+
+    def fail_with(error: BaseException) -> None:
+        from na64root import limits
+
+        def upper_limit(*_, **__):
+            raise error
+
+        monkeypatch.setattr(limits, "upper_limit", upper_limit)
+
+    return fail_with
+
+
+def test_an_error_of_the_package_is_one_line(capsys, failing):
+    failing(DataError("file x.root is empty\n(0 bytes): give another"))
+    assert run("limit") == (2, "")
+    assert_one_line(capsys, "na64root: file x.root is empty (0 bytes): give another")
+
+
+def test_a_bug_shows_its_traceback_and_exits_1(capsys, failing):
+    failing(ZeroDivisionError("a bug"))
+    assert run("limit", "--json") == (1, "")
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert "ZeroDivisionError: a bug" in error
+
+
+def test_a_bug_that_is_an_os_error_is_not_hidden(capsys, failing):
+    failing(FileNotFoundError(2, "No such file", "x"))
+    assert run("limit") == (1, "")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_one_line(capsys, failing):
+    failing(KeyboardInterrupt())
+    assert run("limit") == (130, "")
+    assert_one_line(capsys, "interrupted")
+
+
+def test_limit_json_has_the_keys_of_the_contract():
+    """Reference: analytic. Zero events, no signal uncertainty: ln 10 at 90 % CL."""
+    code, text = run("limit", "--observed", "0,0", "--treatment", "none", "--json")
+    assert code == 0
+    record = json.loads(text)
+    assert list(record) == LIMIT_KEYS
+    assert list(record["expected"]) == ["minus2", "minus1", "median", "plus1", "plus2"]
+    assert record["upper_limit"] == pytest.approx(2.302585, abs=1e-4)
+    assert (record["cl"], record["method"], record["treatment"]) == (0.9, "exact", "none")
+
+
+def test_limit_flags_reach_the_model():
+    """Reference: analytic, the closed forms at zero events with a 20 % signal nuisance; ln 20 at 95 % CL."""
+
+    def limit(*flags: str) -> float:
+        code, text = run("limit", "--observed", "0,0", "--background", "0.19,0.53", *flags, "--json")
+        assert code == 0
+        return json.loads(text)["upper_limit"]
+
+    assert limit("--cl", "0.95") == pytest.approx(2.995732, abs=1e-3)
+    flags = ["--signal-uncertainty", "0.2", "--signal-fraction", "0.4,0.6", "--treatment"]
+    assert limit(*flags, "hybrid") == pytest.approx(2.3527, abs=1e-3)
+    assert limit(*flags, "hybrid", "--constraint", "gaussian") == pytest.approx(2.4197, abs=1e-3)
+    assert limit(*flags, "none") == pytest.approx(2.302585, abs=1e-3)
+
+
+def test_a_person_reads_a_sentence():
+    code, text = run("limit", "--treatment", "none")
+    assert code == 0
+    assert "2.3026" in text
+    assert "90 % CL" in text
+
+
+def test_what_is_kept_is_not_replaced_without_force(tmp_path, capsys):
+    arguments = ["limit", "--treatment", "none", "-o", str(tmp_path), "--json"]
+    code, text = run(*arguments)
+    assert code == 0
+    kept = tmp_path / "limit.json"
+    assert kept.read_text() == text
+    kept.write_text("precious")
+    assert run(*arguments) == (2, "")
+    assert_one_line(capsys, str(kept), "--force")
+    assert kept.read_text() == "precious"
+    assert run(*arguments, "--force")[0] == 0
+    assert json.loads(kept.read_text()) == json.loads(text)
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_exposure_option():
+    card = load_card()
+    assert cli.exposure_option(card, ["2018=1.87e11", "2016=0"]) == {"2018": 1.87e11, "2016": 0.0}
+    shared = cli.exposure_option(card, ["5e12"], total=True)
+    assert sum(shared.values()) == pytest.approx(5e12)
+    assert shared["2018"] / shared["2016"] == pytest.approx(1.87e11 / 4.3e10)
+    for value in ("5e12", "2018=-1", "2018=nan", "2018=inf", "=1e11"):
+        with pytest.raises(ConfigError, match="--eot"):
+            cli.exposure_option(card, [value])
+
+
+# Below, the process itself: file descriptors, module entry points.
+
+NOISY = """
+import ctypes, os, sys
+from na64root import cli, limits
+compute = limits.upper_limit
+def noisy(*args, **kwargs):
+    ctypes.CDLL(None).puts(b"from C, kept by the C library until the end")
+    os.write(1, b"straight to descriptor 1\\n")
+    print("from Python")
+    return compute(*args, **kwargs)
+limits.upper_limit = noisy
+sys.argv = ["na64root", "limit", "--treatment", "none", *sys.argv[1:]]
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_nothing_but_the_result_reaches_standard_output(flags):
+    done = subprocess.run([sys.executable, "-c", NOISY, *flags], capture_output=True, text=True, check=True)
+    for noise in ("from C", "straight to descriptor 1", "from Python"):
+        assert noise not in done.stdout
+        assert noise in done.stderr
+    if flags:
+        assert list(json.loads(done.stdout)) == LIMIT_KEYS
+
+
+def test_json_is_pure_when_roofit_and_cling_print_from_cpp():
+    """The RooStats run of test_analyze.py shows the same for Minuit."""
+    prints = (
+        "from na64root.cling import root\n"
+        "    ROOT = root()\n"
+        "    ROOT.RooRealVar('x', 'x', 0.5, 0.0, 1.0).Print('v')\n"
+        "    ROOT.gInterpreter.ProcessLine('std::cout << \"from Cling\" << std::endl;')"
+    )
+    code = NOISY.replace('print("from Python")', prints)
+    done = subprocess.run([sys.executable, "-c", code, "--json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)) == LIMIT_KEYS
+    assert "--- RooRealVar ---" in done.stderr
+    assert "from Cling" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["na64root", "na64root.analyze", "na64root.cli"])
+def test_modules_run_as_programs_without_a_warning(module):
+    command = [sys.executable, "-W", "error", "-m", module, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "Usage: na64root" in done.stdout
+    assert ("--pseudodata" in done.stdout) == (module == "na64root.analyze")
+
+
+def test_a_reader_that_leaves_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "na64root", "limit", "--treatment", "none"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line():
+    command = [sys.executable, "-m", "na64root", "limit", "--treatment", "none"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("na64root: cannot write the result (No space left on device)")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_closed_standard_output_is_no_error():
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "{sys.executable}" -m na64root limit --treatment none >&-'],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

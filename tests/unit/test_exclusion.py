@@ -1,0 +1,159 @@
+"""Planes: edges, contours, shares, end point, modes."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from na64root import ConfigError, exclusion, load_card, theory
+from na64root.explain import explain
+from na64root.results import Count
+from na64root.signal import card_counts
+
+SMALL = ["plane.mass_points=12", "plane.epsilon_points=40"]
+
+
+@pytest.fixture(scope="module")
+def card():
+    return load_card(overrides=SMALL)
+
+
+@pytest.fixture(scope="module")
+def plane(card):
+    return exclusion.mass_epsilon(card)
+
+
+def test_shape_and_edges(card, plane):
+    mu = np.array(plane.upper_limit_mu, dtype=float)
+    assert mu.shape == (len(plane.y), len(plane.x)) == (40, 12)
+    for i, (low, high) in enumerate(zip(plane.epsilon_low, plane.epsilon_high, strict=True)):
+        excluded = np.flatnonzero(mu[:, i] <= 1.0)
+        assert (low is None) == (high is None) == (len(excluded) == 0)
+        if low is not None:
+            assert plane.y[excluded[0] - 1] < low <= plane.y[excluded[0]]
+            assert high >= plane.y[excluded[-1]]
+
+
+def test_edges_are_on_the_limit(card, plane):
+    exposure = card.exposure()
+    area = exclusion.Exclusion(card, card_counts(card, exposure), exposure)
+    for i in (0, 5, 9):
+        at_mass = area.signal.at_mass(plane.x[i])
+        low, high = plane.epsilon_low[i], plane.epsilon_high[i]
+        assert area.strength(at_mass, np.array([low]))[0] == pytest.approx(1.0, rel=1e-4)
+        if high < plane.y[-1]:
+            assert area.strength(at_mass, np.array([high]))[0] == pytest.approx(1.0, rel=1e-4)
+
+
+def test_contours_pass_through_the_edges(plane):
+    points = np.concatenate([np.array(line) for line in plane.contours])
+    i = 6
+    near = points[np.isclose(points[:, 0], plane.x[i], rtol=1e-6)]
+    # between grid points the contour is linear in the logarithms: 5 % of epsilon at this spacing
+    assert np.abs(np.log(near[:, 1] / plane.epsilon_low[i])).min() < 0.05
+
+
+def test_the_contour_does_not_depend_on_the_grid(card, plane):
+    finer = exclusion.mass_epsilon(
+        load_card(overrides=["plane.mass_points=23", "plane.epsilon_points=79"]), threads=2
+    )
+    for coarse, fine in ((plane.epsilon_low, finer.epsilon_low), (plane.epsilon_high, finer.epsilon_high)):
+        for a, b in zip(coarse, fine[::2], strict=True):
+            assert (a is None and b is None) or a == pytest.approx(b, rel=1e-5)
+    assert plane.g2_excluded_up_to_GeV == pytest.approx(finer.g2_excluded_up_to_GeV, abs=2e-4)
+
+
+def test_threads_do_not_change_the_result(card, plane):
+    assert exclusion.mass_epsilon(card, threads=2) == plane
+
+
+def test_progress_reaches_the_end(card):
+    seen = []
+    exclusion.mass_epsilon(card, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (12, 12)
+
+
+def test_invisible_mode_has_no_upper_edge(card):
+    plane = exclusion.mass_epsilon(card, mode="invisible")
+    assert all(high == plane.y[-1] for high in plane.epsilon_high)
+    # 1/eps^2 scaling of the limit
+    mu = np.array(plane.upper_limit_mu, dtype=float)
+    np.testing.assert_allclose(mu[1] / mu[0], (plane.y[0] / plane.y[1]) ** 2, rtol=1e-4)
+
+
+def test_more_exposure_excludes_more(card, plane):
+    more = exclusion.mass_epsilon(card, exposure=card.exposure({"all": 2.84e12}))
+    assert more.g2_excluded_up_to_GeV > plane.g2_excluded_up_to_GeV
+    # analytic: background scales too, zero events stay: the limit falls as 1/EOT up to the profile of b
+    ratio = np.array(plane.upper_limit_mu)[0, 3] / np.array(more.upper_limit_mu)[0, 3]
+    assert ratio == pytest.approx(10.0, rel=0.02)
+
+
+def test_observed_events_weaken_the_limit_and_shares_matter(card):
+    exposure = card.exposure()
+    none, one = card_counts(card, exposure), card_counts(card, exposure)
+    one[0] = one[0].model_copy(update={"observed": 1})
+    empty, seen = (exclusion.LimitByShare(card, counts, exposure, points=5) for counts in (none, one))
+    shares = np.linspace(0, 1, 5)
+    assert np.ptp(empty(shares)) == 0.0
+    assert (seen(shares) > empty(shares) - 0.02).all()
+    assert seen(1.0) > seen(0.0) + 0.5
+
+
+def test_bins_without_count_or_exposure_leave(card):
+    counts = [
+        Count(
+            period=p,
+            signature=s,
+            observed=n,
+            background=b,
+            background_uncertainty=0.3 * b,
+            cuts_not_applied=[],
+        )
+        for p, s, n, b in [("2017", "S1", 0, 0.04), ("2018", "S1", None, 0.12), ("2018", "S2", 0, 0.35)]
+    ]
+    exposure = {"2016": 0.0, "2017": 5.4e10, "2018": 1.87e11}
+    bins = exclusion._bins(card, counts, exposure)
+    assert [(c.period, s) for c, s, _ in bins] == [("2017", "S1"), ("2018", "S2")]
+    model = exclusion.counting_model(card, bins, 0.3)
+    assert [b.signal_fraction for b in model.bins] == pytest.approx([0.3, 0.7])
+    with pytest.raises(ConfigError, match="no bin"):
+        exclusion.LimitByShare(card, counts[1:2], exposure)
+
+
+def test_epsilon_g2():
+    mass = np.array([0.01, 0.1, 0.39])
+    band = theory.muon_g2_band(load_card(), mass)
+    assert band.central[1] == pytest.approx(3.1246e-3, rel=1e-3)  # independent, PHYSICS of the search
+    for lower, upper in itertools.pairwise(band):
+        assert (lower < upper).all()
+    assert np.isnan(theory.epsilon_g2(mass, -1e-11)).all()
+    before = theory.muon_g2_band_before_fermilab(load_card(), mass)
+    assert (before.central > band.central).all()
+
+
+def test_explain_agrees_with_the_plane(card, plane):
+    i = 8
+    for factor, excluded in ((1.01, True), (0.99, False)):
+        point = explain(card, mass_GeV=plane.x[i], epsilon=plane.epsilon_low[i] * factor)
+        assert point.excluded is excluded
+        assert (point.cls < 0.1) is excluded
+        assert sum(point.decay_probability.model_dump().values()) == pytest.approx(1.0, abs=1e-12)
+    assert point.n_signal.total == pytest.approx(point.n_signal.s1 + point.n_signal.s2)
+
+
+def test_explain_changes_and_errors(card, caplog):
+    tungsten = explain(card, mass_GeV=0.1, epsilon=1e-3, material="W", beam_energy_GeV=150.0)
+    assert tungsten.cross_section_pb.etl != explain(card, mass_GeV=0.1, epsilon=1e-3).cross_section_pb.etl
+    stable = explain(card, mass_GeV=0.005, epsilon=1e-3)
+    assert stable.chi2_ctau_cm is None
+    assert stable.branching_ee == 0.0
+    assert "Landau" not in caplog.text
+    explain(card, mass_GeV=0.1, epsilon=1e-3, alpha_dark=0.5)
+    assert "Landau" in caplog.text
+    for bad in ({"epsilon": 0.0}, {"epsilon": math.nan}, {"mass_GeV": -0.1}, {"relative_splitting": 1.2}):
+        with pytest.raises(ConfigError):
+            explain(card, **({"mass_GeV": 0.1, "epsilon": 1e-3} | bad))
+    with pytest.raises(ConfigError, match="cannot be produced"):
+        explain(card, mass_GeV=2000.0, epsilon=1e-3)
