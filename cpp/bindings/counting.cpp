@@ -92,6 +92,26 @@ void register_counting(py::module_ &core) {
             },
             py::arg("cl"), "Limits at -2, -1, 0, 1, 2 standard deviations without signal.")
         .def(
+            "discovery",
+            [](const CountingExperiment &self) {
+                const auto discovery = [&] {
+                    py::gil_scoped_release unlocked;
+                    return self.discovery();
+                }();
+                return py::make_tuple(discovery.statistic, discovery.p_value);
+            },
+            "(q0, p-value of the background-only hypothesis).")
+        .def(
+            "interval",
+            [](const CountingExperiment &self, double cl) {
+                const auto interval = [&] {
+                    py::gil_scoped_release unlocked;
+                    return self.interval(cl);
+                }();
+                return py::make_tuple(interval.low, interval.high);
+            },
+            py::arg("cl"), "(low, high) of the Feldman-Cousins interval.")
+        .def(
             "asymptotic_confidence_levels",
             [](const CountingExperiment &self, double mu) {
                 const auto levels = self.asymptotic_confidence_levels(mu);

@@ -14,13 +14,14 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-// Counts whose probability is below this in both ensembles are left out; what is left out in total enters the
-// error.
-constexpr double negligible = 1e-9;
+// Counts whose probability is below this in both ensembles are left out.
+constexpr double negligible = 1e-7;
+// Counts less probable than this are given a coarser integral over the auxiliary measurements.
+constexpr double flat_below = 1e-3;
 // Statistics nearer than this (relative) are ties; the solutions below are good to 1e-12.
 constexpr double tie_tolerance = 1e-8;
-// Auxiliary measurements further than this from their mean are left out (2e-9 per side).
-constexpr double auxiliary_range = 6.0;
+// Auxiliary measurements further than this from their mean are left out (3e-6 per side).
+constexpr double auxiliary_range = 4.5;
 
 void check_signal(double mu) {
     if (!(mu >= 0.0) || !std::isfinite(mu))
@@ -76,8 +77,8 @@ template <class Function> double newton_root(Function &&f, double low, double hi
             return x;
         (value < 0.0 ? low : high) = x;
         double next = x - value / derivative;
-        const double tolerance = 1e-12 * (1.0 + std::abs(x));
-        if (std::abs(next - x) <= tolerance || high - low <= tolerance)
+        // A Newton step of 1e-7 leaves an error of its square.
+        if (std::abs(next - x) <= 1e-7 * (1.0 + std::abs(x)) || high - low <= 1e-12 * (1.0 + std::abs(x)))
             return std::clamp(next, low, high);
         if (!(next > low && next < high))
             next = 0.5 * (low + high);
@@ -210,6 +211,7 @@ struct Outcome {
     std::vector<double> counts;
     std::vector<double> background_auxiliaries; // by group
     double signal_auxiliary = 0.0;
+    mutable std::vector<double> last_eta; // where the fits of the backgrounds ended, to start the next ones
 };
 
 // A point in the space of nuisance parameters, from which an ensemble is drawn.
@@ -232,15 +234,19 @@ class CountingExperiment::Implementation {
   public:
     Implementation(const CountingModel &model, Treatment treatment);
 
-    double statistic(double mu) const { return statistic(mu, observed_); }
+    double statistic(double mu) const { return statistic(mu, data()); }
     ConfidenceLevels confidence_levels(double mu, int accuracy = 0) const;
     Estimate upper_limit(double cl) const;
     ExpectedLimits expected_limits(double cl) const;
+    Discovery discovery() const;
+    Interval interval(double cl) const;
     ConfidenceLevels asymptotic_confidence_levels(double mu) const;
     Estimate asymptotic_upper_limit(double cl) const;
     ExpectedLimits asymptotic_expected_limits(double cl) const;
 
   private:
+    // A copy: fits leave their traces in it, and one experiment may serve several threads.
+    Outcome data() const { return observed_; }
     bool signal_varies() const { return signal_uncertainty_ > 0.0; }
     double signal_scale(double theta) const;
     double signal_scale_slope(double theta) const;
@@ -269,18 +275,27 @@ class CountingExperiment::Implementation {
         double tail_with = 0.0, tail_without = 0.0;
         Outcome outcome;
         std::vector<int> coordinates;
-        std::vector<double> basis;
+        std::vector<double> basis, point, gradient;
     };
     Ensembles tails(double mu, double threshold, int accuracy) const;
     bool enumerate(Ensembles &ensembles, std::size_t level, double with, double without) const;
     bool enumerate_hybrid(Ensembles &ensembles, std::size_t level, const std::vector<double> &with,
                           const std::vector<double> &without) const;
     double pass_probability(Ensembles &ensembles, const Truth &truth) const;
+    void find_coordinates(Ensembles &ensembles) const;
+    bool flat_probabilities(Ensembles &ensembles, double &with, double &without) const;
     double pass_probability_of_counts(Ensembles &ensembles, const Truth &truth) const;
     double integrate(Ensembles &ensembles, const Truth &truth, const std::vector<int> &coordinates,
                      const std::vector<std::size_t> &sizes, std::size_t next, double &guess) const;
     double root_probability(Ensembles &ensembles, const Truth &truth, int coordinate, double &guess) const;
     double excluded_fraction(double mu, double alpha) const;
+
+    // Sums P(counts) over what the predicate accepts, without signal (mu = 0) or with it.
+    double discovery_statistic(const Outcome &outcome) const;
+    double discovery_pass(const Truth &truth, Outcome &outcome, double threshold,
+                          const std::vector<int> &coordinates, std::size_t next) const;
+    double two_sided_statistic(double mu, const Outcome &outcome) const;
+    template <class Weight> double mean_over_counts(double mu, const Weight &weight) const;
 
     // A coordinate is an auxiliary measurement: of a background group, or (-1) of the signal.
     double &auxiliary(Outcome &outcome, int coordinate) const;
@@ -296,6 +311,7 @@ class CountingExperiment::Implementation {
     std::vector<Rule> normal_rules_;
     Rule signal_prior_;
     std::vector<Rule> background_priors_;
+    std::unique_ptr<const Implementation> known_; // frequentist: the same with nuisance parameters fixed
     Outcome observed_;
 };
 
@@ -389,28 +405,32 @@ CountingExperiment::Implementation::Implementation(const CountingModel &model, T
         }
     }
 
-    // In a group the rate of a bin rises with mu, whatever the data, when its signal-to-uncertainty ratio is
-    // the group's largest; q then falls with its count.
+    // In a group the rate of a bin rises with mu when its ratio of signal to uncertainty is at least a
+    // fraction W/(1+W) of the group's largest, W = sum of n (sigma/rate)^2; q then falls with its count. W is
+    // largest when the background makes up the rate; two counts in each bin are more than data that matter
+    // have there.
     monotone_.assign(bins_.size(), 1);
-    if (background_constraint_ == Constraint::gaussian) {
-        for (const auto &group : groups_) {
-            double largest = 0.0;
-            for (int i : group.bins)
-                largest = std::max(largest, bins_[i].signal / bins_[i].uncertainty);
-            for (int i : group.bins)
-                monotone_[i] = bins_[i].signal / bins_[i].uncertainty >= largest * (1.0 - 1e-12);
+    for (const auto &group : groups_) {
+        double largest = 0.0, weight = 0.0;
+        for (int i : group.bins) {
+            largest = std::max(largest, bins_[i].signal / bins_[i].uncertainty);
+            const double relative =
+                bins_[i].uncertainty / std::max(bins_[i].background, bins_[i].uncertainty);
+            weight += 2.0 * relative * relative;
         }
-    } else {
-        for (const auto &group : groups_)
-            for (int i : group.bins)
-                monotone_[i] = group.bins.size() == 1;
+        for (int i : group.bins)
+            monotone_[i] = bins_[i].signal / bins_[i].uncertainty >= largest * weight / (1.0 + weight) ||
+                           group.bins.size() == 1;
     }
 
     for (const auto &bin : bins_)
         observed_.counts.push_back(bin.observed);
     for (const auto &group : groups_)
         observed_.background_auxiliaries.push_back(group.auxiliary_count);
+    observed_.last_eta.assign(groups_.size(), -infinity);
 
+    if (treatment == Treatment::frequentist)
+        known_ = std::make_unique<const Implementation>(model, Treatment::none);
     for (std::size_t n = 0; n <= 15; ++n)
         normal_rules_.push_back(n == 0 ? Rule{} : normal_rule(n));
     if (treatment == Treatment::hybrid) {
@@ -548,31 +568,34 @@ double CountingExperiment::Implementation::best_eta(std::size_t index, double si
         }
         throw std::runtime_error("profiling a background did not converge in 200 steps");
     }
-    // The slope is concave and rising: Newton steps from its negative side never overshoot.
-    double eta;
+    // The slope is concave and rising: Newton steps from its negative side never overshoot, and one from the
+    // other side leads there. Where the last fit of this group ended is close.
+    double bound;
     if (background_constraint_ == Constraint::gaussian) {
         for (int i : group.bins)
             total_slope += bins_[i].uncertainty;
         if (total_count == 0.0)
             return std::max(group.lowest, auxiliary - total_slope);
-        eta = std::max(group.lowest * (1.0 - 1e-9), auxiliary - total_slope);
+        bound = std::max(group.lowest * (1.0 - 1e-9), auxiliary - total_slope);
     } else {
         for (int i : group.bins)
             total_slope += bins_[i].background;
-        eta = auxiliary / (group.auxiliary_count + total_slope);
+        bound = auxiliary / (group.auxiliary_count + total_slope);
         if (total_count == 0.0)
-            return eta;
-        eta = std::max(eta, 1e-9);
+            return bound;
+        bound = std::max(bound, 1e-9);
     }
+    double &last = outcome.last_eta[index];
+    double eta = std::max(bound, last);
     for (int step = 0; step < 200; ++step) {
         double curvature;
         const double value = slope(eta, &curvature);
-        if (value >= 0.0 && step == 0)
+        if (value >= 0.0 && eta <= bound)
             return std::max(eta, group.lowest);
-        const double change = -value / curvature;
-        eta += change;
-        if (std::abs(change) < 1e-13 * (1.0 + std::abs(eta)))
-            return eta;
+        const double next = std::max(bound, eta - value / curvature);
+        if (std::abs(next - eta) <= 1e-7 * (1.0 + std::abs(eta)))
+            return last = next;
+        eta = next;
     }
     throw std::runtime_error("profiling a background did not converge in 200 steps");
 }
@@ -723,10 +746,10 @@ double CountingExperiment::Implementation::signed_root(double mu, const Outcome 
 
 Truth CountingExperiment::Implementation::conditional_truth(double mu) const {
     Truth truth{};
-    truth.theta = conditional_theta(mu, best_signal(observed_), observed_);
+    truth.theta = conditional_theta(mu, best_signal(data()), data());
     truth.signal = mu * signal_scale(truth.theta);
     for (std::size_t g = 0; g < groups_.size(); ++g)
-        truth.eta.push_back(best_eta(g, truth.signal, observed_));
+        truth.eta.push_back(best_eta(g, truth.signal, data()));
     for (const auto &bin : bins_)
         truth.rates.push_back(
             truth.signal * bin.signal +
@@ -779,9 +802,12 @@ CountingExperiment::Implementation::tails(double mu, double threshold, int accur
 bool CountingExperiment::Implementation::enumerate(Ensembles &ensembles, std::size_t level, double with,
                                                    double without) const {
     if (level == bins_.size()) {
-        const double pass_with = with > negligible ? pass_probability(ensembles, ensembles.with_signal) : 0.0;
-        const double pass_without =
-            without > negligible ? pass_probability(ensembles, ensembles.without_signal) : 0.0;
+        double pass_with = 0.0, pass_without = 0.0;
+        const double flat = ensembles.accuracy == 0 ? flat_below : 0.3 * flat_below;
+        if (std::max(with, without) > flat || !flat_probabilities(ensembles, pass_with, pass_without)) {
+            pass_with = with > negligible ? pass_probability(ensembles, ensembles.with_signal) : 0.0;
+            pass_without = without > negligible ? pass_probability(ensembles, ensembles.without_signal) : 0.0;
+        }
         ensembles.tail_with += with * pass_with;
         ensembles.tail_without += without * pass_without;
         return pass_with > 0.0 || pass_without > 0.0;
@@ -877,6 +903,65 @@ bool CountingExperiment::Implementation::enumerate_hybrid(Ensembles &ensembles, 
     }
 }
 
+// The auxiliary measurements that q depends on, at the counts of the outcome.
+void CountingExperiment::Implementation::find_coordinates(Ensembles &ensembles) const {
+    ensembles.coordinates.clear();
+    if (treatment_ != Treatment::frequentist)
+        return;
+    const std::vector<double> &counts = ensembles.outcome.counts;
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+        if (std::any_of(groups_[g].bins.begin(), groups_[g].bins.end(),
+                        [&](int i) { return counts[static_cast<std::size_t>(i)] > 0.0; }))
+            ensembles.coordinates.push_back(static_cast<int>(g));
+    if (signal_varies())
+        ensembles.coordinates.push_back(-1);
+}
+
+// For counts that matter little: the surface q = threshold as a plane, found in two steps for both ensembles.
+// False where that does not work.
+bool CountingExperiment::Implementation::flat_probabilities(Ensembles &ensembles, double &with,
+                                                            double &without) const {
+    find_coordinates(ensembles);
+    const std::vector<int> &coordinates = ensembles.coordinates;
+    const std::size_t n = coordinates.size();
+    if (n == 0 || background_constraint_ == Constraint::gamma || ensembles.threshold <= 0.0)
+        return false;
+    const double target = std::sqrt(ensembles.threshold);
+    std::vector<double> &x = ensembles.point, &gradient = ensembles.gradient;
+    x.resize(n);
+    gradient.resize(n);
+    for (std::size_t i = 0; i < n; ++i)
+        x[i] = auxiliary_mean(ensembles.with_signal, coordinates[i]);
+    double norm2 = 0.0;
+    for (int step = 0; step < 2; ++step) {
+        for (std::size_t i = 0; i < n; ++i)
+            auxiliary(ensembles.outcome, coordinates[i]) = x[i];
+        const double root = signed_root(ensembles.mu, ensembles.outcome, coordinates, gradient);
+        norm2 = 0.0;
+        for (double component : gradient)
+            norm2 += component * component;
+        if (root <= 0.0 || norm2 < 1e-12)
+            return false;
+        const double change = (target - root) / norm2;
+        if (step == 0 && std::abs(target - root) > 8.0 * std::sqrt(norm2)) {
+            with = without = change > 0.0 ? 0.0 : 1.0;
+            return true;
+        }
+        for (std::size_t i = 0; i < n; ++i)
+            x[i] += change * gradient[i];
+    }
+    double to_with = 0.0, to_without = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+        to_with += gradient[i] * (x[i] - auxiliary_mean(ensembles.with_signal, coordinates[i]));
+        to_without += gradient[i] * (x[i] - auxiliary_mean(ensembles.without_signal, coordinates[i]));
+    }
+    with = standard_normal_cdf(-to_with / std::sqrt(norm2));
+    without = standard_normal_cdf(-to_without / std::sqrt(norm2));
+    if (with < negligible && without < negligible)
+        with = without = 0.0;
+    return true;
+}
+
 // P(q >= threshold) over the auxiliary measurements, at the counts of the outcome. q rises with each of them,
 // those of groups without counts drop out. The surface q = threshold is found along the direction of steepest
 // ascent, from points across it: there it is nearly flat, and a rule of low degree for those points is
@@ -885,16 +970,8 @@ double CountingExperiment::Implementation::pass_probability(Ensembles &ensembles
     Outcome &outcome = ensembles.outcome;
     if (ensembles.threshold <= 0.0)
         return 1.0;
-    std::vector<int> &coordinates = ensembles.coordinates;
-    coordinates.clear();
-    if (treatment_ == Treatment::frequentist) {
-        for (std::size_t g = 0; g < groups_.size(); ++g)
-            if (std::any_of(groups_[g].bins.begin(), groups_[g].bins.end(),
-                            [&](int i) { return outcome.counts[static_cast<std::size_t>(i)] > 0.0; }))
-                coordinates.push_back(static_cast<int>(g));
-        if (signal_varies())
-            coordinates.push_back(-1);
-    }
+    find_coordinates(ensembles);
+    const std::vector<int> &coordinates = ensembles.coordinates;
     if (coordinates.empty())
         return statistic(ensembles.mu, outcome) >= ensembles.threshold ? 1.0 : 0.0;
     if (background_constraint_ == Constraint::gamma)
@@ -1178,7 +1255,7 @@ ConfidenceLevels CountingExperiment::Implementation::confidence_levels(double mu
     check_signal(mu);
     if (mu == 0.0)
         return {1.0, 1.0, 1.0};
-    const Ensembles ensembles = tails(mu, statistic(mu, observed_), accuracy);
+    const Ensembles ensembles = tails(mu, statistic(mu, data()), accuracy);
     const double with = std::min(1.0, ensembles.tail_with), without = std::min(1.0, ensembles.tail_without);
     if (!(without > 0.0))
         throw std::runtime_error(
@@ -1223,33 +1300,40 @@ template <class Function> double falling_root(Function &&f, double start, double
 Estimate CountingExperiment::Implementation::upper_limit(double cl) const {
     check_level(cl);
     const double target = std::log1p(-cl);
-    int accuracy = 0;
     const auto excess = [&](double mu) {
-        return std::log(std::max(confidence_levels(mu, accuracy).cls, 1e-300)) - target;
+        return std::log(std::max(confidence_levels(mu).cls, 1e-300)) - target;
     };
-    constexpr double tolerance = 1e-5;
-    double limit = falling_root(excess, best_signal(observed_) - target, tolerance);
     const bool steps = treatment_ != Treatment::frequentist || (groups_.empty() && !signal_varies());
-    if (steps) {
-        for (bool again = true; again;) {
-            again = false;
-            for (double factor : {1.002, 1.01, 1.03, 1.1, 1.2})
-                if (excess(factor * limit) > 0.0) {
-                    limit = falling_root(excess, factor * limit, tolerance);
-                    again = true;
-                    break;
-                }
-        }
-    }
-    // Numerical error: finer rules for the auxiliary measurements, and the tolerance of the root.
-    double error = tolerance * limit;
     if (!steps) {
-        const double coarse = excess(limit), step = 0.02 * limit;
-        const double slope = (excess(limit + step) - coarse) / step;
-        accuracy = 1;
-        error += std::abs((excess(limit) - coarse) / slope);
+        // ln CLs is nearly straight: a few secants from the limit with known nuisance parameters.
+        constexpr double tolerance = 2e-5;
+        double limit = known_->upper_limit(cl).value, value = excess(limit), slope = -1.0;
+        for (int i = 0; std::abs(value / slope) > tolerance * limit; ++i) {
+            if (i == 60)
+                throw std::runtime_error("the limit did not converge in 60 steps");
+            const double change = std::clamp(-value / slope, -0.3 * limit, 0.3 * limit);
+            const double at_next = excess(limit + change);
+            if (std::abs(change) > 1e-4 * limit)
+                slope = std::min((at_next - value) / change, -1e-3);
+            limit += change;
+            value = at_next;
+        }
+        // Numerical error: finer rules for the auxiliary measurements, and the tolerance of the root.
+        const double finer = std::log(confidence_levels(limit, 1).cls) - target;
+        return {limit - value / slope, tolerance * limit + std::abs((finer - value) / slope)};
     }
-    return {limit, error};
+    constexpr double tolerance = 1e-5;
+    double limit = falling_root(excess, best_signal(data()) - target, tolerance);
+    for (bool again = true; again;) {
+        again = false;
+        for (double factor : {1.002, 1.01, 1.03, 1.1, 1.2})
+            if (excess(factor * limit) > 0.0) {
+                limit = falling_root(excess, factor * limit, tolerance);
+                again = true;
+                break;
+            }
+    }
+    return {limit, tolerance * limit};
 }
 
 // The probability, without signal, of data that exclude mu.
@@ -1306,6 +1390,204 @@ ExpectedLimits CountingExperiment::Implementation::expected_limits(double cl) co
 }
 
 // ----------------------------------------------------------------------------------------------------
+// signals
+
+double CountingExperiment::Implementation::discovery_statistic(const Outcome &outcome) const {
+    const double signal = best_signal(outcome);
+    if (signal == 0.0)
+        return 0.0;
+    return std::max(0.0, 2.0 * (profile(0.0, outcome).value - profile(signal, outcome).value));
+}
+
+// The mean of weight(counts) over the ensemble at mu: all counts but those of a tail below 1e-13 per bin.
+template <class Weight>
+double CountingExperiment::Implementation::mean_over_counts(double mu, const Weight &weight) const {
+    Outcome outcome = data();
+    double sum = 0.0;
+    // Averages over the priors of hybrid; a single point otherwise.
+    const bool hybrid = treatment_ == Treatment::hybrid;
+    const Rule single{{0.0}, {1.0}};
+    const Truth truth = conditional_truth(mu);
+    const Rule &theta_rule = hybrid ? signal_prior_ : single;
+    const auto rate = [&](std::size_t i, std::size_t k, double eta) {
+        const double signal = hybrid ? mu * signal_scale(theta_rule.nodes[k]) : truth.signal;
+        return signal * bins_[i].signal + background(bins_[i], eta);
+    };
+    const auto recurse = [&](const auto &self, std::size_t level, const std::vector<double> &so_far) -> void {
+        if (level == bins_.size()) {
+            double probability = 0.0;
+            for (std::size_t k = 0; k < so_far.size(); ++k)
+                probability += theta_rule.weights[k] * so_far[k];
+            sum += probability * weight(outcome);
+            return;
+        }
+        const int group = bins_[level].group;
+        std::size_t end = level + 1;
+        while (group >= 0 && end < bins_.size() && bins_[end].group == group)
+            ++end;
+        const auto g = static_cast<std::size_t>(std::max(group, 0));
+        const Rule fixed{{group < 0 ? 0.0 : truth.eta[g]}, {1.0}};
+        const Rule &prior = hybrid && group >= 0 ? background_priors_[g] : fixed;
+        // The bins of one group share the average over its prior.
+        std::vector<double> table(so_far.size() * prior.nodes.size());
+        for (std::size_t k = 0; k < so_far.size(); ++k)
+            for (std::size_t e = 0; e < prior.nodes.size(); ++e)
+                table[k * prior.nodes.size() + e] = so_far[k];
+        const auto within = [&](const auto &inner, std::size_t bin,
+                                const std::vector<double> &products) -> void {
+            if (bin == end) {
+                std::vector<double> next(so_far.size(), 0.0);
+                for (std::size_t k = 0; k < next.size(); ++k)
+                    for (std::size_t e = 0; e < prior.nodes.size(); ++e)
+                        next[k] += prior.weights[e] * products[k * prior.nodes.size() + e];
+                self(self, end, next);
+                return;
+            }
+            double previous = -1.0;
+            for (double n = 0.0; n < 1e5; n += 1.0) {
+                std::vector<double> next = products;
+                double largest = 0.0;
+                for (std::size_t k = 0; k < so_far.size(); ++k)
+                    for (std::size_t e = 0; e < prior.nodes.size(); ++e) {
+                        double &value = next[k * prior.nodes.size() + e];
+                        value *= poisson_probability(rate(bin, k, prior.nodes[e]), n);
+                        largest = std::max(largest, value * prior.weights[e] * theta_rule.weights[k]);
+                    }
+                if (largest < 1e-13) {
+                    if (largest <= previous)
+                        break;
+                    previous = largest;
+                    continue;
+                }
+                previous = largest;
+                outcome.counts[bin] = n;
+                inner(inner, bin + 1, next);
+            }
+        };
+        within(within, level, table);
+    };
+    recurse(recurse, 0, std::vector<double>(theta_rule.nodes.size(), 1.0));
+    return sum;
+}
+
+// P(q0 >= threshold) over the auxiliary measurements of the backgrounds. q0 falls with each: the first is
+// solved for, the others are integrated.
+double CountingExperiment::Implementation::discovery_pass(const Truth &truth, Outcome &outcome,
+                                                          double threshold,
+                                                          const std::vector<int> &coordinates,
+                                                          std::size_t next) const {
+    const int coordinate = coordinates[next == coordinates.size() ? 0 : next];
+    const double mean = auxiliary_mean(truth, coordinate), width = auxiliary_deviation(truth, coordinate);
+    const bool counts = background_constraint_ == Constraint::gamma;
+    if (next < coordinates.size()) {
+        const Rule poisson = counts ? poisson_rule(7, mean) : Rule{};
+        const Rule &rule = counts ? poisson : normal_rules_[7];
+        double sum = 0.0;
+        for (std::size_t i = 0; i < rule.nodes.size(); ++i) {
+            auxiliary(outcome, coordinate) = counts ? rule.nodes[i] : mean + rule.nodes[i];
+            sum += rule.weights[i] * discovery_pass(truth, outcome, threshold, coordinates, next + 1);
+        }
+        return sum;
+    }
+    const auto excess = [&](double value) {
+        auxiliary(outcome, coordinate) = value;
+        return discovery_statistic(outcome) - threshold;
+    };
+    const double low = counts ? std::max(0.0, mean - 8.0 * width) : mean - 8.0 * width,
+                 high = mean + 12.0 * width;
+    const double at_low = excess(low), at_high = excess(high);
+    if (at_low < 0.0)
+        return 0.0;
+    if (at_high >= 0.0)
+        return 1.0;
+    const double crossing = bracketed_root(excess, low, at_low, high, at_high, 1e-7 * width);
+    if (!counts)
+        return standard_normal_cdf(crossing - mean);
+    const double last = std::floor(crossing + 1e-6);
+    return boost::math::gamma_q(last + 1.0, mean);
+}
+
+Discovery CountingExperiment::Implementation::discovery() const {
+    const double observed = discovery_statistic(data());
+    if (observed == 0.0)
+        return {0.0, 1.0};
+    const double threshold = observed - tie_tolerance * (1.0 + observed);
+    const Truth truth = conditional_truth(0.0);
+    const double p_value = mean_over_counts(0.0, [&](Outcome &outcome) {
+        std::vector<int> coordinates;
+        if (treatment_ == Treatment::frequentist)
+            for (std::size_t g = 0; g < groups_.size(); ++g)
+                if (std::any_of(groups_[g].bins.begin(), groups_[g].bins.end(),
+                                [&](int i) { return outcome.counts[static_cast<std::size_t>(i)] > 0.0; }))
+                    coordinates.push_back(static_cast<int>(g));
+        if (coordinates.empty())
+            return discovery_statistic(outcome) >= threshold ? 1.0 : 0.0;
+        return discovery_pass(truth, outcome, threshold, coordinates, 1);
+    });
+    return {observed, std::min(1.0, p_value)};
+}
+
+double CountingExperiment::Implementation::two_sided_statistic(double mu, const Outcome &outcome) const {
+    const double free_signal = best_signal(outcome);
+    const double theta = conditional_theta(mu, free_signal, outcome);
+    const double pull = signal_varies() ? theta - std::max(outcome.signal_auxiliary, lowest_theta()) : 0.0;
+    return std::max(
+        0.0, 2.0 * (profile(mu * signal_scale(theta), outcome).value - profile(free_signal, outcome).value) +
+                 pull * pull);
+}
+
+Interval CountingExperiment::Implementation::interval(double cl) const {
+    check_level(cl);
+    if (treatment_ == Treatment::frequentist && (signal_varies() || !groups_.empty()))
+        throw std::invalid_argument("two-sided intervals are made with treatment none or hybrid");
+    const double alpha = 1.0 - cl, best = best_signal(data());
+    // Without background a count has no likelihood at mu = 0.
+    const auto accepted = [&](double mu) {
+        const double observed = two_sided_statistic(mu, data());
+        if (!std::isfinite(observed))
+            return -alpha;
+        const double threshold = observed - tie_tolerance * (1.0 + observed);
+        return mean_over_counts(mu,
+                                [&](Outcome &outcome) {
+                                    return two_sided_statistic(mu, outcome) >= threshold ? 1.0 : 0.0;
+                                }) -
+               alpha;
+    };
+    // The ends: outward until excluded for good, then to the outermost crossing (p-values have steps).
+    const double step = 0.02 * (1.0 + best);
+    Interval result{best, best};
+    int excluded = 0;
+    for (double mu = best + step; excluded < 25; mu += step) {
+        if (accepted(mu) > 0.0) {
+            result.high = mu;
+            excluded = 0;
+        } else {
+            ++excluded;
+        }
+    }
+    excluded = 0;
+    for (double mu = best - step; mu > 0.0 && excluded < 25; mu -= step) {
+        if (accepted(mu) > 0.0) {
+            result.low = mu;
+            excluded = 0;
+        } else {
+            ++excluded;
+        }
+    }
+    const auto refine = [&](double inside, double outside) {
+        for (int i = 0; i < 14; ++i) {
+            const double middle = 0.5 * (inside + outside);
+            (accepted(middle) > 0.0 ? inside : outside) = middle;
+        }
+        return inside;
+    };
+    result.high = refine(result.high, result.high + step);
+    result.low =
+        best == 0.0 || accepted(0.0) > 0.0 ? 0.0 : refine(result.low, std::max(0.0, result.low - step));
+    return result;
+}
+
+// ----------------------------------------------------------------------------------------------------
 // asymptotics
 
 ConfidenceLevels CountingExperiment::Implementation::asymptotic_confidence_levels(double mu) const {
@@ -1317,7 +1599,7 @@ ConfidenceLevels CountingExperiment::Implementation::asymptotic_confidence_level
     asimov.counts = background_only.rates;
     for (std::size_t g = 0; g < groups_.size(); ++g)
         asimov.background_auxiliaries[g] = auxiliary_mean(background_only, static_cast<int>(g));
-    const double q = statistic(mu, observed_), q_asimov = statistic(mu, asimov);
+    const double q = statistic(mu, data()), q_asimov = statistic(mu, asimov);
     const double root = std::sqrt(q), root_asimov = std::sqrt(q_asimov);
     double with, without;
     if (q <= q_asimov) {
@@ -1335,7 +1617,7 @@ Estimate CountingExperiment::Implementation::asymptotic_upper_limit(double cl) c
     const double target = std::log1p(-cl);
     const double limit =
         falling_root([&](double mu) { return std::log(asymptotic_confidence_levels(mu).cls) - target; },
-                     best_signal(observed_) - target, 1e-8);
+                     best_signal(data()) - target, 1e-8);
     return {limit, 1e-8 * limit};
 }
 
@@ -1382,6 +1664,12 @@ Estimate CountingExperiment::upper_limit(double cl) const {
 }
 ExpectedLimits CountingExperiment::expected_limits(double cl) const {
     return implementation_->expected_limits(cl);
+}
+Discovery CountingExperiment::discovery() const {
+    return implementation_->discovery();
+}
+Interval CountingExperiment::interval(double cl) const {
+    return implementation_->interval(cl);
 }
 ConfidenceLevels CountingExperiment::asymptotic_confidence_levels(double mu) const {
     return implementation_->asymptotic_confidence_levels(mu);

@@ -6,16 +6,58 @@ Importing the package is quick and never imports ROOT; public names are loaded w
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._core import __version__
+from ._core import DarkBremsstrahlung, InelasticModel, __version__, element, material
 from .errors import ConfigError, ConvergenceError, DataError, Na64Error
 
+if TYPE_CHECKING:
+    from .config import Card, load_card
+    from .exclusion import mass_epsilon
+    from .limits import Bin, CountingModel, upper_limit
+    from .selection import select
+    from .signal import SignalModel, expected_signal
+    from .simulate import pseudodata
+    from .theory import epsilon_g2, muon_g2_band
+
 _LAZY = {
+    "Bin": "limits",
+    "Card": "config",
+    "CountingModel": "limits",
+    "SignalModel": "signal",
+    "epsilon_g2": "theory",
+    "expected_signal": "signal",
     "load_card": "config",
+    "mass_epsilon": "exclusion",
+    "muon_g2_band": "theory",
+    "pseudodata": "simulate",
+    "select": "selection",
+    "upper_limit": "limits",
 }
 
-__all__ = ["ConfigError", "ConvergenceError", "DataError", "Na64Error", "__version__", *_LAZY]
+__all__ = [
+    "Bin",
+    "Card",
+    "ConfigError",
+    "ConvergenceError",
+    "CountingModel",
+    "DarkBremsstrahlung",
+    "DataError",
+    "InelasticModel",
+    "Na64Error",
+    "SignalModel",
+    "__version__",
+    "element",
+    "epsilon_g2",
+    "expected_signal",
+    "load_card",
+    "mass_epsilon",
+    "material",
+    "muon_g2_band",
+    "pseudodata",
+    "select",
+    "upper_limit",
+]
 
 
 def __getattr__(name: str) -> Any:

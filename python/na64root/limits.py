@@ -25,7 +25,8 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core
@@ -236,8 +237,7 @@ def upper_limit(
     """
     _check_choice("method", method, METHODS)
     _check_choice("treatment", treatment, TREATMENTS)
-    if not 0.0 < cl < 1.0:
-        raise ConfigError(f"confidence level {cl!r} is not acceptable (must lie between 0 and 1): try 0.9")
+    _check_level(cl)
     if method == "roostats":
         from . import limits_roostats
 
@@ -271,6 +271,92 @@ def upper_limit(
         treatment=treatment,
         toys=0,
     )
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """Evidence against background only: q0, its p-value and the one-sided significance (standard deviations)."""
+
+    statistic: float
+    p_value: float
+    significance: float
+
+
+def discovery(model: CountingModel, *, treatment: Treatment = "frequentist") -> Discovery:
+    """The p-value of the background-only hypothesis, by enumeration (Cowan et al., Eq. 12).
+
+    A p-value of one, where the data do not exceed the background, has significance zero.
+    """
+    statistic, p_value = experiment(model, treatment).discovery()
+    significance = max(0.0, NormalDist().inv_cdf(1.0 - p_value)) if 1e-15 < p_value < 1.0 else 0.0
+    if p_value <= 1e-15:
+        # Below the reach of the enumeration the asymptotic value is excellent.
+        significance = math.sqrt(statistic)
+    return Discovery(statistic, p_value, significance)
+
+
+def interval(
+    model: CountingModel, *, cl: float = 0.9, treatment: Literal["none", "hybrid"] = "hybrid"
+) -> tuple[float, float]:
+    """The two-sided interval on the total expected signal, by likelihood-ratio ordering.
+
+    Feldman and Cousins, PRD 57, 3873 (1998); uncertain yields are averaged over in the ensemble (``hybrid``).
+
+    Raises:
+        ConfigError: a level outside (0, 1) or another treatment.
+    """
+    _check_level(cl)
+    _check_choice("treatment of a two-sided interval", treatment, ("none", "hybrid"))
+    return experiment(model, treatment).interval(cl)
+
+
+@dataclass(frozen=True)
+class Impact:
+    """The limit with one source of uncertainty removed, and with it twice as large."""
+
+    source: str
+    upper_limit_without: float
+    upper_limit_doubled: float
+
+
+def impacts(
+    model: CountingModel, *, cl: float = 0.9, treatment: Treatment = "frequentist"
+) -> tuple[Impact, ...]:
+    """How the exact limit depends on each uncertainty: named signal sources, then backgrounds by group."""
+
+    def limit(changed: CountingModel) -> float:
+        return upper_limit(changed, cl=cl, treatment=treatment, expected=False).upper_limit
+
+    found = []
+    sources = dict(model.signal_sources) or {"signal": model.signal_uncertainty}
+    for name, value in sources.items():
+        if value > 0.0:
+            rest = model.signal_uncertainty**2 - value**2
+            totals = (math.sqrt(max(0.0, rest)), math.sqrt(rest + 4.0 * value**2))
+            limits = [limit(replace(model, signal_sources={}, signal_uncertainty=total)) for total in totals]
+            found.append(Impact(name, *limits))
+    for group in dict.fromkeys(model.background_groups):
+        members = [g == group for g in model.background_groups]
+        if any(b.background_uncertainty > 0.0 for b, m in zip(model.bins, members, strict=True) if m):
+            limits = [
+                limit(
+                    replace(
+                        model,
+                        bins=tuple(
+                            replace(b, background_uncertainty=factor * b.background_uncertainty) if m else b
+                            for b, m in zip(model.bins, members, strict=True)
+                        ),
+                    )
+                )
+                for factor in (0.0, 2.0)
+            ]
+            found.append(Impact(f"background {group}", *limits))
+    return tuple(found)
+
+
+def _check_level(cl: float) -> None:
+    if not 0.0 < cl < 1.0:
+        raise ConfigError(f"confidence level {cl!r} is not acceptable (must lie between 0 and 1): try 0.9")
 
 
 def _warn_if_too_few(model: CountingModel) -> None:

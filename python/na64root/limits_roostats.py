@@ -465,6 +465,33 @@ def _asymptotic_limit(w: Any, cl: float) -> float:
     return math.sqrt(low * high)
 
 
+def bayesian_limit(model: CountingModel, *, cl: float) -> float:
+    """The upper limit of RooStats' BayesianCalculator with a flat prior in mu; a cross-check.
+
+    Nuisance parameters are integrated numerically over their constraints.
+    """
+    with quiet():
+        root = cling.root()
+        w = _build_workspace(model, "frequentist", ("signal_plus_background",))
+        mu = w.var("mu")
+        observed = sum(b.observed for b in model.bins)
+        # Far enough for the posterior to vanish; a whole number, which the scan's axis holds without rounding.
+        mu.setMax(math.ceil(observed + 6.0 * math.sqrt(observed + 1.0) - 4.0 * math.log1p(-cl)))
+        prior = root.RooUniform("prior_mu", "flat prior", root.RooArgSet(mu))
+        config = w.obj("signal_plus_background")
+        config.SetPriorPdf(prior)
+        calculator = root.RooStats.BayesianCalculator(w.data("observed"), config)
+        calculator.SetConfidenceLevel(cl)
+        calculator.SetLeftSideTailFraction(0.0)
+        calculator.SetScanOfPosterior(200)
+        found = calculator.GetInterval()
+        if not found:
+            raise ConvergenceError(
+                "the posterior could not be integrated (RooStats gave none): check the model"
+            )
+        return float(found.UpperLimit())
+
+
 def _profile_likelihood(w: Any, config: Any, strategy: int) -> Any:
     statistic = cling.root().RooStats.ProfileLikelihoodTestStat(w.pdf("model"))
     statistic.SetOneSided(True)

@@ -26,6 +26,7 @@ ORDER = [
     "theory",
     "limits",
     "limits_roostats",
+    "export",
     "signal",
     "exclusion",
     "explain",

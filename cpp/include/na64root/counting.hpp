@@ -49,6 +49,17 @@ struct ConfidenceLevels {
     double cls;
 };
 
+// Evidence for a signal: q0 = 2 ln [L(best mu >= 0) / L(0)], and the probability of one at least as large
+// without signal.
+struct Discovery {
+    double statistic;
+    double p_value;
+};
+
+struct Interval {
+    double low, high;
+};
+
 struct ExpectedLimits {
     double minus2, minus1, median, plus1, plus2;
 };
@@ -81,7 +92,15 @@ class CountingExperiment {
     // RooStats, the nuisance parameters of the ensembles stay where the observed data put them.
     ExpectedLimits expected_limits(double cl) const;
 
-    // The same by the asymptotic formulae (Cowan et al., Eqs. 64-66): too strong for few events.
+    // The p-value of the background-only hypothesis (Cowan et al., Eq. 12); the counts are enumerated.
+    Discovery discovery() const;
+
+    // The two-sided interval of the likelihood-ratio ordering (Feldman and Cousins, PRD 57, 3873 (1998)), all
+    // mu that are not excluded at this level between its ends. Throws std::invalid_argument for the
+    // frequentist treatment, where the ordering has no one-dimensional boundary: use none or hybrid.
+    Interval interval(double cl) const;
+
+    // Limits by the asymptotic formulae (Cowan et al., Eqs. 64-66): too strong for few events.
     ConfidenceLevels asymptotic_confidence_levels(double mu) const;
     Estimate asymptotic_upper_limit(double cl) const;
     ExpectedLimits asymptotic_expected_limits(double cl) const;

@@ -1,0 +1,120 @@
+"""Limits, exact and by toys, side by side; ratios are what counts, the machine is not.
+
+RooStats and pyhf toys are timed for a stated number of toys; the precision they reach is scaled to the exact
+engine's by the number of toys that it would take.
+"""
+
+import math
+import time
+
+import pytest
+
+from na64root import limits_roostats
+from na64root.limits import Bin, CountingModel, experiment, upper_limit
+
+
+def two_bins(observed=(0, 0)):
+    return CountingModel(
+        (
+            Bin("S1", "S1", "", observed[0], 0.19, 0.07, 0.4),
+            Bin("S2", "S2", "", observed[1], 0.53, 0.17, 0.6),
+        ),
+        signal_uncertainty=0.2,
+    )
+
+
+def six_bins(observed=(0,) * 6, shares=(0.06, 0.08, 0.26, 0.09, 0.12, 0.39)):
+    """Signatures x periods, backgrounds in proportion to the exposure."""
+    exposure = (0.15, 0.19, 0.66)
+    bins = [
+        Bin(f"{s}_{p}", s, p, 0, e * b, e * db, 1.0)
+        for s, b, db in (("S1", 0.19, 0.07), ("S2", 0.53, 0.17))
+        for p, e in zip(("2016", "2017", "2018"), exposure, strict=True)
+    ]
+    bins = [
+        Bin(b.name, b.signature, b.period, n, b.background, b.background_uncertainty, f)
+        for b, n, f in zip(bins, observed, shares, strict=True)
+    ]
+    return CountingModel(tuple(bins), signal_uncertainty=0.2)
+
+
+MODELS = {
+    "2_bins_empty": two_bins(),
+    "2_bins_1_event": two_bins((1, 0)),
+    "2_bins_5_events": two_bins((2, 3)),
+    "6_bins_empty": six_bins(),
+    "6_bins_1_event": six_bins((0, 0, 1, 0, 0, 0)),
+    "6_bins_5_events": six_bins((0, 0, 2, 0, 1, 2)),
+}
+
+
+@pytest.mark.benchmark(group="observed limit, exact")
+@pytest.mark.parametrize("treatment", ["none", "frequentist", "hybrid"])
+@pytest.mark.parametrize("name", MODELS)
+def test_observed(benchmark, name, treatment):
+    engine = experiment(MODELS[name], treatment)
+    limit, error = benchmark(engine.upper_limit, 0.9)
+    assert error < 0.005 * limit
+
+
+@pytest.mark.benchmark(group="expected band, exact")
+@pytest.mark.parametrize("treatment", ["none", "frequentist", "hybrid"])
+@pytest.mark.parametrize("name", ["2_bins_empty", "6_bins_empty"])
+def test_expected(benchmark, name, treatment):
+    engine = experiment(MODELS[name], treatment)
+    benchmark.pedantic(engine.expected_limits, (0.9,), rounds=2)
+
+
+def seconds(function, *arguments, repeat=1):
+    start = time.perf_counter()
+    for _ in range(repeat):
+        result = function(*arguments)
+    return (time.perf_counter() - start) / repeat, result
+
+
+@pytest.mark.benchmark(group="CLs at one mu: exact against toys")
+def test_against_toys(benchmark):
+    """Toys needed for 0.2 % on CLs at CLs = 0.1, n p = (1 - p)/0.002^2, times the time per toy."""
+    model, mu = two_bins(), 2.1
+    engine = experiment(model)
+    exact, (with_signal, _, _) = seconds(engine.confidence_levels, mu, repeat=20)
+    limits_roostats.toys(model, "frequentist", mu, with_signal=10, without_signal=10, seed=1)
+    roostats, toys = seconds(
+        lambda: limits_roostats.toys(model, "frequentist", mu, with_signal=300, without_signal=300, seed=1)
+    )
+    needed = (1.0 - with_signal) / with_signal / 0.002**2
+    benchmark.extra_info["exact_seconds"] = exact
+    benchmark.extra_info["roostats_toys_over_exact"] = roostats / toys.size * needed / exact
+    benchmark.extra_info["pyhf_toys_over_exact"] = _pyhf_seconds_per_toy(model, mu) * needed / exact
+    benchmark.pedantic(engine.confidence_levels, (mu,), rounds=5)
+    assert benchmark.extra_info["roostats_toys_over_exact"] > 1000.0
+
+
+def _pyhf_seconds_per_toy(model, mu):
+    pyhf = pytest.importorskip("pyhf")
+    from na64root.export import pyhf_specification
+
+    workspace = pyhf.Workspace(pyhf_specification(model))
+    pdf = workspace.model()
+    calculator = pyhf.infer.calculators.ToyCalculator(
+        workspace.data(pdf), pdf, ntoys=30, track_progress=False
+    )
+    spent, _ = seconds(calculator.distributions, mu)
+    return spent / 60.0
+
+
+@pytest.mark.benchmark(group="RooStats: one process against two")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes(benchmark, processes):
+    benchmark.pedantic(
+        lambda: upper_limit(
+            two_bins(),
+            method="roostats",
+            precision=0.02,
+            processes=processes,
+            expected=False,
+            treatment="none",
+        ),
+        rounds=1,
+    )
+    assert math.isfinite(benchmark.stats.stats.median)
