@@ -252,32 +252,40 @@ def test_an_output_that_cannot_be_made_is_one_line(no_exposure, tmp_path):
         chain(no_exposure, tmp_path / "file" / "out")
 
 
-def test_engines_that_disagree_stop_the_run(monkeypatch):
-    """Fault injection: RooStats' limit moved by 10 of its errors is refused, by 2 accepted."""
+def test_engines_that_disagree_stop_the_run(monkeypatch, caplog):
+    """Fault injection: RooStats' limit is the exact one moved by a number of its errors of 0.05."""
     model = limits.CountingModel.from_lists(
         observed=[0], background=[0.19], background_uncertainty=[0.07], signal_fraction=[1.0]
     )
-    compute = limits.upper_limit
+    compute, card = limits.upper_limit, load_card()
+    exact = compute(model, method="exact", treatment=card.limit.treatment).upper_limit
 
-    def with_fault(pulls: float) -> Any:
+    def side_by_side(*pulls: float) -> tuple[Any, int]:
+        left = list(pulls)
+
         def upper_limit(model: Any, *, method: str, **options: Any) -> Any:
-            options.pop("processes", None)
-            exact = compute(model, method="exact", **options)
             if method == "exact":
-                return exact
-            return exact.model_copy(
-                update={"upper_limit": exact.upper_limit + pulls * 0.05, "upper_limit_error": 0.05}
-            )
+                return compute(model, method="exact", **options)
+            moved = {"upper_limit": exact + left.pop(0) * 0.05, "upper_limit_error": 0.05, "toys": 1000}
+            return compute(model, method="exact", treatment=options["treatment"]).model_copy(update=moved)
 
-        return upper_limit
+        monkeypatch.setattr(limits, "upper_limit", upper_limit)
+        return analyze.limits_side_by_side(model, card, seed=1, processes=1).roostats, len(left)
 
-    card = load_card()
-    monkeypatch.setattr(limits, "upper_limit", with_fault(10.0))
-    with pytest.raises(analyze.EnginesDisagreeError, match=r"2\.8\d+ \+- 0\.05.*2\.30"):
-        analyze.limits_side_by_side(model, card, seed=1, processes=1)
     assert not issubclass(analyze.EnginesDisagreeError, Na64Error), "a bug exits with 1, not with 2"
-    monkeypatch.setattr(limits, "upper_limit", with_fault(2.0))
-    assert analyze.limits_side_by_side(model, card, seed=1, processes=1).roostats.upper_limit_error == 0.05
+    # within three errors: one set of toys
+    quoted, unused = side_by_side(2.9, 99.0)
+    assert (quoted.upper_limit_error, quoted.toys, unused) == (0.05, 1000, 1)
+    # by chance once: both sets are quoted, none is dropped
+    quoted, _ = side_by_side(-3.3, 0.5)
+    assert quoted.upper_limit == pytest.approx(exact - 1.4 * 0.05)
+    assert quoted.upper_limit_error == pytest.approx(0.05 / 2**0.5)
+    assert quoted.toys == 2000
+    assert "a second set decides" in caplog.text
+    # a bias stays: the two sets together are more than three of their smaller errors away
+    for pulls in [(3.1, 3.1), (10.0, 10.0), (-3.2, -2.0), (9.0, 0.0)]:
+        with pytest.raises(analyze.EnginesDisagreeError, match=r"by RooStats, .* by the exact engine"):
+            side_by_side(*pulls)
 
 
 @pytest.mark.slow
