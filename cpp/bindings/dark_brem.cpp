@@ -126,7 +126,8 @@ void register_dark_brem(py::module_ &core) {
                 {
                     py::gil_scoped_release release;
                     for (py::ssize_t i = 0; i < n; ++i) {
-                        Random random(seed, first_entry + static_cast<std::uint64_t>(i));
+                        Random random(seed, first_entry + static_cast<std::uint64_t>(i),
+                                      Stream::dark_bremsstrahlung);
                         const auto sample = self(random);
                         xs[i] = sample.x;
                         thetas[i] = sample.theta;

@@ -36,7 +36,7 @@ void register_decay(py::module_ &core) {
             {
                 py::gil_scoped_release release;
                 for (py::ssize_t i = 0; i < n; ++i) {
-                    Random random(seed, first_entry + static_cast<std::uint64_t>(i));
+                    Random random(seed, first_entry + static_cast<std::uint64_t>(i), Stream::aprime_decay);
                     const auto decay = decay_aprime(model, aprime, random);
                     store(rows1 + 4 * i, decay.chi1);
                     store(rows2 + 4 * i, decay.chi2);
@@ -70,16 +70,16 @@ void register_decay(py::module_ &core) {
             "chi2_energy.")
         .def(
             "sample",
-            [](const Chi2Decayer &self, double chi2_mass, double energy, std::uint64_t seed,
-               std::uint64_t first_entry, py::ssize_t n) {
+            [](const Chi2Decayer &self, double energy, std::uint64_t seed, std::uint64_t first_entry,
+               py::ssize_t n) {
                 py::array_t<double> chi1({n, py::ssize_t{4}}), minus({n, py::ssize_t{4}}),
                     plus({n, py::ssize_t{4}});
                 double *rows[3] = {chi1.mutable_data(), minus.mutable_data(), plus.mutable_data()};
-                const FourVector chi2 = along_beam(energy, chi2_mass);
+                const FourVector chi2 = along_beam(energy, self.chi2_mass());
                 {
                     py::gil_scoped_release release;
                     for (py::ssize_t i = 0; i < n; ++i) {
-                        Random random(seed, first_entry + static_cast<std::uint64_t>(i));
+                        Random random(seed, first_entry + static_cast<std::uint64_t>(i), Stream::chi2_decay);
                         const auto decay = self(chi2, random);
                         store(rows[0] + 4 * i, decay.chi1);
                         store(rows[1] + 4 * i, decay.lepton_minus);
@@ -88,7 +88,7 @@ void register_decay(py::module_ &core) {
                 }
                 return py::make_tuple(chi1, minus, plus);
             },
-            py::arg("chi2_mass"), py::arg("energy"), py::arg("seed"), py::arg("first_entry"), py::arg("n"),
+            py::arg("energy"), py::arg("seed"), py::arg("first_entry"), py::arg("n"),
             "Four-vectors (E, x, y, z) in GeV of chi1, l-, l+, each (n, 4), from a chi2 of `energy` along "
             "z.");
 }

@@ -8,6 +8,14 @@ namespace na64root::bindings {
 
 void register_materials(py::module_ &core) {
     py::class_<Element>(core, "Element", "A chemical element: symbol, atomic number, atomic mass (g/mol).")
+        .def(py::init([](const std::string &symbol, double atomic_number, double atomic_mass) {
+                 const Element element{symbol, atomic_number, atomic_mass};
+                 if (!(atomic_number > 0.0) || !(atomic_mass > 0.0))
+                     throw std::domain_error("element " + symbol + " needs a positive Z and A");
+                 return element;
+             }),
+             py::arg("symbol"), py::arg("atomic_number"), py::arg("atomic_mass"),
+             "Any element; raises ValueError unless Z and A are positive.")
         .def_readonly("symbol", &Element::symbol)
         .def_readonly("atomic_number", &Element::atomic_number)
         .def_readonly("atomic_mass", &Element::atomic_mass)

@@ -41,7 +41,7 @@ void register_cascade(py::module_ &core) {
                 py::gil_scoped_release release;
                 const CascadeSampler sampler(material, threshold);
                 for (py::ssize_t i = 0; i < showers; ++i) {
-                    Random random(seed, first_entry + static_cast<std::uint64_t>(i));
+                    Random random(seed, first_entry + static_cast<std::uint64_t>(i), Stream::cascade);
                     for (const auto &step : sampler(beam_energy, random)) {
                         entry.push_back(static_cast<double>(i));
                         energy.push_back(step.energy);

@@ -21,6 +21,7 @@ struct DarkBremsstrahlung::Kinematics {
     double p, k;         // moduli of momenta
     double v0;           // V^0 = E (1-x)
     double u_min, u_max; // at theta = 0 and at the largest angle
+    double iww_flux;     // of virtual photons, where it depends on neither x nor angle
     bool open;
 };
 
@@ -76,6 +77,8 @@ DarkBremsstrahlung::Kinematics DarkBremsstrahlung::kinematics(double energy, dou
             result.u_max = std::min(result.u_max, 2.0 * e * (1.0 - x) * mass_);
     }
     result.open = result.u_max > result.u_min;
+    if (approximation_ == Approximation::iww)
+        result.iww_flux = flux(std::pow(mass2 / (2.0 * energy), 2), 1e-6);
     return result;
 }
 
@@ -225,15 +228,15 @@ Estimate DarkBremsstrahlung::density_estimate(const Kinematics &kin, double u,
         return {factor * integral.value, factor * integral.error};
     }
     const double mass2 = mass_ * mass_;
-    const double t_min = approximation_ == Approximation::ww ? std::pow(u / (2.0 * e * (1.0 - x)), 2)
-                                                             : std::pow(mass2 / (2.0 * e), 2);
+    const double photons = approximation_ == Approximation::iww
+                               ? kin.iww_flux
+                               : flux(std::pow(u / (2.0 * e * (1.0 - x)), 2), relative_tolerance);
     const double amplitude = 2.0 * (2.0 - 2.0 * x + x * x) / (1.0 - x) +
                              4.0 * (mass2 + 2.0 * electron_mass2) *
                                  (-u * x + mass2 * (1.0 - x) + electron_mass2 * x * x) / (u * u);
     const double velocity = std::sqrt((x - mass_ / e) * (x + mass_ / e));
     // dcos(theta) = theta dtheta = dU/(2 E^2 x)
-    const double value = 2.0 * common * velocity * (1.0 - x) * flux(t_min, relative_tolerance) * amplitude /
-                         (u * u) / (2.0 * x);
+    const double value = 2.0 * common * velocity * (1.0 - x) * photons * amplitude / (u * u) / (2.0 * x);
     return {value, relative_tolerance * std::abs(value)};
 }
 

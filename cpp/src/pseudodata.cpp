@@ -11,9 +11,6 @@
 namespace na64root {
 namespace {
 
-// Streams of random numbers with different purposes never overlap.
-constexpr std::uint32_t event_stream = 1, count_stream = 2, order_stream = 3;
-
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 // Steps of the digitised energies (GeV) and times (ns): powers of two near what 12-bit converters give.
@@ -513,11 +510,11 @@ PseudodataGenerator::PseudodataGenerator(const PseudodataConfig &config) : confi
                 throw std::invalid_argument("mean number of events of class " +
                                             pseudodata_class_name(static_cast<int>(kind)) +
                                             " is not between 0 and 1e9");
-            Random random(config_.seed, number * pseudodata_classes + kind, count_stream);
+            Random random(config_.seed, number * pseudodata_classes + kind, Stream::pseudodata_count);
             classes_.insert(classes_.end(), random.poisson(mean), static_cast<std::uint8_t>(kind));
         }
         // Shuffle (Fisher and Yates), so that every spill has all classes.
-        Random random(config_.seed, number++, order_stream);
+        Random random(config_.seed, number++, Stream::pseudodata_order);
         for (std::uint64_t i = classes_.size(); i > first_entry_.back() + 1; --i) {
             const auto span = static_cast<double>(i - first_entry_.back());
             const auto other = first_entry_.back() + static_cast<std::uint64_t>(random.uniform() * span);
@@ -560,7 +557,7 @@ void PseudodataGenerator::generate(std::uint64_t entry, TreeAEvent &event) const
     event.runevent = static_cast<std::uint32_t>(position - first_of(run, runs)) + 1;
     event.spillevent = static_cast<std::uint32_t>(position - first_of(spill, spills)) + 1;
 
-    Random random(config_.seed, entry, event_stream);
+    Random random(config_.seed, entry, Stream::pseudodata_event);
     Maker(config_, period, random, event).make(static_cast<PseudodataClass>(classes_[entry]));
 }
 

@@ -64,6 +64,9 @@ std::vector<ProductionPoint> production_spectrum(const DarkBremsstrahlung &cross
         std::any_of(energy_edges.begin(), energy_edges.end(), [](double e) { return !(e > 0.0); }))
         throw std::invalid_argument(
             "a production spectrum needs positive energy edges and at least one group");
+    if (*std::min_element(energy_edges.begin(), energy_edges.end()) < track.edges.back() * (1.0 - 1e-9))
+        throw std::invalid_argument(
+            "a production spectrum cannot start below the threshold of the track length");
     std::vector<double> edges;
     for (const double edge : energy_edges)
         if (edge < track.beam_energy)
@@ -132,6 +135,8 @@ std::vector<double> decays_between(const Chi2Flux &flux, const std::vector<doubl
                                    const std::vector<double> &ctau, double start, double end) {
     if (acceptance.size() != flux.weight.size())
         throw std::invalid_argument("the acceptance needs one value for each entry of the flux");
+    if (!(start <= end))
+        throw std::invalid_argument("decays between start and end need start <= end");
     std::vector<double> expected(ctau.size(), 0.0);
     for (std::size_t i = 0; i < flux.weight.size(); ++i) {
         const double weight = flux.weight[i] * acceptance[i];

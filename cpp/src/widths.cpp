@@ -6,15 +6,17 @@
 
 namespace na64root {
 
-double chi2_width_density(const InelasticModel &model, double lepton_mass, double q2) {
-    const double m1 = model.chi1_mass(), m2 = model.chi2_mass(), delta = model.splitting();
-    const double delta2 = delta * delta, threshold = 4.0 * lepton_mass * lepton_mass;
-    if (!(q2 > threshold) || !(q2 < delta2))
+namespace {
+
+// dGamma/dq^2 from factors that the caller knows without cancellation: the squared lepton velocity in the
+// pair's frame, 1 - 4 m_l^2/q^2, and Delta^2 - q^2.
+double width_density(const InelasticModel &model, double q2, double velocity2, double delta2_minus_q2) {
+    if (!(velocity2 > 0.0) || !(delta2_minus_q2 > 0.0))
         return 0.0;
-    const double sum = m1 + m2;
-    const double momentum = std::sqrt((delta2 - q2) * (sum * sum - q2)) / (2.0 * m2);
-    const double lepton = (1.0 + 0.5 * threshold / q2) * std::sqrt(1.0 - threshold / q2) / (6.0 * units::pi);
-    const double q2_times_current = 2.0 * (delta2 - q2) * (sum * sum + 2.0 * q2);
+    const double m2 = model.chi2_mass(), sum = model.chi1_mass() + m2;
+    const double momentum = std::sqrt(delta2_minus_q2 * (sum * sum - q2)) / (2.0 * m2);
+    const double lepton = (1.5 - 0.5 * velocity2) * std::sqrt(velocity2) / (6.0 * units::pi);
+    const double q2_times_current = 2.0 * delta2_minus_q2 * (sum * sum + 2.0 * q2);
     const double propagator = q2 - model.mass * model.mass;
     const double couplings =
         4.0 * units::pi * model.alpha_dark * 4.0 * units::pi * units::alpha * model.epsilon * model.epsilon;
@@ -22,16 +24,31 @@ double chi2_width_density(const InelasticModel &model, double lepton_mass, doubl
            q2_times_current / (propagator * propagator);
 }
 
+} // namespace
+
+double chi2_width_density(const InelasticModel &model, double lepton_mass, double q2) {
+    const double delta = model.splitting(), threshold = 4.0 * lepton_mass * lepton_mass;
+    if (!(q2 > threshold))
+        return 0.0;
+    const double q = std::sqrt(q2);
+    return width_density(model, q2, 1.0 - threshold / q2, (delta - q) * (delta + q));
+}
+
 Estimate chi2_width_to_leptons(const InelasticModel &model, double lepton_mass) {
     model.validate();
     if (!(model.splitting() > 2.0 * lepton_mass))
         return {};
-    // q = 2 m_l cosh(eta) turns the threshold's square root into tanh(eta).
+    // q = 2 m_l cosh(eta): the lepton velocity is tanh(eta), and Delta - q follows from the difference of the
+    // etas.
     const double eta_max = std::acosh(model.splitting() / (2.0 * lepton_mass));
     return quadrature::integrate<31>(
         [&](double eta) {
-            const double q = 2.0 * lepton_mass * std::cosh(eta);
-            return chi2_width_density(model, lepton_mass, q * q) * 4.0 * q * lepton_mass * std::sinh(eta);
+            const double q = 2.0 * lepton_mass * std::cosh(eta), velocity = std::tanh(eta);
+            const double delta_minus_q =
+                4.0 * lepton_mass * std::sinh(0.5 * (eta_max + eta)) * std::sinh(0.5 * (eta_max - eta));
+            const double density =
+                width_density(model, q * q, velocity * velocity, delta_minus_q * (model.splitting() + q));
+            return density * 4.0 * q * lepton_mass * std::sinh(eta);
         },
         {0.0, eta_max}, 1e-8, "the width of chi2");
 }

@@ -20,7 +20,7 @@ int main() {
     for (int i = 0; i < 100; ++i)
         CHECK(other.uniform() == again.uniform());
     CHECK(Random(1, 0).uniform() != Random(2, 0).uniform());
-    CHECK(Random(1, 0, 0).uniform() != Random(1, 0, 1).uniform());
+    CHECK(Random(1, 0).uniform() != Random(1, 0, na64root::Stream::cascade).uniform());
 
     // Mean and variance of 10^6 numbers; bounds at 5 standard deviations, false alarm 6e-7 each.
     const int n = 1000000;

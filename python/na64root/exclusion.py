@@ -43,7 +43,7 @@ class PlaneResult(Record):
     """An exclusion plane. `upper_limit_mu[j][i]` is the limit over the expected signal at (x[i], y[j]).
 
     Null stands for no signal at all. `epsilon_low` and `epsilon_high` are the ends of the excluded range at
-    each mass, null where nothing is excluded.
+    each mass, null where nothing is excluded; of its widest part where it has several: the contours have all.
     """
 
     plane: str
@@ -77,14 +77,12 @@ class LimitByShare:
             )
         self._card = card
         signatures = {signature for _, signature, _ in self._bins}
-        if len(signatures) == 1 or all(count.observed in (0, None) for count in counts):
-            # One signature has no shares; without events the limit does not depend on them (docs/physics.md).
-            share = 1.0 if signatures == {"S1"} else 0.0 if signatures == {"S2"} else 0.5
-            constant = self._limit(share)
+        if len(signatures) == 1:
+            constant = self.exact(1.0 if signatures == {"S1"} else 0.0)
             self._function: Callable[[Array], Array] = lambda share: np.full(np.shape(share), constant)
         else:
             shares = 0.5 * (1.0 - np.cos(np.linspace(0.0, math.pi, points)))
-            values = [self._limit(float(share)) for share in shares]
+            values = [self.exact(float(share)) for share in shares]
             self._function = interpolate.PchipInterpolator(shares, values)
 
     def __call__(self, share_s1: ArrayLike) -> Array:
@@ -94,7 +92,8 @@ class LimitByShare:
         """The counting model with this share of S1."""
         return counting_model(self._card, self._bins, share_s1)
 
-    def _limit(self, share_s1: float) -> float:
+    def exact(self, share_s1: float) -> float:
+        """The limit at this share itself, not interpolated between shares."""
         limit = self._card.limit
         result = limits.upper_limit(
             self.model(share_s1),
@@ -169,16 +168,18 @@ class Exclusion:
         return np.asarray(total / self.limit(share))
 
     def epsilon_range(self, at_mass: SignalAtMass, epsilon: Array) -> tuple[float | None, float | None]:
-        """The lowest and the highest excluded epsilon within the grid, by root finding between its points.
+        """The ends of the excluded range of epsilon, by root finding between the points of the grid.
 
-        An end that lies outside the grid is the grid's end.
+        Events seen in S2 can leave an allowed gap between a part excluded by S2 and one excluded by S1: then
+        it is the widest part, in log epsilon. An end that lies outside the grid is the grid's end.
         """
         inside = np.flatnonzero(self.strength(at_mass, epsilon) >= 1.0)
         if not len(inside):
             return None, None
+        part = max(np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1), key=len)
         return (
-            self._edge(at_mass, epsilon, inside[0], inside[0] - 1),
-            self._edge(at_mass, epsilon, inside[-1], inside[-1] + 1),
+            self._edge(at_mass, epsilon, int(part[0]), int(part[0]) - 1),
+            self._edge(at_mass, epsilon, int(part[-1]), int(part[-1]) + 1),
         )
 
     def _edge(self, at_mass: SignalAtMass, epsilon: Array, inside: int, outside: int) -> float:

@@ -119,7 +119,7 @@ def explain(
     events = dict(zip(SIGNATURES, exclusion.expected(at_mass, [epsilon])[0].tolist(), strict=True))
     total = sum(events.values())
     share = events["S1"] / total if total > 0.0 else 0.0
-    upper_limit = float(exclusion.limit(share))
+    upper_limit = exclusion.limit.exact(share)
     cls = limits.experiment(exclusion.limit.model(share), card.limit.treatment).confidence_levels(total)[2]
     width = _core.WidthFormula.__members__[card.model.width]
     ctau = _core.chi2_ctau(model, width)

@@ -111,9 +111,9 @@ class SignalModel:
                 self.atoms_per_radiation_length,
                 sorted(self.aprime_threshold.values()),
             )
+            return SignalAtMass(self, mass_GeV, parameters or Parameters.of(self.card), production)
         except RuntimeError as error:
             raise ConvergenceError(f"no yield at m_A' = {mass_GeV:g} GeV ({error}): report this") from None
-        return SignalAtMass(self, mass_GeV, parameters or Parameters.of(self.card), production)
 
 
 class SignalAtMass:

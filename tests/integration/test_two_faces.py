@@ -60,18 +60,18 @@ def test_inline_random_numbers_and_samplers(faces):
     theirs = faces.DarkBremSampler(faces.DarkBremsstrahlung(0.1, faces.element("Pb")), 100.0, 32, 16)
     x, theta = ours.sample(seed=3, first_entry=7, n=20)
     for i in range(20):
-        sample = theirs(faces.Random(3, 7 + i))
+        sample = theirs(faces.Random(3, 7 + i, faces.Stream.dark_bremsstrahlung))
         assert (x[i], theta[i]) == (sample.x, sample.theta)
 
 
 def test_decays(faces):
     for ours, theirs in models(faces):
-        chi1, minus, plus = _core.Chi2Decayer(ours).sample(ours.chi2_mass, 20.0, seed=5, first_entry=0, n=20)
+        chi1, minus, plus = _core.Chi2Decayer(ours).sample(20.0, seed=5, first_entry=0, n=20)
         decayer = faces.Chi2Decayer(theirs)
         mass, energy = ours.chi2_mass, 20.0
         chi2 = faces.FourVector(energy, 0.0, 0.0, np.sqrt((energy - mass) * (energy + mass)))
         for i in range(20):
-            decay = decayer(chi2, faces.Random(5, i))
+            decay = decayer(chi2, faces.Random(5, i, faces.Stream.chi2_decay))
             for row, vector in zip(
                 (chi1, minus, plus), (decay.chi1, decay.lepton_minus, decay.lepton_plus), strict=True
             ):

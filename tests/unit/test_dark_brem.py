@@ -92,3 +92,16 @@ def test_samples_depend_on_seed_and_entry_only():
     np.testing.assert_array_equal(whole[0][40:50], part[0])
     np.testing.assert_array_equal(whole[1][40:50], part[1])
     assert not np.array_equal(whole[0], sampler.sample(seed=6, first_entry=0, n=100)[0])
+
+
+def test_stages_do_not_share_random_numbers():
+    """The same seed and entries in every stage: rank correlations below 5 sigma (false alarm 6e-7)."""
+    n = 4000
+    model = _core.InelasticModel(0.2, 1e-3, alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
+    x, _ = _core.DarkBremSampler(_core.DarkBremsstrahlung(0.2, LEAD), 100.0).sample(1, 0, n)
+    _, chi2 = _core.decay_aprime(model, 80.0, 1, 0, n)
+    _, minus, plus = _core.Chi2Decayer(model).sample(40.0, 1, 0, n)
+    stages = [x, chi2[:, 0], (minus + plus)[:, 0]]
+    for i in range(3):
+        for j in range(i):
+            assert abs(stats.spearmanr(stages[i], stages[j]).statistic) < 5 / math.sqrt(n)

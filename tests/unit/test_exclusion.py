@@ -96,9 +96,40 @@ def test_observed_events_weaken_the_limit_and_shares_matter(card):
     one[0] = one[0].model_copy(update={"observed": 1})
     empty, seen = (exclusion.LimitByShare(card, counts, exposure, points=5) for counts in (none, one))
     shares = np.linspace(0, 1, 5)
-    assert np.ptp(empty(shares)) == 0.0
+    # analytic: without nuisances the limit at zero events is ln 10 whatever the shares
+    none_treated = load_card(overrides=[*SMALL, "limit.treatment=none"])
+    constant = exclusion.LimitByShare(none_treated, none, exposure, points=5)
+    np.testing.assert_allclose(constant(shares), math.log(10), rtol=1e-4)
+    # with them, at b = 0.7, the closed form for small b (2.1065) holds within 1 %
+    np.testing.assert_allclose(empty(shares), 2.1065, rtol=0.01)
     assert (seen(shares) > empty(shares) - 0.02).all()
     assert seen(1.0) > seen(0.0) + 0.5
+
+
+def test_an_allowed_gap_is_not_reported_as_excluded(card):
+    """Events in S2 leave an allowed gap between the ranges that S2 and S1 exclude."""
+    exposure = card.exposure()
+    counts = card_counts(card, exposure)
+    counts[1] = counts[1].model_copy(update={"observed": 20})
+    area = exclusion.Exclusion(card, counts, exposure)
+    at_mass = area.signal.at_mass(0.246)
+    epsilon = np.geomspace(1e-3, 1e-1, 400)
+    excluded = area.strength(at_mass, epsilon) >= 1.0
+    first, last = np.flatnonzero(excluded)[[0, -1]]
+    assert not excluded[first:last].all(), "the case has no gap any more: find another"
+    low, high = area.epsilon_range(at_mass, epsilon)
+    inside = (epsilon > low) & (epsilon < high)
+    assert excluded[inside].all()
+    assert inside.sum() > 3
+
+
+def test_explain_is_consistent_on_the_contour(card, plane):
+    """CLs and verdict come from one limit, also where the contour is nearly S1 alone."""
+    for i in (8, 9):
+        assert plane.epsilon_high[i] < plane.y[-1]
+        for factor in (0.9995, 1.0005):
+            point = explain(card, mass_GeV=plane.x[i], epsilon=plane.epsilon_high[i] * factor)
+            assert point.excluded == (point.cls < 0.1)
 
 
 def test_bins_without_count_or_exposure_leave(card):

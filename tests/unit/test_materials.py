@@ -39,6 +39,15 @@ def test_bad_compounds_raise(arguments, message):
         _core.compound(*arguments)
 
 
+def test_any_element_can_be_made():
+    uranium = _core.Element("U", 92, 238.03)
+    assert uranium.nuclear_mass() == pytest.approx(238.03 * 0.931494)
+    lead = _core.DarkBremsstrahlung(0.1, _core.element("Pb")).total(100.0).value
+    assert _core.DarkBremsstrahlung(0.1, uranium).total(100.0).value > lead
+    with pytest.raises(ValueError, match="positive Z and A"):
+        _core.Element("X", 0, 1.0)
+
+
 def test_unknown_material_names_the_known():
     with pytest.raises(ValueError, match="Pb, W, Fe"):
         _core.material("lead")

@@ -60,6 +60,13 @@ def test_stable_below_two_electrons():
         _core.Chi2Decayer(benchmark(threshold * 0.999))
 
 
+@pytest.mark.parametrize("excess", [1e-15, 1e-13, 1e-11, 1e-9, 1e-6, 1e-3])
+@pytest.mark.parametrize("lepton", [ELECTRON, _core.units.muon_mass])
+def test_widths_converge_just_above_a_threshold(excess, lepton):
+    mass = 2 * lepton * (1 + excess) * 3 / 0.4
+    assert _core.chi2_width(benchmark(mass)) >= 0.0
+
+
 def test_muons_open_at_their_threshold():
     below, above = benchmark(1.5), benchmark(1.9)
     assert below.splitting < 2 * _core.units.muon_mass < above.splitting
@@ -128,9 +135,7 @@ def test_three_body_shape_at_the_benchmark(model, energy, q2):
     decayer, delta = _core.Chi2Decayer(benchmark(), model), benchmark().splitting
     assert decayer.mean_pair_energy() / delta == pytest.approx(energy, abs=1e-4)
     assert decayer.mean_q2() / delta**2 == pytest.approx(q2, abs=5e-4)
-    _, minus, plus = decayer.sample(
-        benchmark().chi2_mass, benchmark().chi2_mass, seed=2, first_entry=0, n=50_000
-    )
+    _, minus, plus = decayer.sample(benchmark().chi2_mass, seed=2, first_entry=0, n=50_000)
     pair_energy = (minus + plus)[:, 0] / delta
     # 5 standard errors: false alarm 6e-7
     assert pair_energy.mean() == pytest.approx(energy, abs=5 * pair_energy.std() / math.sqrt(50_000))
@@ -142,7 +147,9 @@ SPLITTINGS = (0.05, 0.1, 0.4, 0.7, 0.99)
 
 @pytest.mark.parametrize("decay", [_core.DecayModel.matrix_element, _core.DecayModel.phase_space])
 def test_q2_density_over_all_masses_and_splittings(decay):
-    """The table's mean against quadrature of the density (analytic); KS of samples, false alarm 1e-5 each."""
+    """The table's mean against Simpson's rule on 2001 points of the density (self); KS of samples.
+
+    False alarm 1e-5 each."""
     for mass, splitting in itertools.product(MASSES, SPLITTINGS):
         model = benchmark(mass, relative_splitting=splitting)
         delta = model.splitting
@@ -157,7 +164,7 @@ def test_q2_density_over_all_masses_and_splittings(decay):
             kallen = (m2**2 - (m1 + q2**0.5) ** 2) * (m2**2 - (m1 - q2**0.5) ** 2)
             return math.sqrt(max(0.0, kallen) * (1 - low / q2))
 
-        # q = 2 m cosh(eta) as in scipy's own adaptive quadrature
+        # q = 2 m cosh(eta)
         top = math.acosh(delta / (2 * ELECTRON))
         points = np.linspace(0, top, 2001)
         q = 2 * ELECTRON * np.cosh(points)
@@ -167,7 +174,7 @@ def test_q2_density_over_all_masses_and_splittings(decay):
         decayer = _core.Chi2Decayer(model, decay)
         assert decayer.mean_q2() == pytest.approx(mean, rel=2e-3), (mass, splitting)
 
-        _, minus, plus = decayer.sample(model.chi2_mass, 10 * model.chi2_mass, seed=4, first_entry=0, n=3000)
+        _, minus, plus = decayer.sample(10 * model.chi2_mass, seed=4, first_entry=0, n=3000)
         pair = minus + plus
         q2 = pair[:, 0] ** 2 - (pair[:, 1:] ** 2).sum(axis=1)
         eta = np.arccosh(np.sqrt(np.maximum(q2, low)) / (2 * ELECTRON))
@@ -191,7 +198,7 @@ def test_four_vectors_are_on_shell_and_conserved():
     # E^2 - p^2 loses digits as (E/m)^2
     np.testing.assert_allclose(mass(chi2), model.chi2_mass, rtol=1e-7)
     decayer = _core.Chi2Decayer(model)
-    chi1, minus, plus = decayer.sample(model.chi2_mass, 30.0, seed=1, first_entry=0, n=1000)
+    chi1, minus, plus = decayer.sample(30.0, seed=1, first_entry=0, n=1000)
     np.testing.assert_allclose((chi1 + minus + plus)[:, 0], 30.0, rtol=1e-12)
     np.testing.assert_allclose((chi1 + minus + plus)[:, 1:3], 0.0, atol=1e-9)
     np.testing.assert_allclose(mass(chi1), model.chi1_mass, rtol=1e-6)
@@ -203,7 +210,7 @@ def test_fraction_above_threshold_equals_samples():
     n = 40_000
     for threshold, energy in [(5.0, 40.0), (10.0, 40.0), (20.0, 80.0)]:
         expected = float(decayer.fraction_above(threshold, energy))
-        _, minus, plus = decayer.sample(model.chi2_mass, energy, seed=9, first_entry=0, n=n)
+        _, minus, plus = decayer.sample(energy, seed=9, first_entry=0, n=n)
         seen = ((minus + plus)[:, 0] > threshold).mean()
         # 5 standard errors: false alarm 6e-7 each
         assert seen == pytest.approx(expected, abs=5 * math.sqrt(expected * (1 - expected) / n) + 2e-4)
@@ -236,7 +243,7 @@ def test_matrix_element_from_explicit_gamma_matrices():
         beta = math.sqrt(1 - 4 * ELECTRON**2 / q2)
         return q2, ((minus[0] - plus[0]) / (beta * math.sqrt((pair[1:] ** 2).sum()))) ** 2
 
-    flat = _core.Chi2Decayer(model, _core.DecayModel.phase_space).sample(m2, m2, seed=3, first_entry=0, n=n)
+    flat = _core.Chi2Decayer(model, _core.DecayModel.phase_space).sample(m2, seed=3, first_entry=0, n=n)
     weights, seen = [], []
     for p1, minus, plus in zip(*flat, strict=True):
         dark = [[np.trace((slash(p1) + m1 * identity) @ gamma[a] @ (slash(p2) + m2 * identity) @ gamma[b])
@@ -253,7 +260,7 @@ def test_matrix_element_from_explicit_gamma_matrices():
     weighted = (weights[:, None] * seen).sum(axis=0) / weights.sum()
     error = np.sqrt((weights[:, None] ** 2 * (seen - weighted) ** 2).sum(axis=0)) / weights.sum()
 
-    sampled = _core.Chi2Decayer(model).sample(m2, m2, seed=8, first_entry=0, n=200_000)
+    sampled = _core.Chi2Decayer(model).sample(m2, seed=8, first_entry=0, n=200_000)
     values = np.array(
         [observables(a, b) for a, b in zip(sampled[1][:40_000], sampled[2][:40_000], strict=True)]
     )

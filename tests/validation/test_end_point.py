@@ -11,8 +11,8 @@ from na64root import load_card
 from na64root.exclusion import PAPER_END_POINT_GEV, Exclusion
 from na64root.signal import card_counts
 
-# Assumed numbers of the card, or choices, with what a careful reader of the papers could have put instead.
-VARIATIONS = {
+# Numbers that the card marks `assumed`, with what a careful reader of the papers could have put instead.
+ASSUMED = {
     "S2 from 6 m, as the paper says": ["geometry.hcal3_end_cm=600"],
     "HCAL2 from 2.5 m": ["geometry.hcal2_start_cm=250"],
     "HCAL2 from 2.1 m, no gap": ["geometry.hcal2_start_cm=210"],
@@ -21,11 +21,6 @@ VARIATIONS = {
     "S1 with E_ECAL < 50 GeV": ["selection.ecal.s1_max_GeV=50"],
     "residual efficiency 0.6": [f"periods.{year}.residual_efficiency=0.6" for year in (2016, 2017, 2018)],
     "residual efficiency 0.4": [f"periods.{year}.residual_efficiency=0.4" for year in (2016, 2017, 2018)],
-    "Eq. 2 with constant K": ["model.width=paper"],
-    "flat phase space": ["model.decay=phase_space"],
-    "Weizsaecker-Williams": ["model.approximation=ww"],
-    "no nuisances": ["limit.treatment=none"],
-    "hybrid treatment": ["limit.treatment=hybrid"],
 }
 
 
@@ -45,20 +40,23 @@ def test_our_end_point():
 
 
 def test_the_paper_lies_in_the_envelope_of_the_assumptions():
-    found = {name: end_point(overrides) for name, overrides in VARIATIONS.items()}
+    card = load_card()
+    for overrides in ASSUMED.values():
+        assert all(override.partition("=")[0] in card.assumed() for override in overrides)
+    found = {name: end_point(overrides) for name, overrides in ASSUMED.items()}
     assert min(found.values()) < PAPER_END_POINT_GEV < max(found.values()), found
-    # every variation is felt, so the envelope is not made of numbers that do nothing
-    assert all(abs(value - 0.3866) > 1e-4 for value in found.values()), found
 
 
 def test_chains_of_a_separate_implementation():
-    """The same formulas programmed separately (independent), limit 2.303: 0.379, 0.396, 0.411, within 0.006.
+    """The same formulas programmed separately (independent), limit 2.303: 0.379, 0.396, 0.411 GeV.
 
-    That chain starts the chi2 at the front of the ECAL; this one at the mean depth of production.
+    That chain starts the chi2 at the front of the ECAL. This one starts it 1.5 X0 deeper, 1.7 cm: survival to
+    2.2 m rises by exp(1.7 cm/lambda), 2 % at the end point, which moves it by 0.001. The yields agree within
+    1 % (invisible mode), 0.001 more. 0.004 covers both twice.
     """
     common = ["limit.treatment=none"]
-    assert end_point(common) == pytest.approx(0.379, abs=0.006)
+    assert end_point(common) == pytest.approx(0.379, abs=0.004)
     loose = [*common, "selection.ecal.s1_max_GeV=50", "selection.hcal.s1_signal_min_GeV=5"]
-    assert end_point([*loose, "geometry.hcal2_start_cm=250"]) == pytest.approx(0.396, abs=0.006)
+    assert end_point([*loose, "geometry.hcal2_start_cm=250"]) == pytest.approx(0.396, abs=0.004)
     open_hcal = [*common, "selection.ecal.s1_max_GeV=50", "selection.hcal.s1_signal_min_GeV=1.000001"]
-    assert end_point(open_hcal) == pytest.approx(0.411, abs=0.006)
+    assert end_point(open_hcal) == pytest.approx(0.411, abs=0.004)

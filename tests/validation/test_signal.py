@@ -93,6 +93,17 @@ def test_finer_groups_of_the_track_do_not_change_the_yield():
         np.testing.assert_allclose(totals[0], totals[1], rtol=5e-3)
 
 
+def test_the_core_refuses_what_it_cannot_integrate():
+    from na64root import _core
+
+    signal = SignalModel(CARD)
+    with pytest.raises(ValueError, match="below the threshold"):
+        _core.production_spectrum(signal.cross_section(0.1), signal.track, 1.0, [5.0])
+    flux = signal.at_mass(0.1)._flux
+    with pytest.raises(ValueError, match="start <= end"):
+        _core.decays_between(flux, np.ones_like(flux.weight), [1.0], 500.0, 200.0)
+
+
 def test_exposure_and_periods():
     exposure = CARD.exposure({"2018": 1e10})
     assert exposure == {"2016": 4.3e10, "2017": 5.4e10, "2018": 1e10}

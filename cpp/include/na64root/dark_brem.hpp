@@ -22,7 +22,7 @@ enum class Approximation {
 //
 // etl: spin-0 nucleus at rest, |amplitude|^2 averaged over the azimuth of the recoil in closed form;
 // integrals over
-//      log t, 1/U and log(1-x), U = -((p-k)^2 - m_e^2). Formulas: Liu, Miller, arXiv:1705.01633.
+//      log t, 1/sqrt(U) and log(1-x), U = -((p-k)^2 - m_e^2). Formulas: Liu, Miller, arXiv:1705.01633.
 // ww, iww: Bjorken et al., arXiv:0906.0580, App. A, with the full form factor.
 // Valid for masses from 1 MeV to 3 GeV and energies from 1 to 300 GeV; outside the amplitude's cancellations
 // limit doubles. A closed channel gives 0. Throws std::domain_error for a mass or energy that is not positive
@@ -93,7 +93,8 @@ class DarkBremSampler {
 
     DarkBremSample operator()(Random &random) const;
 
-    // The table's own integral (pb), which meets DarkBremsstrahlung::total within its resolution, 0.3 %.
+    // The table's own integral (pb), which meets DarkBremsstrahlung::total within its resolution, 0.3 %
+    // (0.7 % close to threshold).
     double cross_section() const { return total_; }
 
   private:

@@ -59,6 +59,8 @@ class Chi2Decayer {
     explicit Chi2Decayer(const InelasticModel &model, DecayModel decay = DecayModel::matrix_element,
                          double lepton_mass = units::electron_mass);
 
+    double chi2_mass() const { return chi2_mass_; }
+
     // Normalised density of q^2, the squared mass of the lepton pair (GeV^-2).
     double density(double q2) const;
 

@@ -32,7 +32,8 @@ struct InelasticModel {
             !positive(relative_splitting) || !(epsilon >= 0.0) || !std::isfinite(epsilon))
             throw std::domain_error("model parameters must be positive and finite");
         // The margin is for rounding: f = R - 2 is closed whatever the last digit says.
-        if (!(splitting() < (mass - 2.0 * chi1_mass()) * (1.0 - 1e-12))) {
+        if (!(splitting() < (mass - 2.0 * chi1_mass()) * (1.0 - 1e-12)) ||
+            !(chi1_mass() + chi2_mass() < mass)) {
             std::ostringstream message;
             message << "A' -> chi1 chi2 is closed: Delta = " << splitting()
                     << " GeV is not below m_A' - 2 m_chi1 = " << mass - 2.0 * chi1_mass() << " GeV";

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <stdexcept>
 
 #include "na64root/units.hpp"
 
@@ -27,13 +28,28 @@ inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> coun
     return counter;
 }
 
+// What a stream is for. Stages that run apart, each from (seed, entry), take different streams: with the same
+// one their numbers would be the same. A generator that hands one Random through all stages needs only
+// `event`.
+enum class Stream : std::uint32_t {
+    event = 0,
+    pseudodata_event = 1,
+    pseudodata_count = 2,
+    pseudodata_order = 3,
+    dark_bremsstrahlung = 4,
+    aprime_decay = 5,
+    chi2_decay = 6,
+    cascade = 7,
+};
+
 // The stream of one entry (an event, a toy): `Random(seed, entry)` gives the same numbers wherever it is
-// made. Streams of other entries, seeds or purposes never overlap (2^33 doubles in each).
+// made. Other entries, seeds or streams never overlap (2^33 doubles in each).
 class Random {
   public:
-    Random(std::uint64_t seed, std::uint64_t entry, std::uint32_t purpose = 0)
+    Random(std::uint64_t seed, std::uint64_t entry, Stream stream = Stream::event)
         : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
-          counter_{0, purpose, static_cast<std::uint32_t>(entry), static_cast<std::uint32_t>(entry >> 32)} {}
+          counter_{0, static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(entry),
+                   static_cast<std::uint32_t>(entry >> 32)} {}
 
     // Uniform in the open interval (0, 1), 52 bits.
     double uniform() {
@@ -65,8 +81,11 @@ class Random {
 
     double exponential() { return -std::log(uniform()); }
 
-    // Poisson by inversion, in parts of mean 30 at most (a sum of Poisson numbers is Poisson).
+    // Poisson by inversion, in parts of mean 30 at most (a sum of Poisson numbers is Poisson); 0 for a mean
+    // that is not positive. Throws std::domain_error for NaN or infinity.
     std::uint64_t poisson(double mean) {
+        if (!std::isfinite(mean))
+            throw std::domain_error("a Poisson mean must be finite");
         std::uint64_t total = 0;
         while (mean > 30.0) {
             total += poisson_by_inversion(30.0);
@@ -82,9 +101,11 @@ class Random {
         double probability = std::exp(-mean), cumulative = probability;
         const double u = uniform();
         std::uint64_t n = 0;
-        while (u > cumulative && n < 500) {
+        while (u > cumulative) {
             ++n;
             probability *= mean / static_cast<double>(n);
+            if (cumulative + probability == cumulative) // the rest is below the last digit
+                break;
             cumulative += probability;
         }
         return n;

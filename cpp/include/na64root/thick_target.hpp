@@ -21,8 +21,8 @@ struct ProductionPoint {
 //   N/N_EOT = n int dE dL/dE int dx dsigma/dx(E, x),
 // n = atoms_per_radiation_length in cm^-2 (N_A/A times g/cm^2 of the element in one radiation length of
 // track). No point's range straddles an edge, so cuts on E_A' at the edges are exact. The track is merged
-// into `groups` energies between neighbouring edges. Throws std::invalid_argument for edges that are empty or
-// not positive, or zero groups.
+// into `groups` energies between neighbouring edges. Throws std::invalid_argument for edges that are empty,
+// not positive or below the track's threshold, and for zero groups.
 std::vector<ProductionPoint> production_spectrum(const DarkBremsstrahlung &cross_section,
                                                  const TrackLength &track, double atoms_per_radiation_length,
                                                  const std::vector<double> &energy_edges,
@@ -44,7 +44,8 @@ Chi2Flux chi2_flux(const InelasticModel &model, const std::vector<ProductionPoin
 
 // Expected decays between z = start and z = end (cm, end may be infinite and then counts all that pass start,
 // decayed or not) per electron on target, for each c tau (cm, may be infinite); `acceptance` weighs each
-// entry of the flux. All chi2 fly along the beam. Throws std::invalid_argument for sizes that differ.
+// entry of the flux. All chi2 fly along the beam. Throws std::invalid_argument for sizes that
+// differ and for start > end.
 std::vector<double> decays_between(const Chi2Flux &flux, const std::vector<double> &acceptance,
                                    const std::vector<double> &ctau, double start, double end);
 
