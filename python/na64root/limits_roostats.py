@@ -699,7 +699,7 @@ def _scan(runner: _Runner, cl: float, precision: float, expected: bool) -> Scan:
         )
     if expected:
         wide = [limit * factor for factor in (0.6, 0.8, 1.3, 1.6, 2.0, 2.6)]
-        for new in runner.run([(mu, LARGEST_BATCH, 2 * LARGEST_BATCH) for mu in wide]):
+        for new in runner.run([(mu, LARGEST_BATCH // 2, LARGEST_BATCH) for mu in wide]):
             result.add(new)
         result._wide = True
     return result
