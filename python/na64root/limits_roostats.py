@@ -698,8 +698,8 @@ def _scan(runner: _Runner, cl: float, precision: float, expected: bool) -> Scan:
             f"the limit is not known to {precision:g} (too few toys): ask for less precision"
         )
     if expected:
-        wide = [limit * factor for factor in (0.6, 0.8, 1.3, 1.6, 2.0, 2.6)]
-        for new in runner.run([(mu, LARGEST_BATCH, 2 * LARGEST_BATCH) for mu in wide]):
+        wide = [limit * factor for factor in (0.7, 1.3, 1.7, 2.2, 2.8, 3.4)]
+        for new in runner.run([(mu, LARGEST_BATCH // 2, LARGEST_BATCH) for mu in wide]):
             result.add(new)
         result._wide = True
     return result
