@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from .results import Count, CutFlowRow, Expected, LimitResult, Provenance, Recor
 from .signal import Mode, card_counts
 
 log = logging.getLogger(__name__)
+
+Kind = Literal["observed", "expected"]
 
 # Everything an analysis may write: checked before it starts; what a new one does not make again is removed.
 FIGURES = ("cut_flow", "ecal_hcal", "r", "limits", "exclusion")
@@ -49,8 +52,13 @@ class EnginesDisagreeError(Exception):
 
 
 class Limits(Record):
-    """The quoted limit of RooStats, and the exact engine's with each treatment of the nuisances."""
+    """The quoted limit of RooStats, and the exact engine's with each treatment of the nuisances.
 
+    `kind` is `expected` for weighted simulation, which has no observed counts: the most probable ones
+    without signal stand in for them.
+    """
+
+    kind: Literal["observed", "expected"]
     roostats: LimitResult
     exact: dict[Treatment, LimitResult]
 
@@ -64,10 +72,15 @@ class Exclusion(Record):
 
 
 class Analysis(Record):
-    """The result of `na64root analyze`. `limit` is null when no bin has both a count and exposure."""
+    """The result of `na64root analyze`.
+
+    `expected` holds the counts of weighted simulation, which has no observed ones. `limit` is null when no
+    bin has both a count and exposure.
+    """
 
     cutflow: list[CutFlowRow]
     counts: list[Count]
+    expected: list[selection.ExpectedCount]
     exposure: dict[str, float]
     limit: Limits | None
     exclusion: Exclusion
@@ -113,17 +126,25 @@ def analyze(
     if counts:
         log.info("computing the exclusion plane")
         plane = exclusion.mass_epsilon(
-            card, counts, selected.exposure, seed=seed, threads=threads, progress=progress
+            card,
+            counts,
+            selected.exposure,
+            seed=seed,
+            threads=threads,
+            progress=progress,
+            input_files=selected.files,
         )
         model = _counting_model(card, counts, selected.exposure, plane)
         log.info("setting limits, RooStats and exact")
-        limit = limits_side_by_side(model, card, seed=seed, processes=threads)
+        kind: Kind = "expected" if selected.weighted else "observed"
+        limit = limits_side_by_side(model, card, kind=kind, seed=seed, processes=threads)
     else:
         log.warning("no bin has both a count and exposure: no limit, no exclusion plane")
 
     analysis = Analysis(
         cutflow=selected.cutflow,
         counts=selected.counts,
+        expected=selected.expected,
         exposure=selected.exposure,
         limit=limit,
         exclusion=_excluded(plane),
@@ -139,17 +160,19 @@ def analyze(
         if plane:
             _draw_plane(plane, card, selected.exposure, folder, "exclusion")
         _write_root(folder / "results.root", selected, plane, model)
-        return _write_json(analysis, folder, output_dir)
+        analysis = _write_json(analysis, folder, output_dir)
+    if limit:
+        require_agreement(limit)
+    return analysis
 
 
-def limits_side_by_side(model: limits.CountingModel, card: Card, *, seed: int, processes: int) -> Limits:
+def limits_side_by_side(
+    model: limits.CountingModel, card: Card, *, kind: Kind = "observed", seed: int, processes: int
+) -> Limits:
     """The RooStats limit with the card's treatment, and the exact ones with each treatment.
 
     Where RooStats is beyond three of its toy errors from the exact engine, which chance does in 0.3 % of
     runs, a second, independent set of toys is added to the first: chance is diluted, a bias stands out more.
-
-    Raises:
-        EnginesDisagreeError: they differ by more than three toy errors, of both sets where there are two.
     """
     cl, treatment = card.limit.confidence_level.value, card.limit.treatment
     exact = {
@@ -161,12 +184,8 @@ def limits_side_by_side(model: limits.CountingModel, card: Card, *, seed: int, p
             model, cl=cl, method="roostats", treatment=treatment, seed=seed, processes=processes
         )
 
-    def disagrees(quoted: LimitResult) -> bool:
-        difference = abs(quoted.upper_limit - exact[treatment].upper_limit)
-        return difference > TOY_ERRORS * quoted.upper_limit_error + exact[treatment].upper_limit_error
-
     quoted = toys(seed)
-    if disagrees(quoted):
+    if _disagree(quoted, exact[treatment]):
         log.warning(
             "RooStats toys (%.3f +- %.3f) are far from the exact limit (%.3f): a second set decides",
             quoted.upper_limit,
@@ -174,12 +193,28 @@ def limits_side_by_side(model: limits.CountingModel, card: Card, *, seed: int, p
             exact[treatment].upper_limit,
         )
         quoted = _combined(quoted, toys(seed ^ SECOND_SET))
-    if disagrees(quoted):
+    return Limits(kind=kind, roostats=quoted, exact=exact)
+
+
+def _disagree(quoted: LimitResult, exact: LimitResult) -> bool:
+    difference = abs(quoted.upper_limit - exact.upper_limit)
+    return difference > TOY_ERRORS * quoted.upper_limit_error + exact.upper_limit_error
+
+
+def require_agreement(limit: Limits) -> None:
+    """Check RooStats against the exact engine with the same treatment.
+
+    Raises:
+        EnginesDisagreeError: they differ by more than three toy errors, of both sets where there are two.
+    """
+    quoted = limit.roostats
+    exact = {str(treatment): result for treatment, result in limit.exact.items()}[quoted.treatment]
+    if _disagree(quoted, exact):
         raise EnginesDisagreeError(
             f"upper limit {quoted.upper_limit:.4f} +- {quoted.upper_limit_error:.4f} events by RooStats, "
-            f"{exact[treatment].upper_limit:.4f} by the exact engine ({treatment}): one is wrong, report this"
+            f"{exact.upper_limit:.4f} by the exact engine ({quoted.treatment}): one is wrong, report this; "
+            "the results are written"
         )
-    return Limits(roostats=quoted, exact=exact)
 
 
 def _combined(first: LimitResult, second: LimitResult) -> LimitResult:
@@ -224,11 +259,19 @@ def scan(
         for note in selected.notes:
             log.info("%s", note)
         counts, exposure = _counts_of_likelihood(selected), selected.exposure
+        input_files = selected.files
     else:
         exposure = card.exposure(eot)
-        counts = card_counts(card, exposure)
+        counts, input_files = card_counts(card, exposure), []
     plane = exclusion.mass_epsilon(
-        card, counts, exposure, mode=mode, seed=seed, threads=threads, progress=progress
+        card,
+        counts,
+        exposure,
+        mode=mode,
+        seed=seed,
+        threads=threads,
+        progress=progress,
+        input_files=input_files,
     )
     if output_dir:
         with _renamed_into(output_dir, names) as folder:

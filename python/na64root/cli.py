@@ -435,7 +435,8 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
     from rich.table import Table
 
     quoted = limit.roostats
-    console.print(f"\n[bold]Upper limit[/] on the expected signal events, {100 * quoted.cl:g} % CL, CLs")
+    what = "Upper limit" if limit.kind == "observed" else "Expected upper limit (simulation, no signal)"
+    console.print(f"\n[bold]{what}[/] on the expected signal events, {100 * quoted.cl:g} % CL, CLs")
     table = Table("engine", "nuisances", box=None)
     table.add_column("limit", justify="right")
     value = f"{quoted.upper_limit:.3f} ± {quoted.upper_limit_error:.3f}"
@@ -527,12 +528,10 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
 @click.option(
     "--treatment",
     type=click.Choice(["none", "frequentist", "hybrid"]),
-    default="frequentist",
-    show_default=True,
-    help="Of the nuisances; none fixes every one.",
+    help="Of the nuisances; none fixes every one (default: the card's, frequentist).",
 )
-@click.option("--constraint", type=click.Choice(["lognormal", "gaussian"]), default="lognormal",
-              show_default=True, help="Of the signal.")  # fmt: skip
+@click.option("--constraint", type=click.Choice(["lognormal", "gaussian"]),
+              help="Of the signal (default: the card's, lognormal).")  # fmt: skip
 def _limit(
     common: Common,
     observed: list[int] | None,
@@ -542,8 +541,8 @@ def _limit(
     signal_uncertainty: float,
     cl: float | None,
     method: Method,
-    treatment: Treatment,
-    constraint: Constraint,
+    treatment: Treatment | None,
+    constraint: Constraint | None,
 ) -> Record:
     """A CLs upper limit on the total expected signal, from counts in one or more bins."""
     card = common.card
@@ -559,6 +558,7 @@ def _limit(
             "--background without --observed (the card's counts are for its own bins): give both"
         )
     from .limits import CountingModel, upper_limit
+    from .results import LimitReport, provenance
 
     model = CountingModel.from_lists(
         observed=observed,
@@ -566,15 +566,19 @@ def _limit(
         background_uncertainty=background_uncertainty or [0.0] * len(background),
         signal_fraction=signal_fraction or [1.0] * len(background),
         signal_uncertainty=signal_uncertainty,
-        constraint=constraint,
+        constraint=constraint or card.limit.constraint,
     )
-    return upper_limit(
+    result = upper_limit(
         model,
         cl=card.limit.confidence_level.value if cl is None else cl,
         method=method,
-        treatment=treatment,
+        treatment=treatment or card.limit.treatment,
         seed=common.seed,
         processes=common.threads,
+    )
+    return LimitReport(
+        **dict(result),
+        provenance=provenance(card, seed=common.seed, limit_method=f"{method}, {result.treatment}"),
     )
 
 

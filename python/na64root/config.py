@@ -337,6 +337,8 @@ class Card(_Model):
         for (_, last, name), (first, _, next_name) in itertools.pairwise(named):
             if first <= last:
                 raise ValueError(f"{name} and {next_name} share run {first}")
+        if not self.eot > 0.0:
+            raise ValueError("the periods have no electrons on target (sum of eot is zero)")
         names = [p.name for p in self.periods]
         if len(set(names)) != len(names):
             raise ValueError(f"two periods have the same name: {', '.join(names)}")
@@ -374,6 +376,10 @@ class Card(_Model):
                     f"no period {name} in card {self.card.name} (known: {', '.join(exposure)}): correct --eot"
                 )
         return exposure
+
+    def changed(self) -> dict[str, float]:
+        """Every number that a user changed (`--set`, an option), by its dotted name."""
+        return {name: q.value for name, q in _quantities(self, "") if q.provenance == "user"}
 
     def assumed(self) -> dict[str, Quantity]:
         """Every number of the card marked `assumed`, by its dotted name."""
@@ -448,6 +454,8 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
     *parents, last = key.split(".")
     for part in parents:
         node = _child(node, part, key)
+    if isinstance(node, dict) and "value" in node:
+        raise ConfigError(f"cannot use --set {override} (a part of a number): set {'.'.join(parents)} itself")
     current = _child(node, last, key)
     if isinstance(current, dict) and "value" in current:
         current.update(value=value, provenance="user", source=f"--set {override}")

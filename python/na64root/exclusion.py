@@ -20,7 +20,7 @@ from scipy import interpolate, optimize
 from . import limits, theory
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError
-from .results import Count, Provenance, Record, provenance
+from .results import Count, InputFile, Provenance, Record, provenance
 from .signal import Mode, SignalAtMass, SignalModel, card_counts, effective_exposure
 
 Array = NDArray[np.float64]
@@ -57,6 +57,8 @@ class PlaneResult(Record):
     epsilon_high: list[float | None]
     g2_excluded_up_to_GeV: float | None
     scorecard: dict[str, dict[str, float | str | None]]
+    counts: list[Count]
+    exposure: dict[str, float]
     provenance: Provenance
 
 
@@ -225,6 +227,7 @@ def mass_epsilon(
     seed: int = 1,
     threads: int = 1,
     progress: Progress | None = None,
+    input_files: Sequence[InputFile] = (),
 ) -> PlaneResult:
     """The (mass, epsilon) plane of the card: the paper's Fig. 4.
 
@@ -233,6 +236,7 @@ def mass_epsilon(
         mode: ``invisible`` for A' -> invisible (S2 alone).
         threads: masses in parallel; the result does not depend on it.
         progress: called with (masses done, all masses).
+        input_files: where the counts come from, for the provenance.
 
     Raises:
         ConfigError: an unphysical card, no bin to set a limit with.
@@ -279,7 +283,11 @@ def mass_epsilon(
         epsilon_high=[high for _, (_, high), _ in columns],
         g2_excluded_up_to_GeV=end_point,
         scorecard={} if mode == "invisible" else {"g2_end_point_GeV": _score(end_point)},
-        provenance=provenance(card, seed=seed, limit_method=f"exact, {card.limit.treatment}"),
+        counts=list(counts),
+        exposure=dict(exposure),
+        provenance=provenance(
+            card, seed=seed, limit_method=f"exact, {card.limit.treatment}", input_files=input_files
+        ),
     )
 
 

@@ -15,6 +15,10 @@ from .theory import landau_pole_bound, muon_g2_band
 
 log = logging.getLogger(__name__)
 
+# Where the cross section is validated (docs/physics.md).
+VALID_MASS_GEV = (1e-3, 3.0)
+VALID_ENERGY_GEV = (1.0, 300.0)
+
 
 class ByApproximation(Record):
     etl: float | None
@@ -98,8 +102,18 @@ def explain(
     Raises:
         ConfigError: an unphysical model, a material that is no element, an epsilon that is not positive.
     """
-    if not (epsilon > 0.0 and math.isfinite(epsilon)):
-        raise ConfigError(f"epsilon = {epsilon!r} is not acceptable (must be positive): correct it")
+    if not 0.0 < epsilon <= 1.0:
+        raise ConfigError(f"epsilon = {epsilon!r} is not acceptable (must lie between 0 and 1): correct it")
+    given = {
+        "mass_GeV": mass_GeV,
+        "alpha_dark": alpha_dark,
+        "mass_ratio": mass_ratio,
+        "relative_splitting": relative_splitting,
+        "beam_energy_GeV": beam_energy_GeV,
+    }
+    for name, value in given.items():
+        if value is not None and not (value > 0.0 and math.isfinite(value)):
+            raise ConfigError(f"{name} = {value!r} is not acceptable (must be positive): correct it")
     card = _changed(card, alpha_dark, mass_ratio, relative_splitting, beam_energy_GeV, material)
     beam = card.beam.energy_GeV.value
     if not mass_GeV < beam:
@@ -112,6 +126,15 @@ def explain(
         log.warning(
             "alpha_D = %g lies above the Landau-pole bound %.3g for a scale of 1 TeV", model.alpha_dark, bound
         )
+
+    for name, value, (low, high) in (
+        ("m_A'", mass_GeV, VALID_MASS_GEV),
+        ("the beam energy", beam, VALID_ENERGY_GEV),
+    ):
+        if not low <= value <= high:
+            log.warning(
+                "%s = %g GeV lies outside the validated range of %g to %g GeV", name, value, low, high
+            )
 
     exposure = card.exposure()
     exclusion = Exclusion(card, card_counts(card, exposure), exposure)

@@ -42,6 +42,8 @@ METHODS: tuple[Method, ...] = ("exact", "roostats", "asymptotic")
 TREATMENTS: tuple[Treatment, ...] = ("none", "frequentist", "hybrid")
 BackgroundConstraint = Literal["gaussian", "lognormal", "gamma"]
 
+# The exact engine enumerates counts: above this many events, seen and expected, asymptotics are good to 1 %.
+MOST_EVENTS = 1000
 # Below this many expected background events the asymptotic formulae are off by more than ten per cent.
 ASYMPTOTIC_MINIMUM = 5.0
 
@@ -251,6 +253,11 @@ def upper_limit(
             expected=expected,
         )
         return scan.result()
+    events = sum(b.observed + b.background for b in model.bins)
+    if method == "exact" and events > MOST_EVENTS:
+        raise ConfigError(
+            f"{events:g} events are too many to enumerate (at most {MOST_EVENTS}): use --method asymptotic"
+        )
     engine = experiment(model, treatment)
     try:
         if method == "asymptotic":

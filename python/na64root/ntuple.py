@@ -21,7 +21,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from .cling import declare, root
 from .config import Card, Signature
 from .errors import DataError
-from .results import InputFile, Record, sha256_of
+from .results import InputFile, Provenance, Record, provenance, sha256_of
 
 Kind = Literal["flag", "integer", "floating", "count"]
 
@@ -217,6 +217,7 @@ class Inspection(Record):
     periods: dict[str, PeriodContent]
     spills: int
     can_evaluate: CanEvaluate
+    provenance: Provenance
 
     @model_serializer(mode="wrap")
     def _with_contract_keys(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -495,6 +496,7 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
             S2=not ntuple.schema.missing_for_signature("S2", ntuple.present),
             cuts_not_applied=ntuple.schema.cuts_without_branches(ntuple.present),
         ),
+        provenance=provenance(card, input_files=ntuple.files),
     )
 
 

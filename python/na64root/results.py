@@ -87,16 +87,27 @@ class Provenance(Record):
     numpy: str
     card: str
     card_sha256: str
-    seed: int
+    card_changed: dict[str, float]
+    seed: int | None
     approximation: str
-    limit_method: str
+    limit_method: str | None
     input_files: list[InputFile]
 
 
+class LimitReport(LimitResult):
+    """A limit that stands alone, with what is needed to make it again."""
+
+    provenance: Provenance
+
+
 def provenance(
-    card: Card, *, seed: int, limit_method: str, input_files: Iterable[InputFile] = ()
+    card: Card,
+    *,
+    seed: int | None = None,
+    limit_method: str | None = None,
+    input_files: Iterable[InputFile] = (),
 ) -> Provenance:
-    """The provenance of a result made with this card, seed and method."""
+    """The provenance of a result made with this card, and with seed, method and files where it has them."""
     return Provenance(
         na64root=_core.__version__,
         root=_installed("root"),
@@ -104,6 +115,7 @@ def provenance(
         numpy=metadata.version("numpy"),
         card=card.card.name,
         card_sha256=card.sha256,
+        card_changed=card.changed(),
         seed=seed,
         approximation=card.model.approximation,
         limit_method=limit_method,

@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 Mode = Literal["semivisible", "invisible"]
 MODES: tuple[Mode, ...] = ("semivisible", "invisible")
 
+# Below it the cascade, without ionisation, is not valid: A' of less energy are left out.
+LOWEST_APRIME_ENERGY_GEV = 1.0
+
 # The regions along the beam in which a chi2 can decay, in the order of the beam.
 REGIONS = ("ecal", "before_veto", "hcal1", "hcal2", "hcal3", "beyond")
 
@@ -52,7 +55,7 @@ class Parameters:
             )
         except ValueError as error:
             raise ConfigError(
-                f"unphysical model at m_A' = {mass_GeV:g} GeV ({error}): change mass ratio or splitting"
+                f"unphysical model at m_A' = {mass_GeV:g} GeV ({error}): correct the parameters"
             ) from None
 
 
@@ -69,15 +72,20 @@ class SignalModel:
         self.material = _target_material(card)
         self.element = self.material.components[0].element
         beam = card.beam.energy_GeV.value
+        if not beam > LOWEST_APRIME_ENERGY_GEV:
+            raise ConfigError(
+                f"a beam of {beam:g} GeV makes no shower that is described here (from "
+                f"{LOWEST_APRIME_ENERGY_GEV:g} GeV): give more"
+            )
+        # E_A' = E_beam - E_ECAL; a cut above the beam energy accepts every A'.
         self.aprime_threshold: dict[Signature, float] = {
-            "S1": beam - card.selection.ecal.s1_max_GeV.value,
-            "S2": beam - card.selection.ecal.s2_max_GeV.value,
+            "S1": max(LOWEST_APRIME_ENERGY_GEV, beam - card.selection.ecal.s1_max_GeV.value),
+            "S2": max(LOWEST_APRIME_ENERGY_GEV, beam - card.selection.ecal.s2_max_GeV.value),
         }
         for signature, threshold in self.aprime_threshold.items():
-            if not 0.0 < threshold < beam:
+            if not threshold < beam:
                 raise ConfigError(
-                    f"selection.ecal leaves E_A' > {threshold:g} GeV of a {beam:g} GeV beam to {signature}: "
-                    "set the cut between 0 and the beam energy"
+                    f"selection.ecal leaves no A' of a {beam:g} GeV beam to {signature}: set the cut above 0"
                 )
         self.track = _core.track_length(self.material, beam, min(self.aprime_threshold.values()))
         absorber = card.target.lead_layer_cm.value / self.material.radiation_length_cm()

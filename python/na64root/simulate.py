@@ -12,7 +12,7 @@ from . import cling
 from .cling import root
 from .config import Card
 from .errors import ConfigError, Na64Error
-from .results import Record, provenance, write_atomically
+from .results import Provenance, Record, provenance, write_atomically
 from .selection import implicit_threads
 
 # Between two pieces of this many events Ctrl-C is seen.
@@ -98,6 +98,7 @@ class SimulationResult(Record):
     eot: dict[str, float]
     classes: dict[str, ClassFacts]
     truth: dict[str, str]
+    provenance: Provenance
 
 
 def pseudodata(
@@ -174,11 +175,9 @@ def pseudodata(
                 for number, (name, rate) in enumerate(card.pseudodata.classes.items())
             },
             truth=_TRUTH,
+            provenance=provenance(card, seed=seed),
         )
-        about = {
-            "pseudodata": json.loads(result.model_dump_json(exclude={"file"})),
-            "provenance": json.loads(provenance(card, seed=seed, limit_method="none").model_dump_json()),
-        }
+        about = json.loads(result.model_dump_json(exclude={"file"}))
         text = ROOT.TNamed("na64root", json.dumps(about))
         if tree.Write() <= 0 or file.WriteObject(text, "na64root") <= 0:
             raise OSError("the file system took no more data")

@@ -270,7 +270,9 @@ def test_engines_that_disagree_stop_the_run(monkeypatch, caplog):
             return compute(model, method="exact", treatment=options["treatment"]).model_copy(update=moved)
 
         monkeypatch.setattr(limits, "upper_limit", upper_limit)
-        return analyze.limits_side_by_side(model, card, seed=1, processes=1).roostats, len(left)
+        found = analyze.limits_side_by_side(model, card, seed=1, processes=1)
+        analyze.require_agreement(found)
+        return found.roostats, len(left)
 
     assert not issubclass(analyze.EnginesDisagreeError, Na64Error), "a bug exits with 1, not with 2"
     # within three errors: one set of toys

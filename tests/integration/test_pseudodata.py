@@ -123,9 +123,9 @@ def test_the_file_says_how_it_was_made(default):
     about = json.loads(str(file.Get("na64root").GetTitle()))
     assert file.GetCompressionAlgorithm() == 5  # ZSTD
     file.Close()
-    stored = about["pseudodata"]["classes"]["beam_electron"]
+    stored = about["classes"]["beam_electron"]
     assert stored["prescale"] == default.classes["beam_electron"].prescale
-    assert about["pseudodata"]["seed"] == 1
+    assert about["seed"] == 1
     assert about["provenance"]["card"] == "paper2021"
 
 

@@ -16,7 +16,16 @@ from na64root import __version__, cli
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
 
-LIMIT_KEYS = ["upper_limit", "upper_limit_error", "expected", "cl", "method", "treatment", "toys"]
+LIMIT_KEYS = [
+    "upper_limit",
+    "upper_limit_error",
+    "expected",
+    "cl",
+    "method",
+    "treatment",
+    "toys",
+    "provenance",
+]
 COMMON = ["--json", "--output-dir", "--config", "--set", "--seed", "--threads", "--force", "--help"]
 
 

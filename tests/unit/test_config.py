@@ -184,3 +184,16 @@ def test_a_card_that_is_not_text_is_refused(tmp_path):
 def test_the_signal_uncertainty_is_the_quadratic_sum():
     card = load_card(overrides=["limit.signal_uncertainties.other=0.0"])
     assert card.limit.signal_uncertainty == pytest.approx(math.sqrt(0.1**2 + 0.1**2 + 0.01**2))
+
+
+def test_a_part_of_a_number_cannot_be_set_and_keep_its_provenance():
+    with pytest.raises(ConfigError, match="set limit.S1.background itself"):
+        load_card(overrides=["limit.S1.background.value=3"])
+    changed_card = load_card(overrides=["limit.S1.background=3"])
+    assert changed_card.limit.S1.background.provenance == "user"
+    assert changed_card.changed() == {"limit.S1.background": 3.0}
+
+
+def test_a_card_without_exposure_is_refused():
+    with pytest.raises(ConfigError, match="no electrons on target"):
+        load_card(overrides=[f"periods.{year}.eot=0" for year in (2016, 2017, 2018)])

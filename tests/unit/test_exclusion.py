@@ -68,6 +68,14 @@ def test_threads_do_not_change_the_result(card, plane):
     assert exclusion.mass_epsilon(card, threads=2) == plane
 
 
+def test_the_plane_says_what_it_was_made_from(card):
+    exposure = card.exposure({"all": 5e12})
+    plane = exclusion.mass_epsilon(card, exposure=exposure)
+    assert plane.exposure == exposure
+    assert [count.signature for count in plane.counts] == ["S1", "S2"]
+    assert plane.counts[0].background == pytest.approx(0.19 * 5e12 / 2.84e11)
+
+
 def test_progress_reaches_the_end(card):
     seen = []
     exclusion.mass_epsilon(card, progress=lambda done, total: seen.append((done, total)))
@@ -183,8 +191,24 @@ def test_explain_changes_and_errors(card, caplog):
     assert "Landau" not in caplog.text
     explain(card, mass_GeV=0.1, epsilon=1e-3, alpha_dark=0.5)
     assert "Landau" in caplog.text
-    for bad in ({"epsilon": 0.0}, {"epsilon": math.nan}, {"mass_GeV": -0.1}, {"relative_splitting": 1.2}):
+    for bad in (
+        {"epsilon": 0.0},
+        {"epsilon": math.nan},
+        {"epsilon": 1e200},
+        {"mass_GeV": -0.1},
+        {"mass_GeV": math.nan},
+        {"relative_splitting": 1.2},
+        {"relative_splitting": math.nan},
+        {"alpha_dark": math.inf},
+        {"beam_energy_GeV": math.nan},
+        {"beam_energy_GeV": 0.5},
+    ):
         with pytest.raises(ConfigError):
             explain(card, **({"mass_GeV": 0.1, "epsilon": 1e-3} | bad))
+    caplog.clear()
+    explain(card, mass_GeV=5.0, epsilon=1e-3)
+    assert "outside the validated" in caplog.text
+    # the cuts on the ECAL lie above this beam energy: every A' passes them
+    assert explain(card, mass_GeV=0.1, epsilon=1e-3, beam_energy_GeV=40.0).n_signal.total > 0.0
     with pytest.raises(ConfigError, match="cannot be produced"):
         explain(card, mass_GeV=2000.0, epsilon=1e-3)

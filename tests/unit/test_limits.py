@@ -103,3 +103,15 @@ def test_asymptotic_warns_at_few_events():
         result = upper_limit(CountingModel((S1, S2)), method="asymptotic", treatment="none")
     # 26 to 34 per cent below ln 10 at these backgrounds.
     assert 1.5 < result.upper_limit < 1.75
+
+
+def test_too_many_events_to_enumerate_are_one_line():
+    for observed, background in ([100_000, 0], [0.1, 0.2]), ([10**23], [0.1]), ([0], [1e4]):
+        model = CountingModel.from_lists(
+            observed=observed,
+            background=background,
+            background_uncertainty=[0.0] * len(observed),
+            signal_fraction=[1.0] * len(observed),
+        )
+        with pytest.raises(ConfigError, match="too many to enumerate.*asymptotic"):
+            upper_limit(model)
