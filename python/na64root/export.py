@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from . import cling, limits_roostats
+from .counting import Bin, CountingModel
 from .errors import ConfigError, Na64Error
-from .limits import Bin, CountingModel
 from .results import write_atomically
 
 

@@ -23,24 +23,35 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from . import _core
-from .config import Constraint, Treatment
+from . import _core, limits_roostats
+from .config import Treatment
+from .counting import Bin, CountingModel, check_choice
 from .errors import ConfigError, ConvergenceError
 from .results import Expected, LimitResult
 
-if TYPE_CHECKING:
-    from .limits_roostats import Scan
+__all__ = [
+    "METHODS",
+    "TREATMENTS",
+    "Bin",
+    "CountingModel",
+    "Discovery",
+    "Impact",
+    "Method",
+    "discovery",
+    "experiment",
+    "impacts",
+    "interval",
+    "upper_limit",
+    "workspace",
+]
 
 Method = Literal["exact", "roostats", "asymptotic"]
 METHODS: tuple[Method, ...] = ("exact", "roostats", "asymptotic")
 TREATMENTS: tuple[Treatment, ...] = ("none", "frequentist", "hybrid")
-BackgroundConstraint = Literal["gaussian", "lognormal", "gamma"]
 
 # The exact engine enumerates counts: above this many events, seen and expected, asymptotics are good to 1 %.
 MOST_EVENTS = 1000
@@ -48,154 +59,9 @@ MOST_EVENTS = 1000
 ASYMPTOTIC_MINIMUM = 5.0
 
 
-@dataclass(frozen=True)
-class Bin:
-    """One counting experiment, usually a signature in a run period.
-
-    ``signal_fraction`` is the bin's share of the total expected signal; only the ratios between bins matter.
-    """
-
-    name: str
-    signature: str
-    period: str
-    observed: int
-    background: float
-    background_uncertainty: float
-    signal_fraction: float
-
-
-@dataclass(frozen=True)
-class CountingModel:
-    """n_i ~ Poisson(mu f_i kappa(theta) + b_i(eta_g)), mu being the total expected number of signal events.
-
-    ``signal_uncertainty`` delta is relative and common to all bins: kappa = (1 + delta)^theta
-    (``lognormal``) or 1 + delta theta, not below zero (``gaussian``). ``signal_sources`` names its parts,
-    which add in quadrature; give one or the other. Backgrounds vary as b + sigma eta, not below zero
-    (``gaussian``), b (1 + sigma/b)^eta (``lognormal``), or are measured by an auxiliary count of (b/sigma)^2
-    (``gamma``). Bins of one signature share eta unless ``background_correlation`` is ``none``.
-
-    Raises:
-        ConfigError: no bins, a count that is not a whole number >= 0, a negative or NaN yield, no signal at
-        all.
-    """
-
-    bins: tuple[Bin, ...]
-    signal_uncertainty: float = 0.0
-    constraint: Constraint = "lognormal"
-    background_constraint: BackgroundConstraint = "gaussian"
-    background_correlation: Literal["signature", "none"] = "signature"
-    signal_sources: Mapping[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "bins", tuple(self.bins))
-        object.__setattr__(self, "signal_sources", dict(self.signal_sources))
-        if not self.bins:
-            raise ConfigError(
-                "the counting model has no bins (nothing to set a limit with): give at least one"
-            )
-        for name, count in Counter(b.name for b in self.bins).items():
-            if count > 1:
-                raise ConfigError(f"two bins are called {name} (names identify bins): rename one")
-        for b in self.bins:
-            _check_bin(b, self.background_constraint)
-        if not sum(b.signal_fraction for b in self.bins) > 0.0:
-            raise ConfigError(
-                "all signal fractions are zero (no bin sees the signal): give at least one above zero"
-            )
-        for name, value in self.signal_sources.items():
-            _check_number(f"signal uncertainty {name}", value)
-        if self.signal_sources:
-            total = math.sqrt(sum(value**2 for value in self.signal_sources.values()))
-            if self.signal_uncertainty not in (0.0, total):
-                raise ConfigError(
-                    f"signal_uncertainty = {self.signal_uncertainty:g} differs from its named sources "
-                    f"({total:g} in quadrature): give one or the other"
-                )
-            object.__setattr__(self, "signal_uncertainty", total)
-        _check_number("signal_uncertainty", self.signal_uncertainty)
-        _check_choice("constraint", self.constraint, ("lognormal", "gaussian"))
-        _check_choice("background_constraint", self.background_constraint, ("gaussian", "lognormal", "gamma"))
-        _check_choice("background_correlation", self.background_correlation, ("signature", "none"))
-
-    @classmethod
-    def from_lists(
-        cls,
-        *,
-        observed: Iterable[float],
-        background: Iterable[float],
-        background_uncertainty: Iterable[float],
-        signal_fraction: Iterable[float],
-        **options: Any,
-    ) -> CountingModel:
-        """A model of bins that share no background uncertainty, from lists of one length.
-
-        Raises:
-            ConfigError: lists of different lengths, or what CountingModel raises.
-        """
-        lists = {
-            "observed": list(observed),
-            "background": list(background),
-            "background_uncertainty": list(background_uncertainty),
-            "signal_fraction": list(signal_fraction),
-        }
-        lengths = {len(values) for values in lists.values()}
-        if len(lengths) > 1:
-            given = ", ".join(f"{name} {len(values)}" for name, values in lists.items())
-            raise ConfigError(f"lists of different lengths ({given}): give one value per bin in each")
-        bins = tuple(
-            Bin(f"bin{i + 1}", f"bin{i + 1}", "", n, b, db, f)
-            for i, (n, b, db, f) in enumerate(zip(*lists.values(), strict=True))
-        )
-        return cls(bins, **options)
-
-    @property
-    def background_groups(self) -> tuple[str, ...]:
-        """For each bin, the name of the background nuisance parameter that it follows."""
-        return tuple(b.signature if self.background_correlation == "signature" else b.name for b in self.bins)
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """The signal fractions, normalised to a sum of one."""
-        total = sum(b.signal_fraction for b in self.bins)
-        return tuple(b.signal_fraction / total for b in self.bins)
-
-
-def _check_number(what: str, value: float) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or value < 0.0
-    ):
-        raise ConfigError(f"{what} = {value!r} is not acceptable (must be a finite number >= 0): correct it")
-
-
-def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(
-            f"{what} = {value!r} is not known: choose {', '.join(choices[:-1])} or {choices[-1]}"
-        )
-
-
-def _check_bin(b: Bin, background_constraint: str) -> None:
-    _check_number(f"background of {b.name}", b.background)
-    _check_number(f"background uncertainty of {b.name}", b.background_uncertainty)
-    _check_number(f"signal fraction of {b.name}", b.signal_fraction)
-    _check_number(f"observed count of {b.name}", b.observed)
-    if b.observed != int(b.observed):
-        raise ConfigError(
-            f"observed count of {b.name} = {b.observed!r} is not a whole number: give events, not yields"
-        )
-    if b.background == 0.0 and b.background_uncertainty > 0.0 and background_constraint != "gaussian":
-        raise ConfigError(
-            f"background of {b.name} is zero with an uncertainty "
-            f"({background_constraint} constraints are relative): use gaussian"
-        )
-
-
 def experiment(model: CountingModel, treatment: Treatment = "frequentist") -> _core.CountingExperiment:
     """The exact engine for a model: statistic, CLs and limits as functions of mu."""
-    _check_choice("treatment", treatment, TREATMENTS)
+    check_choice("treatment", treatment, TREATMENTS)
     groups = list(dict.fromkeys(model.background_groups))
     try:
         return _core.CountingExperiment(
@@ -237,13 +103,11 @@ def upper_limit(
         ConfigError: a level outside (0, 1), an unknown method or treatment.
         ConvergenceError: no limit found, or a fit that failed.
     """
-    _check_choice("method", method, METHODS)
-    _check_choice("treatment", treatment, TREATMENTS)
+    check_choice("method", method, METHODS)
+    check_choice("treatment", treatment, TREATMENTS)
     _check_level(cl)
     if method == "roostats":
-        from . import limits_roostats
-
-        scan: Scan = limits_roostats.scan(
+        scan = limits_roostats.scan(
             model,
             cl=cl,
             treatment=treatment,
@@ -313,7 +177,7 @@ def interval(
         ConfigError: a level outside (0, 1) or another treatment.
     """
     _check_level(cl)
-    _check_choice("treatment of a two-sided interval", treatment, ("none", "hybrid"))
+    check_choice("treatment of a two-sided interval", treatment, ("none", "hybrid"))
     return experiment(model, treatment).interval(cl)
 
 
@@ -378,6 +242,4 @@ def _warn_if_too_few(model: CountingModel) -> None:
 
 def workspace(model: CountingModel) -> Any:
     """A RooWorkspace with the model, the observed data and two RooStats ModelConfig (see limits_roostats)."""
-    from . import limits_roostats
-
     return limits_roostats.workspace(model)

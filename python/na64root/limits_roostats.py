@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from . import cling
 from .config import Treatment
+from .counting import CountingModel
 from .errors import ConfigError, ConvergenceError
-from .limits import CountingModel
 from .results import Expected, LimitResult
 
 # Minuit's tolerance; with it the statistic repeats to 1e-6 (to 1e-3 with the default).
@@ -45,7 +45,7 @@ LARGEST_BATCH = 500
 # Toys without signal per toy with signal: CLb, the larger of the two probabilities, needs fewer.
 WITHOUT_PER_WITH = 0.4
 # The straight line in ln CLs is fitted to points this near the limit (relative).
-WINDOW = 0.25
+WINDOW = 0.5
 MOST_ROUNDS = 60
 
 _STATISTIC = """
@@ -560,27 +560,37 @@ class Scan:
     def toys(self) -> int:
         return sum(point.size for point in self.points.values())
 
-    def crossing(self, threshold: Any = None) -> tuple[float, float] | None:
+    def crossing(self, threshold: Any = None, *, bracketed: bool = True) -> tuple[float, float] | None:
         """Where ln CLs crosses ln(1 - cl), with its error; None when the scan does not bracket it.
+
+        With ``bracketed`` false it may lie outside the scan: a place to look at next, never a limit.
+
+        ln CLs+b and ln CLb are straight lines in mu near the limit, fitted to the numbers of toys in the tail
+        by maximum likelihood (binomial). The error comes from the fitted probabilities: with that of the
+        observed numbers, points that fluctuated down would weigh less and the limit would come out high.
 
         ``threshold`` maps a Toys to the value of the statistic to be judged; by default the observed one.
         """
-        target = math.log1p(-self.cl)
-        values = []
-        for mu in sorted(self.points):
-            point = self.points[mu]
-            log_cls, error = point.log_cls(None if threshold is None else threshold(point))
-            values.append((mu, log_cls - target, error))
-        if not (any(v[1] > 0.0 for v in values) and any(v[1] <= 0.0 for v in values)):
+        points = sorted(self.points.values(), key=lambda point: point.mu)
+        tails = [point.tail(point.observed if threshold is None else threshold(point)) for point in points]
+        mu = np.array([point.mu for point in points])
+        passed = np.array(tails, dtype=float).reshape(-1, 2)
+        made = np.array([(len(p.with_signal), len(p.without_signal)) for p in points], dtype=float).reshape(
+            -1, 2
+        )
+        near = np.ones(len(mu), dtype=bool)
+        found = None
+        for _ in range(3):  # all points find the place, those near it the value
+            refined = _fitted_crossing(mu[near], passed[near], made[near], math.log1p(-self.cl))
+            if refined is None:
+                break
+            found = refined
+            near = np.abs(mu / found[0] - 1.0) < WINDOW
+            if len(set(mu[near])) < 3 or not mu[near].min() < found[0] < mu[near].max():
+                break
+        if found is None or (bracketed and not mu.min() <= found[0] <= mu.max()):
             return None
-        known = [v for v in values if abs(v[1]) < 2.0 and math.isfinite(v[2])]
-        found = _line_crossing(known)
-        if found is None:
-            return None
-        # ln CLs is nearly straight: far points find the place, near ones, when there are enough, the value.
-        near = [v for v in known if abs(v[0] / found[0] - 1.0) < WINDOW]
-        refined = _line_crossing(near) if len(near) > 2 else None
-        return found if refined is None else refined
+        return found
 
     def expected(self) -> Expected:
         """Quantiles over the toys without signal, as in HypoTestInverterResult; None beyond the scan."""
@@ -612,23 +622,50 @@ class Scan:
     _wide: bool = False
 
 
-def _line_crossing(points: list[tuple[float, float, float]]) -> tuple[float, float] | None:
-    """Where a line fitted to (x, y, error) falls through zero, and its error; None when it does not."""
-    if len(points) < 2:
+def _fitted_crossing(
+    mu: NDArray[np.float64], passed: NDArray[np.float64], made: NDArray[np.float64], target: float
+) -> tuple[float, float] | None:
+    """Root of ln CLs(mu) = target from two log-linear binomial fits, with its error; None without a fall.
+
+    Args:
+        mu: shape (n,).  passed, made: toys in the tail and in all, shape (n, 2), with and without signal.
+    """
+    if len(set(mu)) < 2:
         return None
-    x, y, error = (np.array(column) for column in zip(*points, strict=True))
-    centre = x.mean()
-    x = x - centre
-    weight = 1.0 / error**2
-    s, sx, sxx = weight.sum(), (weight * x).sum(), (weight * x * x).sum()
-    sy, sxy = (weight * y).sum(), (weight * x * y).sum()
-    determinant = s * sxx - sx * sx
-    offset, slope = (sxx * sy - sx * sxy) / determinant, (s * sxy - sx * sy) / determinant
-    if slope >= 0.0 or not x.min() <= -offset / slope <= x.max():
+    centre = float(mu.mean())
+    design = np.stack([np.ones_like(mu), mu - centre], axis=1)
+    fits = [_log_linear_fit(design, passed[:, i], made[:, i]) for i in range(2)]
+    if fits[0] is None or fits[1] is None:
+        return None
+    (with_signal, covariance), (without_signal, other) = fits[0], fits[1]
+    offset, slope = with_signal - without_signal
+    offset -= target
+    if not slope < 0.0:
         return None
     root = -offset / slope
-    variance = (sxx - 2.0 * root * sx + root * root * s) / determinant / slope**2
-    return float(centre + root), float(math.sqrt(variance))
+    direction = np.array([1.0, root])
+    # The slope is known to its own error only, and an error that is too small would stop the toys too soon.
+    variance = float(direction @ (covariance + other) @ direction) / slope**2
+    error = math.sqrt(variance * (1.0 + float(covariance[1, 1] + other[1, 1]) / slope**2))
+    return centre + float(root), error
+
+
+def _log_linear_fit(
+    design: NDArray[np.float64], passed: NDArray[np.float64], made: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Maximum likelihood of ln p = design @ parameters for binomial counts, with the covariance."""
+    if passed.sum() < 2.0:
+        return None
+    parameters = np.array([math.log(passed.sum() / made.sum()), 0.0])
+    for _ in range(100):
+        p = np.minimum(np.exp(np.minimum(design @ parameters, 0.0)), 1.0 - 1e-6)
+        information = design.T @ (design * (made * p / (1.0 - p))[:, None])
+        gradient = design.T @ ((passed - made * p) / (1.0 - p))
+        step = np.linalg.solve(information, gradient)
+        parameters = parameters + step / max(1.0, float(np.abs(step).max()))
+        if np.abs(step).max() < 1e-9:
+            return parameters, np.linalg.inv(information)
+    return None
 
 
 def scan(
@@ -678,21 +715,27 @@ def _scan(runner: _Runner, cl: float, precision: float, expected: bool) -> Scan:
     else:
         raise ConvergenceError(f"no bracket of the limit found in {MOST_ROUNDS} steps: check the model")
 
-    # Batches around the crossing; the three mu stay unless the crossing moves away from them.
-    batch = min(max(round(0.5 / precision**2), 100), LARGEST_BATCH)
-    centre, limit = 0.0, math.sqrt(low * high)
+    # Rounds of toys around the crossing, each as large as the error asks for and at most twice all before.
+    limit = math.sqrt(low * high)
+    number = 3 * LARGEST_BATCH
     for _ in range(MOST_ROUNDS):
-        found = result.crossing()
-        if found is not None:
-            limit, error = found
-            if centre > 0.0 and error <= precision * limit and abs(limit / centre - 1.0) < 0.6 * WINDOW:
-                break
-        if abs(limit / max(centre, 1e-300) - 1.0) > 0.6 * WINDOW:
-            centre = limit
-        for new in runner.run(
-            [(factor * centre, batch, round(WITHOUT_PER_WITH * batch)) for factor in (0.85, 1.0, 1.15)]
-        ):
+        batches = max(1, round(number / (3 * LARGEST_BATCH)))
+        size = max(100, round(number / (3 * batches)))
+        without = round(WITHOUT_PER_WITH * size)
+        spread = [(factor * limit, size, without) for factor in (0.7, 1.0, 1.35)] * batches
+        for new in runner.run(spread):
             result.add(new)
+        found = result.crossing()
+        if found is None:
+            elsewhere = result.crossing(bracketed=False)
+            if elsewhere is not None:
+                limit = min(max(elsewhere[0], limit / 1.5), 1.5 * limit)
+            continue
+        limit, error = found
+        if error <= precision * limit:
+            break
+        done = sum(len(point.with_signal) for point in result.points.values())
+        number = round(min(max(1.1 * (error / (precision * limit)) ** 2 - 1.0, 0.1), 2.0) * done)
     else:
         raise ConvergenceError(
             f"the limit is not known to {precision:g} (too few toys): ask for less precision"
