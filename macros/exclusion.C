@@ -3,7 +3,7 @@
 //   .venv/bin/root -l -b -q macros/exclusion.C
 //   .venv/bin/root -l -b -q 'macros/exclusion.C("na64root-output/results.root", "exclusion.pdf")'
 //
-// The plane is read; the g-2 bands are computed here by the core, for the values of Delta a_mu below.
+// The plane and the g-2 lines are read; the core tells which Delta a_mu the central line stands for.
 #pragma cling add_include_path("$ROOTSYS/../na64root/include")
 #if !__has_include("na64root/magnetic_moment.hpp")
 #error "na64root is not installed beside this ROOT: run with its own, .venv/bin/root, after `make build`"
@@ -17,12 +17,15 @@
 #include "TGraph.h"
 #include "TH2D.h"
 #include "TLegend.h"
+#include "TParameter.h"
+#include "TString.h"
 #include "TStyle.h"
 #include "TSystem.h"
 
 #include <cmath>
 #include <iostream>
 #include <memory>
+#include <string>
 
 void exclusion(const char *input = "na64root-output/results.root", const char *output = "exclusion.pdf") {
     if (gSystem->AccessPathName(input)) {
@@ -40,19 +43,16 @@ void exclusion(const char *input = "na64root-output/results.root", const char *o
     }
     plane->SetDirectory(nullptr);
 
-    // The paper: Fermilab and Brookhaven against the 2020 White Paper; before Fermilab, Brookhaven alone.
     struct Band {
-        double central, uncertainty;
+        const char *name;
         int colour;
         const char *title;
     };
-    const Band bands[] = {{279e-11, 76e-11, kAzure - 4, "(g-2)_{#mu}, #pm2#sigma, before Fermilab"},
-                          {251e-11, 59e-11, kRed - 7, "(g-2)_{#mu}, #pm2#sigma, with Fermilab (2021)"}};
+    const Band bands[] = {{"g-2_before_Fermilab", kAzure - 4, "(g-2)_{#mu}, #pm2#sigma, before Fermilab"},
+                          {"g-2", kRed - 7, "(g-2)_{#mu}, #pm2#sigma, with Fermilab (2021)"}};
     const auto *masses = plane->GetXaxis();
     const auto *epsilons = plane->GetYaxis();
-    const auto epsilon_g2 = [](double mass, double moment) {
-        return na64root::epsilon_of_magnetic_moment(na64root::units::muon_mass, mass, moment);
-    };
+    const auto line_of = [&](const std::string &name) { return file->Get<TGraph>(name.c_str()); };
 
     gStyle->SetOptStat(0);
     auto *canvas = new TCanvas("exclusion", "exclusion", 750, 650);
@@ -68,26 +68,27 @@ void exclusion(const char *input = "na64root-output/results.root", const char *o
     legend->SetBorderSize(0);
     legend->SetFillStyle(0);
     for (const auto &band : bands) {
-        auto *area = new TGraph;
-        const int n = masses->GetNbins();
-        for (int i = 1; i <= n; ++i)
-            area->AddPoint(masses->GetBinCenter(i),
-                           epsilon_g2(masses->GetBinCenter(i), band.central - 2.0 * band.uncertainty));
-        for (int i = n; i >= 1; --i)
-            area->AddPoint(masses->GetBinCenter(i),
-                           epsilon_g2(masses->GetBinCenter(i), band.central + 2.0 * band.uncertainty));
+        const auto *low = line_of(std::string(band.name) + "_minus2");
+        const auto *high = line_of(std::string(band.name) + "_plus2");
+        if (!low || !high) // the band reaches values that no epsilon explains
+            continue;
+        auto *area = new TGraph(*low);
+        for (int i = high->GetN() - 1; i >= 0; --i)
+            area->AddPoint(high->GetPointX(i), high->GetPointY(i));
         area->SetFillColorAlpha(band.colour, 0.5);
         area->Draw("F");
         legend->AddEntry(area, band.title, "f");
     }
-    auto *line = new TGraph;
-    for (int i = 1; i <= masses->GetNbins(); ++i)
-        line->AddPoint(masses->GetBinCenter(i), epsilon_g2(masses->GetBinCenter(i), bands[1].central));
-    line->SetLineColor(kRed + 1);
-    line->SetLineStyle(2);
-    line->SetLineWidth(2);
-    line->Draw("L");
-    legend->AddEntry(line, "(g-2)_{#mu}, central", "l");
+    if (auto *line = line_of("g-2_central")) {
+        line->SetLineColor(kRed + 1);
+        line->SetLineStyle(2);
+        line->SetLineWidth(2);
+        line->Draw("L");
+        const double moment =
+            na64root::magnetic_moment(na64root::units::muon_mass, line->GetPointX(0), line->GetPointY(0));
+        std::cout << TString::Format("central line: Delta a_mu = %.4g\n", moment);
+        legend->AddEntry(line, TString::Format("(g-2)_{#mu}, #Deltaa_{#mu} = %.3g", moment), "l");
+    }
 
     // Excluded where the limit on the signal strength is below 1.
     int excluded = 0;
@@ -105,7 +106,11 @@ void exclusion(const char *input = "na64root-output/results.root", const char *o
     auto *entry = new TGraph;
     entry->SetLineColor(kGreen + 3);
     entry->SetLineWidth(3);
-    legend->AddEntry(entry, "NA64, excluded at 90 % CL to the left", "l");
+    const auto *level_of = file->Get<TParameter<double>>("confidence_level");
+    legend->AddEntry(entry,
+                     level_of ? TString::Format("NA64, excluded at %g %% CL", 100.0 * level_of->GetVal())
+                              : TString("NA64, excluded"),
+                     "l");
     legend->Draw();
     std::cout << "excluded points: " << excluded << " of " << masses->GetNbins() * epsilons->GetNbins()
               << "\n";

@@ -14,9 +14,9 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-// Counts whose probability is below this in both ensembles are left out.
+// Counts whose probability is below this part of the tail, in both ensembles, are left out.
 constexpr double negligible = 1e-7;
-// Counts less probable than this are given a coarser integral over the auxiliary measurements.
+// Counts below this part are given a coarser integral over the auxiliary measurements.
 constexpr double flat_below = 1e-3;
 // CLs <= alpha needs P(q | signal) <= alpha: no sqrt(q) below this excludes at levels above 70 %.
 constexpr double least_root = 0.5;
@@ -254,6 +254,11 @@ struct Contribution {
     RootDistribution root_with, root_without;
 };
 
+// P(counts <= n), not below the smallest positive double, so that one can divide by it.
+double poisson_cdf(double mean, double n) {
+    return mean > 0.0 ? std::max(boost::math::gamma_q(n + 1.0, mean), 1e-300) : 1.0;
+}
+
 double poisson_probability(double mean, double n) {
     if (mean <= 0.0)
         return n == 0.0 ? 1.0 : 0.0;
@@ -305,6 +310,7 @@ class CountingExperiment::Implementation {
         int accuracy;
         Truth with_signal, without_signal;
         double tail_with = 0.0, tail_without = 0.0;
+        double scale_with = 1.0, scale_without = 1.0; // about what the tails will be, from below
         Outcome outcome;
         std::vector<int> coordinates;
         std::vector<double> basis, point, gradient;
@@ -825,11 +831,21 @@ CountingExperiment::Implementation::tails(double mu, double threshold, int accur
     ensembles.accuracy = accuracy;
     ensembles.outcome = observed_;
     if (treatment_ == Treatment::hybrid) {
+        // The priors widen the tails: those of the nominal rates are smaller.
+        for (std::size_t i = 0; i < bins_.size(); ++i) {
+            const double count = observed_.counts[i], background = bins_[i].background;
+            ensembles.scale_with *= poisson_cdf(mu * bins_[i].signal + background, count);
+            ensembles.scale_without *= poisson_cdf(background, count);
+        }
         const std::vector<double> start(signal_prior_.nodes.size(), 1.0);
         enumerate_hybrid(ensembles, 0, start, {1.0});
     } else {
         ensembles.with_signal = conditional_truth(mu);
         ensembles.without_signal = conditional_truth(0.0);
+        for (std::size_t i = 0; i < bins_.size(); ++i) {
+            ensembles.scale_with *= poisson_cdf(ensembles.with_signal.rates[i], observed_.counts[i]);
+            ensembles.scale_without *= poisson_cdf(ensembles.without_signal.rates[i], observed_.counts[i]);
+        }
         enumerate(ensembles, 0, 1.0, 1.0);
     }
     return ensembles;
@@ -856,9 +872,13 @@ bool CountingExperiment::Implementation::enumerate(Ensembles &ensembles, std::si
     if (level == bins_.size()) {
         double pass_with = 0.0, pass_without = 0.0;
         const double flat = ensembles.accuracy == 0 ? flat_below : 0.3 * flat_below;
-        if (std::max(with, without) > flat || !flat_probabilities(ensembles, pass_with, pass_without)) {
-            pass_with = with > negligible ? pass_probability(ensembles, ensembles.with_signal) : 0.0;
-            pass_without = without > negligible ? pass_probability(ensembles, ensembles.without_signal) : 0.0;
+        const double part_with = with / ensembles.scale_with,
+                     part_without = without / ensembles.scale_without;
+        if (std::max(part_with, part_without) > flat ||
+            !flat_probabilities(ensembles, pass_with, pass_without)) {
+            pass_with = part_with > negligible ? pass_probability(ensembles, ensembles.with_signal) : 0.0;
+            pass_without =
+                part_without > negligible ? pass_probability(ensembles, ensembles.without_signal) : 0.0;
         }
         ensembles.tail_with += with * pass_with;
         ensembles.tail_without += without * pass_without;
@@ -870,7 +890,7 @@ bool CountingExperiment::Implementation::enumerate(Ensembles &ensembles, std::si
     for (double n = 0.0;; n += 1.0) {
         const double p_with = with * poisson_probability(rate_with, n);
         const double p_without = without * poisson_probability(rate_without, n);
-        if (p_with < negligible && p_without < negligible) {
+        if (p_with < negligible * ensembles.scale_with && p_without < negligible * ensembles.scale_without) {
             if (n > rate_with && n > rate_without)
                 return any;
             any = true;
@@ -947,7 +967,8 @@ bool CountingExperiment::Implementation::enumerate_hybrid(Ensembles &ensembles, 
         for (std::size_t k = 0; k < n_theta; ++k)
             sum_with += signal_prior_.weights[k] * next_with[k];
         sum_without = next_without[0];
-        const double larger = std::max(sum_with, sum_without);
+        const double larger =
+            std::max(sum_with / ensembles.scale_with, sum_without / ensembles.scale_without);
         if (larger < negligible) {
             if (larger < previous || n > 1e4)
                 return any;
@@ -1499,7 +1520,10 @@ ExpectedLimits CountingExperiment::Implementation::expected_limits(double cl) co
         for (const auto &entry : known)
             if (std::abs(entry.second - target) < 0.3)
                 start = entry.first;
-        limits[sigma + 2] = falling_root(excess, start, 5e-4);
+        limits[sigma + 2] = falling_root(excess, start, 5e-5);
+        // On one step of the discrete counts several quantiles have one limit, up to the tolerance.
+        if (sigma > -2)
+            limits[sigma + 2] = std::max(limits[sigma + 2], limits[sigma + 1]);
     }
     return {limits[0], limits[1], limits[2], limits[3], limits[4]};
 }

@@ -112,6 +112,7 @@ def analyze(
         EnginesDisagreeError: RooStats and the exact engine differ by more than three toy errors.
     """
     _refuse_to_replace(output_dir, FILES, force)
+    _require_writable(output_dir)
     if pseudodata:
         log.info("writing pseudo-data")
         path = output_dir / "pseudodata.root"
@@ -159,7 +160,7 @@ def analyze(
         _draw(analysis, selected, card, folder)
         if plane:
             _draw_plane(plane, card, selected.exposure, folder, "exclusion")
-        _write_root(folder / "results.root", selected, plane, model)
+        _write_root(folder / "results.root", selected, plane, model, card.limit.confidence_level.value)
         analysis = _write_json(analysis, folder, output_dir)
     if limit:
         require_agreement(limit)
@@ -254,6 +255,7 @@ def scan(
     names = ("mass-epsilon.pdf", "mass-epsilon.png")
     if output_dir:
         _refuse_to_replace(output_dir, names, force)
+        _require_writable(output_dir)
     if files:
         selected = selection.select(files, card, eot=eot, threads=threads)
         for note in selected.notes:
@@ -263,6 +265,13 @@ def scan(
     else:
         exposure = card.exposure(eot)
         counts, input_files = card_counts(card, exposure), []
+        if exposure != card.exposure():
+            log.warning(
+                "the card's observed counts (%s) are kept where %s background events are expected: for a "
+                "projection set limit.S1.observed and limit.S2.observed",
+                ", ".join(f"{count.observed}" for count in counts),
+                " + ".join(f"{count.background:.3g}" for count in counts),
+            )
     plane = exclusion.mass_epsilon(
         card,
         counts,
@@ -330,7 +339,7 @@ def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, f
         plots.save(figure, folder, "ecal_hcal")
     if r := selected.histograms.get("r"):
         figure = plots.r_distribution(
-            np.array(r.axes[0].edges), np.array(r.contents), card.selection.r.r_max.value
+            np.array(r.axes[0].edges), np.array(r.contents), card.selection.r.r_max.value, r.title
         )
         plots.save(figure, folder, "r")
     if analysis.limit:
@@ -377,6 +386,7 @@ def _write_root(
     selected: selection.SelectionResult,
     plane: exclusion.PlaneResult | None,
     model: limits.CountingModel | None,
+    cl: float,
 ) -> None:
     """Cut flow and histograms, the RooFit workspace, the plane as TH2D and its curves as TGraphs."""
     ROOT = root()
@@ -395,6 +405,7 @@ def _write_root(
                 for i, mu in enumerate(row, start=1):
                     histogram.SetBinContent(i, j, math.inf if mu is None else mu)
             file.WriteObject(histogram, histogram.GetName())
+            file.WriteObject(ROOT.TParameter["double"]("confidence_level", cl), "confidence_level")
             curves = {f"contour_{i}": points for i, points in enumerate(plane.contours)}
             curves |= {key.replace(" ", "_"): overlay.contour for key, overlay in plane.overlays.items()}
             for name, points in curves.items():
@@ -425,6 +436,12 @@ def _refuse_to_replace(folder: Path, names: Iterable[str], force: bool) -> None:
     existing = [str(folder / name) for name in names if (folder / name).exists()]
     if existing and not force:
         raise Na64Error(f"{existing[0]} exists (results are kept): use --force or another output")
+
+
+def _require_writable(folder: Path) -> None:
+    """Fail before minutes of computing, not after them."""
+    with _renamed_into(folder, ()):
+        pass
 
 
 @contextlib.contextmanager

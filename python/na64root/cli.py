@@ -175,7 +175,7 @@ def application() -> None:
     """
 
 
-@click.group(cls=_Group)
+@click.group(cls=_Group, no_args_is_help=False)
 def simulate() -> None:
     """Write NA64-format ntuples; here -o names the file."""
 
@@ -582,7 +582,7 @@ def _limit(
     )
 
 
-@_verb(application, "scan", example="na64root scan mass-epsilon --eot 5e12 -o projection", show=_show_plane)
+@_verb(application, "scan", example="na64root scan mass-epsilon --eot 1e12 -o scan", show=_show_plane)
 @click.argument("plane", metavar="PLANE", type=click.Choice(["mass-epsilon"]))
 @_FILES
 @_EOT

@@ -39,7 +39,8 @@ class G2Line(Record):
 class DecayProbability(Record):
     """Where chi2 decays, for A' above the lower ECAL threshold, weighted by production; sums to 1.
 
-    Gaps count to the detector before them; `before_veto` runs from the end of the ECAL to the front of HCAL1.
+    `before_veto` runs from the end of the ECAL to the VETO, `hcal1` from there to the front of HCAL2; the
+    gaps between modules count to the module before them.
     """
 
     ecal: float
@@ -57,7 +58,10 @@ class ExpectedEvents(Record):
 
 
 class Explanation(Record):
-    """What `na64root explain` tells; units are in the names, cross sections per atom at the beam energy."""
+    """What `na64root explain` tells; units are in the names, cross sections per atom at the beam energy.
+
+    `k_factor` is the exact one, also where the card takes the width of the paper with its constant K.
+    """
 
     mass_GeV: float
     epsilon: float
@@ -114,11 +118,18 @@ def explain(
     for name, value in given.items():
         if value is not None and not (value > 0.0 and math.isfinite(value)):
             raise ConfigError(f"{name} = {value!r} is not acceptable (must be positive): correct it")
+    given_beam = card.beam.energy_GeV.value
     card = _changed(card, alpha_dark, mass_ratio, relative_splitting, beam_energy_GeV, material)
     beam = card.beam.energy_GeV.value
     if not mass_GeV < beam:
         raise ConfigError(
             f"m_A' = {mass_GeV:g} GeV cannot be produced (the beam has {beam:g} GeV): give a smaller mass"
+        )
+    if beam != given_beam:
+        log.warning(
+            "the verdict takes exposure, background and cuts of the %g GeV beam for one of %g GeV",
+            given_beam,
+            beam,
         )
     model = Parameters.of(card).model(mass_GeV, epsilon)
     bound = landau_pole_bound(mass_GeV)

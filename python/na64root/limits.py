@@ -57,6 +57,9 @@ TREATMENTS: tuple[Treatment, ...] = ("none", "frequentist", "hybrid")
 MOST_EVENTS = 1000
 # Below this many expected background events the asymptotic formulae are off by more than ten per cent.
 ASYMPTOTIC_MINIMUM = 5.0
+# Above this signal uncertainty the exact engine has no expected limits with fluctuating auxiliary
+# measurements: the statistic is no parabola in them any more.
+LARGEST_SIGNAL_UNCERTAINTY_EXPECTED = 0.5
 
 
 def experiment(model: CountingModel, treatment: Treatment = "frequentist") -> _core.CountingExperiment:
@@ -87,7 +90,7 @@ def upper_limit(
     treatment: Treatment = "frequentist",
     seed: int = 1,
     processes: int = 1,
-    precision: float = 0.03,
+    precision: float = 0.05,
     expected: bool = True,
 ) -> LimitResult:
     """The CLs upper limit on the total expected number of signal events, with the expected band.
@@ -130,6 +133,17 @@ def upper_limit(
             bands = engine.asymptotic_expected_limits(cl) if expected else (None,) * 5
         else:
             limit, error = engine.upper_limit(cl)
+            if (
+                expected
+                and treatment == "frequentist"
+                and model.signal_uncertainty > LARGEST_SIGNAL_UNCERTAINTY_EXPECTED
+            ):
+                warnings.warn(
+                    f"no expected limits for a signal uncertainty of {model.signal_uncertainty:g} (the exact "
+                    f"engine has them up to {LARGEST_SIGNAL_UNCERTAINTY_EXPECTED:g}): use roostats",
+                    stacklevel=2,
+                )
+                expected = False
             bands = engine.expected_limits(cl) if expected else (None,) * 5
     except RuntimeError as error_in_core:
         raise ConvergenceError(f"no limit found ({error_in_core}): check the model") from None

@@ -42,6 +42,7 @@ _STATISTIC = """
 #include "RooStats/ProfileLikelihoodTestStat.h"
 #include <cmath>
 #include <stdexcept>
+#include <vector>
 
 namespace na64root {
 
@@ -49,19 +50,20 @@ namespace na64root {
 // is what the same code gave for the observed data, at the same parameter of interest, before the toys.
 class TieSafeStatistic : public RooStats::TestStatistic {
   public:
-    TieSafeStatistic(RooStats::TestStatistic &statistic, RooStats::TestStatistic &second_try,
-                     const RooAbsData &observed, double tolerance)
-        : statistic_(&statistic), second_try_(&second_try), observed_(&observed), tolerance_(tolerance) {}
+    // `tries` are the same statistic by different minimisations: the next is asked where one failed.
+    TieSafeStatistic(const std::vector<RooStats::TestStatistic *> &tries, const RooAbsData &observed,
+                     double tolerance)
+        : tries_(tries), observed_(&observed), tolerance_(tolerance) {}
 
     double Evaluate(RooAbsData &data, RooArgSet &parameters_of_interest) override {
         const double mu = static_cast<RooAbsReal *>(parameters_of_interest.first())->getVal();
-        double value = statistic_->Evaluate(data, parameters_of_interest);
+        double value = std::nan("");
+        for (RooStats::TestStatistic *statistic : tries_)
+            if (!valid(value))
+                value = statistic->Evaluate(data, parameters_of_interest);
         if (!valid(value)) {
-            value = second_try_->Evaluate(data, parameters_of_interest);
-            if (!valid(value)) {
-                ++failures;
-                return 0.0;
-            }
+            ++failures;
+            return 0.0;
         }
         value = value > 0.0 ? value : 0.0;
         if (&data == observed_) {
@@ -82,7 +84,7 @@ class TieSafeStatistic : public RooStats::TestStatistic {
   private:
     bool valid(double value) const { return value > -10.0 * tolerance_ && std::isfinite(value); }
 
-    RooStats::TestStatistic *statistic_, *second_try_;
+    std::vector<RooStats::TestStatistic *> tries_;
     const RooAbsData *observed_;
     double tolerance_;
     double observed_mu_ = std::nan("");
@@ -338,8 +340,16 @@ def _run_inverter(
     with_signal, background_only = w.obj("signal_plus_background"), w.obj("background_only")
     mu.setVal(tested)
     with_signal.SetSnapshot(root.RooArgSet(mu))
-    statistics = [_profile_likelihood(w, with_signal, strategy) for strategy in (0, 2)]
-    statistic = root.na64root.TieSafeStatistic(*statistics, data, TIE_TOLERANCE)
+    # Where the free fit ends above the conditional one (one toy in a thousand, in flat valleys), another
+    # program takes another way down.
+    statistics = [
+        _profile_likelihood(w, with_signal, minimiser, strategy)
+        for minimiser, strategy in (("Minuit2", 0), ("Minuit", 2), ("Minuit2", 2))
+    ]
+    tries = root.std.vector["RooStats::TestStatistic *"]()
+    for statistic in statistics:
+        tries.push_back(statistic)
+    statistic = root.na64root.TieSafeStatistic(tries, data, TIE_TOLERANCE)
 
     if treatment == "hybrid" and with_signal.GetNuisanceParameters():
         prior = _prior(w, with_signal)
@@ -440,10 +450,11 @@ def bayesian_limit(model: CountingModel, *, cl: float) -> float:
         return float(found.UpperLimit())
 
 
-def _profile_likelihood(w: Any, config: Any, strategy: int) -> Any:
+def _profile_likelihood(w: Any, config: Any, minimiser: str, strategy: int) -> Any:
     statistic = cling.root().RooStats.ProfileLikelihoodTestStat(w.pdf("model"))
     statistic.SetOneSided(True)
     statistic.SetPrintLevel(-1)
+    statistic.SetMinimizer(minimiser)
     statistic.SetStrategy(strategy)
     statistic.SetTolerance(MINIMISER_TOLERANCE)
     if config.GetGlobalObservables():

@@ -190,7 +190,7 @@ class Ntuple:
 
 
 class PeriodContent(Record):
-    """What the input holds of one run period."""
+    """What the input holds of one run period; `physics_triggers` pass the cut `trigger`."""
 
     entries: int
     physics_triggers: int | None
@@ -463,12 +463,16 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
         DataError: as :func:`open_ntuple`, or the events cannot be read.
     """
     ntuple = open_ntuple(inputs)
-    columns = ["run", "spill"] + (["isTriggerPhysics"] if "isTriggerPhysics" in ntuple.present else [])
+    flags = ntuple.schema.cut_inputs["trigger"]
+    known = not ntuple.schema.missing_for("trigger", ntuple.present)
     with reading(ntuple):
-        data = ntuple.data_frame().AsNumpy(columns)
+        data = ntuple.data_frame().AsNumpy(["run", "spill", *(flags if known else ())])
     runs = np.asarray(data["run"], dtype=np.int64)
     spills = np.asarray(data["spill"], dtype=np.int64)
-    triggers = np.asarray(data[columns[2]], dtype=bool) if len(columns) > 2 else None
+    triggers = None
+    if known:
+        physics, trigger_physics, on_spill, calibration = (np.asarray(data[f], dtype=bool) for f in flags)
+        triggers = physics & trigger_physics & on_spill & ~calibration
     index = np.full(len(runs), len(period_names(card)) - 1)
     for i, (first, last) in reversed(list(enumerate(run_ranges(card)))):
         index[(runs >= first) & (runs <= last)] = i

@@ -156,6 +156,8 @@ def energy_plane(
                 fill=False,
                 edgecolor=COLOURS.get(name, "black"),
                 linewidth=2.2,
+                # in projection: a signature also cuts on what is not shown here
+                linestyle="--",
                 zorder=5,
             )
         )
@@ -173,13 +175,13 @@ def energy_plane(
     axes.set_xlim(ecal_edges[0], ecal_edges[-1])
     axes.set_ylim(hcal_edges[0], hcal_edges[-1])
     axes.set_xlabel(r"$E_\mathrm{ECAL}$ [GeV]")
-    axes.set_ylabel(r"$E_\mathrm{HCAL}$ [GeV]")
+    axes.set_ylabel(r"$E_\mathrm{HCAL1} + E_\mathrm{HCAL2} + E_\mathrm{HCAL3}$ [GeV]")
     axes.set_title(title, loc="left")
     return figure
 
 
 @_styled
-def r_distribution(edges: Array, contents: Array, r_max: float) -> Figure:
+def r_distribution(edges: Array, contents: Array, r_max: float, title: str = "") -> Figure:
     """The HCAL shower-width variable R with its cut."""
     figure, axes = _figure()
     mplhep.histplot(contents, edges, ax=axes, histtype="step", color="black", yerr=np.sqrt(contents), w2=None)
@@ -197,6 +199,7 @@ def r_distribution(edges: Array, contents: Array, r_max: float) -> Figure:
     axes.set_ylim(0.0, 1.35 * max(float(contents.max(initial=0.0)), 1.0))
     axes.set_xlabel(r"$R = (E - E_\mathrm{core})/E$ over HCAL2 and HCAL3")
     axes.set_ylabel("events per bin")
+    axes.set_title(title, loc="left")
     return figure
 
 

@@ -152,6 +152,8 @@ def write_atomically(path: Path, write: Callable[[Path], None], *, force: bool =
     Raises:
         Na64Error: `path` exists and `force` is not set, or the folder cannot be written.
     """
+    if path.is_dir():
+        raise Na64Error(f"{path} is a folder (one file is written): give the name of a file")
     if path.exists() and not force:
         raise Na64Error(f"{path} exists (results are kept): use --force or another output")
     try:

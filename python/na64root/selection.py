@@ -351,14 +351,16 @@ class _Booked:
                 for i in range(3)
             ],
             "momentum": [("trackMomentum", "momentum", "Track momentum", "Momentum [GeV]", 120, 80.0, 120.0)],
-            "r": [("na64_r", "r", "R over HCAL2 and HCAL3, S1", "R", 100, 0.0, 1.0)],
+            "r": [("na64_r", "r", "S1, after all cuts before R", "R", 100, 0.0, 1.0)],
         }
         for column, name, title, axis, bins, low, high in columns.get(cut, []):
             model = (name, title, bins, low, high)
             action = self._histogram(node.Histo1D, model, column)
             self._keep(name, title, [axis], action)
         if cut == "ecal" and "ecal_hcal_preselection" not in self.histograms:
-            self._book_plane("ecal_hcal_preselection", "Before the cuts of the signatures", node)
+            self._book_plane(
+                "ecal_hcal_preselection", "Before the cuts of the signatures; boxes in projection", node
+            )
 
     def _book_after_trigger(self, node: Any) -> None:
         self._book_plane("ecal_hcal_trigger", "Physics triggers", node)

@@ -186,7 +186,7 @@ class SignalAtMass:
         edges = [
             -math.inf,
             geometry.ecal_end_cm.value,
-            geometry.hcal1_start_cm.value,
+            geometry.veto_cm.value,
             geometry.hcal2_start_cm.value,
             geometry.hcal3_start_cm.value,
             geometry.hcal3_end_cm.value,

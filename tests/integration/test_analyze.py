@@ -247,8 +247,11 @@ def test_an_interrupted_run_leaves_the_old_results_and_no_half_file(
     assert (output / "results.json").read_text() == "old"
 
 
-def test_an_output_that_cannot_be_made_is_one_line(no_exposure, tmp_path):
+def test_an_output_that_cannot_be_made_is_one_line_before_anything_is_computed(
+    no_exposure, tmp_path, monkeypatch
+):
     (tmp_path / "file").write_text("")
+    monkeypatch.setattr(analyze.selection, "select", None)
     with pytest.raises(Na64Error, match="cannot write into .*file/out"):
         chain(no_exposure, tmp_path / "file" / "out")
 
@@ -375,3 +378,10 @@ def test_a_bare_exposure_scales_the_whole_plane():
     )
     ratio = plane["upper_limit_mu"][3][0] / more["upper_limit_mu"][3][0]
     assert ratio == pytest.approx(10.0, rel=0.02)
+
+
+def test_counts_of_the_card_at_another_exposure_are_pointed_out(capsys, caplog):
+    assert scan()[0] == 0
+    assert "observed counts" not in caplog.text
+    assert scan("--eot", "7e12")[0] == 0
+    assert "the card's observed counts (0, 0) are kept where 4.68 + 13.1 background" in caplog.text

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from na64root import _core, selection, simulate
+from na64root import _core, selection, simulate, theory
 from na64root.cling import root
 from na64root.config import load_card
+from tree_a import event, write_tree
 
 MACROS = Path(__file__).parents[2] / "macros"
 ROOT_PROGRAM = Path(sys.executable).with_name("root")
@@ -100,6 +101,10 @@ def plane(tmp_path) -> Path:
             excluded = masses[i] <= 0.1001 and epsilons[j - 1] >= 0.999e-3
             histogram.SetBinContent(i, j, 0.5 if excluded else 2.0)
     file.WriteObject(histogram, "upper_limit_mu")
+    file.WriteObject(ROOT.TParameter["double"]("confidence_level", 0.95), "confidence_level")
+    for line, moment in (("minus2", 133e-11), ("central", 251e-11), ("plus2", 369e-11)):
+        graph = ROOT.TGraph(31, masses, theory.epsilon_g2(masses, moment))
+        file.WriteObject(graph, f"g-2_{line}")
     file.Close()
     return path
 
@@ -109,6 +114,7 @@ def test_exclusion_reads_the_plane(plane):
     assert done.returncode == 0, done.stderr
     # reference: analytic, 20 columns below 0.1 GeV and 20 rows above 1e-3
     assert "excluded points: 400 of 1500" in done.stdout
+    assert "central line: Delta a_mu = 2.51e-09" in done.stdout
     assert_pdf(plane.parent / "exclusion.pdf")
 
 
@@ -120,10 +126,16 @@ def test_a_missing_file_is_one_clear_line(macro, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_without_the_branches_is_one_clear_line(plane):
-    done = run(f'exclusion.C("{MACROS}/../pyproject.toml")', plane.parent)
+@pytest.mark.parametrize(
+    ("macro", "problem"), [("cut_flow.C", "HCAL_ene"), ("exclusion.C", "no histogram upper_limit_mu")]
+)
+def test_a_file_without_what_is_needed_is_one_clear_line(macro, problem, tmp_path):
+    path = write_tree(tmp_path / "dump.root", [event()], omit=["HCAL_ene"])
+    done = run(f'{macro}("{path}")', tmp_path)
     assert done.returncode == 2
-    assert "exclusion.C:" in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith(f"{macro}: ")]
+    assert problem in line
+    assert [file.name for file in tmp_path.iterdir()] == ["dump.root"]
 
 
 def test_a_missing_installation_is_named(tmp_path):

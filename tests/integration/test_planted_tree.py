@@ -464,7 +464,10 @@ def test_inspection_of_the_planted_file(planted, card):
     for period in numpy_selection.PERIODS:
         events = [row[0] for row in PLANTED if period_of(row[0]["run"]) == period]
         assert record["periods"][period]["entries"] == len(events)
-        assert record["periods"][period]["physics_triggers"] == sum(e["isTriggerPhysics"] for e in events)
+        assert record["periods"][period]["physics_triggers"] == sum(
+            e["isPhysics"] and e["isTriggerPhysics"] and e["isOnSpill"] and not e["isCalibration"]
+            for e in events
+        )
     for reason, events in OUTSIDE.items():
         assert record["periods"][reason]["entries"] == len(events)
     assert "HCAL_t0" in record["branches_missing"]

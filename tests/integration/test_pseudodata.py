@@ -274,3 +274,9 @@ def test_what_cannot_be_simulated_is_one_line(tmp_path, card):
     small(card, path, force=True)
     assert ntuple.inspect([str(path)], card).entries > 0
     assert [p.name for p in tmp_path.iterdir()] == ["file.root"]
+
+
+def test_a_folder_is_no_file(tmp_path):
+    for force in (False, True):
+        with pytest.raises(Na64Error, match="is a folder"):
+            simulate.pseudodata(load_card(), tmp_path, force=force)

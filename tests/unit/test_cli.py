@@ -91,6 +91,7 @@ def test_help_and_version_of_the_program():
         ([], ["Missing command", "na64root --help"]),
         (["limt"], ["no verb limt, did you mean limit?"]),
         (["xyzzy"], ["no verb xyzzy", "analyze"]),
+        (["simulate"], ["Missing command", "na64root simulate --help"]),
         (["simulate", "pseudo"], ["no verb pseudo, did you mean pseudodata?"]),
         (["limit", "--obsreved", "0"], ["--obsreved", "--observed", "na64root limit --help"]),
         (["limit", "--observed", "0,x"], ["'0,x' is not a list of counts"]),

@@ -208,8 +208,10 @@ def test_explain_changes_and_errors(card, caplog):
     caplog.clear()
     explain(card, mass_GeV=5.0, epsilon=1e-3)
     assert "outside the validated" in caplog.text
+    assert "100 GeV beam for one of" not in caplog.text
     # the cuts on the ECAL lie above this beam energy: every A' passes them
     assert explain(card, mass_GeV=0.1, epsilon=1e-3, beam_energy_GeV=40.0).n_signal.total > 0.0
+    assert "background and cuts of the 100 GeV beam for one of 40 GeV" in caplog.text
     with pytest.raises(ConfigError, match="cannot be produced"):
         explain(card, mass_GeV=2000.0, epsilon=1e-3)
 

@@ -115,3 +115,30 @@ def test_too_many_events_to_enumerate_are_one_line():
         )
         with pytest.raises(ConfigError, match="too many to enumerate.*asymptotic"):
             upper_limit(model)
+
+
+def test_expected_limits_rise_and_are_that_of_no_event_where_nothing_is_expected():
+    """analytic: without background every experiment is empty."""
+    nothing = CountingModel.from_lists(
+        observed=[0], background=[0.0], background_uncertainty=[0.0], signal_fraction=[1.0]
+    )
+    for value in upper_limit(nothing).expected.model_dump().values():
+        assert value == pytest.approx(math.log(10.0), rel=1e-4)
+    seen = CountingModel.from_lists(
+        observed=[3, 2],
+        background=[0.19, 0.53],
+        background_uncertainty=[0.07, 0.17],
+        signal_fraction=[1.0, 1.0],
+        signal_uncertainty=0.2,
+    )
+    bands = list(upper_limit(seen).expected.model_dump().values())
+    assert bands == sorted(bands)
+
+
+def test_expected_limits_of_a_very_uncertain_signal_are_not_guessed():
+    model = CountingModel((S1,), signal_uncertainty=0.8)
+    with pytest.warns(UserWarning, match="no expected limits for a signal uncertainty of 0.8"):
+        result = upper_limit(model, treatment="frequentist")
+    assert result.expected.median is None
+    assert result.upper_limit > 1.0
+    assert upper_limit(model, treatment="hybrid").expected.median > 2.0

@@ -74,7 +74,9 @@ def test_uncertain_signal(name, cl, constraint, treatment):
     limit = upper_limit(
         model(name, signal_uncertainty=0.2, constraint=constraint), cl=cl, treatment=treatment, expected=False
     ).upper_limit
-    assert limit == pytest.approx(closed_form(treatment, constraint, 0.2, cl), rel=5e-3)
+    # the frequentist form leaves out toys with counts; the others hold for any background
+    tolerance = 5e-3 if treatment == "frequentist" else 2e-4
+    assert limit == pytest.approx(closed_form(treatment, constraint, 0.2, cl), rel=tolerance)
 
 
 # Within 3 of its own errors, for a Gaussian error: false alarm 0.3 % each, the seed being fixed.

@@ -12,6 +12,25 @@ from scipy.stats import norm, poisson
 from na64root.limits import Bin, CountingModel, experiment, upper_limit
 
 
+@pytest.mark.parametrize("observed", [0, 1, 2, 5, 20])
+@pytest.mark.parametrize("background", [2.0, 14.0, 16.0, 20.0, 60.0])
+@pytest.mark.parametrize("treatment", ["none", "frequentist", "hybrid"])
+def test_improbable_counts(observed, background, treatment):
+    """One bin: CLs = P(n <= observed | mu + b)/P(n <= observed | b), down to 1e-26 without signal."""
+    model = CountingModel((Bin("b", "b", "", observed, background, 0.0, 1.0),))
+    limit = upper_limit(model, treatment=treatment, expected=False).upper_limit
+    ratio = poisson.cdf(observed, limit + background) / poisson.cdf(observed, background)
+    assert ratio == pytest.approx(0.1, rel=1e-4)
+
+
+def test_an_empty_bin_tells_the_same_whatever_its_uncertain_background():
+    for background in (5.0, 20.0, 60.0):
+        model = CountingModel((Bin("b", "b", "", 0, background, 0.2 * background, 1.0),))
+        for treatment in ("frequentist", "hybrid"):
+            limit = upper_limit(model, treatment=treatment, expected=False).upper_limit
+            assert limit == pytest.approx(math.log(10.0), rel=1e-4)
+
+
 class KnownBackgrounds:
     """All vectors of counts up to a tail of 1e-9 per bin, their best signal by bisection, and CLs."""
 
