@@ -24,14 +24,14 @@ struct Longitudinal {
 // Derived: fits to the Geant4 tables of e- in the ECAL (10, 100 GeV; mean and rms of each radiation length)
 // and of e+e- pairs at the front of an HCAL module (10, 40, 80 GeV; light of each layer). The two media come
 // out alike, as they should: depths in radiation lengths depend on E over the critical energy alone.
-constexpr Longitudinal ecal_profile{6.394, 2.484, 5.047, 1.345, 1.0, 0.0240, 0.327};
+constexpr Longitudinal ecal_profile{6.407, 2.478, 5.058, 1.2375, 1.0, 0.0195, 0.316};
 constexpr Longitudinal hcal_profile{5.550, 2.226, 5.248, 1.200, 1.28, 0.0100, 0.483};
-constexpr double peak_spread = 0.1318, peak_spread_slope = -0.0397;
-constexpr double shape_spread = 0.129, shape_spread_slope = 0.0;
-constexpr double correlation = 0.384; // of ln(peak) and ln(shape)
+constexpr double peak_spread = 0.1347, peak_spread_slope = -0.0416;
+constexpr double shape_spread = 0.128, shape_spread_slope = 0.0;
+constexpr double correlation = 0.322; // of ln(peak) and ln(shape)
 // The energy grows from the first radiation length on as if the shower were this old (radiation lengths).
-constexpr double age_at_start = 0.453;
-// Photons near the minimum of their cross section make the tail; it begins at this multiple of the peak.
+constexpr double age_at_start = 0.457;
+// Photons near the minimum of their cross section make the tail; it begins at this multiple of the mean peak.
 constexpr double tail_start = 1.8;
 // Where Gaussian spreads would leave the range of the fit.
 constexpr double smallest_peak = 0.5, smallest_shape = 1.3, smallest_spread = 0.05;
@@ -153,7 +153,7 @@ double Shower::developed(double depth) const {
     const auto &medium = with_ecal_profile(section) ? ecal_profile : hcal_profile;
     const double age = rate * (depth + age_at_start);
     const double body = (gamma_distribution(shape, age) - before_start) / (1.0 - before_start);
-    const double x = medium.tail_rate * std::max(0.0, depth - tail_start * peak);
+    const double x = medium.tail_rate * std::max(0.0, depth - tail_begin);
     return body + medium.tail_share * ((1.0 - body) - (1.0 + x) * std::exp(-x));
 }
 
@@ -207,8 +207,8 @@ double Detector::depth_at(Section section, double z) const {
 Shower Detector::shower(const FourVector &momentum, const Point &start, Random &random) const {
     Shower shower;
     shower.energy = momentum.energy;
-    if (!(shower.energy > 0.0) || !std::isfinite(shower.energy))
-        throw std::domain_error("a shower needs a positive, finite energy");
+    if (!(shower.energy > 0.0 && shower.energy <= largest_energy))
+        throw std::domain_error("a shower needs an energy above zero and up to 1000 GeV");
     shower.start = start;
     if (momentum.z > 0.0) {
         shower.slope_x = momentum.x / momentum.z;
@@ -229,8 +229,9 @@ Shower Detector::shower(const FourVector &momentum, const Point &start, Random &
         return medium.spread_factor * std::max(smallest_spread, value + slope * decades);
     };
     const double first_normal = random.normal(), second_normal = random.normal();
-    shower.peak = std::max(smallest_peak, medium.peak + medium.peak_slope * decades) *
-                  std::exp(spread_of(peak_spread, peak_spread_slope) * first_normal);
+    const double mean_peak = std::max(smallest_peak, medium.peak + medium.peak_slope * decades);
+    shower.tail_begin = tail_start * mean_peak;
+    shower.peak = mean_peak * std::exp(spread_of(peak_spread, peak_spread_slope) * first_normal);
     const double shape_normal =
         correlation * first_normal + std::sqrt(1.0 - correlation * correlation) * second_normal;
     shower.shape = std::max(smallest_shape, medium.shape + medium.shape_slope * decades) *
@@ -393,7 +394,7 @@ void Detector::profile(const Shower &shower, double (&bins)[profile_bins], Rando
         const double after = shower.developed(std::min(i + 1.0, end) - start);
         const double mean = shower.energy * (ecal ? ecal_contained_ : 1.0) * (after - before);
         before = after;
-        const bool tail = i + 1.0 - start > tail_start * shower.peak;
+        const bool tail = i + 1.0 - start > shower.tail_begin;
         bins[i] = fluctuated(mean, 2.0 * (tail ? deposit_per_photon : deposit_in_body), random);
         mean_sum += mean;
         sum += bins[i];

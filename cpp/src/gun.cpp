@@ -46,8 +46,10 @@ GunVolume gun_volume(const std::string &name) {
 
 GunGenerator::GunGenerator(const GunConfig &config)
     : config_(config), detector_(config.detector), cascade_(material("Pb"), track_threshold[0]) {
-    if (!(config.energy > units::electron_mass) || !std::isfinite(config.energy))
-        throw std::domain_error("the energy of the gun is not above the electron mass");
+    if (!(config.energy > units::electron_mass && config.energy <= largest_energy))
+        throw std::domain_error("the energy of the gun is not between the electron mass and " +
+                                std::to_string(static_cast<int>(largest_energy)) +
+                                " GeV, where the profiles end");
     if (config.particle == GunParticle::pair &&
         !(config.pair_mass >= 2.0 * units::electron_mass && config.pair_mass < config.energy))
         throw std::domain_error("the mass of the pair is not between 2 electron masses and its energy");

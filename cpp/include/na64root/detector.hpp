@@ -19,6 +19,9 @@ namespace na64root {
 inline constexpr int hcal_modules = 3;
 inline constexpr int ecal_side = 6, hcal_side = 3; // cells of a calorimeter along x and y
 
+// The profiles are not used above this energy (GeV).
+inline constexpr double largest_energy = 1000.0;
+
 enum class Noise { off, on };
 enum class LateralProfile { off, on }; // off: all energy on the axis of the shower
 
@@ -70,7 +73,8 @@ struct Shower {
     bool inside = false;
     double start_depth = 0.0; // from the front of that section, in its radiation lengths
     double peak = 0.0, shape = 0.0, rate = 0.0, before_start = 0.0; // of the gamma distribution
-    double width = 1.0;                                             // factor on the radial profile
+    double tail_begin = 0.0;
+    double width = 1.0; // factor on the radial profile
 
     double developed(double depth) const;
 };
@@ -85,7 +89,7 @@ class Detector {
 
     // The shower of an electron or positron of `momentum` from `start` on: it begins in the section that
     // holds `start`, or in the next one along the beam. Throws std::domain_error for an energy that is not
-    // positive and finite.
+    // between zero and largest_energy.
     Shower shower(const FourVector &momentum, const Point &start, Random &random) const;
 
     // Adds the energies of a shower to the cells.
@@ -97,7 +101,7 @@ class Detector {
 
     // Radiation lengths of a section (the VETO: those of the ECAL that take as much energy).
     double depth_of(Section section) const { return depth_[static_cast<int>(section)]; }
-    // Depth in radiation lengths (first) from the front of the section, and section, of a position along z.
+    // Radiation lengths from the front of a section to a position along z, between zero and its depth.
     double depth_at(Section section, double z) const;
 
     // Energy that a shower from the ECAL carries behind it, mean of this shower (GeV).
@@ -112,8 +116,6 @@ class Detector {
     void profile(const Shower &shower, double (&bins)[profile_bins], Random &random) const;
 
   private:
-    double section_start(int section) const { return start_[section]; }
-
     DetectorConfig config_;
     std::array<double, sections> start_{}, end_{}; // cm
     std::array<double, sections> depth_{};         // radiation lengths

@@ -73,7 +73,7 @@ template <class Visitor> void for_each_branch(GunEvent &event, Visitor &&visit) 
 // drawn apart: in one event the two are not correlated. In the HCAL the cascade is not followed: lengths 0.
 class GunGenerator {
   public:
-    // Throws std::domain_error for an energy that is not positive and finite or a pair below 2 m_e or not
+    // Throws std::domain_error for an energy not between m_e and largest_energy, or a pair below 2 m_e or not
     // lighter than its energy; std::invalid_argument for an offset that is not finite.
     explicit GunGenerator(const GunConfig &config);
 
