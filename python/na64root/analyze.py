@@ -58,9 +58,9 @@ class Limits(Record):
     without signal stand in for them.
     """
 
-    kind: Literal["observed", "expected"]
     roostats: LimitResult
     exact: dict[Treatment, LimitResult]
+    kind: Literal["observed", "expected"]
 
 
 class Exclusion(Record):
@@ -80,7 +80,6 @@ class Analysis(Record):
 
     cutflow: list[CutFlowRow]
     counts: list[Count]
-    expected: list[selection.ExpectedCount]
     exposure: dict[str, float]
     limit: Limits | None
     exclusion: Exclusion
@@ -88,6 +87,7 @@ class Analysis(Record):
     candidates: list[selection.Candidate]
     files: dict[str, str]
     provenance: Provenance
+    expected: list[selection.ExpectedCount]
 
 
 def analyze(

@@ -174,8 +174,8 @@ class PreshowerCut(_Model):
 
 
 class EcalCut(_Model):
-    s1_max_GeV: Quantity
-    s2_max_GeV: Quantity
+    s1_max_GeV: Positive
+    s2_max_GeV: Positive
 
 
 class VetoCut(_Model):

@@ -30,6 +30,8 @@ LikelihoodBin = tuple[Count, Signature, float]
 
 # The end of the excluded part of the central g-2 line in the paper's abstract.
 PAPER_END_POINT_GEV = 0.39
+# A strength that is no signal at all: its inverse and its logarithm leave the range of doubles.
+NO_SIGNAL = 1e-300
 
 
 class Overlay(Record):
@@ -190,7 +192,7 @@ class Exclusion:
 
         def log_strength(log_epsilon: float) -> float:
             strength = float(self.strength(at_mass, np.array([math.exp(log_epsilon)]))[0])
-            return math.log(max(strength, 1e-300))
+            return math.log(max(strength, NO_SIGNAL))
 
         low, high = sorted((math.log(epsilon[inside]), math.log(epsilon[outside])))
         return math.exp(optimize.brentq(log_strength, low, high, xtol=1e-6))
@@ -276,7 +278,7 @@ def mass_epsilon(
         mode=mode,
         x=masses.tolist(),
         y=epsilons.tolist(),
-        upper_limit_mu=[[1.0 / value if value > 0.0 else None for value in row] for row in strength],
+        upper_limit_mu=[[1.0 / value if value > NO_SIGNAL else None for value in row] for row in strength],
         contours=_contours(masses, epsilons, strength),
         overlays=_overlays(card, masses),
         epsilon_low=[low for _, (low, _), _ in columns],
@@ -302,7 +304,7 @@ def _score(end_point: float | None) -> dict[str, float | str | None]:
 
 def _contours(x: Array, y: Array, strength: Array) -> list[list[list[float]]]:
     """Lines of strength 1, traced in the logarithms of the axes, where the strength is smooth."""
-    height = np.log(np.maximum(strength, 1e-300))
+    height = np.log(np.maximum(strength, NO_SIGNAL))
     lines = contourpy.contour_generator(np.log(x), np.log(y), height).lines(0.0)
     return [np.exp(np.asarray(line)).tolist() for line in lines]
 

@@ -1,13 +1,9 @@
 """The paper's method: RooStats toys with the profile likelihood ratio, made right for few events.
 
-Three things go wrong when RooStats is used as it comes at zero or a few events, and are mended here:
-
-* **Ties.** Toys with the same counts as the data have the same value of the statistic, up to the minimiser's
-  noise, which decides at random whether they count as "at least as extreme". `TieSafeStatistic` sets a value
-  nearer to the observed one than a tolerance far above the noise to exactly that value.
-* **Interpolation.** The limit is read from a straight line through ln CLs near the crossing, not from CLs
-itself.
-* **Brackets.** The scan widens itself until the limit lies inside it.
+At zero or a few events toys with the same counts as the data have the same value of the statistic, up to the
+minimiser's noise, which decides at random whether they count as "at least as extreme". `TieSafeStatistic`
+sets a value nearer to the observed one than a tolerance far above the noise to exactly that value. How the
+limit is read from the toys is in :mod:`na64root.toy_scan`.
 
 Toys come in batches, each with its own seed, model and process-independent result, so that the number of
 processes changes the time only.
@@ -22,17 +18,16 @@ import multiprocessing
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import cling
 from .config import Treatment
 from .counting import CountingModel
 from .errors import ConfigError, ConvergenceError
-from .results import Expected, LimitResult
+from .toy_scan import Scan, Toys, find_limit
 
 # Minuit's tolerance; with it the statistic repeats to 1e-6 (to 1e-3 with the default).
 MINIMISER_TOLERANCE = 1e-3
@@ -40,13 +35,6 @@ MINIMISER_TOLERANCE = 1e-3
 TIE_TOLERANCE = 1e-4
 # A background of zero is given this many events: RooFit has no logarithm of zero.
 SMALLEST_BACKGROUND = 1e-10
-# Toys with signal in a batch, at most; as a batch costs a model, at least 100.
-LARGEST_BATCH = 500
-# Toys without signal per toy with signal: CLb, the larger of the two probabilities, needs fewer.
-WITHOUT_PER_WITH = 0.4
-# The straight line in ln CLs is fitted to points this near the limit (relative).
-WINDOW = 0.5
-MOST_ROUNDS = 60
 
 _STATISTIC = """
 #include "RooAbsData.h"
@@ -301,46 +289,6 @@ def _observed_data(model: CountingModel, index: Any, counts: list[Any]) -> Any:
     return data
 
 
-@dataclass(frozen=True)
-class Toys:
-    """The statistic -ln(likelihood ratio) at one mu: of the data, and of toys with and without signal."""
-
-    mu: float
-    observed: float
-    with_signal: NDArray[np.float64]
-    without_signal: NDArray[np.float64]
-
-    def __add__(self, other: Toys) -> Toys:
-        # Ties with the observed value stay exact when two batches differ in its last bits.
-        def aligned(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.where(values == other.observed, self.observed, values)
-
-        return Toys(
-            self.mu,
-            self.observed,
-            np.concatenate([self.with_signal, aligned(other.with_signal)]),
-            np.concatenate([self.without_signal, aligned(other.without_signal)]),
-        )
-
-    @property
-    def size(self) -> int:
-        return len(self.with_signal) + len(self.without_signal)
-
-    def tail(self, threshold: float) -> tuple[int, int]:
-        """How many toys with and without signal are at or above a threshold."""
-        return int((self.with_signal >= threshold).sum()), int((self.without_signal >= threshold).sum())
-
-    def log_cls(self, threshold: float | None = None) -> tuple[float, float]:
-        """ln CLs and its statistical error; (-inf, inf) where no toy with signal is in the tail."""
-        with_signal, without_signal = self.tail(self.observed if threshold is None else threshold)
-        if with_signal == 0 or without_signal == 0:
-            return -math.inf, math.inf
-        p, b = with_signal / len(self.with_signal), without_signal / len(self.without_signal)
-        variance = (1.0 - p) / with_signal + (1.0 - b) / without_signal
-        # One toy more or less is the least that can be told.
-        return math.log(p / b), max(math.sqrt(variance), 1.0 / len(self.with_signal))
-
-
 def toys(
     model: CountingModel, treatment: Treatment, mu: float, *, with_signal: int, without_signal: int, seed: int
 ) -> Toys:
@@ -521,7 +469,7 @@ class _Runner:
         if processes > 1:
             self._pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
 
-    def run(self, points: list[tuple[float, int, int]]) -> list[Toys]:
+    def run(self, points: Sequence[tuple[float, int, int]]) -> list[Toys]:
         """Toys for each (mu, number with signal, number without)."""
         batches = []
         for mu, with_signal, without_signal in points:
@@ -545,129 +493,6 @@ class _Runner:
             self._pool.shutdown(cancel_futures=True)
 
 
-@dataclass
-class Scan:
-    """CLs from toys at several mu, and the limit that follows."""
-
-    cl: float
-    treatment: Treatment
-    points: dict[float, Toys] = field(default_factory=dict)
-
-    def add(self, toys: Toys) -> None:
-        self.points[toys.mu] = self.points[toys.mu] + toys if toys.mu in self.points else toys
-
-    @property
-    def toys(self) -> int:
-        return sum(point.size for point in self.points.values())
-
-    def crossing(self, threshold: Any = None, *, bracketed: bool = True) -> tuple[float, float] | None:
-        """Where ln CLs crosses ln(1 - cl), with its error; None when the scan does not bracket it.
-
-        With ``bracketed`` false it may lie outside the scan: a place to look at next, never a limit.
-
-        ln CLs+b and ln CLb are straight lines in mu near the limit, fitted to the numbers of toys in the tail
-        by maximum likelihood (binomial). The error comes from the fitted probabilities: with that of the
-        observed numbers, points that fluctuated down would weigh less and the limit would come out high.
-
-        ``threshold`` maps a Toys to the value of the statistic to be judged; by default the observed one.
-        """
-        points = sorted(self.points.values(), key=lambda point: point.mu)
-        tails = [point.tail(point.observed if threshold is None else threshold(point)) for point in points]
-        mu = np.array([point.mu for point in points])
-        passed = np.array(tails, dtype=float).reshape(-1, 2)
-        made = np.array([(len(p.with_signal), len(p.without_signal)) for p in points], dtype=float).reshape(
-            -1, 2
-        )
-        near = np.ones(len(mu), dtype=bool)
-        found = None
-        for _ in range(3):  # all points find the place, those near it the value
-            refined = _fitted_crossing(mu[near], passed[near], made[near], math.log1p(-self.cl))
-            if refined is None:
-                break
-            found = refined
-            near = np.abs(mu / found[0] - 1.0) < WINDOW
-            if len(set(mu[near])) < 3 or not mu[near].min() < found[0] < mu[near].max():
-                break
-        if found is None or (bracketed and not mu.min() <= found[0] <= mu.max()):
-            return None
-        return found
-
-    def expected(self) -> Expected:
-        """Quantiles over the toys without signal, as in HypoTestInverterResult; None beyond the scan."""
-        bands: dict[str, float | None] = {}
-        for sigma, name in zip((-2, -1, 0, 1, 2), Expected.model_fields, strict=True):
-            fraction = 0.5 * math.erfc(sigma / math.sqrt(2.0))
-
-            def threshold(point: Toys, fraction: float = fraction) -> float:
-                return float(np.quantile(point.without_signal, fraction, method="lower"))
-
-            found = self.crossing(threshold)
-            bands[name] = None if found is None else found[0]
-        return Expected(**bands)
-
-    def result(self) -> LimitResult:
-        found = self.crossing()
-        if found is None:
-            raise ConvergenceError("the scan does not reach the limit (too few toys): raise the precision")
-        return LimitResult(
-            upper_limit=found[0],
-            upper_limit_error=found[1],
-            expected=self.expected() if self._wide else Expected(**dict.fromkeys(Expected.model_fields)),
-            cl=self.cl,
-            method="roostats",
-            treatment=self.treatment,
-            toys=self.toys,
-        )
-
-    _wide: bool = False
-
-
-def _fitted_crossing(
-    mu: NDArray[np.float64], passed: NDArray[np.float64], made: NDArray[np.float64], target: float
-) -> tuple[float, float] | None:
-    """Root of ln CLs(mu) = target from two log-linear binomial fits, with its error; None without a fall.
-
-    Args:
-        mu: shape (n,).  passed, made: toys in the tail and in all, shape (n, 2), with and without signal.
-    """
-    if len(set(mu)) < 2:
-        return None
-    centre = float(mu.mean())
-    design = np.stack([np.ones_like(mu), mu - centre], axis=1)
-    fits = [_log_linear_fit(design, passed[:, i], made[:, i]) for i in range(2)]
-    if fits[0] is None or fits[1] is None:
-        return None
-    (with_signal, covariance), (without_signal, other) = fits[0], fits[1]
-    offset, slope = with_signal - without_signal
-    offset -= target
-    if not slope < 0.0:
-        return None
-    root = -offset / slope
-    direction = np.array([1.0, root])
-    # The slope is known to its own error only, and an error that is too small would stop the toys too soon.
-    variance = float(direction @ (covariance + other) @ direction) / slope**2
-    error = math.sqrt(variance * (1.0 + float(covariance[1, 1] + other[1, 1]) / slope**2))
-    return centre + float(root), error
-
-
-def _log_linear_fit(
-    design: NDArray[np.float64], passed: NDArray[np.float64], made: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Maximum likelihood of ln p = design @ parameters for binomial counts, with the covariance."""
-    if passed.sum() < 2.0:
-        return None
-    parameters = np.array([math.log(passed.sum() / made.sum()), 0.0])
-    for _ in range(100):
-        p = np.minimum(np.exp(np.minimum(design @ parameters, 0.0)), 1.0 - 1e-6)
-        information = design.T @ (design * (made * p / (1.0 - p))[:, None])
-        gradient = design.T @ ((passed - made * p) / (1.0 - p))
-        step = np.linalg.solve(information, gradient)
-        parameters = parameters + step / max(1.0, float(np.abs(step).max()))
-        if np.abs(step).max() < 1e-9:
-            return parameters, np.linalg.inv(information)
-    return None
-
-
 def scan(
     model: CountingModel,
     *,
@@ -683,66 +508,13 @@ def scan(
     Raises:
         ConvergenceError: no bracket, precision not reached, or failed fits.
     """
+    observed = sum(b.observed for b in model.bins)
+    background = sum(b.background for b in model.bins)
+    start = max(0.0, observed - background) - math.log1p(-cl) + math.sqrt(observed)
+    result = Scan(cl, treatment)
     runner = _Runner(model, treatment, seed, processes)
     try:
-        return _scan(runner, cl, precision, expected)
+        find_limit(runner.run, result, start=start, precision=precision, expected=expected)
     finally:
         runner.close()
-
-
-def _scan(runner: _Runner, cl: float, precision: float, expected: bool) -> Scan:
-    result = Scan(cl, runner.treatment)
-    observed = sum(b.observed for b in runner.model.bins)
-    background = sum(b.background for b in runner.model.bins)
-    start = max(0.0, observed - background) - math.log1p(-cl) + math.sqrt(observed)
-    # A coarse bracket, sure at two standard deviations, as wide as it must be.
-    coarse = max(200, round(20.0 / (1.0 - cl)))
-    low = high = start
-    result.add(runner.run([(start, coarse, coarse)])[0])
-    target = math.log1p(-cl)
-    for _ in range(MOST_ROUNDS):
-        value, error = result.points[low].log_cls()
-        if not value - target > 2.0 * error:
-            low /= 1.4
-            result.add(runner.run([(low, coarse, coarse)])[0])
-            continue
-        value, error = result.points[high].log_cls()
-        if math.isfinite(value) and not value - target < -2.0 * error:
-            high *= 1.4
-            result.add(runner.run([(high, coarse, coarse)])[0])
-            continue
-        break
-    else:
-        raise ConvergenceError(f"no bracket of the limit found in {MOST_ROUNDS} steps: check the model")
-
-    # Rounds of toys around the crossing, each as large as the error asks for and at most twice all before.
-    limit = math.sqrt(low * high)
-    number = 3 * LARGEST_BATCH
-    for _ in range(MOST_ROUNDS):
-        batches = max(1, round(number / (3 * LARGEST_BATCH)))
-        size = max(100, round(number / (3 * batches)))
-        without = round(WITHOUT_PER_WITH * size)
-        spread = [(factor * limit, size, without) for factor in (0.7, 1.0, 1.35)] * batches
-        for new in runner.run(spread):
-            result.add(new)
-        found = result.crossing()
-        if found is None:
-            elsewhere = result.crossing(bracketed=False)
-            if elsewhere is not None:
-                limit = min(max(elsewhere[0], limit / 1.5), 1.5 * limit)
-            continue
-        limit, error = found
-        if error <= precision * limit:
-            break
-        done = sum(len(point.with_signal) for point in result.points.values())
-        number = round(min(max(1.1 * (error / (precision * limit)) ** 2 - 1.0, 0.1), 2.0) * done)
-    else:
-        raise ConvergenceError(
-            f"the limit is not known to {precision:g} (too few toys): ask for less precision"
-        )
-    if expected:
-        wide = [limit * factor for factor in (0.7, 1.3, 1.7, 2.2, 2.8, 3.4)]
-        for new in runner.run([(mu, LARGEST_BATCH // 2, LARGEST_BATCH) for mu in wide]):
-            result.add(new)
-        result._wide = True
     return result

@@ -63,7 +63,7 @@ class SignalModel:
     """The expected signal of a card. The cascade is solved once, production at each mass by :meth:`at_mass`.
 
     Raises:
-        ConfigError: a target that is not an element, cuts on the ECAL that leave no A' energy.
+        ConfigError: a target that is not an element, a beam without a shower.
     """
 
     def __init__(self, card: Card, *, mode: Mode = "semivisible") -> None:
@@ -82,11 +82,6 @@ class SignalModel:
             "S1": max(LOWEST_APRIME_ENERGY_GEV, beam - card.selection.ecal.s1_max_GeV.value),
             "S2": max(LOWEST_APRIME_ENERGY_GEV, beam - card.selection.ecal.s2_max_GeV.value),
         }
-        for signature, threshold in self.aprime_threshold.items():
-            if not threshold < beam:
-                raise ConfigError(
-                    f"selection.ecal leaves no A' of a {beam:g} GeV beam to {signature}: set the cut above 0"
-                )
         self.track = _core.track_length(self.material, beam, min(self.aprime_threshold.values()))
         absorber = card.target.lead_layer_cm.value / self.material.radiation_length_cm()
         scintillator = (

@@ -164,7 +164,7 @@ def test_bins_without_count_or_exposure_leave(card):
 def test_epsilon_g2():
     mass = np.array([0.01, 0.1, 0.39])
     band = theory.muon_g2_band(load_card(), mass)
-    assert band.central[1] == pytest.approx(3.1246e-3, rel=1e-3)  # independent, PHYSICS of the search
+    assert band.central[1] == pytest.approx(3.1246e-3, rel=1e-3)  # independent: a second implementation
     for lower, upper in itertools.pairwise(band):
         assert (lower < upper).all()
     assert np.isnan(theory.epsilon_g2(mass, -1e-11)).all()
@@ -212,3 +212,11 @@ def test_explain_changes_and_errors(card, caplog):
     assert explain(card, mass_GeV=0.1, epsilon=1e-3, beam_energy_GeV=40.0).n_signal.total > 0.0
     with pytest.raises(ConfigError, match="cannot be produced"):
         explain(card, mass_GeV=2000.0, epsilon=1e-3)
+
+
+def test_a_signal_too_small_for_doubles_is_none(monkeypatch, card):
+    """A strength of 1e-310 has an inverse that is infinite: no signal, and no warning."""
+    monkeypatch.setattr(exclusion.Exclusion, "strength", lambda self, mass, eps: np.full(len(eps), 1e-310))
+    plane = exclusion.mass_epsilon(card)
+    assert {mu for row in plane.upper_limit_mu for mu in row} == {None}
+    assert plane.contours == []

@@ -25,6 +25,7 @@ ORDER = [
     "simulate",
     "theory",
     "counting",
+    "toy_scan",
     "limits_roostats",
     "limits",
     "export",

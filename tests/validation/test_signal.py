@@ -125,7 +125,8 @@ def test_exposure_and_periods():
         ("model.relative_splitting=1.0", "unphysical model"),
         ("target.material=polystyrene", "compound"),
         ("target.material=Pd", "unknown material"),
-        ("selection.ecal.s1_max_GeV=120", "E_A'"),
+        ("selection.ecal.s1_max_GeV=0", "positive"),
+        ("beam.energy_GeV=0.5", "no shower"),
     ],
 )
 def test_bad_cards_are_one_clear_error(override, message):
