@@ -112,15 +112,29 @@ template <int N> void shares(double first, double pitch, double sigma, double (&
     }
 }
 
+// The cell that holds all of a narrow Gaussian around zero, its edges 5.5 sigma (4e-8) away; -1 when none
+// does.
+template <int N> int only_cell(double first, double pitch, double sigma) {
+    const double place = -first / pitch, cell = std::floor(place), margin = 5.5 * sigma / pitch;
+    const bool alone = place - cell > margin && cell + 1.0 - place > margin && cell >= 0.0 && cell < N;
+    return alone ? static_cast<int>(cell) : -1;
+}
+
 // Adds `energy`, spread around the axis; the cells start at (first_x, first_y) from the axis.
 template <int N>
 void spread(const Radial &radial, double width, double energy, double first_x, double pitch_x, double first_y,
             double pitch_y, double (&cells)[N][N]) {
     for (int g = 0; g < gaussians; ++g) {
+        const double sigma = radial.sigma[g] * width, weight = energy * radial.weight[g];
+        const int only_x = only_cell<N>(first_x, pitch_x, sigma),
+                  only_y = only_cell<N>(first_y, pitch_y, sigma);
+        if (only_x >= 0 && only_y >= 0) {
+            cells[only_x][only_y] += weight;
+            continue;
+        }
         double x[N], y[N];
-        shares(first_x, pitch_x, radial.sigma[g] * width, x);
-        shares(first_y, pitch_y, radial.sigma[g] * width, y);
-        const double weight = energy * radial.weight[g];
+        shares(first_x, pitch_x, sigma, x);
+        shares(first_y, pitch_y, sigma, y);
         for (int i = 0; i < N; ++i) {
             const double column = weight * x[i];
             for (int j = 0; j < N; ++j)
@@ -276,7 +290,9 @@ void Detector::deposit(const Shower &shower, CellEnergies &cells) const {
         // The axis where the shower is on average in this section.
         const double depth = std::clamp(mean_age * shower.peak, from, to);
         const double begin = i == first ? std::max(shower.start.z, start_[i]) : start_[i];
-        const double z = begin + (depth - from) / (to - from) * (end_[i] - begin);
+        // A start at the very end of a section leaves no depth to divide by.
+        const double part = to > from ? (depth - from) / (to - from) : 0.0;
+        const double z = begin + part * (end_[i] - begin);
         const double x = shower.start.x + shower.slope_x * (z - shower.start.z);
         const double y = shower.start.y + shower.slope_y * (z - shower.start.z);
         const double width = shower.width * (width_at_start + width_growth * depth / shower.peak) *

@@ -131,7 +131,8 @@ void GunGenerator::operator()(std::uint64_t seed, std::uint64_t entry, GunEvent 
     detector_.read_out(cells, event, random);
     event.ecalTotalNoTimecut = event.ecalTotal;
 
-    // What the layout asks for beside the energies: a physics trigger on the spill, in no run.
+    // What the layout asks for beside the energies: a physics trigger on the spill.
+    event.run = gun_run;
     event.spill = 1;
     event.spillevent = event.runevent = static_cast<std::uint32_t>(entry) + 1;
     event.isPhysics = event.isOnSpill = event.isTriggerPhysics = true;

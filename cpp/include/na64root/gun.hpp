@@ -32,6 +32,9 @@ struct GunConfig {
     double offset_x = 0.0, offset_y = 0.0;
 };
 
+// The run of the events, in no period of a card, so that an analysis does not take them for data.
+inline constexpr std::uint32_t gun_run = 999999;
+
 // Thresholds of the track lengths (GeV).
 inline constexpr int track_thresholds = 3;
 inline constexpr double track_threshold[track_thresholds] = {1.0, 10.0, 50.0};
