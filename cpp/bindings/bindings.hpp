@@ -19,6 +19,7 @@ void register_decay(pybind11::module_ &core);
 void register_cascade(pybind11::module_ &core);
 void register_thick_target(pybind11::module_ &core);
 void register_selection(pybind11::module_ &core);
+void register_detector(pybind11::module_ &core);
 
 } // namespace na64root::bindings
 

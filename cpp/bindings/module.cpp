@@ -14,4 +14,5 @@ PYBIND11_MODULE(_core, core) {
     na64root::bindings::register_cascade(core);
     na64root::bindings::register_thick_target(core);
     na64root::bindings::register_selection(core);
+    na64root::bindings::register_detector(core);
 }

@@ -489,6 +489,67 @@ def _pseudodata(common: Common) -> Record:
     return pseudodata(common.card, path, seed=common.seed, threads=common.threads, force=common.force)
 
 
+@_verb(
+    simulate,
+    "gun",
+    show=_show_record,
+    keeps=True,
+    example="na64root simulate gun --particle e- --energy-GeV 20 --volume ecal -n 5000 -o gun.root",
+)
+@click.option(
+    "--particle", required=True, metavar="e-|pair", help="Electron, or e+e- pair of a heavier state."
+)
+@click.option(
+    "--energy-GeV", "energy_GeV", type=float, required=True, help="Of the particle, or of the pair."
+)
+@click.option("--mass-GeV", "mass_GeV", type=float, help="Of the state that decays to the pair.")
+@click.option("--volume", required=True, metavar="ecal|hcal1|hcal2|hcal3", help="Where it starts.")
+@click.option(
+    "--offset-mm",
+    "offset_mm",
+    type=_Numbers(),
+    default="0,0",
+    show_default=True,
+    metavar="X,Y",
+    help="From the middle of the central cell of the volume.",
+)
+@click.option("-n", "--events", type=int, default=1000, show_default=True)
+@click.option("--no-noise", is_flag=True, help="Sampling fluctuations only: no noise, no thresholds.")
+def _gun(
+    common: Common,
+    particle: str,
+    energy_GeV: float,
+    mass_GeV: float | None,
+    volume: str,
+    offset_mm: list[float],
+    events: int,
+    no_noise: bool,
+) -> Record:
+    """Electrons or e+e- pairs in one calorimeter, with the truth that a comparison needs.
+
+    An electron enters through the front of the volume, a pair starts at a uniform depth in it.
+    """
+    from .simulate import gun
+
+    if len(offset_mm) != 2:
+        raise ConfigError("--offset-mm is no pair of numbers (x and y are needed): write --offset-mm 75,0")
+    return gun(
+        common.card,
+        common.output or Path(DEFAULT_OUTPUT) / "gun.root",
+        particle=particle,
+        energy_GeV=energy_GeV,
+        mass_GeV=mass_GeV,
+        volume=volume,
+        offset_mm=(offset_mm[0], offset_mm[1]),
+        events=events,
+        noise=not no_noise,
+        seed=common.seed,
+        threads=common.threads,
+        force=common.force,
+        progress=_progress("events"),
+    )
+
+
 @_verb(application, "inspect", example="na64root inspect data.root", show=_show_record)
 @_FILES
 def _inspect(common: Common, files: tuple[str, ...]) -> Record:

@@ -296,6 +296,48 @@ class Pseudodata(_Model):
         return {name: rate for name, rate in rates.items() if isinstance(rate, PseudodataRate)}
 
 
+Switch = Literal["on", "off"]
+
+
+class HcalCentre(_Model):
+    """Middle of an HCAL module against the beam."""
+
+    name: Literal["hcal1", "hcal2", "hcal3"]
+    x_cm: Quantity
+    y_cm: Quantity
+
+
+class Detector(_Model):
+    """Cells and response of the calorimeters for the simulation; positions along the beam are `geometry`'s.
+
+    Layers of the ECAL are those of `target`. Terms of sigma/E = term/sqrt(E/GeV) are for electrons:
+    `sampling` of the structure alone, `stochastic` of the whole detector. Noise is per cell (ECAL, HCAL) or
+    photomultiplier (VETO), a cell below the threshold reads zero, centres are of modules against the beam.
+    """
+
+    ecal_preshower_layers: Whole
+    ecal_cell_cm: Positive
+    ecal_sampling: NonNegative
+    ecal_stochastic: NonNegative
+    ecal_noise_GeV: NonNegative
+    ecal_threshold_GeV: NonNegative
+    veto_thickness_cm: Positive
+    veto_noise_GeV: NonNegative
+    veto_threshold_GeV: NonNegative
+    hcal_layers: Whole
+    hcal_iron_layer_cm: Positive
+    hcal_scintillator_layer_cm: Positive
+    hcal_cell_x_cm: Positive
+    hcal_cell_y_cm: Positive
+    hcal_sampling: NonNegative
+    hcal_stochastic: NonNegative
+    hcal_noise_GeV: NonNegative
+    hcal_threshold_GeV: NonNegative
+    hcal_centres: list[HcalCentre] = Field(min_length=3, max_length=3)
+    noise: Switch
+    lateral_profile: Switch
+
+
 class Plane(_Model):
     mass_min_GeV: Positive
     mass_max_GeV: Positive
@@ -328,6 +370,7 @@ class Card(_Model):
     muon_g2: MuonG2
     plane: Plane
     pseudodata: Pseudodata
+    detector: Detector
 
     @model_validator(mode="after")
     def _runs_disjoint(self) -> Card:
@@ -410,21 +453,48 @@ def card_names() -> list[str]:
 def load_card(name_or_path: str | Path = DEFAULT_CARD, overrides: Iterable[str] = ()) -> Card:
     """Read a card by the name of a built-in one or by path, with `section.key=value` overrides applied.
 
+    A card that begins with `extends = "NAME"` gives only what differs from another card.
+
     Raises:
         ConfigError: no such card, broken TOML, an unknown key (the nearest name is suggested), a value of the
             wrong type, signatures or run ranges that overlap.
     """
-    text, origin = _read_card(name_or_path)
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{origin} is not valid TOML ({error}): correct that line") from None
+    data, origin = _card_data(name_or_path)
     for override in overrides:
         _apply_override(data, override)
     try:
         return Card.model_validate(data)
     except ValidationError as error:
         raise ConfigError(_first_error(error, data, origin)) from None
+
+
+def _card_data(name_or_path: str | Path, extended: tuple[str, ...] = ()) -> tuple[dict[str, Any], str]:
+    """The tables of a card, laid over those of the card that it extends."""
+    text, origin = _read_card(name_or_path)
+    if origin in extended:
+        raise ConfigError(f"{origin} extends itself ({' -> '.join(extended)}): correct `extends`")
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{origin} is not valid TOML ({error}): correct that line") from None
+    base = data.pop("extends", None)
+    if base is not None:
+        if not isinstance(base, str):
+            raise ConfigError(f"`extends` in {origin} is no name of a card (given {base!r}): correct it")
+        data = _laid_over(_card_data(base, (*extended, origin))[0], data)
+    return data, origin
+
+
+def _laid_over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Tables are merged key by key; numbers with their provenance and lists are replaced as a whole."""
+    merged = dict(base)
+    for key, value in changes.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict) and "value" not in below:
+            merged[key] = _laid_over(below, value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _read_card(name_or_path: str | Path) -> tuple[str, str]:

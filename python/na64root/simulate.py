@@ -1,19 +1,22 @@
-"""Simulated ntuples in the layout of tree A: pseudo-data, the backgrounds with the rates of the card."""
+"""Simulated ntuples in the layout of tree A: pseudo-data with the rates of the card, and a particle gun."""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
-from . import cling
+from . import _core, cling
 from .cling import root
 from .config import Card
 from .errors import ConfigError, Na64Error
 from .results import Provenance, Record, provenance, write_atomically
 from .selection import implicit_threads
+
+GunParticle = Literal["e-", "pair"]
+GunVolume = Literal["ecal", "hcal1", "hcal2", "hcal3"]
 
 # Between two pieces of this many events Ctrl-C is seen.
 _PIECE = 10_000
@@ -26,10 +29,35 @@ _TRUTH = {
     "mc_y_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
 }
 
-# The one place where the generator meets ROOT: branches from the list in tree_a.hpp, filled by number.
+_GUN_TRUTH = {
+    "mc_class": "-1, no class of pseudo-data",
+    "mc_beam_momentum_GeV": "0, no beam",
+    "mc_missing_energy_GeV": "0, no missing energy",
+    "mc_x_mm": "start, mm from the beam axis",
+    "mc_y_mm": "start, mm from the beam axis",
+    "mc_energy_GeV": "energy of the particle or pair, GeV",
+    "mc_pair_mass_GeV": "mass of the state that makes the pair, GeV; 0 for an electron",
+    "mc_start_x_mm": "start, mm from the beam axis",
+    "mc_start_y_mm": "start, mm from the beam axis",
+    "mc_start_z_mm": "start, mm from the front of the ECAL",
+    "mc_depth_X0": "start, radiation lengths from the front of the volume",
+    "mc_profile_GeV": "energy deposited in each radiation length from the front of the volume, GeV; the last "
+    "bin of the ECAL ends at its back",
+    "mc_track_electron_X0": "track length of e- above 1, 10 and 50 GeV, radiation lengths; 0 in the HCAL",
+    "mc_track_positron_X0": "track length of e+ above 1, 10 and 50 GeV, radiation lengths; 0 in the HCAL",
+    "mc_r50_mm": "radius around the axis with half of the visible energy, mm",
+    "mc_r90_mm": "radius around the axis with 90 % of the visible energy, mm",
+    "mc_ecal_GeV": "visible energy in the ECAL before sampling fluctuations, GeV",
+    "mc_veto_GeV": "energy in the VETO before fluctuations, GeV",
+    "mc_hcal_GeV": "visible energy in HCAL1, 2, 3 before sampling fluctuations, GeV",
+    "mc_leakage_GeV": "energy that leaves the ECAL at its back, GeV",
+}
+
+# The one place where the generators meet ROOT: branches from the lists in the headers, filled by number.
 _WRITER = """
 #include <type_traits>
 #include "TTree.h"
+#include "na64root/gun.hpp"
 #include "na64root/pseudodata.hpp"
 
 namespace na64root_simulate {
@@ -50,18 +78,15 @@ struct BranchMaker {
     }
 };
 
-class Writer {
+// One generator behind one tree; `next(entry, event)` fills an event.
+template <class Event> class Writer {
   public:
-    Writer(const na64root::PseudodataConfig &config, TTree &tree) : generator_(config), tree_(tree) {
-        na64root::for_each_branch(event_, BranchMaker{tree_});
-    }
-    unsigned long size() const { return generator_.size(); }
-    unsigned long drawn(int class_number) const { return generator_.drawn(class_number); }
+    explicit Writer(TTree &tree) : tree_(tree) { for_each_branch(event_, BranchMaker{tree_}); }
     // Returns the sum of weights; throws when the disk is full.
-    double fill(unsigned long first, unsigned long last) {
+    template <class Generate> double fill(unsigned long first, unsigned long last, const Generate &next) {
         double sum = 0.0;
         for (; first < last; ++first) {
-            generator_.generate(first, event_);
+            next(first, event_);
             sum += event_.mcWeight;
             if (tree_.Fill() < 0)
                 throw std::runtime_error("TTree::Fill failed");
@@ -70,9 +95,41 @@ class Writer {
     }
 
   private:
-    na64root::PseudodataGenerator generator_;
-    na64root::TreeAEvent event_{};
+    Event event_{};
     TTree &tree_;
+};
+
+class PseudodataWriter {
+  public:
+    PseudodataWriter(const na64root::PseudodataConfig &config, TTree &tree)
+        : generator_(config), writer_(tree) {}
+    unsigned long size() const { return generator_.size(); }
+    unsigned long drawn(int class_number) const { return generator_.drawn(class_number); }
+    double fill(unsigned long first, unsigned long last) {
+        return writer_.fill(first, last, [&](unsigned long entry, na64root::TreeAEvent &event) {
+            generator_.generate(entry, event);
+        });
+    }
+
+  private:
+    na64root::PseudodataGenerator generator_;
+    Writer<na64root::TreeAEvent> writer_;
+};
+
+class GunWriter {
+  public:
+    GunWriter(const na64root::GunConfig &config, unsigned long seed, TTree &tree)
+        : generator_(config), seed_(seed), writer_(tree) {}
+    double fill(unsigned long first, unsigned long last) {
+        return writer_.fill(first, last, [&](unsigned long entry, na64root::GunEvent &event) {
+            generator_(seed_, entry, event);
+        });
+    }
+
+  private:
+    na64root::GunGenerator generator_;
+    unsigned long seed_;
+    Writer<na64root::GunEvent> writer_;
 };
 
 } // namespace na64root_simulate
@@ -86,6 +143,23 @@ class ClassFacts(Record):
     prescale: float
     expected: float
     events: int
+
+
+class GunResult(Record):
+    """An ntuple of the particle gun; `truth` describes its columns of the generator with their units."""
+
+    file: str
+    events: int
+    weights_sum: float
+    seed: int
+    particle: GunParticle
+    energy_GeV: float
+    mass_GeV: float | None
+    volume: GunVolume
+    offset_mm: tuple[float, float]
+    noise: bool
+    truth: dict[str, str]
+    provenance: Provenance
 
 
 class SimulationResult(Record):
@@ -127,8 +201,7 @@ def pseudodata(
     """
     if not (scale > 0.0):
         raise ConfigError(f"cannot scale the sample by {scale:g} (a positive number is needed): correct it")
-    if not 0 <= seed < 2**64:
-        raise ConfigError(f"seed {seed} is not acceptable (0 to 2^64 - 1): correct --seed")
+    _check_seed(seed)
     path = Path(path)
     exposure = card.exposure(eot)
     prescales = {
@@ -147,10 +220,8 @@ def pseudodata(
     def write(temporary: Path) -> None:
         ROOT = root()
         _declare_writer()
-        file = ROOT.TFile.Open(str(temporary), "RECREATE")
-        file.SetCompressionSettings(100 * ROOT.RCompressionSetting.EAlgorithm.kZSTD + 1)
-        tree = ROOT.TTree("tree", "na64root pseudo-data, layout A")
-        writer = ROOT.na64root_simulate.Writer(_generator_config(ROOT, card, seed, means), tree)
+        file, tree = _open(temporary, "na64root pseudo-data, layout A")
+        writer = ROOT.na64root_simulate.PseudodataWriter(_generator_config(ROOT, card, seed, means), tree)
         if _class_names(ROOT) != list(means):
             raise Na64Error("classes of the card and of the core differ (mixed installation): install again")
         events = int(writer.size())
@@ -177,16 +248,159 @@ def pseudodata(
             truth=_TRUTH,
             provenance=provenance(card, seed=seed),
         )
-        about = json.loads(result.model_dump_json(exclude={"file"}))
-        text = ROOT.TNamed("na64root", json.dumps(about))
-        if tree.Write() <= 0 or file.WriteObject(text, "na64root") <= 0:
-            raise OSError("the file system took no more data")
-        file.Close()
+        _close(file, tree, result)
         done.append(result)
 
     with implicit_threads(threads):
         write_atomically(path, write, force=force)
     return done[0]
+
+
+def gun(
+    card: Card,
+    path: str | Path,
+    *,
+    particle: str,
+    energy_GeV: float,
+    volume: str,
+    events: int,
+    mass_GeV: float | None = None,
+    offset_mm: tuple[float, float] = (0.0, 0.0),
+    noise: bool = True,
+    seed: int = 1,
+    threads: int = 1,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> GunResult:
+    """Write electrons or e+e- pairs shot into one calorimeter, with every branch of tree A and truth.
+
+    An electron enters through the front of the volume. A pair comes from a state of mass `mass_GeV` and total
+    energy `energy_GeV` that decays isotropically, at a uniform depth in the volume.
+
+    Args:
+        offset_mm: start in x, y from the middle of the volume's central cell.
+        noise: False leaves the sampling fluctuations of the structure only: no noise, no thresholds.
+        threads: threads that compress the file; its events do not depend on them.
+
+    Raises:
+        ConfigError: an unknown particle or volume, no events, an energy, mass or offset that is unphysical.
+        Na64Error: the file exists and `force` is not set, or cannot be written.
+    """
+    _check_seed(seed)
+    if not events > 0:
+        raise ConfigError(f"cannot simulate {events} events (1 or more are needed): correct -n")
+    if particle == "pair" and mass_GeV is None:
+        raise ConfigError("a pair without the mass of its parent (it decides the angles): give --mass-GeV")
+    if particle != "pair" and mass_GeV is not None:
+        raise ConfigError(f"a mass for {particle} (only a pair has a parent): leave --mass-GeV out")
+
+    def config_of(core: Any) -> Any:
+        config = core.GunConfig()
+        config.detector = detector_config(core, card, noise=noise)
+        config.particle, config.volume = core.gun_particle(particle), core.gun_volume(volume)
+        config.energy, config.pair_mass = energy_GeV, mass_GeV or 0.0
+        config.offset_x, config.offset_y = 0.1 * offset_mm[0], 0.1 * offset_mm[1]
+        return config
+
+    try:  # before ROOT starts
+        _core.simulate_gun(config_of(_core), seed, 0, 0)
+    except ValueError as error:
+        message = str(error)
+        raise ConfigError(message if ": " in message else f"{message} (unphysical gun): correct it") from None
+    path = Path(path)
+    done: list[GunResult] = []
+
+    def write(temporary: Path) -> None:
+        ROOT = root()
+        _declare_writer()
+        file, tree = _open(temporary, "na64root particle gun, layout A")
+        writer = ROOT.na64root_simulate.GunWriter(config_of(ROOT.na64root), seed, tree)
+        total = 0.0
+        for first in range(0, events, _PIECE):
+            last = min(first + _PIECE, events)
+            total += float(writer.fill(first, last))
+            if progress is not None:
+                progress(last, events)
+        result = GunResult(
+            file=str(path),
+            events=events,
+            weights_sum=total,
+            seed=seed,
+            particle=cast(GunParticle, particle),
+            energy_GeV=energy_GeV,
+            mass_GeV=mass_GeV,
+            volume=cast(GunVolume, volume),
+            offset_mm=offset_mm,
+            noise=noise,
+            truth=_GUN_TRUTH,
+            provenance=provenance(card, seed=seed),
+        )
+        _close(file, tree, result)
+        done.append(result)
+
+    with implicit_threads(threads):
+        write_atomically(path, write, force=force)
+    return done[0]
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**64:
+        raise ConfigError(f"seed {seed} is not acceptable (0 to 2^64 - 1): correct --seed")
+
+
+def _open(path: Path, title: str) -> tuple[Any, Any]:
+    """A new file compressed by ZSTD and the tree in it."""
+    ROOT = root()
+    file = ROOT.TFile.Open(str(path), "RECREATE")
+    file.SetCompressionSettings(100 * ROOT.RCompressionSetting.EAlgorithm.kZSTD + 1)
+    return file, ROOT.TTree("tree", title)
+
+
+def _close(file: Any, tree: Any, result: SimulationResult | GunResult) -> None:
+    """Write the tree and, beside it, how it was made."""
+    about = json.loads(result.model_dump_json(exclude={"file"}))
+    text = root().TNamed("na64root", json.dumps(about))
+    if tree.Write() <= 0 or file.WriteObject(text, "na64root") <= 0:
+        raise OSError("the file system took no more data")
+    file.Close()
+
+
+def detector_config(core: Any, card: Card, *, noise: bool = True) -> Any:
+    """The card's calorimeters as the core takes them; `core` is the compiled module or ROOT's namespace.
+
+    Without noise only the sampling fluctuations of the structure are left: no thresholds, which are there
+    against the noise, and no photostatistics or calibration in the stochastic terms.
+    """
+    geometry, target, cells = card.geometry, card.target, card.detector
+    config = core.DetectorConfig()
+    config.ecal_start, config.ecal_end = geometry.ecal_start_cm.value, geometry.ecal_end_cm.value
+    config.ecal_layers, config.ecal_preshower_layers = target.layers.value, cells.ecal_preshower_layers.value
+    config.ecal_lead_layer = target.lead_layer_cm.value
+    config.ecal_scintillator_layer = target.scintillator_layer_cm.value
+    config.ecal_cell = cells.ecal_cell_cm.value
+    config.veto_start, config.veto_thickness = geometry.veto_cm.value, cells.veto_thickness_cm.value
+    modules = range(1, 4)
+    config.hcal_start = tuple(getattr(geometry, f"hcal{module}_start_cm").value for module in modules)
+    config.hcal_end = tuple(getattr(geometry, f"hcal{module}_end_cm").value for module in modules)
+    config.hcal_centre_x = tuple(centre.x_cm.value for centre in cells.hcal_centres)
+    config.hcal_centre_y = tuple(centre.y_cm.value for centre in cells.hcal_centres)
+    config.hcal_layers = cells.hcal_layers.value
+    config.hcal_iron_layer = cells.hcal_iron_layer_cm.value
+    config.hcal_scintillator_layer = cells.hcal_scintillator_layer_cm.value
+    config.hcal_cell_x, config.hcal_cell_y = cells.hcal_cell_x_cm.value, cells.hcal_cell_y_cm.value
+    config.lateral_profile = getattr(core.LateralProfile, cells.lateral_profile)
+    if noise and cells.noise == "on":
+        config.noise = core.Noise.on
+        config.ecal_stochastic = cells.ecal_stochastic.value
+        config.hcal_stochastic = cells.hcal_stochastic.value
+        config.ecal_noise, config.ecal_threshold = cells.ecal_noise_GeV.value, cells.ecal_threshold_GeV.value
+        config.hcal_noise, config.hcal_threshold = cells.hcal_noise_GeV.value, cells.hcal_threshold_GeV.value
+        config.veto_noise, config.veto_threshold = cells.veto_noise_GeV.value, cells.veto_threshold_GeV.value
+    else:
+        config.noise = core.Noise.off
+        config.ecal_stochastic = cells.ecal_sampling.value
+        config.hcal_stochastic = cells.hcal_sampling.value
+    return config
 
 
 @functools.cache

@@ -26,6 +26,8 @@ LIMIT_KEYS = [
     "toys",
     "provenance",
 ]
+# A later option replaces an earlier one.
+GUN = ["simulate", "gun", "--particle", "e-", "--energy-GeV", "20"]
 COMMON = ["--json", "--output-dir", "--config", "--set", "--seed", "--threads", "--force", "--help"]
 
 
@@ -66,6 +68,7 @@ def test_the_verbs_are_those_of_the_documentation():
         ("limit",),
         ("scan",),
         ("simulate", "pseudodata"),
+        ("simulate", "gun"),
     ]
 
 
@@ -110,6 +113,19 @@ def test_help_and_version_of_the_program():
         (["analyze", "x.root", "--eot", "2019=1e11"], ["no period 2019", "2016, 2017, 2018"]),
         (["analyze", "x.root", "--eot", "2018=many"], ["--eot 2018=many"]),
         (["inspect"], ["FILES"]),
+        (["simulate", "gun"], ["--particle"]),
+        ([*GUN, "--volume", "hcal4"], ["no volume hcal4", "ecal, hcal1, hcal2, hcal3"]),
+        ([*GUN, "--volume", "ecal", "--particle", "mu-"], ["no particle mu-", "e-, pair"]),
+        ([*GUN, "--volume", "ecal", "-n", "0"], ["cannot simulate 0 events"]),
+        ([*GUN, "--volume", "ecal", "--energy-GeV", "-3"], ["energy of the gun", "correct it"]),
+        ([*GUN, "--volume", "ecal", "--energy-GeV", "nan"], ["energy of the gun"]),
+        ([*GUN, "--volume", "ecal", "--offset-mm", "75"], ["--offset-mm 75,0"]),
+        ([*GUN, "--volume", "ecal", "--offset-mm", "inf,0"], ["offset of the gun"]),
+        ([*GUN, "--volume", "ecal", "--mass-GeV", "0.03"], ["only a pair has a parent"]),
+        ([*GUN, "--volume", "hcal2", "--particle", "pair"], ["--mass-GeV"]),
+        ([*GUN, "--volume", "hcal2", "--particle", "pair", "--mass-GeV", "0.001"], ["2 electron masses"]),
+        ([*GUN, "--volume", "ecal", "--set", "geometry.hcal2_end_cm=390"], ["hcal3_start_cm"]),
+        ([*GUN, "--volume", "ecal", "--set", "detector.hcal_layers=0"], ["number of layers"]),
         (["scan"], ["PLANE"]),
         (["scan", "mass-mass"], ["mass-mass", "mass-epsilon"]),
     ],

@@ -34,8 +34,8 @@ def changed(tmp_path, old: str, new: str) -> str:
 
 
 def test_the_default_card_is_frozen(card):
-    # the analysis; pseudo-data rates are not part of it
-    analysis = card.model_dump_json(exclude={"pseudodata"})
+    # the analysis; pseudo-data rates and the cells of the simulation are not part of it
+    analysis = card.model_dump_json(exclude={"pseudodata", "detector"})
     assert hashlib.sha256(analysis.encode()).hexdigest() == FROZEN_PAPER2021
 
 
@@ -197,3 +197,41 @@ def test_a_part_of_a_number_cannot_be_set_and_keep_its_provenance():
 def test_a_card_without_exposure_is_refused():
     with pytest.raises(ConfigError, match="no electrons on target"):
         load_card(overrides=[f"periods.{year}.eot=0" for year in (2016, 2017, 2018)])
+
+
+def test_a_card_may_give_only_what_differs(card, tmp_path):
+    other = load_card("geant4_reference")
+    assert other.card.name == "geant4_reference"
+    assert other.geometry.hcal2_start_cm.value == 219.2
+    assert other.geometry.ecal_end_cm == card.geometry.ecal_end_cm
+    assert other.detector.noise == "off"
+    assert other.selection == card.selection
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "geant4_reference"\n[detector]\nlateral_profile = "off"\n')
+    mine = load_card(path)
+    assert mine.detector.lateral_profile == "off"
+    assert mine.geometry == other.geometry
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('extends = "no_such_card"', ["no_such_card", "paper2021"]),
+        ("extends = 3", ["`extends`", "3"]),
+        ('extends = "paper2021"\n[detector]\nnoize = "off"', ["detector.noize", "did you mean noise?"]),
+    ],
+)
+def test_a_card_that_extends_wrongly_is_one_clear_error(tmp_path, text, parts):
+    path = tmp_path / "card.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_card(path)
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_a_card_that_extends_itself_is_an_error(tmp_path):
+    path = tmp_path / "card.toml"
+    path.write_text(f'extends = "{path}"')
+    with pytest.raises(ConfigError, match="extends itself"):
+        load_card(path)

@@ -40,6 +40,7 @@ enum class Stream : std::uint32_t {
     aprime_decay = 5,
     chi2_decay = 6,
     cascade = 7,
+    gun = 8,
 };
 
 // The stream of one entry (an event, a toy): `Random(seed, entry)` gives the same numbers wherever it is

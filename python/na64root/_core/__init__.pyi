@@ -313,3 +313,70 @@ def passes_hcal_s2(hcal1: ArrayLike, hcal2: ArrayLike, hcal3: ArrayLike, total_m
 def hcal_r(hcal_energies: ArrayLike, core: Sequence[int]) -> _Array: ...
 def passes_r(r: ArrayLike, r_max: ArrayLike) -> _Flags: ...
 def passes_shower_chi2(chi2: ArrayLike, chi2_max: ArrayLike) -> _Flags: ...
+
+# detector.hpp, gun.hpp
+
+class Noise:
+    off: ClassVar[Noise]
+    on: ClassVar[Noise]
+
+class LateralProfile:
+    off: ClassVar[LateralProfile]
+    on: ClassVar[LateralProfile]
+
+class DetectorConfig:
+    def __init__(self) -> None: ...
+    ecal_start: float
+    ecal_end: float
+    ecal_layers: float
+    ecal_preshower_layers: float
+    ecal_lead_layer: float
+    ecal_scintillator_layer: float
+    ecal_cell: float
+    veto_start: float
+    veto_thickness: float
+    hcal_start: Sequence[float]
+    hcal_end: Sequence[float]
+    hcal_centre_x: Sequence[float]
+    hcal_centre_y: Sequence[float]
+    hcal_layers: float
+    hcal_iron_layer: float
+    hcal_scintillator_layer: float
+    hcal_cell_x: float
+    hcal_cell_y: float
+    ecal_stochastic: float
+    hcal_stochastic: float
+    ecal_noise: float
+    hcal_noise: float
+    veto_noise: float
+    ecal_threshold: float
+    hcal_threshold: float
+    veto_threshold: float
+    noise: Noise
+    lateral_profile: LateralProfile
+
+class GunParticle:
+    electron: ClassVar[GunParticle]
+    pair: ClassVar[GunParticle]
+
+class GunVolume:
+    ecal: ClassVar[GunVolume]
+    hcal1: ClassVar[GunVolume]
+    hcal2: ClassVar[GunVolume]
+    hcal3: ClassVar[GunVolume]
+
+class GunConfig:
+    def __init__(self) -> None: ...
+    detector: DetectorConfig
+    particle: GunParticle
+    energy: float
+    pair_mass: float
+    volume: GunVolume
+    offset_x: float
+    offset_y: float
+
+def gun_particle(name: str) -> GunParticle: ...
+def gun_volume(name: str) -> GunVolume: ...
+def simulate_gun(
+    config: GunConfig, seed: int, first_entry: int, events: int
+) -> dict[str, NDArray[np.float64]]: ...
