@@ -201,9 +201,9 @@ Shower CascadeSampler::shower(double beam_energy, Random &random) const {
             particle.energy -= loss * length;
             if (hard && particle.energy > threshold_) {
                 double y;
-                const double lowest = soft / particle.energy;
+                const double log_lowest = std::log(soft / particle.energy);
                 do // 1/y envelope; linear (1-y) + y^2 is at most `linear`
-                    y = std::pow(lowest, random.uniform());
+                    y = std::exp(random.uniform() * log_lowest);
                 while (random.uniform() * linear > photon_spectrum(coefficients_, y));
                 add({particle.energy * y, particle.depth, 0, false, particle.parent});
                 particle.energy *= 1.0 - y;

@@ -66,8 +66,8 @@ def test_cross_section_over_energies():
     assert annihilation.cross_section(ME) == 0.0
 
 
-def test_unitarity_at_the_peak():
-    # analytic: where A' -> e e dominates not, sigma(M^2) = 12 pi/M^2 Gamma_ee Gamma_chi/Gamma^2 per electron
+def test_cross_section_at_the_peak():
+    # analytic: sigma(s = M^2) = 12 pi/M^2 Gamma_ee Gamma_chi/Gamma^2 per electron, m_e neglected in beta
     point = model(epsilon=0.1)
     peak = float(_core.ResonantAnnihilation(point, 1.0).cross_section(88.0599))
     width = _core.aprime_width(point)
@@ -99,7 +99,9 @@ def test_narrow_width_limit(alpha_dark):
     assert annihilation.track_integral(track).value == pytest.approx(expected, rel=tolerance)
 
 
-@pytest.mark.parametrize(("mass", "alpha_dark"), [(0.3, 0.1), (0.2, 0.1), (0.2, 1e-3), (0.39, 0.1), (0.31, 0.5)])
+@pytest.mark.parametrize(
+    ("mass", "alpha_dark"), [(0.3, 0.1), (0.2, 0.1), (0.2, 1e-3), (0.39, 0.1), (0.31, 0.5)]
+)
 def test_track_integral_by_scipy(mass, alpha_dark):
     """SciPy's adaptive quadrature in energy of the formula written out above (independent), within 1e-5."""
     point = model(mass, alpha_dark=alpha_dark)
