@@ -28,13 +28,15 @@ enum class Annihilation { off, on };
 enum class ProductionProcess : int { dark_bremsstrahlung = 0, annihilation = 1 };
 
 struct SignalGeneratorConfig {
-    InelasticModel model;
-    Material material;                 // of the target, one element
-    double beam_energy;                // GeV, an electron
-    double threshold;                  // GeV: electrons below do not radiate; complete for A' above it
-    double atoms_per_radiation_length; // cm^-2, as in thick_target.hpp
-    double depth_scale;                // cm per radiation length
-    double target_start = 0.0;         // cm
+    // To be given; what is left out is refused.
+    InelasticModel model{};
+    Material material{};                     // of the target, one element
+    double beam_energy = 0.0;                // GeV, an electron
+    double threshold = 0.0;                  // GeV: electrons below make no A'; complete for A' above it
+    double atoms_per_radiation_length = 0.0; // cm^-2, as in thick_target.hpp
+    double depth_scale = 0.0;                // cm per radiation length
+
+    double target_start = 0.0; // cm
     SignalMode mode = SignalMode::semivisible;
     Approximation approximation = Approximation::etl;
     DecayModel decay = DecayModel::matrix_element;
@@ -52,8 +54,10 @@ struct Position {
 };
 
 // Weights are means per electron on target: summed over events and divided by their number they are the
-// yield. A weight of 0 stands for an event that cannot be, for example an A' flying away from the forced
-// range.
+// yield. A weight of 0 stands for an event that cannot be, for example a chi2 that flies away from the forced
+// range. To another epsilon, alpha_D or lifetime without new events: multiply by the ratios of epsilon2 and
+// of the branching ratios and by d(new)/d(old), d = exp(-flight_length/l)/l, l = gamma_beta c tau; masses are
+// fixed. Annihilation follows epsilon^2 only while alpha_D stays, since its line has the width of the A'.
 struct SignalTruth {
     ProductionProcess process;
     double parent_energy; // GeV, of the e- or e+ that made the A', where it did
@@ -78,9 +82,6 @@ struct SignalTruth {
     double branching_to_electrons; // of chi2; 1 where it does not decay
     double weight;                 // their product
 };
-
-// The decay length at another coupling, from a stored event: multiply its weight by the ratio of epsilon^2
-// and by decay_density(new)/decay_density(old), exp(-l/(gamma beta c tau))/(gamma beta c tau).
 
 // Makes events one by one from (seed, entry), whatever the order, thread or range:
 // a shower (CascadeSampler) and a point on its track, chosen with the cross section there, so that the weight
