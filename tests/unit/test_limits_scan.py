@@ -1,7 +1,7 @@
 """The scan of RooStats limits: its bracketing, fit, error and stopping.
 
-The numbers of toys in the tail are drawn from the binomial distributions of the exact engine (self) in place of
-minutes of toys, which tests/validation/test_limits_roostats.py makes.
+The numbers of toys in the tail are drawn from the binomial distributions of the exact engine (self) in place
+of minutes of toys, which tests/validation/test_limits_roostats.py makes.
 """
 
 import numpy as np
