@@ -27,7 +27,7 @@ def test_geant4_depth_of_the_track(species, threshold, expected):
     """Mean depth within 0.1 X0 of Geant4 (independent), shares up to any depth within 0.04.
 
     Both are a tenth of a radiation length, 1 mm of the ECAL, which is what production needs. This shower is
-    deeper everywhere, by 0.04 to 0.09 X0, and by 0.19 X0 for positrons above 50 GeV, 1 % of the track, which get
+    deeper everywhere, by 0.04 to 0.09 X0, and by 0.19 X0 for positrons above 50 GeV, 1 % of the track, with
     twice the tolerance: chosen with these numbers known. The Monte Carlo's own error is below 0.01 X0."""
     steps = _core.sample_cascade(_core.material("Pb"), 100.0, 10.0, 1, 0, 100_000)
     used = steps["energy"] > threshold
