@@ -48,6 +48,7 @@ format: build
 	$(BIN)/clang-format -i $(shell find cpp macros -name '*.?pp' -o -name '*.C')
 
 bench: build
+	$(BUILD)/bench_samplers
 	$(BIN)/python -m pytest tests/benchmark --benchmark-only --benchmark-columns=median,iqr,rounds
 
 # The plane needs no data: the exposure and the counts of the card.

@@ -18,6 +18,8 @@ void register_dark_brem(pybind11::module_ &core);
 void register_decay(pybind11::module_ &core);
 void register_cascade(pybind11::module_ &core);
 void register_thick_target(pybind11::module_ &core);
+void register_annihilation(pybind11::module_ &core);
+void register_signal_generator(pybind11::module_ &core);
 void register_selection(pybind11::module_ &core);
 void register_detector(pybind11::module_ &core);
 

@@ -137,6 +137,38 @@ void register_dark_brem(py::module_ &core) {
             },
             py::arg("seed"), py::arg("first_entry"), py::arg("n"),
             "Arrays x and theta (n,), for entries first_entry ... first_entry + n - 1.");
+    py::class_<DarkBremSamplerTable>(
+        core, "DarkBremSamplerTable",
+        "Cross section and samples of (x, theta) at any energy between two (GeV), interpolated.")
+        .def(py::init<const DarkBremsstrahlung &, double, double, std::size_t, std::size_t, std::size_t>(),
+             py::arg("cross_section"), py::arg("lowest"), py::arg("highest"), py::arg("energies") = 12,
+             py::arg("x_cells") = 128, py::arg("angle_cells") = 48, py::call_guard<py::gil_scoped_release>())
+        .def(
+            "cross_section",
+            [](const DarkBremSamplerTable &self, const py::array_t<double> &energy) {
+                return py::vectorize([&](double e) { return self.cross_section(e); })(energy);
+            },
+            py::arg("energy"), "pb; 0 below the lowest energy; any shape.")
+        .def(
+            "sample",
+            [](const DarkBremSamplerTable &self, double energy, std::uint64_t seed, std::uint64_t first_entry,
+               py::ssize_t n) {
+                py::array_t<double> x(n), theta(n);
+                double *xs = x.mutable_data(), *thetas = theta.mutable_data();
+                {
+                    py::gil_scoped_release release;
+                    for (py::ssize_t i = 0; i < n; ++i) {
+                        Random random(seed, first_entry + static_cast<std::uint64_t>(i),
+                                      Stream::dark_bremsstrahlung);
+                        const auto sample = self(energy, random);
+                        xs[i] = sample.x;
+                        thetas[i] = sample.theta;
+                    }
+                }
+                return py::make_tuple(x, theta);
+            },
+            py::arg("energy"), py::arg("seed"), py::arg("first_entry"), py::arg("n"),
+            "Arrays x and theta (n,) at one energy, for entries first_entry ... first_entry + n - 1.");
 }
 
 } // namespace na64root::bindings

@@ -149,14 +149,30 @@ CascadeSampler::CascadeSampler(const Material &material, double threshold)
 }
 
 std::vector<TrackStep> CascadeSampler::operator()(double beam_energy, Random &random) const {
+    return shower(beam_energy, random).steps;
+}
+
+Shower CascadeSampler::shower(double beam_energy, Random &random) const {
     struct Particle {
         double energy, depth;
         int charge;
         bool primary;
+        int parent;
     };
-    const double linear = coefficients_.linear(), soft = 0.01 * threshold_;
-    std::vector<TrackStep> steps;
-    std::vector<Particle> stack{{beam_energy, 0.0, -1, true}};
+    const double linear = coefficients_.linear(), soft = 0.01 * threshold_, loss = soft_loss();
+    Shower result;
+    result.steps.reserve(32);
+    result.particles.reserve(32);
+    std::vector<Particle> stack;
+    stack.reserve(16);
+    // What stays above the threshold is followed.
+    const auto add = [&](const Particle &particle) {
+        if (particle.energy > threshold_)
+            stack.push_back(particle);
+        else
+            result.particles.push_back({particle.energy, particle.depth, particle.charge, particle.parent});
+    };
+    add({beam_energy, 0.0, -1, true, -1});
     while (!stack.empty()) {
         Particle particle = stack.back();
         stack.pop_back();
@@ -166,37 +182,39 @@ std::vector<TrackStep> CascadeSampler::operator()(double beam_energy, Random &ra
             do // 1 - linear x(1-x) is at most 1
                 x = random.uniform();
             while (random.uniform() > 1.0 - linear * x * (1.0 - x));
-            for (const double share : {x, 1.0 - x})
-                if (particle.energy * share > threshold_)
-                    stack.push_back({particle.energy * share, depth, share == x ? -1 : 1, false});
+            add({particle.energy * x, depth, -1, false, particle.parent});
+            add({particle.energy * (1.0 - x), depth, 1, false, particle.parent});
             continue;
         }
-        while (particle.energy > threshold_) {
-            // Rate of photons above `soft`, and the mean loss to those below it.
+        for (;;) {
+            // Rate of photons above `soft`, beside the mean loss to those below it.
             const double y_min = soft / particle.energy;
             const double rate = linear * (-std::log(y_min) - (1.0 - y_min)) + 0.5 * (1.0 - y_min * y_min);
             double length = random.exponential() / rate;
-            const double loss = soft * linear;
             const double until_threshold = (particle.energy - threshold_) / loss;
             const bool hard = length < until_threshold;
             length = std::min(length, until_threshold);
-            steps.push_back({particle.energy - 0.5 * loss * length, particle.depth, length, particle.charge,
-                             particle.primary});
+            result.steps.push_back({particle.energy - 0.5 * loss * length, particle.depth, length,
+                                    particle.charge, particle.primary, particle.parent});
+            particle.parent = static_cast<int>(result.steps.size()) - 1;
             particle.depth += length;
             particle.energy -= loss * length;
-            if (!hard || particle.energy <= threshold_)
-                break;
-            double y;
-            const double lowest = soft / particle.energy;
-            do // 1/y envelope; linear (1-y) + y^2 is at most `linear`
-                y = std::pow(lowest, random.uniform());
-            while (random.uniform() * linear > photon_spectrum(coefficients_, y));
-            if (particle.energy * y > threshold_)
-                stack.push_back({particle.energy * y, particle.depth, 0, false});
-            particle.energy *= 1.0 - y;
+            if (hard && particle.energy > threshold_) {
+                double y;
+                const double log_lowest = std::log(soft / particle.energy);
+                do // 1/y envelope; linear (1-y) + y^2 is at most `linear`
+                    y = std::exp(random.uniform() * log_lowest);
+                while (random.uniform() * linear > photon_spectrum(coefficients_, y));
+                add({particle.energy * y, particle.depth, 0, false, particle.parent});
+                particle.energy *= 1.0 - y;
+                if (particle.energy > threshold_)
+                    continue;
+            }
+            result.particles.push_back({particle.energy, particle.depth, particle.charge, particle.parent});
+            break;
         }
     }
-    return steps;
+    return result;
 }
 
 } // namespace na64root

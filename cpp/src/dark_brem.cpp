@@ -47,7 +47,7 @@ std::pair<double, double> DarkBremsstrahlung::x_range(double energy) const {
     return {mass_ / energy, 1.0 - units::electron_mass / energy};
 }
 
-DarkBremsstrahlung::Kinematics DarkBremsstrahlung::kinematics(double energy, double x) const {
+DarkBremsstrahlung::Kinematics DarkBremsstrahlung::kinematics(double energy, double x, Needs needs) const {
     const auto [x_low, x_high] = x_range(energy);
     Kinematics result{};
     result.energy = energy;
@@ -62,11 +62,11 @@ DarkBremsstrahlung::Kinematics DarkBremsstrahlung::kinematics(double energy, dou
     result.v0 = e * (1.0 - x);
     if (approximation_ == Approximation::etl) {
         // U at theta = 0, free of cancellation: 2 (E E_k - p k) - M^2 multiplied out.
-        const double pk = result.p * result.k;
-        const double e2_minus_pk =
-            (e * e * (e - ek) * (e + ek) + e * e * mass2 + electron_mass2 * k2) / (e * e + pk);
+        const double pk = result.p * result.k, e2 = e * e, e2_plus_pk = e2 + pk;
+        const double e4_minus_pk2 = e2 * ((e - ek) * (e + ek) + mass2) + electron_mass2 * k2;
         result.u_min =
-            (mass2 * (e * (e - ek) + e2_minus_pk) + 2.0 * electron_mass2 * (ek * ek - mass2)) / (e * ek + pk);
+            (e2_plus_pk * (mass2 * e * (e - ek) + 2.0 * electron_mass2 * k2) + mass2 * e4_minus_pk2) /
+            (e2_plus_pk * (e * ek + pk));
         // At the largest angle, or where the recoiling electron-nucleus system has no energy left.
         result.u_max =
             std::min(result.u_min + 4.0 * pk, 2.0 * nuclear_mass_ * (result.v0 - units::electron_mass));
@@ -77,7 +77,7 @@ DarkBremsstrahlung::Kinematics DarkBremsstrahlung::kinematics(double energy, dou
             result.u_max = std::min(result.u_max, 2.0 * e * (1.0 - x) * mass_);
     }
     result.open = result.u_max > result.u_min;
-    if (approximation_ == Approximation::iww)
+    if (approximation_ == Approximation::iww && needs == Needs::flux_too)
         result.iww_flux = flux(std::pow(mass2 / (2.0 * energy), 2), 1e-6);
     return result;
 }
@@ -256,10 +256,26 @@ double DarkBremsstrahlung::angle(double energy, double x, double u) const {
     const Kinematics kin = kinematics(energy, x);
     if (!kin.open)
         throw std::domain_error("no angle at an x outside the kinematic range");
-    const double excess = std::max(0.0, u - kin.u_min);
+    return angle_from_excess(kin, std::max(0.0, u - kin.u_min));
+}
+
+double DarkBremsstrahlung::angle_from_excess(const Kinematics &kin, double excess) const {
     if (approximation_ != Approximation::etl)
-        return std::sqrt(excess / (energy * energy * x));
-    return 2.0 * std::asin(std::min(1.0, std::sqrt(excess / (4.0 * kin.p * kin.k))));
+        return std::sqrt(excess / (kin.energy * kin.energy * kin.x));
+    const double sine2 = std::min(1.0, excess / (4.0 * kin.p * kin.k)), sine = std::sqrt(sine2);
+    // Nearly every angle is small; the series is then exact to the last digit and faster.
+    if (sine2 < 1e-4)
+        return sine * (2.0 + sine2 * (1.0 / 3.0 + sine2 * (0.15 + sine2 * (5.0 / 56.0))));
+    return 2.0 * std::asin(sine);
+}
+
+double DarkBremsstrahlung::sampled_angle(double energy, double x, double fraction) const {
+    const Kinematics kin = kinematics(energy, x, Needs::angle_only);
+    if (!kin.open)
+        return 0.0;
+    const double ratio = kin.u_min / kin.u_max, r_min = std::sqrt(ratio);
+    const double r = r_min + (1.0 - r_min) * fraction;
+    return angle_from_excess(kin, std::max(0.0, kin.u_min / (r * r) - kin.u_min));
 }
 
 Estimate DarkBremsstrahlung::differential(double energy, double x, double theta) const {
@@ -343,15 +359,21 @@ double sample_linear(double start, double end, double u) {
 
 DarkBremSampler::DarkBremSampler(const DarkBremsstrahlung &cross_section, double energy, std::size_t x_cells,
                                  std::size_t angle_cells)
-    : formula_(cross_section), energy_(energy), x_cells_(x_cells), angle_cells_(angle_cells) {
+    : formula_(cross_section), energy_(energy), angle_cells_(angle_cells) {
+    if (x_cells < 2 || angle_cells == 0 || x_cells * angle_cells > std::numeric_limits<std::uint32_t>::max())
+        throw std::invalid_argument(
+            "a sampler of dark bremsstrahlung needs at least 2 x 1 cells, below 2^32");
     const auto [x_low, x_high] = formula_.x_range(energy);
     if (!(x_low < x_high))
         throw std::domain_error("dark bremsstrahlung is closed at this energy");
     y_low_ = -std::log1p(-x_low);
-    y_step_ = (-std::log1p(-x_high) - y_low_) / static_cast<double>(x_cells);
+    y_range_ = -std::log1p(-x_high) - y_low_;
+    x_cell_width_ = 1.0 / static_cast<double>(x_cells);
+    angle_cell_width_ = 1.0 / static_cast<double>(angle_cells);
+    const double y_step = y_range_ * x_cell_width_;
     corners_.assign((x_cells + 1) * (angle_cells + 1), 0.0);
     for (std::size_t i = 1; i < x_cells; ++i) { // nothing at either end of x
-        const double one_minus_x = std::exp(-(y_low_ + y_step_ * static_cast<double>(i))),
+        const double one_minus_x = std::exp(-(y_low_ + y_step * static_cast<double>(i))),
                      x = 1.0 - one_minus_x;
         const auto [u_min, u_max] = formula_.u_range(energy, x);
         if (!(u_min < u_max))
@@ -376,20 +398,21 @@ DarkBremSampler::DarkBremSampler(const DarkBremsstrahlung &cross_section, double
                 corner(i, j) + corner(i + 1, j) + corner(i, j + 1) + corner(i + 1, j + 1);
     if (!(sum > 0.0))
         throw std::domain_error("dark bremsstrahlung is closed at this energy");
-    total_ = 0.25 * sum * y_step_ / static_cast<double>(angle_cells);
-    alias_threshold_.assign(count, 1.0);
+    total_ = 0.25 * sum * y_step / static_cast<double>(angle_cells);
     alias_.resize(count);
-    std::vector<std::size_t> small, large;
-    for (std::size_t k = 0; k < count; ++k) {
+    std::vector<std::uint32_t> small, large;
+    for (std::uint32_t k = 0; k < count; ++k) {
         weights[k] *= static_cast<double>(count) / sum;
-        alias_[k] = k;
+        const auto row = static_cast<std::uint32_t>(k / angle_cells);
+        alias_[k] = {1.0, {k, k}, {row, row}};
         (weights[k] < 1.0 ? small : large).push_back(k);
     }
     while (!small.empty() && !large.empty()) {
-        const std::size_t below = small.back(), above = large.back();
+        const std::uint32_t below = small.back(), above = large.back();
         small.pop_back();
-        alias_threshold_[below] = weights[below];
-        alias_[below] = above;
+        alias_[below].threshold = weights[below];
+        alias_[below].cell[1] = above;
+        alias_[below].row[1] = alias_[above].row[0];
         weights[above] -= 1.0 - weights[below];
         if (weights[above] < 1.0) {
             large.pop_back();
@@ -398,23 +421,83 @@ DarkBremSampler::DarkBremSampler(const DarkBremsstrahlung &cross_section, double
     }
 }
 
+DarkBremSampler::Fractions DarkBremSampler::fractions(Random &random) const {
+    const auto first = static_cast<std::size_t>(random.uniform() * static_cast<double>(alias_.size()));
+    const Alias &alias = alias_[first];
+    // An index instead of a branch, which would be predicted wrongly every other time.
+    const std::size_t choice = random.uniform() > alias.threshold;
+    const std::size_t cell = alias.cell[choice], i = alias.row[choice];
+    const std::size_t j = cell - i * angle_cells_;
+    const double *near_row = &corners_[i * (angle_cells_ + 1) + j], *far_row = near_row + angle_cells_ + 1;
+    const double s = sample_linear(near_row[0] + near_row[1], far_row[0] + far_row[1], random.uniform());
+    const double near = near_row[0] + s * (far_row[0] - near_row[0]);
+    const double far = near_row[1] + s * (far_row[1] - near_row[1]);
+    const double along = sample_linear(near, far, random.uniform());
+    return {(static_cast<double>(i) + s) * x_cell_width_,
+            (static_cast<double>(j) + along) * angle_cell_width_};
+}
+
 DarkBremSample DarkBremSampler::operator()(Random &random) const {
-    auto cell = static_cast<std::size_t>(random.uniform() * static_cast<double>(alias_.size()));
-    if (random.uniform() > alias_threshold_[cell])
-        cell = alias_[cell];
-    const std::size_t i = cell / angle_cells_, j = cell % angle_cells_;
-    const double low = corner(i, j) + corner(i, j + 1), high = corner(i + 1, j) + corner(i + 1, j + 1);
-    const double s = sample_linear(low, high, random.uniform());
-    const double x = -std::expm1(-(y_low_ + y_step_ * (static_cast<double>(i) + s)));
-    const double near = corner(i, j) + s * (corner(i + 1, j) - corner(i, j));
-    const double far = corner(i, j + 1) + s * (corner(i + 1, j + 1) - corner(i, j + 1));
-    const double fraction = (static_cast<double>(j) + sample_linear(near, far, random.uniform())) /
-                            static_cast<double>(angle_cells_);
-    const auto [u_min, u_max] = formula_.u_range(energy_, x);
-    if (!(u_min < u_max))
-        return {x, 0.0};
-    const double r_min = std::sqrt(u_min / u_max), r = r_min + (1.0 - r_min) * fraction;
-    return {x, formula_.angle(energy_, x, u_min / (r * r))};
+    const auto [along_x, along_angle] = fractions(random);
+    const double x = 1.0 - std::exp(-(y_low_ + y_range_ * along_x));
+    return {x, formula_.sampled_angle(energy_, x, along_angle)};
+}
+
+DarkBremSamplerTable::DarkBremSamplerTable(const DarkBremsstrahlung &cross_section, double lowest,
+                                           double highest, std::size_t energies, std::size_t x_cells,
+                                           std::size_t angle_cells)
+    : formula_(cross_section) {
+    if (!(lowest > 0.0) || !(highest > lowest) || !std::isfinite(highest) || energies < 2)
+        throw std::invalid_argument(
+            "a table of samplers needs 0 < lowest < highest and two energies or more");
+    const auto open = [&](double energy) {
+        const auto [x_low, x_high] = formula_.x_range(energy);
+        return x_low < x_high;
+    };
+    if (!open(highest))
+        throw std::domain_error("dark bremsstrahlung is closed at the highest energy of the table");
+    // Close to its threshold, M + m_e, the cross section is negligible: the table starts above it.
+    lowest_ = std::max(lowest, std::min(1.02 * (formula_.mass() + units::electron_mass), 0.999 * highest));
+    highest_ = highest;
+    log_lowest_ = std::log(lowest_);
+    log_step_ = (std::log(highest_) - log_lowest_) / static_cast<double>(energies - 1);
+    samplers_.reserve(energies);
+    for (std::size_t i = 0; i < energies; ++i) {
+        const double energy =
+            i + 1 == energies ? highest_ : lowest_ * std::exp(log_step_ * static_cast<double>(i));
+        samplers_.emplace_back(formula_, energy, x_cells, angle_cells);
+        log_cross_sections_.push_back(std::log(samplers_.back().cross_section()));
+    }
+}
+
+DarkBremSamplerTable::Position DarkBremSamplerTable::position(double energy) const {
+    if (!(energy <= highest_ * (1.0 + 1e-12)))
+        throw std::domain_error("an energy above the table of dark bremsstrahlung");
+    if (energy < lowest_)
+        return {0, -1.0};
+    const double steps = std::max(0.0, (std::log(energy) - log_lowest_) / log_step_);
+    const std::size_t lower = std::min(static_cast<std::size_t>(steps), samplers_.size() - 2);
+    return {lower, std::min(1.0, steps - static_cast<double>(lower))};
+}
+
+double DarkBremSamplerTable::cross_section(double energy) const {
+    const auto [lower, above] = position(energy);
+    if (above < 0.0)
+        return 0.0;
+    return std::exp((1.0 - above) * log_cross_sections_[lower] + above * log_cross_sections_[lower + 1]);
+}
+
+DarkBremSample DarkBremSamplerTable::operator()(double energy, Random &random) const {
+    const auto [lower, above] = position(energy);
+    if (above < 0.0)
+        throw std::domain_error("no dark bremsstrahlung below the lowest energy of the table");
+    const std::size_t index = lower + (random.uniform() < above ? 1 : 0);
+    const auto [along_x, along_angle] = samplers_[index].fractions(random);
+    const auto [x_low, x_high] = formula_.x_range(energy);
+    // (1 - x) runs from 1 - x_low to 1 - x_high, in its logarithm.
+    const double y_low = -std::log1p(-x_low), y_high = -std::log1p(-x_high);
+    const double x = 1.0 - std::exp(-(y_low + (y_high - y_low) * along_x));
+    return {x, formula_.sampled_angle(energy, x, along_angle)};
 }
 
 } // namespace na64root

@@ -77,3 +77,40 @@ def test_production_at_one_mass(benchmark):
 def test_hundred_epsilons_at_one_mass(benchmark):
     at_mass = SignalModel(load_card()).at_mass(0.2)
     benchmark(at_mass.per_electron, np.geomspace(1e-6, 1e-1, 100))
+
+
+def signal_generator(**changes):
+    signal = SignalModel(load_card())
+    model = _core.InelasticModel(0.39, 6e-3, alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
+    return _core.SignalGenerator(
+        model,
+        material=signal.material,
+        beam_energy=100.0,
+        threshold=15.0,
+        atoms_per_radiation_length=signal.atoms_per_radiation_length,
+        depth_scale=signal.depth_scale_cm,
+        **changes,
+    )
+
+
+@pytest.mark.benchmark(group="tables of samplers")
+def test_signal_generator_tables(benchmark):
+    benchmark.pedantic(signal_generator, rounds=3)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.benchmark(group="signal events, truth, 100 000 each")
+def test_signal_truth(benchmark, threads):
+    benchmark(signal_generator(decay_start=220.0, decay_end=530.0).generate, 1, 0, 100_000, threads)
+
+
+@pytest.mark.benchmark(group="signal events, truth, 100 000 each")
+def test_signal_truth_with_annihilation(benchmark):
+    benchmark(signal_generator(annihilation=_core.Annihilation.on).generate, 1, 0, 100_000)
+
+
+@pytest.mark.benchmark(group="resonant annihilation over a track")
+def test_annihilation_over_the_track(benchmark):
+    model = _core.InelasticModel(0.3, 1e-3, alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
+    track = _core.track_length(_core.material("Pb"), 100.0, 15.0)
+    benchmark(_core.ResonantAnnihilation(model, 82.0).track_integral, track)

@@ -5,7 +5,16 @@ import pytest
 
 from na64root import _core, cling
 
-HEADERS = ("dark_brem.hpp", "widths.hpp", "decay.hpp", "magnetic_moment.hpp", "cascade.hpp", "random.hpp")
+HEADERS = (
+    "dark_brem.hpp",
+    "widths.hpp",
+    "decay.hpp",
+    "magnetic_moment.hpp",
+    "cascade.hpp",
+    "random.hpp",
+    "annihilation.hpp",
+    "signal_generator.hpp",
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +91,44 @@ def test_track_length(faces):
     ours = _core.track_length(_core.material("Pb"), 100.0, 15.0)
     theirs = faces.track_length(faces.material("Pb"), 100.0, 15.0)
     assert list(ours.all) == list(theirs.all)
+
+
+def test_annihilation_and_signal_events(faces):
+    # In C++: `config.material = material("Pb")` from Python moves the material out of the core's own table.
+    cling.root().gInterpreter.Declare("""
+namespace na64root {
+SignalGeneratorConfig lead_config(const InelasticModel &model) {
+    SignalGeneratorConfig config{model, material("Pb"), 100.0, 15.0, 1.8e22, 1.1};
+    config.annihilation = Annihilation::on;
+    config.decay_start = 220.0;
+    return config;
+}
+}""")
+    for ours, theirs in list(models(faces))[:2]:
+        energies = np.geomspace(0.2, 100.0, 20)
+        annihilation = faces.ResonantAnnihilation(theirs, 82.0)
+        expected = [annihilation.cross_section(float(energy)) for energy in energies]
+        assert list(_core.ResonantAnnihilation(ours, 82.0).cross_section(energies)) == expected
+        source = _core.SignalGenerator(
+            ours,
+            material=_core.material("Pb"),
+            beam_energy=100.0,
+            threshold=15.0,
+            atoms_per_radiation_length=1.8e22,
+            depth_scale=1.1,
+            annihilation=_core.Annihilation.on,
+            decay_start=220.0,
+        )
+        config = faces.lead_config(theirs)
+        other = faces.SignalGenerator(config)
+        events = source.generate(3, 0, 20)
+        for i in range(20):
+            event = other(3, i)
+            assert (events["weight"][i], events["depth"][i]) == (event.weight, event.depth)
+            for name in ("aprime", "chi2", "positron"):
+                vector = getattr(event, name)
+                assert tuple(events[name][i]) == (vector.energy, vector.x, vector.y, vector.z)
+            assert events["decay"][i, 2] == event.decay.z
 
 
 def test_errors_become_exceptions_on_both_sides(faces):

@@ -85,6 +85,15 @@ def test_sampler_follows_the_density(mass, energy, approximation):
     assert stats.kstest(probability, "uniform").pvalue > 1e-4
 
 
+@pytest.mark.parametrize(("mass", "energy"), [(0.01, 100.0), (0.1, 100.0), (0.39, 60.0), (1.0, 100.0)])
+def test_mean_x_of_samples(mass, energy):
+    """Within 1e-3 of the quadrature, at least 4 standard errors of 2 million samples: false alarm 1e-4."""
+    cross_section = _core.DarkBremsstrahlung(mass, LEAD)
+    x, _ = _core.DarkBremSampler(cross_section, energy).sample(seed=12, first_entry=0, n=2_000_000)
+    assert 4 * x.std() / math.sqrt(len(x)) < 1e-3
+    assert x.mean() == pytest.approx(cross_section.mean_x(energy, 1e-4).value, abs=1e-3)
+
+
 def test_samples_depend_on_seed_and_entry_only():
     sampler = _core.DarkBremSampler(_core.DarkBremsstrahlung(0.1, LEAD), 100.0)
     whole = sampler.sample(seed=5, first_entry=0, n=100)

@@ -51,6 +51,20 @@ struct TrackStep {
     double length;
     int charge;
     bool primary;
+    int parent; // index of the step at whose end this one began (with a photon between the two or not), or -1
+};
+
+// A particle that fell below the threshold and showers on, unfollowed.
+struct ShowerParticle {
+    double energy; // GeV
+    double depth;  // radiation lengths along the beam
+    int charge;    // 0 for a photon
+    int parent;    // index of the step it comes from, or -1
+};
+
+struct Shower {
+    std::vector<TrackStep> steps;          // parents come before their children
+    std::vector<ShowerParticle> particles; // below the threshold
 };
 
 // One shower, by Monte Carlo from the same rates: photons below a hundredth of the threshold are a continuous
@@ -60,6 +74,13 @@ class CascadeSampler {
     // Throws std::invalid_argument for a threshold that is not positive.
     CascadeSampler(const Material &material, double threshold);
     std::vector<TrackStep> operator()(double beam_energy, Random &random) const;
+
+    // The same shower, with the particles that leave it downwards. Their energies and the continuous loss,
+    // soft_loss times the length of the steps, add up to the beam energy.
+    Shower shower(double beam_energy, Random &random) const;
+
+    // Energy in GeV per radiation length that goes to photons below a hundredth of the threshold.
+    double soft_loss() const { return 0.01 * threshold_ * coefficients_.linear(); }
 
   private:
     CascadeCoefficients coefficients_;

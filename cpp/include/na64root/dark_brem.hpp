@@ -2,6 +2,7 @@
 #ifndef NA64ROOT_DARK_BREM_HPP
 #define NA64ROOT_DARK_BREM_HPP
 
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -61,8 +62,16 @@ class DarkBremsstrahlung {
     double angle(double energy, double x, double u) const;
 
   private:
+    friend class DarkBremSampler;
+    friend class DarkBremSamplerTable;
+
     struct Kinematics;
-    Kinematics kinematics(double energy, double x) const;
+    enum class Needs { flux_too, angle_only };
+    Kinematics kinematics(double energy, double x, Needs needs = Needs::flux_too) const;
+    double angle_from_excess(const Kinematics &kinematics, double excess) const; // U - U_min
+    // The angle at `fraction` of the way in r = sqrt(U_min/U) from the largest angle (0) to none (1); 0
+    // outside the range of x.
+    double sampled_angle(double energy, double x, double fraction) const;
     Estimate density_estimate(const Kinematics &kinematics, double u, double relative_tolerance) const;
     Estimate momentum_transfer_integral(const Kinematics &kinematics, double u,
                                         double relative_tolerance) const;
@@ -98,16 +107,61 @@ class DarkBremSampler {
     double cross_section() const { return total_; }
 
   private:
+    friend class DarkBremSamplerTable;
+
+    // Where a sample lies in the ranges of y (from low to high x) and r (from large to small angles).
+    struct Fractions {
+        double along_x, along_angle;
+    };
+    Fractions fractions(Random &random) const;
     double corner(std::size_t i, std::size_t j) const { return corners_[i * (angle_cells_ + 1) + j]; }
+
+    // One cell of the alias table; the rows (of x) save a division for every sample.
+    struct Alias {
+        double threshold;
+        std::uint32_t cell[2], row[2]; // its own and the other
+    };
 
     DarkBremsstrahlung formula_;
     double energy_;
-    std::size_t x_cells_, angle_cells_;
-    double y_low_, y_step_;
+    std::size_t angle_cells_;
+    double y_low_, y_range_;
+    double x_cell_width_, angle_cell_width_; // as fractions
     double total_ = 0.0;
-    std::vector<double> corners_;         // (x_cells + 1) x (angle_cells + 1)
-    std::vector<double> alias_threshold_; // of each cell
-    std::vector<std::size_t> alias_;
+    std::vector<double> corners_; // (x_cells + 1) x (angle_cells + 1)
+    std::vector<Alias> alias_;
+};
+
+// (x, theta) and the cross section at any energy between two, from samplers at energies of equal ratio. A
+// sample comes from one of the two neighbours, chosen by nearness in ln E, and its position in the kinematic
+// ranges of y and r is put into those of the true energy; the cross section is a power law between
+// neighbours. No rejection. From 15 to 100 GeV with 12 energies, cross sections are within 0.4 % and mean x
+// within 1e-3 of the integrals for masses from 10 MeV to 1 GeV. Throws std::domain_error where the channel is
+// closed at `highest`, std::invalid_argument unless 0 < lowest < highest and there are two energies or more.
+class DarkBremSamplerTable {
+  public:
+    DarkBremSamplerTable(const DarkBremsstrahlung &cross_section, double lowest, double highest,
+                         std::size_t energies = 12, std::size_t x_cells = 128, std::size_t angle_cells = 48);
+
+    // pb; 0 below the lowest energy or close to the threshold of the channel (2 %). Throws std::domain_error
+    // above the highest.
+    double cross_section(double energy) const;
+
+    // Throws std::domain_error for an energy below the lowest or above the highest.
+    DarkBremSample operator()(double energy, Random &random) const;
+
+  private:
+    // The neighbour below, and how near the one above is (0 to 1; negative below the table).
+    struct Position {
+        std::size_t lower;
+        double above;
+    };
+    Position position(double energy) const;
+
+    DarkBremsstrahlung formula_;
+    double lowest_, highest_, log_lowest_, log_step_;
+    std::vector<DarkBremSampler> samplers_; // at rising energies
+    std::vector<double> log_cross_sections_;
 };
 
 } // namespace na64root

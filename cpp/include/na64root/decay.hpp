@@ -22,18 +22,48 @@ inline FourVector operator+(const FourVector &a, const FourVector &b) {
     return {a.energy + b.energy, a.x + b.x, a.y + b.y, a.z + b.z};
 }
 
-// A vector given in the rest frame of a particle of mass `mass` and laboratory momentum `frame`, seen in the
-// laboratory.
-inline FourVector boosted(const FourVector &v, const FourVector &frame, double mass) {
-    const double gamma = frame.energy / mass;
-    const double along = (frame.x * v.x + frame.y * v.y + frame.z * v.z) / mass; // gamma beta . v
-    const double factor = along / (gamma + 1.0) + v.energy;
-    return {gamma * v.energy + along, v.x + frame.x / mass * factor, v.y + frame.y / mass * factor,
-            v.z + frame.z / mass * factor};
-}
+// Takes vectors from the rest frame of a particle of mass `mass` and laboratory momentum `frame` to the
+// laboratory. No division by the velocity: exact for a frame at rest.
+class Boost {
+  public:
+    Boost(const FourVector &frame, double mass) {
+        const double inverse_mass = 1.0 / mass;
+        gamma_ = frame.energy * inverse_mass;
+        x_ = frame.x * inverse_mass;
+        y_ = frame.y * inverse_mass;
+        z_ = frame.z * inverse_mass;
+        inverse_gamma_plus_one_ = mass / (frame.energy + mass);
+    }
+
+    FourVector operator()(const FourVector &v) const {
+        const double along = x_ * v.x + y_ * v.y + z_ * v.z; // gamma beta . v
+        const double factor = along * inverse_gamma_plus_one_ + v.energy;
+        return {gamma_ * v.energy + along, v.x + x_ * factor, v.y + y_ * factor, v.z + z_ * factor};
+    }
+
+  private:
+    double gamma_, x_, y_, z_; // gamma and gamma beta
+    double inverse_gamma_plus_one_;
+};
 
 // Momentum of the daughters in m -> m1 m2; 0 at and below threshold.
 double two_body_momentum(double mass, double mass1, double mass2);
+
+// A unit vector (its energy 0) of the given polar cosine; azimuth 2 pi u.
+FourVector unit_vector(double cosine, double u);
+inline FourVector isotropic_direction(Random &random) {
+    const double cosine = random.uniform(-1.0, 1.0);
+    return unit_vector(cosine, random.uniform());
+}
+
+struct TwoBodyDecay {
+    FourVector first, second;
+};
+
+// parent -> first second, with `first` along `direction` in the rest frame. Throws std::domain_error where it
+// is closed.
+TwoBodyDecay two_body_decay(const FourVector &parent, double mass, double mass1, double mass2,
+                            const FourVector &direction);
 
 struct AprimeDecay {
     FourVector chi1, chi2;
@@ -77,16 +107,20 @@ class Chi2Decayer {
 
   private:
     double unnormalised_density(double q2) const;
-    double q2_at(double cumulative) const;
+    double q_at(double cumulative) const;
     double pair_energy(double q2) const; // in the chi2 frame
 
     InelasticModel model_;
     DecayModel decay_;
     double lepton_mass_;
     double chi1_mass_, chi2_mass_, splitting_;
-    double step_;                     // in eta
-    std::vector<double> eta_density_; // at the nodes, normalised
-    std::vector<double> cumulative_;
+    // At a node of the table: the density in eta, normalised, and its slope to the next node.
+    struct Node {
+        double cumulative = 0.0, density = 0.0, slope = 0.0, cosh = 0.0, sinh = 0.0;
+    };
+
+    double step_; // in eta
+    std::vector<Node> nodes_;
     std::vector<std::size_t> guide_; // first cell whose cumulative reaches i/size
     std::vector<double> quantiles_;  // q^2 at equal steps of probability, for averages
 };

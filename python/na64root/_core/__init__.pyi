@@ -1,7 +1,7 @@
 """The C++ core of na64root. Native units: GeV, cm."""
 
 from collections.abc import Sequence
-from typing import ClassVar, overload
+from typing import ClassVar, TypedDict, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -162,6 +162,19 @@ class DarkBremSampler:
     def cross_section(self) -> float: ...
     def sample(self, seed: int, first_entry: int, n: int) -> tuple[_Array, _Array]: ...
 
+class DarkBremSamplerTable:
+    def __init__(
+        self,
+        cross_section: DarkBremsstrahlung,
+        lowest: float,
+        highest: float,
+        energies: int = 12,
+        x_cells: int = 128,
+        angle_cells: int = 48,
+    ) -> None: ...
+    def cross_section(self, energy: ArrayLike) -> _Array: ...
+    def sample(self, energy: float, seed: int, first_entry: int, n: int) -> tuple[_Array, _Array]: ...
+
 # decay.hpp
 
 class DecayModel:
@@ -239,6 +252,76 @@ def chi2_flux(
 def decays_between(
     flux: Chi2Flux, acceptance: ArrayLike, ctau: ArrayLike, start: float, end: float
 ) -> _Array: ...
+
+# annihilation.hpp, signal_generator.hpp
+
+class ResonantAnnihilation:
+    def __init__(self, model: InelasticModel, atomic_number: float) -> None: ...
+    @property
+    def resonance_energy(self) -> float: ...
+    def cross_section(self, positron_energy: ArrayLike) -> _Array: ...
+    def track_integral(self, track: TrackLength, relative_tolerance: float = 1e-6) -> Estimate: ...
+
+class SignalMode:
+    semivisible: ClassVar[SignalMode]
+    invisible: ClassVar[SignalMode]
+    visible: ClassVar[SignalMode]
+    __members__: ClassVar[dict[str, SignalMode]]
+
+class Annihilation:
+    off: ClassVar[Annihilation]
+    on: ClassVar[Annihilation]
+    __members__: ClassVar[dict[str, Annihilation]]
+
+class SignalTruth(TypedDict):
+    process: NDArray[np.int32]  # 0 dark bremsstrahlung, 1 annihilation
+    parent_charge: NDArray[np.int32]
+    decayed: NDArray[np.int32]
+    parent_energy: _Array
+    depth: _Array
+    recoil_energy: _Array
+    ecal_energy: _Array
+    flight_length: _Array
+    gamma_beta: _Array
+    production_weight: _Array
+    epsilon2: _Array
+    aprime_branching: _Array
+    decay_weight: _Array
+    branching_to_electrons: _Array
+    weight: _Array
+    aprime: _Array
+    chi1: _Array
+    chi2: _Array
+    chi1_of_chi2: _Array
+    electron: _Array
+    positron: _Array
+    production: _Array
+    decay: _Array
+
+class SignalGenerator:
+    def __init__(
+        self,
+        model: InelasticModel,
+        *,
+        material: Material,
+        beam_energy: float,
+        threshold: float,
+        atoms_per_radiation_length: float,
+        depth_scale: float,
+        target_start: float = 0.0,
+        mode: SignalMode = ...,
+        approximation: Approximation = ...,
+        decay: DecayModel = ...,
+        width: WidthFormula = ...,
+        annihilation: Annihilation = ...,
+        decay_start: float = ...,
+        decay_end: float = ...,
+    ) -> None: ...
+    @property
+    def ctau(self) -> float: ...
+    def cross_section(self, energy: ArrayLike, charge: int = -1) -> _Array: ...
+    def generate(self, seed: int, first_entry: int, n: int, threads: int = 1) -> SignalTruth: ...
+    def shower_particles(self, seed: int, entry: int) -> tuple[_Array, _Array, NDArray[np.int32]]: ...
 
 # counting.hpp
 
