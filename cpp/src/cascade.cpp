@@ -152,7 +152,7 @@ std::vector<TrackStep> CascadeSampler::operator()(double beam_energy, Random &ra
     return shower(beam_energy, random).steps;
 }
 
-Shower CascadeSampler::shower(double beam_energy, Random &random) const {
+CascadeShower CascadeSampler::shower(double beam_energy, Random &random) const {
     struct Particle {
         double energy, depth;
         int charge;
@@ -160,7 +160,7 @@ Shower CascadeSampler::shower(double beam_energy, Random &random) const {
         int parent;
     };
     const double linear = coefficients_.linear(), soft = 0.01 * threshold_, loss = soft_loss();
-    Shower result;
+    CascadeShower result;
     result.steps.reserve(32);
     result.particles.reserve(32);
     std::vector<Particle> stack;

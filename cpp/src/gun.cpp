@@ -22,14 +22,11 @@ int index_of(const std::string &name, const char *const (&names)[N], const char 
 
 // The leptons of a state of mass m that decays isotropically, along z.
 void decay(double energy, double mass, FourVector &minus, FourVector &plus, Random &random) {
-    const double momentum = two_body_momentum(mass, units::electron_mass, units::electron_mass);
-    const double cosine = random.uniform(-1.0, 1.0), azimuth = 2.0 * units::pi * random.uniform();
-    const double across = momentum * std::sqrt(1.0 - cosine * cosine);
-    const FourVector rest{0.5 * mass, across * std::cos(azimuth), across * std::sin(azimuth),
-                          momentum * cosine};
     const FourVector frame{energy, 0.0, 0.0, std::sqrt(energy * energy - mass * mass)};
-    minus = boosted(rest, frame, mass);
-    plus = boosted({rest.energy, -rest.x, -rest.y, -rest.z}, frame, mass);
+    const TwoBodyDecay pair =
+        two_body_decay(frame, mass, units::electron_mass, units::electron_mass, isotropic_direction(random));
+    minus = pair.first;
+    plus = pair.second;
 }
 
 } // namespace

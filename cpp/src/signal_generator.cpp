@@ -143,7 +143,7 @@ void SignalGenerator::decay_in_range(SignalTruth &event, const FourVector &parti
 SignalTruth SignalGenerator::generate(std::uint64_t seed, std::uint64_t entry,
                                       std::vector<ShowerParticle> *particles) const {
     Random random(seed, entry);
-    const Shower shower = cascade_.shower(config_.beam_energy, random);
+    const CascadeShower shower = cascade_.shower(config_.beam_energy, random);
 
     // A point on the track. Energy and cross section are those at the middle of its step, off by 0.1 % at
     // most.

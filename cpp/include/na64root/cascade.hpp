@@ -62,7 +62,7 @@ struct ShowerParticle {
     int parent;    // index of the step it comes from, or -1
 };
 
-struct Shower {
+struct CascadeShower {
     std::vector<TrackStep> steps;          // parents come before their children
     std::vector<ShowerParticle> particles; // below the threshold
 };
@@ -77,7 +77,7 @@ class CascadeSampler {
 
     // The same shower, with the particles that leave it downwards. Their energies and the continuous loss,
     // soft_loss times the length of the steps, add up to the beam energy.
-    Shower shower(double beam_energy, Random &random) const;
+    CascadeShower shower(double beam_energy, Random &random) const;
 
     // Energy in GeV per radiation length that goes to photons below a hundredth of the threshold.
     double soft_loss() const { return 0.01 * threshold_ * coefficients_.linear(); }
