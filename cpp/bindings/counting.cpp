@@ -11,18 +11,18 @@ using Doubles = std::vector<double>;
 
 CountingExperiment experiment(const Doubles &observed, const Doubles &background,
                               const Doubles &background_uncertainty, const Doubles &signal_fraction,
-                              const std::vector<int> &group, double signal_uncertainty,
-                              Constraint signal_constraint, Constraint background_constraint,
-                              Treatment treatment) {
+                              const std::vector<int> &group, const Doubles &bin_signal_uncertainty,
+                              double signal_uncertainty, Constraint signal_constraint,
+                              Constraint background_constraint, Treatment treatment) {
     const std::size_t n = observed.size();
     if (background.size() != n || background_uncertainty.size() != n || signal_fraction.size() != n ||
-        group.size() != n)
+        group.size() != n || (!bin_signal_uncertainty.empty() && bin_signal_uncertainty.size() != n))
         throw std::invalid_argument("the lists of counts, backgrounds, uncertainties, signal and groups must "
                                     "have the same length");
     CountingModel model{{}, signal_uncertainty, signal_constraint, background_constraint};
     for (std::size_t i = 0; i < n; ++i)
-        model.bins.push_back(
-            {observed[i], background[i], background_uncertainty[i], signal_fraction[i], group[i]});
+        model.bins.push_back({observed[i], background[i], background_uncertainty[i], signal_fraction[i],
+                              group[i], bin_signal_uncertainty.empty() ? 0.0 : bin_signal_uncertainty[i]});
     return CountingExperiment(model, treatment);
 }
 
@@ -37,6 +37,9 @@ void register_counting(py::module_ &core) {
         .value("gaussian", Constraint::gaussian)
         .value("lognormal", Constraint::lognormal)
         .value("gamma", Constraint::gamma);
+    py::enum_<Criterion>(core, "Criterion", "What must fall to 1 - CL at the limit.")
+        .value("cls", Criterion::cls)
+        .value("clsb", Criterion::clsb);
     py::enum_<Treatment>(core, "Treatment", "What an ensemble does with nuisance parameters.")
         .value("none", Treatment::none)
         .value("frequentist", Treatment::frequentist)
@@ -46,7 +49,8 @@ void register_counting(py::module_ &core) {
                                    "Exact CLs limits of a counting experiment; see na64root.limits.")
         .def(py::init(&experiment), py::kw_only(), py::arg("observed"), py::arg("background"),
              py::arg("background_uncertainty"), py::arg("signal_fraction"), py::arg("group"),
-             py::arg("signal_uncertainty") = 0.0, py::arg("signal_constraint") = Constraint::lognormal,
+             py::arg("bin_signal_uncertainty") = Doubles{}, py::arg("signal_uncertainty") = 0.0,
+             py::arg("signal_constraint") = Constraint::lognormal,
              py::arg("background_constraint") = Constraint::gaussian,
              py::arg("treatment") = Treatment::frequentist)
         .def("statistic", py::overload_cast<double>(&CountingExperiment::statistic, py::const_),
@@ -73,24 +77,26 @@ void register_counting(py::module_ &core) {
             py::arg("mu"), "(CLs, numerical error) at mu expected signal events.")
         .def(
             "upper_limit",
-            [](const CountingExperiment &self, double cl) {
+            [](const CountingExperiment &self, double cl, Criterion criterion) {
                 const auto limit = [&] {
                     py::gil_scoped_release unlocked;
-                    return self.upper_limit(cl);
+                    return self.upper_limit(cl, criterion);
                 }();
                 return py::make_tuple(limit.value, limit.error);
             },
-            py::arg("cl"), "(limit, numerical error). Raises ValueError, RuntimeError.")
+            py::arg("cl"), py::arg("criterion") = Criterion::cls,
+            "(limit, numerical error). Raises ValueError, RuntimeError.")
         .def(
             "expected_limits",
-            [](const CountingExperiment &self, double cl) {
+            [](const CountingExperiment &self, double cl, Criterion criterion) {
                 const auto limits = [&] {
                     py::gil_scoped_release unlocked;
-                    return self.expected_limits(cl);
+                    return self.expected_limits(cl, criterion);
                 }();
                 return bands(limits);
             },
-            py::arg("cl"), "Limits at -2, -1, 0, 1, 2 standard deviations without signal.")
+            py::arg("cl"), py::arg("criterion") = Criterion::cls,
+            "Limits at -2, -1, 0, 1, 2 standard deviations without signal.")
         .def(
             "discovery",
             [](const CountingExperiment &self) {
@@ -120,17 +126,17 @@ void register_counting(py::module_ &core) {
             py::arg("mu"))
         .def(
             "asymptotic_upper_limit",
-            [](const CountingExperiment &self, double cl) {
-                const auto limit = self.asymptotic_upper_limit(cl);
+            [](const CountingExperiment &self, double cl, Criterion criterion) {
+                const auto limit = self.asymptotic_upper_limit(cl, criterion);
                 return py::make_tuple(limit.value, limit.error);
             },
-            py::arg("cl"))
+            py::arg("cl"), py::arg("criterion") = Criterion::cls)
         .def(
             "asymptotic_expected_limits",
-            [](const CountingExperiment &self, double cl) {
-                return bands(self.asymptotic_expected_limits(cl));
+            [](const CountingExperiment &self, double cl, Criterion criterion) {
+                return bands(self.asymptotic_expected_limits(cl, criterion));
             },
-            py::arg("cl"));
+            py::arg("cl"), py::arg("criterion") = Criterion::cls);
 }
 
 } // namespace na64root::bindings

@@ -194,7 +194,8 @@ Rule gamma_rule(double shape, std::size_t n) {
 
 struct PooledBin {
     double observed, background, uncertainty, signal;
-    int group; // -1: no nuisance parameter
+    double own_uncertainty; // of the signal, with a nuisance parameter of this bin alone
+    int group;              // -1: no nuisance parameter of the background
 };
 
 struct Group {
@@ -208,11 +209,19 @@ struct Profile {
     double value, slope, curvature;
 };
 
+// -ln L of one bin, minimised over its own signal nuisance parameter theta: the value and its derivatives
+// with respect to the signal s (before that nuisance) and the background b of the bin.
+struct BinProfile {
+    double theta, value;
+    double s, b, ss, sb, bb;
+};
+
 // The auxiliary measurements and counts of one experiment, real or imagined.
 struct Outcome {
     std::vector<double> counts;
     std::vector<double> background_auxiliaries; // by group
     double signal_auxiliary = 0.0;
+    std::vector<double> own_auxiliaries; // by bin
     // Where the last fits ended, to start the next ones.
     mutable std::vector<double> last_eta;
     mutable double last_signal = 0.0;
@@ -223,7 +232,8 @@ struct Truth {
     double signal; // expected signal events, mu kappa(theta)
     double theta;
     std::vector<double> eta;
-    std::vector<double> rates; // by bin
+    std::vector<double> own_theta; // by bin
+    std::vector<double> rates;     // by bin
 };
 
 // The square root of q at given counts: where the auxiliary measurements lie on average, its standard
@@ -273,21 +283,25 @@ class CountingExperiment::Implementation {
 
     double statistic(double mu) const { return statistic(mu, data()); }
     ConfidenceLevels confidence_levels(double mu, int accuracy = 0) const;
-    Estimate upper_limit(double cl) const;
-    ExpectedLimits expected_limits(double cl) const;
+    Estimate upper_limit(double cl, Criterion criterion) const;
+    ExpectedLimits expected_limits(double cl, Criterion criterion) const;
     Discovery discovery() const;
     Interval interval(double cl) const;
     ConfidenceLevels asymptotic_confidence_levels(double mu) const;
-    Estimate asymptotic_upper_limit(double cl) const;
-    ExpectedLimits asymptotic_expected_limits(double cl) const;
+    Estimate asymptotic_upper_limit(double cl, Criterion criterion) const;
+    ExpectedLimits asymptotic_expected_limits(double cl, Criterion criterion) const;
 
   private:
     // A copy: fits leave their traces in it, and one experiment may serve several threads.
     Outcome data() const { return observed_; }
     bool signal_varies() const { return signal_uncertainty_ > 0.0; }
-    double signal_scale(double theta) const;
-    double signal_scale_slope(double theta) const;
-    double lowest_theta() const;
+    // kappa(theta) for a relative uncertainty, its slope, and the theta below which it would be negative.
+    double scale(double uncertainty, double theta) const;
+    double scale_slope(double uncertainty, double theta) const;
+    double lowest_theta(double uncertainty) const;
+    double signal_scale(double theta) const { return scale(signal_uncertainty_, theta); }
+    double signal_scale_slope(double theta) const { return scale_slope(signal_uncertainty_, theta); }
+    double lowest_theta() const { return lowest_theta(signal_uncertainty_); }
     double theta_of_scale(double scale) const;
     double background(const PooledBin &bin, double eta) const;
     double background_slope(const PooledBin &bin, double eta) const;
@@ -296,6 +310,8 @@ class CountingExperiment::Implementation {
 
     // Profiling: over the backgrounds at fixed signal events; over the signal events; over theta at fixed mu.
     double best_eta(std::size_t group, double signal, const Outcome &outcome) const;
+    BinProfile bin_profile(std::size_t bin, double signal, double background, const Outcome &outcome) const;
+    double best_own_theta(std::size_t bin, double signal, const Outcome &outcome) const;
     Profile profile(double signal, const Outcome &outcome, bool with_value = true) const;
     double best_signal(const Outcome &outcome) const;
     double conditional_theta(double mu, double free_signal, const Outcome &outcome) const;
@@ -328,7 +344,7 @@ class CountingExperiment::Implementation {
     double integrate(Ensembles &ensembles, const Truth &truth, const std::vector<int> &coordinates,
                      const std::vector<std::size_t> &sizes, std::size_t next, double &guess) const;
     double root_probability(Ensembles &ensembles, const Truth &truth, int coordinate, double &guess) const;
-    double excluded_fraction(double mu, double alpha) const;
+    double excluded_fraction(double mu, double alpha, Criterion criterion) const;
 
     // Sums P(counts) over what the predicate accepts, without signal (mu = 0) or with it.
     double discovery_statistic(const Outcome &outcome) const;
@@ -337,19 +353,22 @@ class CountingExperiment::Implementation {
     double two_sided_statistic(double mu, const Outcome &outcome) const;
     template <class Weight> double mean_over_counts(double mu, const Weight &weight) const;
 
-    // A coordinate is an auxiliary measurement: of a background group, or (-1) of the signal.
+    // A coordinate is an auxiliary measurement: of a background group, (-1) of the signal common to all bins,
+    // or (-2 - bin) of the signal of one bin.
     double &auxiliary(Outcome &outcome, int coordinate) const;
     double auxiliary_mean(const Truth &truth, int coordinate) const;
     double auxiliary_deviation(const Truth &truth, int coordinate) const;
 
     Treatment treatment_;
     Constraint signal_constraint_, background_constraint_;
-    double signal_uncertainty_, log_scale_ = 0.0;
+    double signal_uncertainty_;
+    bool own_sources_ = false; // any bin has an uncertainty of its signal alone
     std::vector<PooledBin> bins_;
     std::vector<char> monotone_; // q falls with the count of this bin
     std::vector<Group> groups_;
     std::vector<Rule> normal_rules_;
     Rule signal_prior_;
+    std::vector<Rule> own_priors_; // by bin
     std::vector<Rule> background_priors_;
     std::unique_ptr<const Implementation> known_; // frequentist: the same with nuisance parameters fixed
     Outcome observed_;
@@ -371,12 +390,16 @@ CountingExperiment::Implementation::Implementation(const CountingModel &model, T
     double total_signal = 0.0;
     for (const auto &bin : model.bins) {
         if (!valid(bin.observed) || !valid(bin.background) || !valid(bin.background_uncertainty) ||
-            !valid(bin.signal_fraction))
+            !valid(bin.signal_fraction) || !valid(bin.signal_uncertainty))
             throw std::domain_error(
                 "counts, backgrounds, uncertainties and signal must be finite, not negative");
         if (bin.background_uncertainty > 0.0 && bin.background == 0.0 &&
             model.background_constraint != Constraint::gaussian)
             throw std::domain_error("a background of zero with an uncertainty needs the gaussian constraint");
+        if (bin.signal_uncertainty > 0.0 && bin.background_uncertainty > 0.0 &&
+            model.background_constraint == Constraint::gamma)
+            throw std::domain_error(
+                "signal uncertainties of single bins need gaussian or lognormal backgrounds");
         total_signal += bin.signal_fraction;
     }
     if (!(total_signal > 0.0))
@@ -385,20 +408,27 @@ CountingExperiment::Implementation::Implementation(const CountingModel &model, T
     const bool fixed = treatment == Treatment::none;
     if (fixed)
         signal_uncertainty_ = 0.0;
-    log_scale_ = std::log1p(signal_uncertainty_);
 
     // Pool: proportional bins of one group are one bin.
     std::vector<PooledBin> pooled;
     for (const auto &bin : model.bins) {
-        PooledBin candidate{bin.observed, bin.background, fixed ? 0.0 : bin.background_uncertainty,
-                            bin.signal_fraction / total_signal, bin.group};
+        PooledBin candidate{bin.observed,
+                            bin.background,
+                            fixed ? 0.0 : bin.background_uncertainty,
+                            bin.signal_fraction / total_signal,
+                            fixed ? 0.0 : bin.signal_uncertainty,
+                            bin.group};
+        if (candidate.signal == 0.0)
+            candidate.own_uncertainty = 0.0;
+        own_sources_ = own_sources_ || candidate.own_uncertainty > 0.0;
         if (candidate.uncertainty == 0.0)
             candidate.group = -1;
         const auto proportional = [&candidate](const PooledBin &other) {
             const auto equal = [](double x, double y) {
                 return std::abs(x - y) <= 1e-12 * std::max(std::abs(x), std::abs(y));
             };
-            return other.group == candidate.group &&
+            return other.group == candidate.group && other.own_uncertainty == 0.0 &&
+                   candidate.own_uncertainty == 0.0 &&
                    equal(other.signal * candidate.background, candidate.signal * other.background) &&
                    equal(other.signal * candidate.uncertainty, candidate.signal * other.uncertainty) &&
                    equal(other.background * candidate.uncertainty, candidate.background * other.uncertainty);
@@ -467,6 +497,7 @@ CountingExperiment::Implementation::Implementation(const CountingModel &model, T
         observed_.counts.push_back(bin.observed);
     for (const auto &group : groups_)
         observed_.background_auxiliaries.push_back(group.auxiliary_count);
+    observed_.own_auxiliaries.assign(bins_.size(), 0.0);
     observed_.last_eta.assign(groups_.size(), -infinity);
 
     if (treatment == Treatment::frequentist)
@@ -474,12 +505,16 @@ CountingExperiment::Implementation::Implementation(const CountingModel &model, T
     for (std::size_t n = 0; n <= 15; ++n)
         normal_rules_.push_back(n == 0 ? Rule{} : normal_rule(n));
     if (treatment == Treatment::hybrid) {
-        if (signal_varies())
-            signal_prior_ = signal_constraint_ == Constraint::lognormal
-                                ? normal_rule(25)
-                                : truncated_normal_rule(lowest_theta(), 40);
-        else
-            signal_prior_ = {{0.0}, {1.0}};
+        const auto prior = [&](double uncertainty, std::size_t nodes) {
+            if (uncertainty == 0.0)
+                return Rule{{0.0}, {1.0}};
+            return signal_constraint_ == Constraint::lognormal
+                       ? normal_rule(nodes)
+                       : truncated_normal_rule(lowest_theta(uncertainty), nodes + 15);
+        };
+        signal_prior_ = prior(signal_uncertainty_, 25);
+        for (const auto &bin : bins_)
+            own_priors_.push_back(prior(bin.own_uncertainty, 12));
         for (const auto &group : groups_) {
             if (background_constraint_ == Constraint::gamma) {
                 // The posterior of the auxiliary count under a flat prior.
@@ -495,24 +530,24 @@ CountingExperiment::Implementation::Implementation(const CountingModel &model, T
     }
 }
 
-double CountingExperiment::Implementation::signal_scale(double theta) const {
-    if (!signal_varies())
+double CountingExperiment::Implementation::scale(double uncertainty, double theta) const {
+    if (uncertainty == 0.0)
         return 1.0;
-    return signal_constraint_ == Constraint::lognormal ? std::exp(theta * log_scale_)
-                                                       : std::max(0.0, 1.0 + signal_uncertainty_ * theta);
+    return signal_constraint_ == Constraint::lognormal ? std::exp(theta * std::log1p(uncertainty))
+                                                       : std::max(0.0, 1.0 + uncertainty * theta);
 }
 
-double CountingExperiment::Implementation::signal_scale_slope(double theta) const {
-    return signal_constraint_ == Constraint::lognormal ? log_scale_ * signal_scale(theta)
-                                                       : signal_uncertainty_;
+double CountingExperiment::Implementation::scale_slope(double uncertainty, double theta) const {
+    return signal_constraint_ == Constraint::lognormal ? std::log1p(uncertainty) * scale(uncertainty, theta)
+                                                       : uncertainty;
 }
 
-double CountingExperiment::Implementation::lowest_theta() const {
-    return signal_constraint_ == Constraint::lognormal ? -infinity : -1.0 / signal_uncertainty_;
+double CountingExperiment::Implementation::lowest_theta(double uncertainty) const {
+    return signal_constraint_ == Constraint::lognormal ? -infinity : -1.0 / uncertainty;
 }
 
 double CountingExperiment::Implementation::theta_of_scale(double scale) const {
-    return signal_constraint_ == Constraint::lognormal ? std::log(scale) / log_scale_
+    return signal_constraint_ == Constraint::lognormal ? std::log(scale) / std::log1p(signal_uncertainty_)
                                                        : (scale - 1.0) / signal_uncertainty_;
 }
 
@@ -552,11 +587,82 @@ double CountingExperiment::Implementation::constraint_slope(const Group &group, 
 // ----------------------------------------------------------------------------------------------------
 // profiling
 
+// The minimum over the bin's own theta; its slope there is s kappa'(theta) (1 - n/rate) + theta - t = 0.
+BinProfile CountingExperiment::Implementation::bin_profile(std::size_t index, double signal,
+                                                           double background, const Outcome &outcome) const {
+    const PooledBin &bin = bins_[index];
+    const double n = outcome.counts[index], t = outcome.own_auxiliaries[index];
+    const double uncertainty = bin.own_uncertainty, lowest = lowest_theta(uncertainty);
+    const double bend =
+        signal_constraint_ == Constraint::lognormal ? std::log1p(uncertainty) : 0.0; // kappa''/kappa'
+    double kappa = 1.0, slope = 0.0, rate = 0.0, excess = 0.0, curvature = 0.0;      // of kappa; 1 - n/rate
+    const auto derivatives = [&](double theta) {
+        kappa = scale(uncertainty, theta);
+        slope = scale_slope(uncertainty, theta);
+        rate = signal * kappa + background;
+        excess = n > 0.0 ? 1.0 - n / rate : 1.0;
+        const double ratio = n > 0.0 ? signal * slope / rate : 0.0;
+        curvature = signal * slope * bend * excess + n * ratio * ratio + 1.0;
+        return std::make_pair(signal * slope * excess + theta - t, curvature);
+    };
+    const double start = std::max(t, lowest);
+    double theta = start;
+    if (signal > 0.0) {
+        const double at_start = derivatives(start).first;
+        if (at_start < 0.0) { // at most where the signal alone makes up what is missing
+            const double wanted = (n - background) / signal;
+            const double high = signal_constraint_ == Constraint::lognormal
+                                    ? std::log(wanted) / std::log1p(uncertainty)
+                                    : (wanted - 1.0) / uncertainty;
+            theta = newton_root(derivatives, start, std::max(high, start), start);
+        } else if (at_start > 0.0) {
+            const double low = std::max(start - at_start, lowest);
+            theta = low == lowest && derivatives(low).first >= 0.0
+                        ? low
+                        : newton_root(derivatives, low, start, start);
+        }
+    }
+    derivatives(theta);
+    const double per_rate = n > 0.0 ? n / (rate * rate) : 0.0;
+    BinProfile result{theta,
+                      signal * kappa + 0.5 * (theta - t) * (theta - t),
+                      kappa * excess,
+                      excess,
+                      kappa * kappa * per_rate,
+                      kappa * per_rate,
+                      per_rate};
+    if (n > 0.0)
+        result.value -= n * std::log(rate);
+    if (theta > lowest) {
+        const double s_theta = slope * excess + signal * slope * kappa * per_rate;
+        const double b_theta = signal * slope * per_rate;
+        result.ss -= s_theta * s_theta / curvature;
+        result.sb -= s_theta * b_theta / curvature;
+        result.bb -= b_theta * b_theta / curvature;
+    }
+    return result;
+}
+
+double CountingExperiment::Implementation::best_own_theta(std::size_t index, double signal,
+                                                          const Outcome &outcome) const {
+    const PooledBin &bin = bins_[index];
+    if (bin.own_uncertainty == 0.0)
+        return 0.0;
+    // Without a count the background does not matter.
+    const double eta = bin.group < 0 || outcome.counts[index] == 0.0
+                           ? 0.0
+                           : best_eta(static_cast<std::size_t>(bin.group), signal, outcome);
+    return bin_profile(index, signal * bin.signal, background(bin, eta), outcome).theta;
+}
+
 double CountingExperiment::Implementation::best_eta(std::size_t index, double signal,
                                                     const Outcome &outcome) const {
     const Group &group = groups_[index];
     const double auxiliary = outcome.background_auxiliaries[index];
-    if (background_constraint_ == Constraint::gaussian && group.bins.size() == 1) {
+    const bool own = own_sources_ && std::any_of(group.bins.begin(), group.bins.end(), [&](int i) {
+                         return bins_[static_cast<std::size_t>(i)].own_uncertainty > 0.0;
+                     });
+    if (background_constraint_ == Constraint::gaussian && group.bins.size() == 1 && !own) {
         const PooledBin &bin = bins_[group.bins[0]];
         const double n = outcome.counts[group.bins[0]];
         // A quadratic equation for the rate y = signal + background: y^2 + p y - n sigma^2 = 0.
@@ -572,6 +678,15 @@ double CountingExperiment::Implementation::best_eta(std::size_t index, double si
         for (int i : group.bins) {
             const PooledBin &bin = bins_[i];
             const double n = outcome.counts[i], derivative = background_slope(bin, eta);
+            if (bin.own_uncertainty > 0.0) {
+                const BinProfile at = bin_profile(static_cast<std::size_t>(i), signal * bin.signal,
+                                                  background(bin, eta), outcome);
+                sum += derivative * at.b;
+                second += derivative * derivative * at.bb;
+                if (background_constraint_ == Constraint::lognormal)
+                    second += std::log1p(bin.uncertainty / bin.background) * derivative * at.b;
+                continue;
+            }
             const double rate = signal * bin.signal + background(bin, eta);
             const double ratio = n > 0.0 ? n / rate : 0.0;
             sum += derivative * (1.0 - ratio);
@@ -586,15 +701,24 @@ double CountingExperiment::Implementation::best_eta(std::size_t index, double si
     double total_count = 0.0, total_slope = 0.0;
     for (int i : group.bins)
         total_count += outcome.counts[i];
-    if (background_constraint_ == Constraint::lognormal) {
-        double largest_log = 0.0;
-        for (int i : group.bins)
-            largest_log = std::max(largest_log, std::log1p(bins_[i].uncertainty / bins_[i].background));
-        const double high = auxiliary + largest_log * total_count;
+    if (background_constraint_ == Constraint::lognormal || own) {
+        double high = auxiliary;
+        if (background_constraint_ == Constraint::lognormal) {
+            double largest_log = 0.0;
+            for (int i : group.bins)
+                largest_log = std::max(largest_log, std::log1p(bins_[i].uncertainty / bins_[i].background));
+            high += largest_log * total_count;
+        } else { // there the backgrounds alone make up the counts
+            for (int i : group.bins)
+                high = std::max(high, (outcome.counts[i] - bins_[i].background) / bins_[i].uncertainty);
+        }
         for (int i : group.bins)
             total_slope += background_slope(bins_[i], high);
-        const double low = auxiliary - total_slope;
-        double a = low, b = high, eta = auxiliary;
+        double a = std::max(auxiliary - total_slope, group.lowest), b = high;
+        // At the end of the range there may be a pole: a background of zero with a count.
+        if (a == group.lowest && total_count == 0.0)
+            return a;
+        double eta = std::clamp(auxiliary, a, b);
         for (int step = 0; step < 200; ++step) {
             double curvature;
             const double value = slope(eta, &curvature);
@@ -648,6 +772,13 @@ Profile CountingExperiment::Implementation::profile(double signal, const Outcome
     std::size_t i = 0;
     for (; i < bins_.size() && bins_[i].group == -1; ++i) {
         const PooledBin &bin = bins_[i];
+        if (bin.own_uncertainty > 0.0) {
+            const BinProfile at = bin_profile(i, signal * bin.signal, bin.background, outcome);
+            result.value += at.value;
+            result.slope += bin.signal * at.s;
+            result.curvature += bin.signal * bin.signal * at.ss;
+            continue;
+        }
         const double n = outcome.counts[i], rate = signal * bin.signal + bin.background;
         result.value += rate;
         result.slope += bin.signal;
@@ -666,8 +797,17 @@ Profile CountingExperiment::Implementation::profile(double signal, const Outcome
             empty = empty && outcome.counts[j] == 0.0;
         if (empty) {
             for (int j : group.bins) {
-                result.value += signal * bins_[j].signal;
-                result.slope += bins_[j].signal;
+                const PooledBin &bin = bins_[j];
+                if (bin.own_uncertainty > 0.0) {
+                    const BinProfile at =
+                        bin_profile(static_cast<std::size_t>(j), signal * bin.signal, 0.0, outcome);
+                    result.value += at.value;
+                    result.slope += bin.signal * at.s;
+                    result.curvature += bin.signal * bin.signal * at.ss;
+                } else {
+                    result.value += signal * bin.signal;
+                    result.slope += bin.signal;
+                }
             }
             continue;
         }
@@ -677,6 +817,18 @@ Profile CountingExperiment::Implementation::profile(double signal, const Outcome
         for (int j : group.bins) {
             const PooledBin &bin = bins_[j];
             const double n = outcome.counts[j], derivative = background_slope(bin, eta);
+            if (bin.own_uncertainty > 0.0) {
+                const BinProfile at = bin_profile(static_cast<std::size_t>(j), signal * bin.signal,
+                                                  background(bin, eta), outcome);
+                result.value += at.value + background(bin, eta);
+                result.slope += bin.signal * at.s;
+                result.curvature += bin.signal * bin.signal * at.ss;
+                mixed += bin.signal * derivative * at.sb;
+                second += derivative * derivative * at.bb;
+                if (background_constraint_ == Constraint::lognormal)
+                    second += std::log1p(bin.uncertainty / bin.background) * derivative * at.b;
+                continue;
+            }
             const double rate = signal * bin.signal + background(bin, eta);
             result.value += rate;
             result.slope += bin.signal;
@@ -712,14 +864,18 @@ double CountingExperiment::Implementation::best_signal(const Outcome &outcome) c
     // The slope may be a pole at zero; there and below it is negative, at the total count it is not.
     if (profile(0.0, outcome, false).slope >= 0.0)
         return 0.0;
+    double highest = total;
+    // Auxiliary measurements of single bins may ask for more.
+    while (own_sources_ && profile(highest, outcome, false).slope < 0.0)
+        highest *= 2.0;
     const double guess = std::max(total - background_rate, 0.3 * total);
-    const double start = outcome.last_signal > 0.0 ? std::min(outcome.last_signal, total) : guess;
+    const double start = outcome.last_signal > 0.0 ? std::min(outcome.last_signal, highest) : guess;
     return outcome.last_signal = newton_root(
                [&](double signal) {
                    const Profile at = profile(signal, outcome, false);
                    return std::make_pair(at.slope, at.curvature);
                },
-               0.0, total, start);
+               0.0, highest, start);
 }
 
 // The minimum over theta of -ln L at mu, where the bins alone would like `free_signal` signal events.
@@ -733,7 +889,8 @@ double CountingExperiment::Implementation::conditional_theta(double mu, double f
     const auto slope = [&](double theta) {
         const Profile at = profile(mu * signal_scale(theta), outcome, false);
         const double step = mu * signal_scale_slope(theta);
-        const double bend = signal_constraint_ == Constraint::lognormal ? log_scale_ * step : 0.0;
+        const double bend =
+            signal_constraint_ == Constraint::lognormal ? std::log1p(signal_uncertainty_) * step : 0.0;
         return std::make_pair(at.slope * step + theta - t,
                               at.curvature * step * step + at.slope * bend + 1.0);
     };
@@ -782,6 +939,9 @@ double CountingExperiment::Implementation::signed_root(double mu, const Outcome 
             const double free_eta = best_eta(g, free_signal, outcome), eta = best_eta(g, signal, outcome);
             difference =
                 background_constraint_ == Constraint::gamma ? std::log(free_eta / eta) : free_eta - eta;
+        } else if (coordinates[i] < -1) {
+            const auto bin = static_cast<std::size_t>(-2 - coordinates[i]);
+            difference = best_own_theta(bin, free_signal, outcome) - best_own_theta(bin, signal, outcome);
         }
         gradient[i] = std::max(0.0, difference) / std::max(root, 1e-12);
     }
@@ -794,10 +954,13 @@ Truth CountingExperiment::Implementation::conditional_truth(double mu) const {
     truth.signal = mu * signal_scale(truth.theta);
     for (std::size_t g = 0; g < groups_.size(); ++g)
         truth.eta.push_back(best_eta(g, truth.signal, data()));
-    for (const auto &bin : bins_)
+    for (std::size_t i = 0; i < bins_.size(); ++i) {
+        const PooledBin &bin = bins_[i];
+        truth.own_theta.push_back(best_own_theta(i, truth.signal, data()));
         truth.rates.push_back(
-            truth.signal * bin.signal +
+            truth.signal * bin.signal * scale(bin.own_uncertainty, truth.own_theta.back()) +
             background(bin, bin.group < 0 ? 0.0 : truth.eta[static_cast<std::size_t>(bin.group)]));
+    }
     return truth;
 }
 
@@ -805,11 +968,15 @@ Truth CountingExperiment::Implementation::conditional_truth(double mu) const {
 // ensembles
 
 double &CountingExperiment::Implementation::auxiliary(Outcome &outcome, int coordinate) const {
+    if (coordinate < -1)
+        return outcome.own_auxiliaries[static_cast<std::size_t>(-2 - coordinate)];
     return coordinate < 0 ? outcome.signal_auxiliary
                           : outcome.background_auxiliaries[static_cast<std::size_t>(coordinate)];
 }
 
 double CountingExperiment::Implementation::auxiliary_mean(const Truth &truth, int coordinate) const {
+    if (coordinate < -1)
+        return truth.own_theta[static_cast<std::size_t>(-2 - coordinate)];
     if (coordinate < 0)
         return truth.theta;
     const auto g = static_cast<std::size_t>(coordinate);
@@ -934,27 +1101,42 @@ bool CountingExperiment::Implementation::enumerate_hybrid(Ensembles &ensembles, 
     const std::size_t n_eta = prior.nodes.size();
     const bool first = level == 0 || bin.group < 0 || bins_[level - 1].group != bin.group;
     const bool last = level + 1 == bins_.size() || bin.group < 0 || bins_[level + 1].group != bin.group;
-    std::vector<double> rates(n_theta * n_eta), rates_without(n_eta);
+    // The bin's own signal nuisance parameter is averaged over at once.
+    const Rule &own = own_priors_[level];
+    const std::size_t n_own = own.nodes.size();
+    std::vector<double> rates(n_theta * n_eta * n_own), rates_without(n_eta);
     for (std::size_t e = 0; e < n_eta; ++e) {
         rates_without[e] = background(bin, prior.nodes[e]);
         for (std::size_t k = 0; k < n_theta; ++k)
-            rates[k * n_eta + e] =
-                ensembles.mu * signal_scale(signal_prior_.nodes[k]) * bin.signal + rates_without[e];
+            for (std::size_t o = 0; o < n_own; ++o)
+                rates[(k * n_eta + e) * n_own + o] = ensembles.mu * signal_scale(signal_prior_.nodes[k]) *
+                                                         scale(bin.own_uncertainty, own.nodes[o]) *
+                                                         bin.signal +
+                                                     rates_without[e];
     }
-    std::vector<double> p_with(n_theta * n_eta), p_without(n_eta), next_with, next_without;
+    std::vector<double> terms(n_theta * n_eta * n_own), p_with(n_theta * n_eta), p_without(n_eta), next_with,
+        next_without;
     for (std::size_t e = 0; e < n_eta; ++e) {
         p_without[e] = (first ? without[0] : without[e]) * std::exp(-rates_without[e]);
         for (std::size_t k = 0; k < n_theta; ++k)
-            p_with[k * n_eta + e] = (first ? with[k] : with[k * n_eta + e]) * std::exp(-rates[k * n_eta + e]);
+            for (std::size_t o = 0; o < n_own; ++o) {
+                const std::size_t j = (k * n_eta + e) * n_own + o;
+                terms[j] = (first ? with[k] : with[k * n_eta + e]) * own.weights[o] * std::exp(-rates[j]);
+            }
     }
     bool any = false;
     double previous = 0.0;
     for (double n = 0.0;; n += 1.0) {
         if (n > 0.0) {
-            for (std::size_t j = 0; j < p_with.size(); ++j)
-                p_with[j] *= rates[j] / n;
+            for (std::size_t j = 0; j < terms.size(); ++j)
+                terms[j] *= rates[j] / n;
             for (std::size_t j = 0; j < p_without.size(); ++j)
                 p_without[j] *= rates_without[j] / n;
+        }
+        for (std::size_t j = 0; j < p_with.size(); ++j) {
+            p_with[j] = 0.0;
+            for (std::size_t o = 0; o < n_own; ++o)
+                p_with[j] += terms[j * n_own + o];
         }
         double sum_with = 0.0, sum_without = 0.0;
         next_with.assign(n_theta, 0.0);
@@ -998,6 +1180,9 @@ void CountingExperiment::Implementation::find_coordinates(Ensembles &ensembles) 
             ensembles.coordinates.push_back(static_cast<int>(g));
     if (signal_varies())
         ensembles.coordinates.push_back(-1);
+    for (std::size_t i = 0; own_sources_ && i < bins_.size(); ++i)
+        if (bins_[i].own_uncertainty > 0.0)
+            ensembles.coordinates.push_back(-2 - static_cast<int>(i));
 }
 
 // For counts that matter little: the surface q = threshold as a plane, found in two steps for both ensembles.
@@ -1356,6 +1541,11 @@ ConfidenceLevels CountingExperiment::Implementation::confidence_levels(double mu
 
 namespace {
 
+double log_level(const ConfidenceLevels &levels, Criterion criterion) {
+    return std::log(
+        std::max(criterion == Criterion::cls ? levels.cls : levels.signal_plus_background, 1e-300));
+}
+
 void check_level(double cl) {
     if (!(cl > 0.0 && cl < 1.0))
         throw std::domain_error("the confidence level must lie between 0 and 1");
@@ -1380,7 +1570,7 @@ template <class Function> double falling_root(Function &&f, double start, double
         low /= step;
         step *= 1.2;
         at_low = f(low);
-        if (i == 60)
+        if (i == 60 || low < 1e-6) // nearer to zero the statistics of all counts are ties
             throw std::runtime_error("no lower end of the limit found");
     }
     return bracketed_root(f, low, at_low, high, at_high, tolerance * low);
@@ -1388,17 +1578,16 @@ template <class Function> double falling_root(Function &&f, double start, double
 
 } // namespace
 
-Estimate CountingExperiment::Implementation::upper_limit(double cl) const {
+Estimate CountingExperiment::Implementation::upper_limit(double cl, Criterion criterion) const {
     check_level(cl);
     const double target = std::log1p(-cl);
-    const auto excess = [&](double mu) {
-        return std::log(std::max(confidence_levels(mu).cls, 1e-300)) - target;
-    };
-    const bool steps = treatment_ != Treatment::frequentist || (groups_.empty() && !signal_varies());
+    const auto excess = [&](double mu) { return log_level(confidence_levels(mu), criterion) - target; };
+    const bool steps =
+        treatment_ != Treatment::frequentist || (groups_.empty() && !signal_varies() && !own_sources_);
     if (!steps) {
         // ln CLs is nearly straight: a few secants from the limit with known nuisance parameters.
         constexpr double tolerance = 2e-5;
-        double limit = known_->upper_limit(cl).value, value = excess(limit), slope = -1.0;
+        double limit = known_->upper_limit(cl, criterion).value, value = excess(limit), slope = -1.0;
         for (int i = 0; std::abs(value / slope) > tolerance * limit; ++i) {
             if (i == 60)
                 throw std::runtime_error("the limit did not converge in 60 steps");
@@ -1410,7 +1599,7 @@ Estimate CountingExperiment::Implementation::upper_limit(double cl) const {
             value = at_next;
         }
         // Numerical error: finer rules for the auxiliary measurements, and the tolerance of the root.
-        const double finer = std::log(confidence_levels(limit, 1).cls) - target;
+        const double finer = log_level(confidence_levels(limit, 1), criterion) - target;
         return {limit - value / slope, tolerance * limit + std::abs((finer - value) / slope)};
     }
     constexpr double tolerance = 1e-5;
@@ -1461,7 +1650,8 @@ RootDistribution CountingExperiment::Implementation::root_distribution(Ensembles
 // The probability, without signal, of data that exclude mu: of q at least as large as the least one with
 // CLs <= alpha. In the auxiliary measurements sqrt(q) is taken as linear, which is good to a per cent of the
 // limit.
-double CountingExperiment::Implementation::excluded_fraction(double mu, double alpha) const {
+double CountingExperiment::Implementation::excluded_fraction(double mu, double alpha,
+                                                             Criterion criterion) const {
     Ensembles ensembles{};
     std::vector<Contribution> contributions;
     ensembles.mu = mu;
@@ -1486,7 +1676,7 @@ double CountingExperiment::Implementation::excluded_fraction(double mu, double a
             without += c.without * c.root_without.tail(threshold);
         }
         fraction = without;
-        return with <= alpha * without;
+        return with <= (criterion == Criterion::cls ? alpha * without : alpha);
     };
     double low = least_root, high = largest, fraction = 0.0, value = 0.0;
     if (excludes(low, value))
@@ -1503,7 +1693,7 @@ double CountingExperiment::Implementation::excluded_fraction(double mu, double a
     return fraction;
 }
 
-ExpectedLimits CountingExperiment::Implementation::expected_limits(double cl) const {
+ExpectedLimits CountingExperiment::Implementation::expected_limits(double cl, Criterion criterion) const {
     check_level(cl);
     double limits[5];
     std::vector<std::pair<double, double>> known; // mu, fraction of experiments that exclude it
@@ -1513,7 +1703,7 @@ ExpectedLimits CountingExperiment::Implementation::expected_limits(double cl) co
             for (const auto &entry : known)
                 if (entry.first == mu)
                     return target - entry.second;
-            known.emplace_back(mu, excluded_fraction(mu, 1.0 - cl));
+            known.emplace_back(mu, excluded_fraction(mu, 1.0 - cl, criterion));
             return target - known.back().second;
         };
         double start = -std::log1p(-cl);
@@ -1548,16 +1738,24 @@ double CountingExperiment::Implementation::mean_over_counts(double mu, const Wei
     const Rule single{{0.0}, {1.0}};
     const Truth truth = conditional_truth(mu);
     const Rule &theta_rule = hybrid ? signal_prior_ : single;
-    const auto rate = [&](std::size_t i, std::size_t k, double eta) {
-        const double signal = hybrid ? mu * signal_scale(theta_rule.nodes[k]) : truth.signal;
-        return signal * bins_[i].signal + background(bins_[i], eta);
+    const auto probability = [&](std::size_t i, std::size_t k, double eta, double n) {
+        const PooledBin &bin = bins_[i];
+        const double signal = (hybrid ? mu * signal_scale(theta_rule.nodes[k]) : truth.signal) * bin.signal;
+        const Rule own{{truth.own_theta[i]}, {1.0}};
+        const Rule &own_rule = hybrid ? own_priors_[i] : own;
+        double sum_own = 0.0;
+        for (std::size_t o = 0; o < own_rule.nodes.size(); ++o)
+            sum_own += own_rule.weights[o] *
+                       poisson_probability(
+                           signal * scale(bin.own_uncertainty, own_rule.nodes[o]) + background(bin, eta), n);
+        return sum_own;
     };
     const auto recurse = [&](const auto &self, std::size_t level, const std::vector<double> &so_far) -> void {
         if (level == bins_.size()) {
-            double probability = 0.0;
+            double mean = 0.0;
             for (std::size_t k = 0; k < so_far.size(); ++k)
-                probability += theta_rule.weights[k] * so_far[k];
-            sum += probability * weight(outcome);
+                mean += theta_rule.weights[k] * so_far[k];
+            sum += mean * weight(outcome);
             return;
         }
         const int group = bins_[level].group;
@@ -1589,7 +1787,7 @@ double CountingExperiment::Implementation::mean_over_counts(double mu, const Wei
                 for (std::size_t k = 0; k < so_far.size(); ++k)
                     for (std::size_t e = 0; e < prior.nodes.size(); ++e) {
                         double &value = next[k * prior.nodes.size() + e];
-                        value *= poisson_probability(rate(bin, k, prior.nodes[e]), n);
+                        value *= probability(bin, k, prior.nodes[e], n);
                         largest = std::max(largest, value * prior.weights[e] * theta_rule.weights[k]);
                     }
                 if (largest < 1e-13) {
@@ -1647,6 +1845,10 @@ double CountingExperiment::Implementation::discovery_pass(const Truth &truth, Ou
 }
 
 Discovery CountingExperiment::Implementation::discovery() const {
+    if (treatment_ == Treatment::frequentist && own_sources_)
+        throw std::invalid_argument(
+            "the p-value with signal uncertainties of single bins is made with treatment "
+            "none or hybrid");
     const double observed = discovery_statistic(data());
     if (observed == 0.0)
         return {0.0, 1.0};
@@ -1677,7 +1879,7 @@ double CountingExperiment::Implementation::two_sided_statistic(double mu, const 
 
 Interval CountingExperiment::Implementation::interval(double cl) const {
     check_level(cl);
-    if (treatment_ == Treatment::frequentist && (signal_varies() || !groups_.empty()))
+    if (treatment_ == Treatment::frequentist && (signal_varies() || own_sources_ || !groups_.empty()))
         throw std::invalid_argument("two-sided intervals are made with treatment none or hybrid");
     const double alpha = 1.0 - cl, best = best_signal(data());
     // Without background a count has no likelihood at mu = 0.
@@ -1751,16 +1953,17 @@ ConfidenceLevels CountingExperiment::Implementation::asymptotic_confidence_level
     return {with, without, with / without};
 }
 
-Estimate CountingExperiment::Implementation::asymptotic_upper_limit(double cl) const {
+Estimate CountingExperiment::Implementation::asymptotic_upper_limit(double cl, Criterion criterion) const {
     check_level(cl);
     const double target = std::log1p(-cl);
-    const double limit =
-        falling_root([&](double mu) { return std::log(asymptotic_confidence_levels(mu).cls) - target; },
-                     best_signal(data()) - target, 1e-8);
+    const double limit = falling_root(
+        [&](double mu) { return log_level(asymptotic_confidence_levels(mu), criterion) - target; },
+        best_signal(data()) - target, 1e-8);
     return {limit, 1e-8 * limit};
 }
 
-ExpectedLimits CountingExperiment::Implementation::asymptotic_expected_limits(double cl) const {
+ExpectedLimits CountingExperiment::Implementation::asymptotic_expected_limits(double cl,
+                                                                              Criterion criterion) const {
     check_level(cl);
     const Truth background_only = conditional_truth(0.0);
     Outcome asimov = observed_;
@@ -1772,8 +1975,8 @@ ExpectedLimits CountingExperiment::Implementation::asymptotic_expected_limits(do
         limits[sigma + 2] = falling_root(
             [&](double mu) {
                 const double root = std::sqrt(statistic(mu, asimov));
-                return std::log(standard_normal_cdf(sigma - root) / standard_normal_cdf(sigma)) -
-                       std::log1p(-cl);
+                const double background = criterion == Criterion::cls ? standard_normal_cdf(sigma) : 1.0;
+                return std::log(standard_normal_cdf(sigma - root) / background) - std::log1p(-cl);
             },
             -std::log1p(-cl), 1e-8);
     return {limits[0], limits[1], limits[2], limits[3], limits[4]};
@@ -1798,11 +2001,11 @@ Estimate CountingExperiment::cls(double mu) const {
     const double value = implementation_->confidence_levels(mu).cls;
     return {value, std::abs(implementation_->confidence_levels(mu, 1).cls - value) + tie_tolerance * value};
 }
-Estimate CountingExperiment::upper_limit(double cl) const {
-    return implementation_->upper_limit(cl);
+Estimate CountingExperiment::upper_limit(double cl, Criterion criterion) const {
+    return implementation_->upper_limit(cl, criterion);
 }
-ExpectedLimits CountingExperiment::expected_limits(double cl) const {
-    return implementation_->expected_limits(cl);
+ExpectedLimits CountingExperiment::expected_limits(double cl, Criterion criterion) const {
+    return implementation_->expected_limits(cl, criterion);
 }
 Discovery CountingExperiment::discovery() const {
     return implementation_->discovery();
@@ -1813,11 +2016,11 @@ Interval CountingExperiment::interval(double cl) const {
 ConfidenceLevels CountingExperiment::asymptotic_confidence_levels(double mu) const {
     return implementation_->asymptotic_confidence_levels(mu);
 }
-Estimate CountingExperiment::asymptotic_upper_limit(double cl) const {
-    return implementation_->asymptotic_upper_limit(cl);
+Estimate CountingExperiment::asymptotic_upper_limit(double cl, Criterion criterion) const {
+    return implementation_->asymptotic_upper_limit(cl, criterion);
 }
-ExpectedLimits CountingExperiment::asymptotic_expected_limits(double cl) const {
-    return implementation_->asymptotic_expected_limits(cl);
+ExpectedLimits CountingExperiment::asymptotic_expected_limits(double cl, Criterion criterion) const {
+    return implementation_->asymptotic_expected_limits(cl, criterion);
 }
 
 } // namespace na64root

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ._core import __version__
-from .config import DEFAULT_CARD, SIGNATURES, Card, Constraint, Treatment, load_card
+from .config import DEFAULT_CARD, SIGNATURES, Card, Constraint, Criterion, Treatment, load_card
 from .errors import ConfigError, Na64Error
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ DEFAULT_OUTPUT = "na64root-output"
 # Tables written to a file or a pipe are not cut to the 80 columns of a terminal that is not there.
 PLAIN_WIDTH = 132
 
+# Criteria as they are written.
+NAMES = {"cls": "CLs", "clsb": "CLs+b"}
 # Candidates that are printed; all of them are in results.json.
 MOST_CANDIDATES = 20
 
@@ -355,7 +357,8 @@ def _show_limit(record: LimitResult, console: Console) -> None:
     error = f" ± {record.upper_limit_error:.2g}" if record.upper_limit_error else ""
     console.print(
         f"upper limit on the expected signal: {record.upper_limit:.4f}{error} events at "
-        f"{100 * record.cl:g} % CL (CLs, {record.method}, nuisances: {record.treatment})"
+        f"{100 * record.cl:g} % CL ({NAMES[record.criterion]}, {record.method}, "
+        f"nuisances: {record.treatment})"
     )
     e = record.expected
     band = [f"{x:.3f}" if x is not None else "none" for x in (e.minus2, e.minus1, e.median, e.plus1, e.plus2)]
@@ -593,6 +596,8 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
 )
 @click.option("--constraint", type=click.Choice(["lognormal", "gaussian"]),
               help="Of the signal (default: the card's, lognormal).")  # fmt: skip
+@click.option("--criterion", type=click.Choice(["cls", "clsb"]), default="cls", show_default=True,
+              help="What falls to 1 - CL at the limit: CLs or CLs+b.")  # fmt: skip
 def _limit(
     common: Common,
     observed: list[int] | None,
@@ -604,6 +609,7 @@ def _limit(
     method: Method,
     treatment: Treatment | None,
     constraint: Constraint | None,
+    criterion: Criterion,
 ) -> Record:
     """A CLs upper limit on the total expected signal, from counts in one or more bins."""
     card = common.card
@@ -636,6 +642,7 @@ def _limit(
         treatment=treatment or card.limit.treatment,
         seed=common.seed,
         processes=common.threads,
+        criterion=criterion,
     )
     return LimitReport(
         **dict(result),

@@ -32,6 +32,8 @@ WidthFormula = Literal["exact", "paper"]
 DecayModel = Literal["matrix_element", "phase_space"]
 Constraint = Literal["lognormal", "gaussian"]
 Treatment = Literal["none", "frequentist", "hybrid"]
+Correlation = Literal["all", "none"]
+Criterion = Literal["cls", "clsb"]
 
 DEFAULT_CARD = "paper2021"
 
@@ -236,18 +238,25 @@ class SignatureCounts(_Model):
     observed: Whole
 
 
+class SignalUncertainty(Quantity):
+    """A relative uncertainty of the signal, common to all bins (``all``) or of each bin alone (``none``)."""
+
+    correlation: Correlation = "all"
+
+    @model_validator(mode="after")
+    def _not_negative(self) -> SignalUncertainty:
+        if self.value < 0.0:
+            raise ValueError(f"{self.value:g} is not zero or positive")
+        return self
+
+
 class LimitConfig(_Model):
     confidence_level: InnerFraction
     constraint: Constraint
     treatment: Treatment
-    signal_uncertainties: dict[str, NonNegative]
+    signal_uncertainties: dict[str, SignalUncertainty]
     S1: SignatureCounts
     S2: SignatureCounts
-
-    @property
-    def signal_uncertainty(self) -> float:
-        """All sources of the signal uncertainty in quadrature (relative, common to all bins)."""
-        return math.sqrt(sum(source.value**2 for source in self.signal_uncertainties.values()))
 
     def counts(self, signature: Signature) -> SignatureCounts:
         return self.S1 if signature == "S1" else self.S2

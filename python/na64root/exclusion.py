@@ -19,6 +19,7 @@ from scipy import interpolate, optimize
 
 from . import limits, theory
 from .config import SIGNATURES, Card, Signature
+from .counting import SignalSource
 from .errors import ConfigError
 from .results import Count, InputFile, Provenance, Record, provenance
 from .signal import Mode, SignalAtMass, SignalModel, card_counts, effective_exposure
@@ -138,7 +139,9 @@ def counting_model(card: Card, bins: Sequence[LikelihoodBin], share_s1: float) -
             )
             for count, signature, part in bins
         ),
-        signal_sources={name: q.value for name, q in card.limit.signal_uncertainties.items()},
+        signal_sources={
+            name: SignalSource(q.value, q.correlation) for name, q in card.limit.signal_uncertainties.items()
+        },
         constraint=card.limit.constraint,
     )
 

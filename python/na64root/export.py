@@ -47,17 +47,28 @@ def pyhf_specification(model: CountingModel) -> dict[str, Any]:
     gamma one a `shapesys` (auxiliary count). Bounds keep yields from falling below zero.
 
     Raises:
-        ConfigError: a gamma background shared by several bins, which pyhf does not have.
+        ConfigError: a gamma background shared by several bins, or two gaussian uncertainties of one signal,
+            which would add and not multiply: pyhf has neither.
     """
-    delta = model.signal_uncertainty
+    if (
+        model.constraint == "gaussian"
+        and model.signal_uncertainty > 0.0
+        and any(model.bin_signal_uncertainties)
+    ):
+        raise ConfigError(
+            "two gaussian uncertainties of one signal (pyhf would add them): export hs3 or workspace"
+        )
     largest = 10.0 * (3.0 + sum(b.observed + b.background for b in model.bins))
     channels, bounds = [], {"mu": [0.0, largest]}
-    for b, share, group in zip(model.bins, model.shares, model.background_groups, strict=True):
+    for b, share, group, own in zip(
+        model.bins, model.shares, model.background_groups, model.bin_signal_uncertainties, strict=True
+    ):
         signal: list[dict[str, Any]] = [{"name": "mu", "type": "normfactor", "data": None}]
-        if delta > 0.0:
-            signal.append(_pyhf_modifier("theta_signal", model.constraint, share, delta * share))
-            if model.constraint == "gaussian":
-                bounds["theta_signal"] = [-min(5.0, 1.0 / delta), 5.0]
+        for theta, delta in (("theta_signal", model.signal_uncertainty), (f"theta_signal_{b.name}", own)):
+            if delta > 0.0:
+                signal.append(_pyhf_modifier(theta, model.constraint, share, delta * share))
+                if model.constraint == "gaussian":
+                    bounds[theta] = [-min(5.0, 1.0 / delta), 5.0]
         background: list[dict[str, Any]] = []
         name, sigma = f"eta_{group}", b.background_uncertainty
         if sigma > 0.0 and model.background_constraint == "gamma":
@@ -116,12 +127,21 @@ def datacard(model: CountingModel) -> str:
     # What a rateParam scales has the rate 1, and the formula holds the yield.
     formulas: list[str] = []
     lines: list[str] = []
-    delta = model.signal_uncertainty
-    if delta > 0.0 and model.constraint == "lognormal":
-        lines.append(_row("theta_signal", "lnN", [f"{1.0 + delta:.10g}", "-"] * len(names)))
-    elif delta > 0.0:
-        formulas.append(f"signal_scale rateParam * signal (1.0+{delta:.10g}*@0) theta_signal")
-        lines.append(f"theta_signal param 0 1 [{-min(8.0, 1.0 / delta):.10g},8]")
+    sources = [("theta_signal", range(len(names)), model.signal_uncertainty)]
+    for i, own in enumerate(model.bin_signal_uncertainties):
+        sources.append((f"theta_signal_{names[i]}", range(i, i + 1), own))
+    for theta, members_of, delta in sources:
+        if delta == 0.0:
+            continue
+        if model.constraint == "lognormal":
+            entries = ["-"] * (2 * len(names))
+            for i in members_of:
+                entries[2 * i] = f"{1.0 + delta:.10g}"
+            lines.append(_row(theta, "lnN", entries))
+        else:
+            channel = "*" if len(members_of) == len(names) else names[members_of[0]]
+            formulas.append(f"scale_{theta} rateParam {channel} signal (1.0+{delta:.10g}*@0) {theta}")
+            lines.append(f"{theta} param 0 1 [{-min(8.0, 1.0 / delta):.10g},8]")
     for group in dict.fromkeys(model.background_groups):
         members = [
             (i, b)

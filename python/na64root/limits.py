@@ -28,8 +28,8 @@ from statistics import NormalDist
 from typing import Any, Literal
 
 from . import _core, limits_roostats
-from .config import Treatment
-from .counting import Bin, CountingModel, check_choice
+from .config import Criterion, Treatment
+from .counting import Bin, CountingModel, SignalSource, check_choice
 from .errors import ConfigError, ConvergenceError
 from .results import Expected, LimitResult
 
@@ -41,6 +41,7 @@ __all__ = [
     "Discovery",
     "Impact",
     "Method",
+    "SignalSource",
     "discovery",
     "experiment",
     "impacts",
@@ -51,6 +52,7 @@ __all__ = [
 
 Method = Literal["exact", "roostats", "asymptotic"]
 METHODS: tuple[Method, ...] = ("exact", "roostats", "asymptotic")
+CRITERIA: tuple[Criterion, ...] = ("cls", "clsb")
 TREATMENTS: tuple[Treatment, ...] = ("none", "frequentist", "hybrid")
 
 # The exact engine enumerates counts: above this many events, seen and expected, asymptotics are good to 1 %.
@@ -73,6 +75,7 @@ def experiment(model: CountingModel, treatment: Treatment = "frequentist") -> _c
             background_uncertainty=[b.background_uncertainty for b in model.bins],
             signal_fraction=[b.signal_fraction for b in model.bins],
             group=[groups.index(name) for name in model.background_groups],
+            bin_signal_uncertainty=model.bin_signal_uncertainties,
             signal_uncertainty=model.signal_uncertainty,
             signal_constraint=_core.Constraint.__members__[model.constraint],
             background_constraint=_core.Constraint.__members__[model.background_constraint],
@@ -92,8 +95,9 @@ def upper_limit(
     processes: int = 1,
     precision: float = 0.05,
     expected: bool = True,
+    criterion: Criterion = "cls",
 ) -> LimitResult:
-    """The CLs upper limit on the total expected number of signal events, with the expected band.
+    """The upper limit on the total expected number of signal events, with the expected band.
 
     Args:
         cl: confidence level, 0.9 in the paper.
@@ -101,11 +105,13 @@ def upper_limit(
         seed, processes, precision: of RooStats toys: a result depends on the seed and not on the number of
             processes; toys are added until the limit's own relative error is below ``precision``.
         expected: also the limits expected without signal.
+        criterion: ``cls``, or ``clsb`` for CLs+b, which excludes signals to which the data are not sensitive.
 
     Raises:
-        ConfigError: a level outside (0, 1), an unknown method or treatment.
-        ConvergenceError: no limit found, or a fit that failed.
+        ConfigError: a level outside (0, 1), an unknown method, treatment or criterion.
+        ConvergenceError: no limit found (with CLs+b all signals may be excluded), or a fit that failed.
     """
+    check_choice("criterion", criterion, CRITERIA)
     check_choice("method", method, METHODS)
     check_choice("treatment", treatment, TREATMENTS)
     _check_level(cl)
@@ -118,6 +124,7 @@ def upper_limit(
             processes=processes,
             precision=precision,
             expected=expected,
+            criterion=criterion,
         )
         return scan.result()
     events = sum(b.observed + b.background for b in model.bins)
@@ -126,25 +133,27 @@ def upper_limit(
             f"{events:g} events are too many to enumerate (at most {MOST_EVENTS}): use --method asymptotic"
         )
     engine = experiment(model, treatment)
+    level = cl, _core.Criterion.__members__[criterion]
     try:
         if method == "asymptotic":
             _warn_if_too_few(model)
-            limit, error = engine.asymptotic_upper_limit(cl)
-            bands = engine.asymptotic_expected_limits(cl) if expected else (None,) * 5
+            limit, error = engine.asymptotic_upper_limit(*level)
+            bands = engine.asymptotic_expected_limits(*level) if expected else (None,) * 5
         else:
-            limit, error = engine.upper_limit(cl)
+            limit, error = engine.upper_limit(*level)
             if (
                 expected
                 and treatment == "frequentist"
-                and model.signal_uncertainty > LARGEST_SIGNAL_UNCERTAINTY_EXPECTED
+                and max(model.signal_uncertainty, *model.bin_signal_uncertainties)
+                > LARGEST_SIGNAL_UNCERTAINTY_EXPECTED
             ):
                 warnings.warn(
-                    f"no expected limits for a signal uncertainty of {model.signal_uncertainty:g} (the exact "
-                    f"engine has them up to {LARGEST_SIGNAL_UNCERTAINTY_EXPECTED:g}): use roostats",
+                    f"signal uncertainties above {LARGEST_SIGNAL_UNCERTAINTY_EXPECTED:g} (the exact engine "
+                    "has no expected limits there): use roostats",
                     stacklevel=2,
                 )
                 expected = False
-            bands = engine.expected_limits(cl) if expected else (None,) * 5
+            bands = engine.expected_limits(*level) if expected else (None,) * 5
     except RuntimeError as error_in_core:
         raise ConvergenceError(f"no limit found ({error_in_core}): check the model") from None
     return LimitResult(
@@ -155,6 +164,7 @@ def upper_limit(
         method=method,
         treatment=treatment,
         toys=0,
+        criterion=criterion,
     )
 
 
@@ -171,8 +181,14 @@ def discovery(model: CountingModel, *, treatment: Treatment = "frequentist") -> 
     """The p-value of the background-only hypothesis, by enumeration (Cowan et al., Eq. 12).
 
     A p-value of one, where the data do not exceed the background, has significance zero.
+
+    Raises:
+        ConfigError: frequentist treatment of signal uncertainties of single bins.
     """
-    statistic, p_value = experiment(model, treatment).discovery()
+    try:
+        statistic, p_value = experiment(model, treatment).discovery()
+    except ValueError as error:
+        raise ConfigError(f"no p-value ({error}): choose that treatment") from None
     significance = max(0.0, NormalDist().inv_cdf(1.0 - p_value)) if 1e-15 < p_value < 1.0 else 0.0
     if p_value <= 1e-15:
         # Below the reach of the enumeration the asymptotic value is excellent.
@@ -213,12 +229,20 @@ def impacts(
         return upper_limit(changed, cl=cl, treatment=treatment, expected=False).upper_limit
 
     found = []
-    sources = dict(model.signal_sources) or {"signal": model.signal_uncertainty}
-    for name, value in sources.items():
-        if value > 0.0:
-            rest = model.signal_uncertainty**2 - value**2
-            totals = (math.sqrt(max(0.0, rest)), math.sqrt(rest + 4.0 * value**2))
-            limits = [limit(replace(model, signal_sources={}, signal_uncertainty=total)) for total in totals]
+    sources = model.sources or {"signal": SignalSource(model.signal_uncertainty)}
+    for name, source in sources.items():
+        if source.uncertainty > 0.0:
+            limits = [
+                limit(
+                    replace(
+                        model,
+                        signal_uncertainty=0.0,
+                        signal_sources=sources
+                        | {name: replace(source, uncertainty=factor * source.uncertainty)},
+                    )
+                )
+                for factor in (0.0, 2.0)
+            ]
             found.append(Impact(name, *limits))
     for group in dict.fromkeys(model.background_groups):
         members = [g == group for g in model.background_groups]

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from . import cling
-from .config import Treatment
+from .config import Criterion, Treatment
 from .counting import CountingModel
 from .errors import ConfigError, ConvergenceError
 from .toy_scan import Scan, Toys, find_limit
@@ -207,24 +207,31 @@ def _build_workspace(model: CountingModel, treatment: Treatment, configurations:
     events = sum(b.observed + b.background for b in model.bins)
     mu = new("RooRealVar", "mu", 1.0, 0.0, 10.0 * (3.0 + events))
     delta = 0.0 if fixed else model.signal_uncertainty
-    scale = None
-    if delta > 0.0 and model.constraint == "lognormal":
-        scale = power("scale_signal", 1.0 + delta, nuisance("theta_signal"))
-    elif delta > 0.0:
-        scale = linear("scale_signal", 1.0, delta, nuisance("theta_signal", -1.0 / delta))
+
+    def signal_scale(name: str, delta: float) -> Any:
+        if model.constraint == "lognormal":
+            return power(f"scale_{name}", 1.0 + delta, nuisance(f"theta_{name}"))
+        return linear(f"scale_{name}", 1.0, delta, nuisance(f"theta_{name}", -1.0 / delta))
+
+    scale = signal_scale("signal", delta) if delta > 0.0 else None
 
     index = root.RooCategory("channel", "channel")
     for b in model.bins:
         index.defineType(identifier(b.name))
     pdf = new("RooSimultaneous", "model", index)
     counts = []
-    for b, share, group in zip(model.bins, model.shares, model.background_groups, strict=True):
+    for b, share, group, own in zip(
+        model.bins, model.shares, model.background_groups, model.bin_signal_uncertainties, strict=True
+    ):
         channel, eta = identifier(b.name), f"eta_{identifier(group)}"
         name, used = f"background_{channel}", []
         factors = [mu, constant(f"share_{channel}", share)]
         if scale is not None:
             factors.append(scale)
             used.append("theta_signal")
+        if own > 0.0 and share > 0.0 and not fixed:
+            factors.append(signal_scale(f"signal_{channel}", own))
+            used.append(f"theta_signal_{channel}")
         signal = new("RooProduct", f"signal_{channel}", arguments(*factors))
         if b.background_uncertainty == 0.0 or fixed:
             background = constant(name, max(b.background, SMALLEST_BACKGROUND))
@@ -513,6 +520,7 @@ def scan(
     processes: int,
     precision: float,
     expected: bool,
+    criterion: Criterion = "cls",
 ) -> Scan:
     """Toys at the mu that matter until the limit is known to the relative ``precision``.
 
@@ -522,7 +530,7 @@ def scan(
     observed = sum(b.observed for b in model.bins)
     background = sum(b.background for b in model.bins)
     start = max(0.0, observed - background) - math.log1p(-cl) + math.sqrt(observed)
-    result = Scan(cl, treatment)
+    result = Scan(cl, treatment, criterion)
     runner = _Runner(model, treatment, seed, processes)
     try:
         find_limit(runner.run, result, start=start, precision=precision, expected=expected)

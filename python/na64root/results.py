@@ -60,7 +60,10 @@ class Expected(Record):
 
 
 class LimitResult(Record):
-    """A CLs upper limit on the total expected number of signal events."""
+    """An upper limit on the total expected number of signal events.
+
+    `criterion` is what falls to 1 - cl there: `cls`, or `clsb` for CLs+b.
+    """
 
     upper_limit: float
     upper_limit_error: float
@@ -69,6 +72,7 @@ class LimitResult(Record):
     method: str
     treatment: str
     toys: int
+    criterion: str = "cls"
 
 
 class InputFile(Record):

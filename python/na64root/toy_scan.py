@@ -21,7 +21,7 @@ from numpy.polynomial import polynomial
 from numpy.typing import NDArray
 from scipy import optimize
 
-from .config import Treatment
+from .config import Criterion, Treatment
 from .errors import ConvergenceError
 from .results import Expected, LimitResult
 
@@ -48,6 +48,8 @@ CENTRED = 0.5
 STEEP = 4.0
 # A limit is read from at least so many toys in the tail, with signal and without.
 LEAST_IN_TAIL = 20
+# So many toys that their statistical error is none.
+CERTAIN = 1e9
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,17 @@ class Toys:
         """How many toys with and without signal are at or above a threshold."""
         return int((self.with_signal >= threshold).sum()), int((self.without_signal >= threshold).sum())
 
-    def log_cls(self, threshold: float | None = None) -> tuple[float, float]:
-        """ln CLs and its statistical error; (-inf, inf) where no toy with signal is in the tail."""
-        with_signal, without_signal = self.tail(self.observed if threshold is None else threshold)
-        if with_signal == 0 or without_signal == 0:
+    def log_level(self, criterion: Criterion) -> tuple[float, float]:
+        """ln CLs (or CLs+b) and its error; (-inf, inf) where no toy with signal is in the tail."""
+        with_signal, without_signal = self.tail(self.observed)
+        if with_signal == 0 or (without_signal == 0 and criterion == "cls"):
             return -math.inf, math.inf
         p, b = with_signal / len(self.with_signal), without_signal / len(self.without_signal)
-        variance = (1.0 - p) / with_signal + (1.0 - b) / without_signal
+        variance = (1.0 - p) / with_signal
+        if criterion == "clsb":
+            b = 1.0
+        else:
+            variance += (1.0 - b) / without_signal
         # One toy more or less is the least that can be told.
         return math.log(p / b), max(math.sqrt(variance), 1.0 / len(self.with_signal))
 
@@ -119,6 +125,7 @@ class Scan:
 
     cl: float
     treatment: Treatment
+    criterion: Criterion = "cls"
     points: dict[float, Toys] = field(default_factory=dict)
     # Reaches far enough for the expected limits.
     wide: bool = False
@@ -166,13 +173,18 @@ class Scan:
 
     def _tails(self, threshold: Callable[[Toys], float] | None) -> _Tails:
         points = sorted(self.points.values(), key=lambda point: point.mu)
-        return _Tails(
-            np.array([p.mu for p in points]),
-            np.array(
-                [p.tail(p.observed if threshold is None else threshold(p)) for p in points], dtype=float
-            ),
-            np.array([(len(p.with_signal), len(p.without_signal)) for p in points], dtype=float),
+        mu = np.array([p.mu for p in points])
+        passed = np.array(
+            [p.tail(p.observed if threshold is None else threshold(p)) for p in points], dtype=float
         )
+        made = np.array([(len(p.with_signal), len(p.without_signal)) for p in points], dtype=float)
+        if self.criterion == "clsb":  # as if CLb were one
+            passed[:, 1] = made[:, 1] = CERTAIN
+        return _Tails(mu, passed, made)
+
+    def log_level(self, mu: float) -> tuple[float, float]:
+        """ln CLs (or CLs+b) at a mu of the scan, and its statistical error."""
+        return self.points[mu].log_level(self.criterion)
 
     def expected(self) -> Expected:
         """Quantiles over the toys without signal, as in HypoTestInverterResult; None beyond the scan."""
@@ -200,6 +212,7 @@ class Scan:
             method="roostats",
             treatment=self.treatment,
             toys=self.toys,
+            criterion=self.criterion,
         )
 
 
@@ -338,17 +351,17 @@ def _bracket(make: MakeToys, scan: Scan, start: float) -> tuple[float, float]:
     for _ in range(6):
         (first,) = make([(start, number, number)])
         scan.add(first)
-        if first.tail(first.observed)[1] * (1.0 - scan.cl) >= 5.0:
+        if scan.criterion == "clsb" or first.tail(first.observed)[1] * (1.0 - scan.cl) >= 5.0:
             break
         number *= 4
     low = high = start
     for _ in range(MOST_ROUNDS):
-        value, error = scan.points[low].log_cls()
+        value, error = scan.log_level(low)
         if not value - target > 2.0 * error:
             low /= STEP
             scan.add(make([(low, number, number)])[0])
             continue
-        value, error = scan.points[high].log_cls()
+        value, error = scan.log_level(high)
         if math.isfinite(value) and not value - target < -2.0 * error:
             high *= STEP
             scan.add(make([(high, number, number)])[0])

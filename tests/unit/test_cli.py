@@ -24,6 +24,7 @@ LIMIT_KEYS = [
     "method",
     "treatment",
     "toys",
+    "criterion",
     "provenance",
 ]
 # A later option replaces an earlier one.

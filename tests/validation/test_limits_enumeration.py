@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import norm, poisson
 
+from na64root.errors import ConvergenceError
 from na64root.limits import Bin, CountingModel, experiment, upper_limit
 
 
@@ -29,6 +30,23 @@ def test_an_empty_bin_tells_the_same_whatever_its_uncertain_background():
         for treatment in ("frequentist", "hybrid"):
             limit = upper_limit(model, treatment=treatment, expected=False).upper_limit
             assert limit == pytest.approx(math.log(10.0), rel=1e-4)
+
+
+@pytest.mark.parametrize(("observed", "background"), [(0, 0.5), (2, 0.5), (3, 1.5)])
+def test_clsb_of_one_bin(observed, background):
+    """CLs+b = P(n <= observed | mu + b): the classical limit, which is not there where b alone excludes."""
+    model = CountingModel((Bin("b", "b", "", observed, background, 0.0, 1.0),))
+    limit = upper_limit(model, treatment="none", criterion="clsb")
+    assert poisson.cdf(observed, limit.upper_limit + background) == pytest.approx(0.1, rel=1e-4)
+    assert limit.upper_limit < upper_limit(model, treatment="none", expected=False).upper_limit
+    # false alarm 0.3 %, the seed being fixed
+    toys = upper_limit(
+        model, method="roostats", treatment="none", criterion="clsb", precision=0.1, expected=False
+    )
+    assert abs(toys.upper_limit - limit.upper_limit) < 3.0 * toys.upper_limit_error
+    nothing = CountingModel((Bin("b", "b", "", 0, 4.0, 0.0, 1.0),))
+    with pytest.raises(ConvergenceError, match="no lower end"):
+        upper_limit(nothing, treatment="none", criterion="clsb", expected=False)
 
 
 class KnownBackgrounds:

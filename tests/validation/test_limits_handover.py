@@ -9,7 +9,8 @@ import pytest
 
 from na64root import export, limits_roostats
 from na64root.cling import root
-from na64root.limits import Bin, CountingModel, upper_limit
+from na64root.errors import ConfigError
+from na64root.limits import Bin, CountingModel, SignalSource, upper_limit
 
 FEW = CountingModel(
     (
@@ -91,3 +92,18 @@ def test_hs3_is_read_back(tmp_path):
     assert limit == pytest.approx(
         limits_roostats.asymptotic_limit(limits_roostats.workspace(FEW), cl=0.9), rel=1e-3
     )
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning", "ignore::DeprecationWarning")
+def test_signal_sources_of_single_bins_are_those_of_pyhf():
+    sources = {"common": SignalSource(0.1), "statistics": SignalSource(0.25, "none")}
+    model = dataclasses.replace(MANY, signal_uncertainty=0.0, signal_sources=sources)
+    ours = upper_limit(model, method="asymptotic", expected=False).upper_limit
+    assert pyhf_limit(export.pyhf_specification(model), 0.9) == pytest.approx(ours, rel=2e-3)
+    certain = dataclasses.replace(model, signal_sources={})
+    assert ours > 1.03 * upper_limit(certain, method="asymptotic", expected=False).upper_limit
+    card = export.datacard(model)
+    assert "theta_signal_S1 lnN 1.25 - - -" in card
+    assert "theta_signal_S2 lnN - - 1.25 -" in card
+    with pytest.raises(ConfigError, match="pyhf would add them"):
+        export.pyhf_specification(dataclasses.replace(model, constraint="gaussian"))

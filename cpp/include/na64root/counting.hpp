@@ -19,16 +19,21 @@ enum class Constraint { gaussian, lognormal, gamma };
 // that fluctuate in the ensemble; profiled in the statistic and averaged over their priors in the ensemble.
 enum class Treatment { none, frequentist, hybrid };
 
+// What must fall to 1 - CL at the limit: CLs = CLs+b/CLb, or CLs+b, which can exclude signals to which the
+// experiment is not sensitive.
+enum class Criterion { cls, clsb };
+
 struct CountingBin {
     double observed;
     double background;
     double background_uncertainty;
     double signal_fraction; // share of the total expected signal; only the ratios between bins matter
     int group;              // bins of one group share one background nuisance parameter
+    double signal_uncertainty = 0.0; // relative, with a nuisance parameter of this bin alone
 };
 
-// n_i ~ Poisson(mu f_i kappa(theta) + b_i(eta_g)); mu is the total expected signal, theta is common to all
-// bins.
+// n_i ~ Poisson(mu f_i kappa(theta) kappa_i(theta_i) + b_i(eta_g)); mu is the total expected signal, theta is
+// common to all bins, theta_i is of bin i alone.
 struct CountingModel {
     std::vector<CountingBin> bins;
     double signal_uncertainty = 0.0;
@@ -69,7 +74,8 @@ struct ExpectedLimits {
 class CountingExperiment {
   public:
     // Throws std::domain_error for a model without bins, negative, infinite or NaN yields, no signal at all,
-    // a gamma constraint of the signal, or a gamma group whose bins differ in relative uncertainty.
+    // a gamma constraint of the signal, a gamma group whose bins differ in relative uncertainty, or a gamma
+    // background in a bin with a signal uncertainty of its own.
     CountingExperiment(const CountingModel &model, Treatment treatment);
     ~CountingExperiment();
     CountingExperiment(CountingExperiment &&) noexcept;
@@ -85,14 +91,16 @@ class CountingExperiment {
     Estimate cls(double mu) const;
 
     // The mu where CLs = 1 - cl; when the steps of the discrete counts cross that level more than once, the
-    // highest. Throws std::domain_error for cl outside (0, 1), std::runtime_error when no bracket is found.
-    Estimate upper_limit(double cl) const;
+    // highest. Throws std::domain_error for cl outside (0, 1), std::runtime_error when no bracket is found
+    // (with CLs+b: every signal may be excluded).
+    Estimate upper_limit(double cl, Criterion criterion = Criterion::cls) const;
 
     // Quantiles of the upper limit in background-only experiments at the observed conditional maximum. As in
     // RooStats, the nuisance parameters of the ensembles stay where the observed data put them.
-    ExpectedLimits expected_limits(double cl) const;
+    ExpectedLimits expected_limits(double cl, Criterion criterion = Criterion::cls) const;
 
-    // The p-value of the background-only hypothesis (Cowan et al., Eq. 12); the counts are enumerated.
+    // The p-value of the background-only hypothesis (Cowan et al., Eq. 12); the counts are enumerated. Throws
+    // std::invalid_argument for the frequentist treatment of signal uncertainties of single bins.
     Discovery discovery() const;
 
     // The two-sided interval of the likelihood-ratio ordering (Feldman and Cousins, PRD 57, 3873 (1998)), all
@@ -102,8 +110,8 @@ class CountingExperiment {
 
     // Limits by the asymptotic formulae (Cowan et al., Eqs. 64-66): too strong for few events.
     ConfidenceLevels asymptotic_confidence_levels(double mu) const;
-    Estimate asymptotic_upper_limit(double cl) const;
-    ExpectedLimits asymptotic_expected_limits(double cl) const;
+    Estimate asymptotic_upper_limit(double cl, Criterion criterion = Criterion::cls) const;
+    ExpectedLimits asymptotic_expected_limits(double cl, Criterion criterion = Criterion::cls) const;
 
   private:
     class Implementation;
