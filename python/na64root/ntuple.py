@@ -379,21 +379,32 @@ def _check_tree(file: Any, path: str, schema: Schema) -> tuple[int, dict[str, st
     return entries, types
 
 
-# RDataFrame reads through a null pointer where a basket cannot be unpacked, so each is unpacked before.
+# RDataFrame reads through a null pointer where a basket cannot be unpacked, and past the end of one whose
+# header is wrong, so each is unpacked before and held to its branch: entries of one size, without offsets.
 _BASKET_CHECK = """
 #include "TBasket.h"
 #include "TBranch.h"
+#include "TBuffer.h"
+#include "TLeaf.h"
 namespace na64root_ntuple {
 bool baskets_are_sound(TBranch &branch, Long64_t entries) {
     const Int_t on_disk = branch.GetWriteBasket();
     const Int_t baskets = on_disk + (branch.GetListOfBaskets()->At(on_disk) ? 1 : 0);
     const Long64_t *first_entry = branch.GetBasketEntry();
+    Int_t entry_bytes = 0;
+    for (auto *leaf : TRangeDynCast<TLeaf>(branch.GetListOfLeaves()))
+        entry_bytes += leaf->GetLen() * leaf->GetLenType();
     bool sound = branch.GetEntries() == entries && baskets > 0 && first_entry[0] == 0;
     try {
         for (Int_t i = 0; sound && i < baskets; ++i) {
             TBasket *basket = branch.GetBasket(i);
             const Long64_t next = i + 1 < baskets ? first_entry[i + 1] : entries;
-            sound = basket && basket->GetNevBuf() == next - first_entry[i];
+            sound = basket && basket->GetNevBuf() == next - first_entry[i] && !basket->GetEntryOffset() &&
+                    basket->GetNevBufSize() == entry_bytes && basket->GetBufferRef();
+            const Long64_t end =
+                sound ? basket->GetKeylen() + basket->GetNevBuf() * Long64_t{entry_bytes} : 0;
+            sound = sound && basket->GetKeylen() > 0 && end <= basket->GetBufferRef()->BufferSize() &&
+                    basket->GetLast() == end;
             branch.DropBaskets();
         }
     } catch (const std::exception &) { // a damaged size in the header of a basket
