@@ -38,8 +38,8 @@ PRECISION = 0.05
 # engine does not resolve expected limits.
 CURVE_POINTS = 150
 EXPECTED_CLS = (0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01)
-# Toys with signal, and as many without, of the distributions of the statistic; their bins up to the observed
-# value, which lies in the middle of its bin, and the most bins in all.
+# Toys with signal, and as many without, of the distributions of the statistic; the most bins below the
+# observed value, which lies in the middle of its bin, and the most bins in all.
 TOYS = 1000
 BINS_TO_OBSERVED = 10
 MOST_BINS = 40
@@ -173,7 +173,11 @@ def _distribution(toys: Toys, treatment: Treatment) -> StatisticDistribution:
     observed = 2.0 * toys.observed
     samples = [2.0 * values for values in (toys.with_signal, toys.without_signal)]
     largest = max(float(values.max()) for values in samples)
-    width = observed / (BINS_TO_OBSERVED + 0.5) if observed > 0.0 else max(largest, 1.0) / MOST_BINS
+    if observed > 0.0:
+        before = min(BINS_TO_OBSERVED, int(MOST_BINS * observed / largest))
+        width = observed / (before + 0.5)
+    else:
+        width = max(largest, 1.0) / MOST_BINS
     number = min(MOST_BINS, max(2 * BINS_TO_OBSERVED, math.ceil(largest / width) + 1))
     edges = width * np.arange(number + 1)
     fractions = [

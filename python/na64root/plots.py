@@ -429,7 +429,15 @@ def impacts(rows: Sequence[tuple[str, float, float]], nominal: float, cl: float,
     places = np.arange(len(rows))[::-1]
     for place, (_, without, doubled) in zip(places, rows, strict=True):
         axes.plot([without, doubled], [place, place], color="grey", linewidth=1.2, zorder=1)
-    axes.plot([row[1] for row in rows], places, "o", color="black", markerfacecolor="white", label="removed")
+    axes.plot(
+        [row[1] for row in rows],
+        places,
+        "o",
+        color="black",
+        markerfacecolor="white",
+        markersize=11,
+        label="removed",
+    )
     axes.plot([row[2] for row in rows], places, "o", color=COLOURS["S2"], label="doubled")
     axes.axvline(nominal, color="grey", linestyle="--", linewidth=1.2, label="as assumed")
     axes.set_yticks(places, [row[0].replace("_", " ") for row in rows])
