@@ -12,6 +12,7 @@ processes changes the time only.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import math
 import multiprocessing
@@ -33,6 +34,8 @@ from .toy_scan import Scan, Toys, find_limit
 MINIMISER_TOLERANCE = 1e-3
 # Differences of -ln(likelihood ratio) below this are noise, two orders of magnitude above what is measured.
 TIE_TOLERANCE = 1e-4
+# A relative uncertainty that changes no limit.
+NEGLIGIBLE_UNCERTAINTY = 1e-4
 # Steps outwards of the search for the end of an interval, relative.
 STEP_OF_BRACKET = 1.4
 # A background of zero is given this many events: RooFit has no logarithm of zero.
@@ -430,6 +433,10 @@ def bayesian_limit(model: CountingModel, *, cl: float) -> float:
 
     Nuisance parameters are integrated numerically over their constraints.
     """
+    if not model.signal_uncertainty and not any(b.background_uncertainty for b in model.bins):
+        # Without nuisance parameters the calculator takes another way, on which it returns the prior's
+        # quantile whatever the data (ROOT 6.40).
+        model = dataclasses.replace(model, signal_uncertainty=NEGLIGIBLE_UNCERTAINTY)
     with quiet():
         root = cling.root()
         w = _build_workspace(model, "frequentist", ("signal_plus_background",))

@@ -106,6 +106,16 @@ def test_feldman_cousins_interval_of_roostats(observed, background, low, high):
         assert abs(found[0] - low) < 3.0 * error / poisson.pmf(observed - 1, low + background) + step
 
 
+@pytest.mark.parametrize(("observed", "background"), [(0, 0.5), (1, 0.5), (3, 1.0)])
+def test_bayesian_limit_of_roostats_with_a_known_background(observed, background):
+    """Flat prior: the Poisson sums P(n <= observed) at mu + b and at b have the ratio 0.1 (analytic)."""
+    expected = brentq(
+        lambda mu: poisson.cdf(observed, mu + background) / poisson.cdf(observed, background) - 0.1, 1.0, 20.0
+    )
+    found = limits_roostats.bayesian_limit(one_bin(observed, background), cl=0.9)
+    assert found == pytest.approx(expected, rel=5e-3)
+
+
 def test_impacts_name_every_source():
     model = CountingModel(
         (Bin("S1", "S1", "", 1, 0.19, 0.07, 0.4), Bin("S2", "S2", "", 0, 0.53, 0.17, 0.6)),
