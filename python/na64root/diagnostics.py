@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ from .results import (
     ToyPoint,
 )
 from .toy_scan import Toys
+
+log = logging.getLogger(__name__)
 
 FIGURES = ("cls_scan", "test_statistic", "impacts", "assumed_uncertainties")
 FILES = ("diagnostics.json", *(f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")))
@@ -100,6 +103,7 @@ def diagnose(
             f"no diagnostics for {events:g} events (the exact engine enumerates at most "
             f"{limits.MOST_EVENTS}): leave out --diagnostics"
         )
+    log.info("setting the limit")
     exact = limits.upper_limit(model, cl=cl, treatment=treatment)
     toys: list[ToyPoint] = []
     checks = None
@@ -126,6 +130,7 @@ def diagnose(
         limit = limits.upper_limit(model, cl=cl, method=method, treatment=treatment)
     else:
         limit = exact
+    log.info("computing the limit against each assumed uncertainty")
     with ThreadPoolExecutor(max_workers=processes) as pool:
         assumed = _against_uncertainties(model, cl, pool)
     return Diagnostics(
