@@ -51,8 +51,9 @@ STYLE: Any = {
     "ytick.minor.size": 4,
 }
 # Colours that are told apart by the colour-blind, one for each signature and idea everywhere.
-TREATMENTS = {"none": ("black", "-"), "frequentist": ("#2c6fbb", "--"), "hybrid": ("#bd1f01", "-.")}
 COLOURS = {"S1": "#3f90da", "S2": "#bd1f01", "exclusion": "#4f7942", "new": "#c91f16", "old": "#2c6fbb"}
+# Colour and line of each treatment of the nuisance parameters.
+TREATMENTS = {"none": ("black", "-"), "frequentist": ("#2c6fbb", "--"), "hybrid": ("#bd1f01", "-.")}
 
 
 def _styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:

@@ -129,7 +129,7 @@ def test_limit_with_diagnostics_writes_figures_and_their_numbers(tmp_path, capsy
 
 @pytest.mark.slow
 def test_diagnostics_of_roostats_hold_its_toys_and_cross_checks():
-    """Toys within 4 errors of the exact curve (false alarm 0.1 % for all); a minute."""
+    """Toys within 4 errors of the exact curve (false alarm 0.1 % for all)."""
     model = CountingModel((Bin("one", "one", "", 1, 0.5, 0.0, 1.0),))
     found = diagnostics.diagnose(model, method="roostats", treatment="none")
     assert found.limit.method == "roostats"
