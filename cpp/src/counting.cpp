@@ -15,9 +15,9 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Counts whose probability is below this part of the tail, in both ensembles, are left out.
-constexpr double negligible = 1e-7;
+constexpr double negligible = 1e-6;
 // Counts below this part are given a coarser integral over the auxiliary measurements.
-constexpr double flat_below = 1e-3;
+constexpr double flat_below = 3e-2;
 // CLs <= alpha needs P(q | signal) <= alpha: no sqrt(q) below this excludes at levels above 70 %.
 constexpr double least_root = 0.5;
 // Statistics nearer than this (relative) are ties; the solutions below are good to 1e-12.
@@ -512,7 +512,7 @@ CountingExperiment::Implementation::Implementation(const CountingModel &model, T
                        ? normal_rule(nodes)
                        : truncated_normal_rule(lowest_theta(uncertainty), nodes + 15);
         };
-        signal_prior_ = prior(signal_uncertainty_, 25);
+        signal_prior_ = prior(signal_uncertainty_, 15);
         for (const auto &bin : bins_)
             own_priors_.push_back(prior(bin.own_uncertainty, 12));
         for (const auto &group : groups_) {
@@ -524,7 +524,7 @@ CountingExperiment::Implementation::Implementation(const CountingModel &model, T
             } else {
                 background_priors_.push_back(background_constraint_ == Constraint::lognormal
                                                  ? normal_rule(20)
-                                                 : truncated_normal_rule(group.lowest, 40));
+                                                 : truncated_normal_rule(group.lowest, 26));
             }
         }
     }
@@ -1323,7 +1323,7 @@ double CountingExperiment::Implementation::pass_probability(Ensembles &ensembles
             double next =
                 excess > -target && slope > 1e-9 ? s - excess / slope : s + (excess < 0.0 ? 1.0 : -1.0);
             next = std::clamp(next, s - 3.0, s + 3.0);
-            if (std::abs(next - s) < 1e-5)
+            if (std::abs(next - s) < 1e-3) // the Newton step leaves an error of its square
                 return next;
             if (!(next > low && next < high))
                 next = 0.5 * (std::max(low, -20.0) + std::min(high, 20.0));

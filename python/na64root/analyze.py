@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import logging
 import math
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +17,20 @@ import numpy as np
 from . import exclusion, limits, plots, results, selection, simulate, theory
 from .cling import root
 from .config import Card, Treatment
-from .errors import Na64Error
-from .results import Count, CutFlowRow, Expected, LimitResult, Provenance, Record
+from .results import (
+    Count,
+    CutFlowRow,
+    Discovery,
+    Expected,
+    InputFile,
+    Interval,
+    LimitResult,
+    Provenance,
+    Record,
+    refuse_to_replace,
+    renamed_into,
+    require_writable,
+)
 from .signal import Mode, card_counts
 
 log = logging.getLogger(__name__)
@@ -35,16 +44,6 @@ FILES = ("results.json", "results.root", *(f"{name}.{kind}" for name in FIGURES 
 TOY_ERRORS = 3.0
 # Makes the seed of a second, independent set of toys.
 SECOND_SET = 0x5EC0
-# What the user can mend; any other OSError is a bug.
-_UNWRITABLE = {
-    errno.EACCES,
-    errno.EDQUOT,
-    errno.EEXIST,
-    errno.ENOSPC,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-}
 
 
 class EnginesDisagreeError(Exception):
@@ -75,7 +74,7 @@ class Analysis(Record):
     """The result of `na64root analyze`.
 
     `expected` holds the counts of weighted simulation, which has no observed ones. `limit` is null when no
-    bin has both a count and exposure.
+    bin has both a count and exposure. `discovery` and `interval` are null where nothing was observed.
     """
 
     cutflow: list[CutFlowRow]
@@ -88,6 +87,8 @@ class Analysis(Record):
     files: dict[str, str]
     provenance: Provenance
     expected: list[selection.ExpectedCount]
+    discovery: Discovery | None = None
+    interval: Interval | None = None
 
 
 def analyze(
@@ -111,8 +112,8 @@ def analyze(
         Na64Error: results exist and `force` is not set; what the modules of the chain raise.
         EnginesDisagreeError: RooStats and the exact engine differ by more than three toy errors.
     """
-    _refuse_to_replace(output_dir, FILES, force)
-    _require_writable(output_dir)
+    refuse_to_replace(output_dir, FILES, force)
+    require_writable(output_dir)
     if pseudodata:
         log.info("writing pseudo-data")
         path = output_dir / "pseudodata.root"
@@ -123,7 +124,7 @@ def analyze(
     for note in selected.notes:
         log.info("%s", note)
     counts = _counts_of_likelihood(selected)
-    limit = plane = model = None
+    limit = plane = model = found = interval = None
     if counts:
         log.info("computing the exclusion plane")
         plane = exclusion.mass_epsilon(
@@ -139,6 +140,10 @@ def analyze(
         log.info("setting limits, RooStats and exact")
         kind: Kind = "expected" if selected.weighted else "observed"
         limit = limits_side_by_side(model, card, kind=kind, seed=seed, processes=threads)
+        if kind == "observed":
+            found, interval = limits.evidence(
+                model, cl=card.limit.confidence_level.value, treatment=card.limit.treatment
+            )
     else:
         log.warning("no bin has both a count and exposure: no limit, no exclusion plane")
 
@@ -155,8 +160,10 @@ def analyze(
         provenance=results.provenance(
             card, seed=seed, limit_method="RooStats and exact", input_files=selected.files
         ),
+        discovery=found,
+        interval=interval,
     )
-    with _renamed_into(output_dir, FILES) as folder:
+    with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
         if plane:
             _draw_plane(plane, card, selected.exposure, folder, "exclusion")
@@ -254,24 +261,9 @@ def scan(
     """
     names = ("mass-epsilon.pdf", "mass-epsilon.png")
     if output_dir:
-        _refuse_to_replace(output_dir, names, force)
-        _require_writable(output_dir)
-    if files:
-        selected = selection.select(files, card, eot=eot, threads=threads)
-        for note in selected.notes:
-            log.info("%s", note)
-        counts, exposure = _counts_of_likelihood(selected), selected.exposure
-        input_files = selected.files
-    else:
-        exposure = card.exposure(eot)
-        counts, input_files = card_counts(card, exposure), []
-        if exposure != card.exposure():
-            log.warning(
-                "the card's observed counts (%s) are kept where %s background events are expected: for a "
-                "projection set limit.S1.observed and limit.S2.observed",
-                ", ".join(f"{count.observed}" for count in counts),
-                " + ".join(f"{count.background:.3g}" for count in counts),
-            )
+        refuse_to_replace(output_dir, names, force)
+        require_writable(output_dir)
+    counts, exposure, input_files = _counts(files, card, eot, threads)
     plane = exclusion.mass_epsilon(
         card,
         counts,
@@ -283,9 +275,53 @@ def scan(
         input_files=input_files,
     )
     if output_dir:
-        with _renamed_into(output_dir, names) as folder:
+        with renamed_into(output_dir, names) as folder:
             _draw_plane(plane, card, exposure, folder, "mass-epsilon")
     return plane
+
+
+def counting_model(
+    files: Sequence[str],
+    card: Card,
+    *,
+    eot: Mapping[str, float] | None = None,
+    seed: int = 1,
+    threads: int = 1,
+    progress: exclusion.Progress | None = None,
+) -> tuple[limits.CountingModel, list[InputFile]]:
+    """The counting model that :func:`analyze` sets its limit with, without files for the card's own counts.
+
+    The signal is shared between the signatures as at the end of the excluded part of the g-2 line.
+
+    Raises:
+        Na64Error: no bin has both a count and exposure; what the modules of the chain raise.
+    """
+    counts, exposure, input_files = _counts(files, card, eot, threads)
+    plane = exclusion.mass_epsilon(
+        card, counts, exposure, seed=seed, threads=threads, progress=progress, input_files=input_files
+    )
+    return _counting_model(card, counts, exposure, plane), input_files
+
+
+def _counts(
+    files: Sequence[str], card: Card, eot: Mapping[str, float] | None, threads: int
+) -> tuple[list[Count], dict[str, float], list[InputFile]]:
+    """Counts and exposure of the likelihood: those of the files, without files those of the card."""
+    if files:
+        selected = selection.select(files, card, eot=eot, threads=threads)
+        for note in selected.notes:
+            log.info("%s", note)
+        return _counts_of_likelihood(selected), selected.exposure, selected.files
+    exposure = card.exposure(eot)
+    counts = card_counts(card, exposure)
+    if exposure != card.exposure():
+        log.warning(
+            "the card's observed counts (%s) are kept where %s background events are expected: for a "
+            "projection set limit.S1.observed and limit.S2.observed",
+            ", ".join(f"{count.observed}" for count in counts),
+            " + ".join(f"{count.background:.3g}" for count in counts),
+        )
+    return counts, exposure, []
 
 
 def _counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
@@ -430,37 +466,6 @@ def _write_json(analysis: Analysis, folder: Path, output_dir: Path) -> Analysis:
     analysis = analysis.model_copy(update={"files": files})
     (folder / "results.json").write_text(results.to_json(analysis) + "\n", "utf-8")
     return analysis
-
-
-def _refuse_to_replace(folder: Path, names: Iterable[str], force: bool) -> None:
-    existing = [str(folder / name) for name in names if (folder / name).exists()]
-    if existing and not force:
-        raise Na64Error(f"{existing[0]} exists (results are kept): use --force or another output")
-
-
-def _require_writable(folder: Path) -> None:
-    """Fail before minutes of computing, not after them."""
-    with _renamed_into(folder, ()):
-        pass
-
-
-@contextlib.contextmanager
-def _renamed_into(folder: Path, names: Iterable[str]) -> Iterator[Path]:
-    """A temporary folder; at the end its files take the place of `names` in `folder`, all or none."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
-            yield Path(temporary)
-            for name in names:
-                made = Path(temporary) / name
-                if made.exists():
-                    made.replace(folder / name)
-                else:
-                    (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise Na64Error(
-            f"cannot write into {folder} ({error.strerror or error}): choose another output"
-        ) from None
 
 
 if __name__ == "__main__":

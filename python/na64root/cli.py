@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
     from .analyze import Analysis, Limits
     from .exclusion import PlaneResult
-    from .limits import Method
-    from .results import LimitResult, Record
+    from .export import Exported
+    from .limits import CountingModel, Method
+    from .results import Discovery, InputFile, Interval, LimitReport, Record
     from .signal import Mode
 
 DEFAULT_OUTPUT = "na64root-output"
@@ -353,7 +354,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield f"{prefix}{name}", text
 
 
-def _show_limit(record: LimitResult, console: Console) -> None:
+def _show_limit(record: LimitReport, console: Console) -> None:
     error = f" ± {record.upper_limit_error:.2g}" if record.upper_limit_error else ""
     console.print(
         f"upper limit on the expected signal: {record.upper_limit:.4f}{error} events at "
@@ -363,6 +364,24 @@ def _show_limit(record: LimitResult, console: Console) -> None:
     e = record.expected
     band = [f"{x:.3f}" if x is not None else "none" for x in (e.minus2, e.minus1, e.median, e.plus1, e.plus2)]
     console.print(f"expected, -2 -1 0 +1 +2 sigma: {', '.join(band)}")
+    _show_evidence(record.discovery, record.interval, record.cl, console)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def _show_evidence(
+    discovery: Discovery | None, interval: Interval | None, cl: float, console: Console
+) -> None:
+    if discovery is not None:
+        console.print(
+            f"against background alone: p-value {discovery.p_value:.3g}, significance "
+            f"{discovery.significance:.2f} sigma"
+        )
+    if interval is not None:
+        console.print(
+            f"two-sided interval: {interval.low:.3f} to {interval.high:.3f} events at {100 * cl:g} % CL "
+            f"(Feldman-Cousins, nuisances: {interval.treatment})"
+        )
 
 
 def _show_plane(record: PlaneResult, console: Console) -> None:
@@ -425,6 +444,7 @@ def _show_analysis(record: Analysis, console: Console) -> None:
 
     if record.limit is not None:
         _show_side_by_side(record.limit, console)
+        _show_evidence(record.discovery, record.interval, record.limit.roostats.cl, console)
         console.print()
         _show_g2(record.g2_excluded_up_to_GeV, console)
     else:
@@ -578,41 +598,35 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
     return explain(common.card, mass_GeV=mass_GeV, epsilon=epsilon, seed=common.seed, **parameters)
 
 
-@_verb(application, "limit", show=_show_limit,
-       example="na64root limit --observed 0,0 --background 0.19,0.53 --signal-uncertainty 0.2")  # fmt: skip
-@click.option("--observed", type=_Counts(), help="Events in each bin (default: the card's S1,S2).")
-@click.option("--background", type=_Numbers(), help="Expected in each bin (default: the card's S1,S2).")
-@click.option("--background-uncertainty", type=_Numbers(), help="Absolute (default: the card's, or 0 each).")
-@click.option("--signal-fraction", type=_Numbers(), help="Share of the signal in each bin (default: equal).")
-@click.option("--signal-uncertainty", type=float, default=0.0, show_default=True, help="Relative, all bins.")
-@click.option("--cl", type=float, help="Confidence level (default: the card's, 0.9).")
-@click.option(
-    "--method", type=click.Choice(["exact", "roostats", "asymptotic"]), default="exact", show_default=True
-)
-@click.option(
-    "--treatment",
-    type=click.Choice(["none", "frequentist", "hybrid"]),
-    help="Of the nuisances; none fixes every one (default: the card's, frequentist).",
-)
-@click.option("--constraint", type=click.Choice(["lognormal", "gaussian"]),
-              help="Of the signal (default: the card's, lognormal).")  # fmt: skip
-@click.option("--criterion", type=click.Choice(["cls", "clsb"]), default="cls", show_default=True,
-              help="What falls to 1 - CL at the limit: CLs or CLs+b.")  # fmt: skip
-def _limit(
-    common: Common,
+def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that describe a counting model; `_flags_model` makes it."""
+    options: list[Callable[[Any], Any]] = [
+        click.option("--observed", type=_Counts(), help="Events in each bin (default: the card's S1,S2)."),
+        click.option("--background", type=_Numbers(),
+                     help="Expected in each bin (default: the card's S1,S2)."),
+        click.option("--background-uncertainty", type=_Numbers(),
+                     help="Absolute (default: the card's, or 0 each)."),
+        click.option("--signal-fraction", type=_Numbers(),
+                     help="Share of the signal in each bin (default: equal)."),
+        click.option("--signal-uncertainty", type=float, help="Relative, all bins (default: 0)."),
+        click.option("--constraint", type=click.Choice(["lognormal", "gaussian"]),
+                     help="Of the signal (default: the card's, lognormal)."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _flags_model(
+    card: Card,
+    *,
     observed: list[int] | None,
     background: list[float] | None,
     background_uncertainty: list[float] | None,
     signal_fraction: list[float] | None,
-    signal_uncertainty: float,
-    cl: float | None,
-    method: Method,
-    treatment: Treatment | None,
+    signal_uncertainty: float | None,
     constraint: Constraint | None,
-    criterion: Criterion,
-) -> Record:
-    """A CLs upper limit on the total expected signal, from counts in one or more bins."""
-    card = common.card
+) -> CountingModel:
     if background is None:
         counts = [card.limit.counts(signature) for signature in SIGNATURES]
         background = [c.background.value for c in counts]
@@ -624,30 +638,82 @@ def _limit(
         raise ConfigError(
             "--background without --observed (the card's counts are for its own bins): give both"
         )
-    from .limits import CountingModel, upper_limit
-    from .results import LimitReport, provenance
+    from .limits import CountingModel
 
-    model = CountingModel.from_lists(
+    return CountingModel.from_lists(
         observed=observed,
         background=background,
         background_uncertainty=background_uncertainty or [0.0] * len(background),
         signal_fraction=signal_fraction or [1.0] * len(background),
-        signal_uncertainty=signal_uncertainty,
+        signal_uncertainty=signal_uncertainty or 0.0,
         constraint=constraint or card.limit.constraint,
     )
-    result = upper_limit(
-        model,
-        cl=card.limit.confidence_level.value if cl is None else cl,
-        method=method,
-        treatment=treatment or card.limit.treatment,
-        seed=common.seed,
-        processes=common.threads,
-        criterion=criterion,
-    )
-    return LimitReport(
-        **dict(result),
-        provenance=provenance(card, seed=common.seed, limit_method=f"{method}, {result.treatment}"),
-    )
+
+
+@_verb(application, "limit", show=_show_limit,
+       example="na64root limit --observed 0,0 --background 0.19,0.53 --signal-uncertainty 0.2")  # fmt: skip
+@_model_options
+@click.option("--cl", type=float, help="Confidence level (default: the card's, 0.9).")
+@click.option(
+    "--method", type=click.Choice(["exact", "roostats", "asymptotic"]), default="exact", show_default=True
+)
+@click.option(
+    "--treatment",
+    type=click.Choice(["none", "frequentist", "hybrid"]),
+    help="Of the nuisances; none fixes every one (default: the card's, frequentist).",
+)
+@click.option("--criterion", type=click.Choice(["cls", "clsb"]), default="cls", show_default=True,
+              help="What falls to 1 - CL at the limit: CLs or CLs+b.")  # fmt: skip
+@click.option(
+    "--diagnostics",
+    is_flag=True,
+    help="Write figures, and their numbers, of what the limit rests on; needs -o.",
+)
+def _limit(
+    common: Common,
+    cl: float | None,
+    method: Method,
+    treatment: Treatment | None,
+    criterion: Criterion,
+    diagnostics: bool,
+    **flags: Any,
+) -> Record:
+    """A CLs upper limit on the total expected signal, from counts in one or more bins."""
+    card, folder = common.card, common.output
+    model = _flags_model(card, **flags)
+    from .limits import evidence, upper_limit
+    from .results import LimitReport, provenance, refuse_to_replace, require_writable
+
+    cl = card.limit.confidence_level.value if cl is None else cl
+    treatment = treatment or card.limit.treatment
+    made = provenance(card, seed=common.seed, limit_method=f"{method}, {treatment}")
+    files: dict[str, str] = {}
+    if diagnostics:
+        from .diagnostics import FILES, diagnose, write
+
+        if folder is None:
+            raise ConfigError("--diagnostics without -o (its figures are files): give a folder")
+        if criterion != "cls":
+            raise ConfigError("--diagnostics with --criterion clsb (they show CLs): leave one out")
+        refuse_to_replace(folder, FILES, common.force)
+        require_writable(folder)
+        found = diagnose(
+            model, cl=cl, method=method, treatment=treatment, seed=common.seed, processes=common.threads
+        )
+        result = found.limit
+        files = write(found, folder, provenance=made, force=common.force)
+    else:
+        result = upper_limit(
+            model,
+            cl=cl,
+            method=method,
+            treatment=treatment,
+            seed=common.seed,
+            processes=common.threads,
+            criterion=criterion,
+        )
+    discovery, interval = evidence(model, cl=cl, treatment=treatment)
+    return LimitReport(**dict(result), provenance=made, discovery=discovery, interval=interval, files=files)
 
 
 @_verb(application, "scan", example="na64root scan mass-epsilon --eot 1e12 -o scan", show=_show_plane)
@@ -671,6 +737,78 @@ def _scan(common: Common, plane: str, files: tuple[str, ...], eot: tuple[str, ..
         threads=common.threads,
         force=common.force,
         progress=_progress("masses"),
+    )
+
+
+def _show_exported(record: Exported, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("bin", box=None)
+    for column in ("observed", "background", "share of the signal"):
+        table.add_column(column, justify="right")
+    for bin_ in record.counts:
+        background = f"{bin_.background:.3f} ± {bin_.background_uncertainty:.3f}"
+        table.add_row(bin_.name, str(bin_.observed), background, f"{bin_.signal_fraction:.3f}")
+    console.print(table)
+    console.print(f"signal uncertainty: {100 * record.signal_uncertainty:.3g} % ({record.constraint})")
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+@_verb(application, "export", example="na64root export --format pyhf data.root -o exported",
+       show=_show_exported, keeps=True)  # fmt: skip
+@_FILES
+@_EOT
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["workspace", "hs3", "pyhf", "datacard", "all"]),
+    default="all",
+    show_default=True,
+)
+@_model_options
+def _export(
+    common: Common, files: tuple[str, ...], eot: tuple[str, ...], formats: str, **flags: Any
+) -> Record:
+    """The counting model for other programs: RooFit workspace, HS3, pyhf, Combine datacard.
+
+    Of FILES it is the model that analyze sets its limit with, without FILES that of the card's own counts;
+    with --observed, --background, ... it is the model of `na64root limit` with these options.
+    """
+    described = [name for name, value in flags.items() if value is not None]
+    if described and (files or eot):
+        option = f"--{described[0].replace('_', '-')}"
+        raise ConfigError(
+            f"{option} beside {'FILES' if files else '--eot'} (two counting models): give one or the other"
+        )
+    from .export import FORMATS, Exported, export
+    from .results import provenance, refuse_to_replace, require_writable
+
+    chosen = list(FORMATS) if formats == "all" else [formats]
+    card, folder = common.card, common.output_dir
+    refuse_to_replace(folder, [FORMATS[name][0] for name in chosen], common.force)
+    require_writable(folder)
+    inputs: list[InputFile] = []
+    if described:
+        model = _flags_model(card, **flags)
+    else:
+        from .analyze import counting_model
+
+        model, inputs = counting_model(
+            files,
+            card,
+            eot=exposure_option(card, eot, total=not files),
+            seed=common.seed,
+            threads=common.threads,
+            progress=_progress("masses"),
+        )
+    paths = export(model, folder, formats=chosen, force=common.force)
+    return Exported(
+        files={name: str(path) for name, path in paths.items()},
+        counts=list(model.bins),
+        signal_uncertainty=model.signal_uncertainty,
+        constraint=model.constraint,
+        provenance=provenance(card, seed=common.seed, input_files=inputs),
     )
 
 

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from . import cling, limits_roostats
+from .config import Constraint
 from .counting import Bin, CountingModel
 from .errors import ConfigError, Na64Error
-from .results import write_atomically
+from .results import Provenance, Record, refuse_to_replace, write_atomically
 
 
 def write_workspace(model: CountingModel, path: Path) -> None:
@@ -233,6 +234,8 @@ def export(
     for name in formats:
         if name not in FORMATS:
             raise ConfigError(f"unknown format {name} (known: {', '.join(FORMATS)}): choose one of them")
+    # Nothing is written where one of several is in the way.
+    refuse_to_replace(directory, [FORMATS[name][0] for name in formats], force)
     files = {}
     for name in formats:
         file_name, write = FORMATS[name]
@@ -240,3 +243,17 @@ def export(
         write_atomically(path, functools.partial(write, model), force=force)
         files[name] = path
     return files
+
+
+class Exported(Record):
+    """The result of `na64root export`: the file of each format, and the model that they hold.
+
+    `counts` are the bins with yields in events; `signal_fraction` is a bin's share of the total expected
+    signal, `signal_uncertainty` is relative.
+    """
+
+    files: dict[str, str]
+    counts: list[Bin]
+    signal_uncertainty: float
+    constraint: Constraint
+    provenance: Provenance

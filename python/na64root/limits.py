@@ -31,7 +31,7 @@ from . import _core, limits_roostats
 from .config import Criterion, Treatment
 from .counting import Bin, CountingModel, SignalSource, check_choice
 from .errors import ConfigError, ConvergenceError
-from .results import Expected, LimitResult
+from .results import Discovery, Expected, Interval, LimitResult
 
 __all__ = [
     "METHODS",
@@ -43,6 +43,7 @@ __all__ = [
     "Method",
     "SignalSource",
     "discovery",
+    "evidence",
     "experiment",
     "impacts",
     "interval",
@@ -59,6 +60,10 @@ TREATMENTS: tuple[Treatment, ...] = ("none", "frequentist", "hybrid")
 MOST_EVENTS = 1000
 # Below this many expected background events the asymptotic formulae are off by more than ten per cent.
 ASYMPTOTIC_MINIMUM = 5.0
+# Where the two-sided interval averages over nuisance parameters it takes seconds for two bins that cannot be
+# pooled and so many events, seen and expected, and minutes for more: beyond, it is made on request only.
+MOST_BINS_INTERVAL: dict[str, int] = {"none": 3, "hybrid": 2}
+MOST_EVENTS_INTERVAL = 20
 # Above this signal uncertainty the exact engine has no expected limits with fluctuating auxiliary
 # measurements: the statistic is no parabola in them any more.
 LARGEST_SIGNAL_UNCERTAINTY_EXPECTED = 0.5
@@ -168,15 +173,6 @@ def upper_limit(
     )
 
 
-@dataclass(frozen=True)
-class Discovery:
-    """Evidence against background only: q0, its p-value and its significance in standard deviations."""
-
-    statistic: float
-    p_value: float
-    significance: float
-
-
 def discovery(model: CountingModel, *, treatment: Treatment = "frequentist") -> Discovery:
     """The p-value of the background-only hypothesis, by enumeration (Cowan et al., Eq. 12).
 
@@ -193,7 +189,7 @@ def discovery(model: CountingModel, *, treatment: Treatment = "frequentist") -> 
     if p_value <= 1e-15:
         # Below the reach of the enumeration the asymptotic value is excellent.
         significance = math.sqrt(statistic)
-    return Discovery(statistic, p_value, significance)
+    return Discovery(statistic=statistic, p_value=p_value, significance=significance)
 
 
 def interval(
@@ -281,3 +277,59 @@ def _warn_if_too_few(model: CountingModel) -> None:
 def workspace(model: CountingModel) -> Any:
     """A RooWorkspace with the model, the observed data and two RooStats ModelConfig (see limits_roostats)."""
     return limits_roostats.workspace(model)
+
+
+def evidence(
+    model: CountingModel, *, cl: float = 0.9, treatment: Treatment = "frequentist"
+) -> tuple[Discovery | None, Interval | None]:
+    """What a result says beside the limit when something is seen: evidence, and the two-sided interval.
+
+    The interval fixes the nuisance parameters where the treatment is ``none`` and averages over them
+    otherwise. Both are None where no event was observed; each warns and is None where it would take too long.
+
+    Raises:
+        ConfigError, ConvergenceError: as `upper_limit`.
+    """
+    observed = sum(b.observed for b in model.bins)
+    events = observed + sum(b.background for b in model.bins)
+    if not observed:
+        return None, None
+    if events > MOST_EVENTS:
+        warnings.warn(
+            f"no p-value and no two-sided interval for {events:g} events (too many to enumerate): the limit "
+            "stands alone",
+            stacklevel=2,
+        )
+        return None, None
+    try:
+        own = treatment == "frequentist" and any(model.bin_signal_uncertainties)
+        found = discovery(model, treatment="hybrid" if own else treatment)
+        different = _different_bins(model)
+        averaged: Literal["none", "hybrid"] = "none" if treatment == "none" else "hybrid"
+        many = different > 1 and averaged == "hybrid" and events > MOST_EVENTS_INTERVAL
+        if different > MOST_BINS_INTERVAL[averaged] or many:
+            warnings.warn(
+                f"no two-sided interval for {different} different bins and {events:g} events (it may take "
+                "minutes): compute it by na64root.limits.interval",
+                stacklevel=2,
+            )
+            return found, None
+        low, high = interval(model, cl=cl, treatment=averaged)
+    except RuntimeError as error:
+        raise ConvergenceError(f"no p-value or interval found ({error}): check the model") from None
+    return found, Interval(low=low, high=high, treatment=averaged)
+
+
+def _different_bins(model: CountingModel) -> int:
+    """Bins after the engine has pooled those of one group with the same ratios of their yields."""
+    return len(
+        {
+            # a signal uncertainty of its own makes a bin different from all others
+            (group, b.name if own > 0.0 else "", *(f"{value / largest:.9f}" for value in yields))
+            for b, group, own in zip(
+                model.bins, model.background_groups, model.bin_signal_uncertainties, strict=True
+            )
+            for yields in [(b.signal_fraction, b.background, b.background_uncertainty)]
+            for largest in [max(*yields, 1e-300)]
+        }
+    )

@@ -5,12 +5,13 @@ Every number that a verb prints or a figure draws comes from one of these record
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,68 @@ class LimitResult(Record):
     criterion: str = "cls"
 
 
+class ToyPoint(Record):
+    """CLs of RooStats toys at one mu, with its statistical error."""
+
+    mu: float
+    cls: float
+    error: float
+
+
+class ClsScan(Record):
+    """CLs against mu, the total expected number of signal events.
+
+    Attributes:
+        mu, cls: of the exact engine for the observed counts, and its `upper_limit` at `cl`.
+        expected_cls, expected: without signal, the mu where the quantile (`minus2` ... `plus2`) of CLs has
+            each value of `expected_cls`: the expected limits at those levels. Empty where there are none.
+        toys: of RooStats; empty for other methods.
+    """
+
+    cl: float
+    treatment: str
+    upper_limit: float
+    mu: list[float]
+    cls: list[float]
+    expected_cls: list[float]
+    expected: dict[str, list[float]]
+    toys: list[ToyPoint]
+
+
+class StatisticDistribution(Record):
+    """Distributions of the test statistic q(mu) over RooStats toys, as fractions of the toys in each bin.
+
+    Attributes:
+        observed: q of the data.
+        edges: of the bins; the last one holds everything above.
+        tail_with_signal, tail_without_signal: fractions of the toys with q >= observed: CLs+b and CLb.
+        toys: their number with signal, and without.
+    """
+
+    mu: float
+    treatment: str
+    observed: float
+    edges: list[float]
+    with_signal: list[float]
+    without_signal: list[float]
+    tail_with_signal: float
+    tail_without_signal: float
+    toys: int
+
+
+class AssumedUncertainty(Record):
+    """The exact limit against one assumed uncertainty, by treatment of the nuisance parameters.
+
+    `values` are relative uncertainties for the source `signal`, factors on the assumed one for a background;
+    `assumed` is the value of the model.
+    """
+
+    source: str
+    values: list[float]
+    assumed: float
+    upper_limit: dict[str, list[float]]
+
+
 class InputFile(Record):
     path: str
     size: int
@@ -98,10 +161,33 @@ class Provenance(Record):
     input_files: list[InputFile]
 
 
+class Discovery(Record):
+    """Evidence against background only: q0, its p-value and its significance in standard deviations."""
+
+    statistic: float
+    p_value: float
+    significance: float
+
+
+class Interval(Record):
+    """The two-sided interval on the total expected number of signal events (Feldman-Cousins)."""
+
+    low: float
+    high: float
+    treatment: str
+
+
 class LimitReport(LimitResult):
-    """A limit that stands alone, with what is needed to make it again."""
+    """A limit that stands alone, with what is needed to make it again.
+
+    `discovery` and `interval` are null where nothing was observed, and where too much was to enumerate it.
+    `files` are those of the diagnostics.
+    """
 
     provenance: Provenance
+    discovery: Discovery | None = None
+    interval: Interval | None = None
+    files: dict[str, str] = {}
 
 
 def provenance(
@@ -175,3 +261,35 @@ def write_atomically(path: Path, write: Callable[[Path], None], *, force: bool =
         raise Na64Error(f"cannot write {path} ({error.strerror or error}): choose another output") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_to_replace(folder: Path, names: Iterable[str], force: bool) -> None:
+    """Raise Na64Error where a file of these names exists and `force` is not set."""
+    existing = [str(folder / name) for name in names if (folder / name).exists()]
+    if existing and not force:
+        raise Na64Error(f"{existing[0]} exists (results are kept): use --force or another output")
+
+
+def require_writable(folder: Path) -> None:
+    """Fail before minutes of computing, not after them."""
+    with renamed_into(folder, ()):
+        pass
+
+
+@contextlib.contextmanager
+def renamed_into(folder: Path, names: Iterable[str]) -> Iterator[Path]:
+    """A temporary folder; at the end its files take the place of `names` in `folder`, all or none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
+            yield Path(temporary)
+            for name in names:
+                made = Path(temporary) / name
+                if made.exists():
+                    made.replace(folder / name)
+                else:
+                    (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise Na64Error(
+            f"cannot write into {folder} ({error.strerror or error}): choose another output"
+        ) from None

@@ -62,7 +62,7 @@ def result(done) -> dict[str, Any]:
 
 def test_the_keys_are_those_of_the_contract(result):
     assert list(result)[: len(KEYS)] == KEYS
-    assert list(result)[len(KEYS) :] == ["expected"]
+    assert list(result)[len(KEYS) :] == ["expected", "discovery", "interval"]
     assert list(result["cutflow"][0]) == ["period", "signature", "cut", "events", "weighted"]
     assert result["cutflow"][0]["cut"] == "initial"
     assert list(result["counts"][0]) == [
@@ -100,6 +100,8 @@ def test_a_person_reads_cut_flow_counts_limits_and_where_the_figures_are(result)
     assert "shower_chi2" in words
     assert "excluded: SRD displaced: 1 events, in no bin" in words
     assert "candidate S1 2018: run 4000 spill 3 event 21" in words
+    assert "against background alone: p-value" in words
+    assert "two-sided interval: " in words
     for engine in ("RooStats (quoted) frequentist", "exact none", "exact frequentist", "exact hybrid"):
         assert engine in words
     assert "g-2 line" in words
@@ -113,6 +115,13 @@ def test_exposure_and_background_follow_the_option(result, done):
     # reference: analytic, the paper's 0.19 +- 0.07 for 2.84e11 electrons
     assert s1["background"] == pytest.approx(0.19 * 1e11 / 2.84e11)
     assert s1["background_uncertainty"] == pytest.approx(0.07 * 1e11 / 2.84e11)
+
+
+def test_one_event_over_little_background_is_told_with_its_p_value(result):
+    assert 0.01 < result["discovery"]["p_value"] < 0.3
+    assert result["discovery"]["significance"] > 0.5
+    assert result["interval"]["treatment"] == "hybrid"
+    assert 0.0 <= result["interval"]["low"] < 1.0 < result["interval"]["high"] < 8.0
 
 
 def test_roostats_is_quoted_and_agrees_with_the_exact_engine(result):
@@ -201,6 +210,8 @@ def chain(path: str, output: Path, **options: Any) -> analyze.Analysis:
 def test_without_exposure_there_is_no_limit_and_no_plane(no_exposure, tmp_path):
     result = chain(no_exposure, tmp_path / "out")
     assert result.limit is None
+    assert result.discovery is None
+    assert result.interval is None
     assert result.g2_excluded_up_to_GeV is None
     assert result.exclusion.mass_GeV == []
     assert set(result.exposure.values()) == {0.0}

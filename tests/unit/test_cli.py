@@ -26,6 +26,10 @@ LIMIT_KEYS = [
     "toys",
     "criterion",
     "provenance",
+    # what is not in the contract comes after it
+    "discovery",
+    "interval",
+    "files",
 ]
 # A later option replaces an earlier one.
 GUN = ["simulate", "gun", "--particle", "e-", "--energy-GeV", "20"]
@@ -68,6 +72,7 @@ def test_the_verbs_are_those_of_the_documentation():
         ("explain",),
         ("limit",),
         ("scan",),
+        ("export",),
         ("simulate", "pseudodata"),
         ("simulate", "gun"),
     ]
@@ -108,6 +113,16 @@ def test_help_and_version_of_the_program():
         (["limit", "--threads", "0"], ["--threads"]),
         (["limit", "--set", "limit.S1.backgrund=1"], ["did you mean background?"]),
         (["limit", "--config", "no_such_card"], ["no_such_card", "paper2021"]),
+        (["limit", "--diagnostics"], ["--diagnostics without -o", "give a folder"]),
+        (
+            ["limit", "--observed", "900,900", "--background", "1,1", "--diagnostics", "-o", "out"],
+            ["no diagnostics for 1802 events", "leave out --diagnostics"],
+        ),
+        (["export", "--format", "yaml"], ["yaml", "pyhf"]),
+        (["export", "x.root", "--observed", "0,0"], ["--observed beside FILES", "one or the other"]),
+        (["export", "--eot", "1e12", "--signal-uncertainty", "0.2"], ["--signal-uncertainty beside --eot"]),
+        (["export", "--background", "0.3"], ["--background without --observed"]),
+        (["export", "--observed", "0", "--background", "nan"], ["background of bin1 = nan"]),
         (["explain", "--epsilon", "1e-3"], ["--mass-GeV"]),
         (["analyze"], ["FILES", "--pseudodata"]),
         (["analyze", "data.root", "--pseudodata"], ["FILES", "--pseudodata"]),
@@ -131,7 +146,8 @@ def test_help_and_version_of_the_program():
         (["scan", "mass-mass"], ["mass-mass", "mass-epsilon"]),
     ],
 )
-def test_a_wrong_command_line_is_one_line_and_exit_code_2(capsys, arguments, parts):
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, arguments, parts):
+    monkeypatch.chdir(tmp_path)
     code, text = run(*arguments)
     assert code == 2
     assert text == ""
@@ -210,6 +226,48 @@ def test_a_person_reads_a_sentence():
     assert code == 0
     assert "2.3026" in text
     assert "90 % CL" in text
+
+
+def test_nothing_seen_is_no_evidence(capsys):
+    code, text = run("limit", "--json")
+    assert code == 0
+    result = json.loads(text)
+    assert (result["discovery"], result["interval"], result["files"]) == (None, None, {})
+    assert "two-sided" not in run("limit")[1]
+
+
+def test_something_seen_is_told(capsys):
+    """Reference: analytic, P(n >= 3 | 0.5); Feldman and Cousins, Table IV, for 3 events over 0.5."""
+    flags = ["limit", "--observed", "3", "--background", "0.5"]
+    code, text = run(*flags, "--treatment", "none", "--json")
+    assert code == 0
+    result = json.loads(text)
+    assert list(result["discovery"]) == ["statistic", "p_value", "significance"]
+    assert result["discovery"]["p_value"] == pytest.approx(0.0143877, rel=1e-5)
+    assert result["discovery"]["significance"] == pytest.approx(2.1866, abs=1e-3)
+    assert list(result["interval"]) == ["low", "high", "treatment"]
+    assert (result["interval"]["low"], result["interval"]["high"]) == pytest.approx((0.60, 6.92), abs=0.006)
+    assert result["interval"]["treatment"] == "none"
+    uncertain = json.loads(run(*flags, "--background-uncertainty", "0.4", "--json")[1])
+    assert uncertain["interval"]["treatment"] == "hybrid"
+    assert uncertain["discovery"]["p_value"] > 1.1 * result["discovery"]["p_value"]
+    words = run(*flags, "--treatment", "none")[1]
+    assert "p-value 0.0144, significance 2.19 sigma" in words
+    assert "two-sided interval: 0.60" in words
+
+
+@pytest.mark.filterwarnings("default:no two-sided interval:UserWarning")
+def test_an_interval_that_would_take_minutes_is_left_out_with_a_word(capsys):
+    code, text = run("limit", "--observed", "1,0,0", "--background", "0.1,0.2,0.3", "--json")
+    assert code == 0
+    assert json.loads(text)["interval"] is None
+    assert json.loads(text)["discovery"]["p_value"] > 0.1
+    assert_one_line(capsys, "no two-sided interval for 3 different bins", "na64root.limits.interval")
+    # with every nuisance parameter fixed it is quick
+    fixed = run(
+        "limit", "--observed", "1,0,0", "--background", "0.1,0.2,0.3", "--treatment", "none", "--json"
+    )
+    assert json.loads(fixed[1])["interval"]["high"] > 3.0
 
 
 def test_what_is_kept_is_not_replaced_without_force(tmp_path, capsys):

@@ -1,12 +1,17 @@
 import dataclasses
+import io
 import json
 import math
+import warnings
+from pathlib import Path
 
 import pytest
 
-from na64root import export
+from na64root import cli, export, limits_roostats
+from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
-from na64root.limits import Bin, CountingModel
+from na64root.limits import Bin, CountingModel, upper_limit
+from tree_a import event, s1_event, write_tree
 
 MODEL = CountingModel(
     (
@@ -125,3 +130,131 @@ def test_gaussian_bounds_keep_yields_positive():
     # Shared by two bins: the one whose background vanishes first.
     assert bounds["eta_S1"][0] == pytest.approx(-0.07 / 0.03)
     assert math.isclose(bounds["theta_signal"][0], -5.0)
+
+
+# The verb: what it writes is read back by whoever it is for.
+
+
+def run(*arguments):
+    text = io.StringIO()
+    return cli.run(["export", *arguments], text), text.getvalue()
+
+
+FLAGS = ["--observed", "1,2", "--background", "0.19,0.53", "--background-uncertainty", "0.07,0.17"]
+FLAGS += ["--signal-uncertainty", "0.2", "--signal-fraction", "0.4,0.6"]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    code, text = run(*FLAGS, "-o", str(folder), "--json")
+    assert code == 0
+    return json.loads(text), folder
+
+
+def flags_model():
+    return CountingModel.from_lists(
+        observed=[1, 2],
+        background=[0.19, 0.53],
+        background_uncertainty=[0.07, 0.17],
+        signal_fraction=[0.4, 0.6],
+        signal_uncertainty=0.2,
+    )
+
+
+def asymptotic_limit():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return upper_limit(flags_model(), method="asymptotic", expected=False).upper_limit
+
+
+def test_the_verb_names_files_and_counts(exported):
+    result, folder = exported
+    assert list(result) == ["files", "counts", "signal_uncertainty", "constraint", "provenance"]
+    assert list(result["files"]) == ["workspace", "hs3", "pyhf", "datacard"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        Path(path).name for path in result["files"].values()
+    )
+    assert [(b["observed"], b["background"], b["signal_fraction"]) for b in result["counts"]] == [
+        (1, 0.19, 0.4),
+        (2, 0.53, 0.6),
+    ]
+    assert (result["signal_uncertainty"], result["constraint"]) == (0.2, "lognormal")
+
+
+def test_the_workspace_gives_the_same_limit(exported):
+    file = root().TFile.Open(exported[0]["files"]["workspace"])
+    limit = limits_roostats.asymptotic_limit(file.Get("na64root"), cl=0.9)
+    file.Close()
+    assert limit == pytest.approx(asymptotic_limit(), rel=1e-2)
+
+
+def test_hs3_is_imported(exported):
+    with limits_roostats.quiet():
+        w = root().RooWorkspace("again")
+        assert root().RooJSONFactoryWSTool(w).importJSON(exported[0]["files"]["hs3"])
+    assert limits_roostats.asymptotic_limit(w, cl=0.9) == pytest.approx(asymptotic_limit(), rel=1e-2)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_pyhf_reads_its_file(exported):
+    """Expected yields at mu = 2 with every nuisance parameter at zero, and the counts."""
+    pyhf = pytest.importorskip("pyhf")
+    workspace = pyhf.Workspace(json.loads(Path(exported[0]["files"]["pyhf"]).read_text()))
+    model = workspace.model()
+    parameters = model.config.suggested_init()
+    parameters[model.config.poi_index] = 2.0
+    assert list(model.expected_actualdata(parameters)) == pytest.approx([0.8 + 0.19, 1.2 + 0.53])
+    assert workspace.data(model, include_auxdata=False) == [1.0, 2.0]
+
+
+def test_the_datacard_is_parsed_again(exported):
+    card = Datacard(Path(exported[0]["files"]["datacard"]).read_text())
+    assert card.observed == [1, 2]
+    pulls = {"theta_signal": 0.5, "eta_bin1": -1.0, "eta_bin2": 0.3}
+    reference = [2.0 * 0.4 * 1.2**0.5 + 0.19 - 0.07, 2.0 * 0.6 * 1.2**0.5 + 0.53 + 0.3 * 0.17]
+    assert card.expected(2.0, **pulls) == pytest.approx(reference, rel=1e-9)
+
+
+def test_one_file_in_the_way_keeps_all_others_from_being_written(tmp_path, capsys):
+    (tmp_path / "pyhf.json").write_text("precious")
+    assert run(*FLAGS, "-o", str(tmp_path)) == (2, "")
+    assert "pyhf.json exists (results are kept): use --force" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["pyhf.json"]
+    code, text = run(*FLAGS, "--format", "pyhf", "-o", str(tmp_path), "--force")
+    assert code == 0
+    assert str(tmp_path / "pyhf.json") in text
+    assert json.loads((tmp_path / "pyhf.json").read_text())["version"] == "1.0.0"
+
+
+GRID = ["--set", "plane.mass_points=12", "--set", "plane.epsilon_points=16"]
+
+
+def test_without_files_it_is_the_model_of_the_card(tmp_path):
+    code, text = run("--format", "datacard", "-o", str(tmp_path), "--json", *GRID)
+    assert code == 0
+    result = json.loads(text)
+    assert [(b["signature"], b["observed"], b["background"]) for b in result["counts"]] == [
+        ("S1", 0, 0.19),
+        ("S2", 0, 0.53),
+    ]
+    assert result["signal_uncertainty"] == pytest.approx(0.2, abs=1e-4)
+    assert sum(b["signal_fraction"] for b in result["counts"]) == pytest.approx(1.0)
+
+
+def test_of_files_it_is_their_counts(tmp_path):
+    path = write_tree(tmp_path / "planted.root", [s1_event()])
+    flags = ["--eot", "2018=1e11", *GRID]
+    code, text = run(path, *flags, "--format", "pyhf", "-o", str(tmp_path / "out"), "--json")
+    assert code == 0
+    result = json.loads(text)
+    assert {b["name"]: b["observed"] for b in result["counts"]} == {"S1 2018": 1, "S2 2018": 0}
+    assert result["counts"][0]["background"] == pytest.approx(0.19 * 1e11 / 2.84e11)
+    assert result["provenance"]["input_files"][0]["path"] == path
+
+
+def test_files_without_a_count_are_one_line(tmp_path, capsys):
+    path = write_tree(tmp_path / "beam.root", [event(isTriggerPhysics=False)])
+    assert run(path, "-o", str(tmp_path / "out"), *GRID) == (2, "")
+    assert "no bin has both a count and exposure" in capsys.readouterr().err.splitlines()[-1]
+    assert list((tmp_path / "out").iterdir()) == []

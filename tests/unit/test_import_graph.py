@@ -33,6 +33,7 @@ ORDER = [
     "exclusion",
     "explain",
     "plots",
+    "diagnostics",
     "analyze",
     "cli",
     "__main__",

@@ -82,6 +82,40 @@ def test_bayesian_limit_of_roostats():
     assert found == pytest.approx(expected, rel=1e-2)
 
 
+# Each end moves by the error of a probability of 0.9 over its slope in mu: 3 of these (false alarm 0.5 % per
+# interval, the seed being fixed) and half the last step of the bisection.
+@pytest.mark.parametrize(
+    ("observed", "background", "low", "high"),
+    [
+        (0, 0.0, 0.00, 2.44),
+        pytest.param(3, 0.5, 0.60, 6.92, marks=pytest.mark.slow),
+        pytest.param(5, 0.0, 1.84, 9.99, marks=pytest.mark.slow),
+    ],
+)
+def test_feldman_cousins_interval_of_roostats(observed, background, low, high):
+    toys, precision = 2000, 0.02
+    found = limits_roostats.feldman_cousins_interval(
+        one_bin(observed, background), cl=0.9, toys=toys, precision=precision
+    )
+    error = math.sqrt(0.9 * 0.1 / toys)
+    step = 0.5 * precision * 1.4 * high
+    assert abs(found[1] - high) < 3.0 * error / poisson.pmf(observed, high + background) + step
+    if low == 0.0:
+        assert found[0] == 0.0
+    else:
+        assert abs(found[0] - low) < 3.0 * error / poisson.pmf(observed - 1, low + background) + step
+
+
+@pytest.mark.parametrize(("observed", "background"), [(0, 0.5), (1, 0.5), (3, 1.0)])
+def test_bayesian_limit_of_roostats_with_a_known_background(observed, background):
+    """Flat prior: the Poisson sums P(n <= observed) at mu + b and at b have the ratio 0.1 (analytic)."""
+    expected = brentq(
+        lambda mu: poisson.cdf(observed, mu + background) / poisson.cdf(observed, background) - 0.1, 1.0, 20.0
+    )
+    found = limits_roostats.bayesian_limit(one_bin(observed, background), cl=0.9)
+    assert found == pytest.approx(expected, rel=5e-3)
+
+
 def test_impacts_name_every_source():
     model = CountingModel(
         (Bin("S1", "S1", "", 1, 0.19, 0.07, 0.4), Bin("S2", "S2", "", 0, 0.53, 0.17, 0.6)),
