@@ -539,10 +539,13 @@ def scan(
     observed = sum(b.observed for b in model.bins)
     background = sum(b.background for b in model.bins)
     start = max(0.0, observed - background) - math.log1p(-cl) + math.sqrt(observed)
+    # From below the limit of no event seen to above that of an upward fluctuation by two standard deviations.
+    least = -math.log1p(-cl)
+    band = 0.5 * least, 1.4 * (background + 2.5 * math.sqrt(background) + 1.5 * least)
     result = Scan(cl, treatment, criterion)
     runner = _Runner(model, treatment, seed, processes)
     try:
-        find_limit(runner.run, result, start=start, precision=precision, expected=expected)
+        find_limit(runner.run, result, start=start, precision=precision, expected=band if expected else None)
     finally:
         runner.close()
     return result

@@ -292,13 +292,20 @@ def _log_binomial_fit(design: Array, passed: Array, made: Array) -> tuple[Array,
     return None
 
 
-def find_limit(make: MakeToys, scan: Scan, *, start: float, precision: float, expected: bool) -> None:
+def find_limit(
+    make: MakeToys,
+    scan: Scan,
+    *,
+    start: float,
+    precision: float,
+    expected: tuple[float, float] | None = None,
+) -> None:
     """Fill a scan with toys at the mu that matter until the limit is known to the relative ``precision``.
 
     Args:
         make: makes toys; called with the points of one round at a time.
         start: a guess of the limit.
-        expected: also toys for the expected limits.
+        expected: also toys for the expected limits, over this range of mu.
 
     Raises:
         ConvergenceError: no bracket found, or precision not reached.
@@ -325,8 +332,8 @@ def find_limit(make: MakeToys, scan: Scan, *, start: float, precision: float, ex
         centred = abs(math.log(limit / found.mu)) < CENTRED * reach and reach < 2.0 * found.reach
         limit, reach = found.mu, found.reach
         if centred and found.error <= precision * limit:
-            if expected:
-                _widen(make, scan, limit)
+            if expected is not None:
+                _widen(make, scan, *expected)
             return
         done = sum(len(point.with_signal) for point in scan.points.values())
         number = round(min(max(1.1 * (found.error / (precision * limit)) ** 2 - 1.0, 0.1), 2.0) * done)
@@ -335,10 +342,11 @@ def find_limit(make: MakeToys, scan: Scan, *, start: float, precision: float, ex
     )
 
 
-def _widen(make: MakeToys, scan: Scan, limit: float) -> None:
-    """Toys over the range of the expected limits."""
-    wide = [limit * factor for factor in (0.7, 1.3, 1.7, 2.2, 2.8, 3.4)]
-    for new in make([(mu, LARGEST_BATCH // 2, LARGEST_BATCH) for mu in wide]):
+def _widen(make: MakeToys, scan: Scan, low: float, high: float) -> None:
+    """Toys over the range of the expected limits, at distances in ln mu that a fit can use."""
+    steps = max(2, math.ceil(math.log(high / low) / WIDEST))
+    wide = [low * (high / low) ** (i / steps) for i in range(steps + 1)]
+    for new in make([(mu, LARGEST_BATCH, LARGEST_BATCH) for mu in wide]):
         scan.add(new)
     scan.wide = True
 

@@ -58,7 +58,7 @@ class BinomialToys:
 
     def limit(self, precision, start):
         scan = Scan(0.9, "frequentist")
-        find_limit(self.make, scan, start=start, precision=precision, expected=False)
+        find_limit(self.make, scan, start=start, precision=precision)
         return scan.crossing()
 
 
@@ -88,7 +88,7 @@ def test_cls_that_never_falls_has_no_limit():
         return [Toys(mu, 1.0, np.ones(n), np.ones(m)) for mu, n, m in points]
 
     with pytest.raises(ConvergenceError, match="no bracket"):
-        find_limit(make, Scan(0.9, "none"), start=2.0, precision=0.1, expected=False)
+        find_limit(make, Scan(0.9, "none"), start=2.0, precision=0.1)
 
 
 def test_a_scan_without_the_limit_in_it_has_none():

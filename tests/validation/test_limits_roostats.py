@@ -131,3 +131,20 @@ def test_scan_widens_itself():
     result = upper_limit(model, method="roostats", treatment="none", precision=0.08, expected=False)
     exact = upper_limit(model, treatment="none", expected=False)
     assert abs(result.upper_limit - exact.upper_limit) < 4.0 * result.upper_limit_error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("observed", [(0, 0), (1, 2)])
+def test_expected_limits_of_toys(observed):
+    """Seeded. Within 10 % of the exact engine (self, good to 2 %); null where toys are too few."""
+    bins = (
+        Bin("S1", "S1", "", observed[0], 0.19, 0.07, 0.5),
+        Bin("S2", "S2", "", observed[1], 0.53, 0.17, 0.5),
+    )
+    model = CountingModel(bins, signal_uncertainty=0.2)
+    exact = upper_limit(model).expected.model_dump()
+    toys = upper_limit(model, method="roostats", precision=0.1, processes=2).expected.model_dump()
+    told = {name: value for name, value in toys.items() if value is not None}
+    assert {"median", "plus2"} <= told.keys()
+    for name, value in told.items():
+        assert value == pytest.approx(exact[name], rel=0.1)
