@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <initializer_list>
 #include <limits>
 #include <stdexcept>
 #include <utility>
 
 #include <boost/math/special_functions/gamma.hpp>
+#include <boost/math/tools/toms748_solve.hpp>
+
+#include "gauss_rules.hpp"
 
 namespace na64root {
 namespace {
@@ -34,39 +38,22 @@ double standard_normal_cdf(double x) {
     return 0.5 * std::erfc(-x * 0.70710678118654752440);
 }
 
-// Chandrupatla's root finder (Adv. Eng. Softw. 28, 145 (1997)) of a function with f(a) f(b) <= 0.
+// A root of f between a < b, with f(a) f(b) <= 0, to an absolute tolerance.
 template <class Function>
 double bracketed_root(Function &&f, double a, double fa, double b, double fb, double tolerance) {
     if (fa == 0.0)
         return a;
     if (fb == 0.0)
         return b;
-    double c = a, fc = fa, t = 0.5;
-    for (int step = 0; step < 200; ++step) {
-        const double x = a + t * (b - a), fx = f(x);
-        if ((fx < 0.0) == (fa < 0.0)) {
-            c = a;
-            fc = fa;
-        } else {
-            c = b;
-            fc = fb;
-            b = a;
-            fb = fa;
-        }
-        a = x;
-        fa = fx;
-        const double best = std::abs(fa) < std::abs(fb) ? a : b;
-        const double limit = (tolerance + 4e-16 * std::abs(best)) / std::max(std::abs(b - a), 1e-300);
-        if (limit > 0.5 || fa == 0.0)
-            return best;
-        const double xi = (a - b) / (c - b), phi = (fa - fb) / (fc - fb);
-        if (phi * phi < xi && (1 - phi) * (1 - phi) < 1 - xi)
-            t = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb);
-        else
-            t = 0.5;
-        t = std::clamp(t, limit, 1.0 - limit);
-    }
-    throw std::runtime_error("root finding did not converge in 200 steps");
+    constexpr std::uintmax_t most_steps = 200;
+    std::uintmax_t steps = most_steps;
+    const auto near = [&](double low, double high) {
+        return high - low <= tolerance + 4e-16 * std::max(std::abs(low), std::abs(high));
+    };
+    const auto [low, high] = boost::math::tools::toms748_solve(f, a, b, fa, fb, near, steps);
+    if (steps >= most_steps)
+        throw std::runtime_error("root finding did not converge in 200 steps");
+    return 0.5 * (low + high);
 }
 
 // Newton's method for a function that rises through zero in [low, high], by bisection where a step leaves the
@@ -87,109 +74,6 @@ template <class Function> double newton_root(Function &&f, double low, double hi
         x = next;
     }
     throw std::runtime_error("a fit did not converge in 200 steps");
-}
-
-// A rule of Gauss: sum of weights * f(nodes) is the mean of f under a probability distribution.
-struct Rule {
-    std::vector<double> nodes, weights;
-};
-
-// Golub and Welsch, Math. Comp. 23, 221 (1969): nodes and weights from the recurrence of the orthogonal
-// polynomials, as eigenvalues and first components of the eigenvectors of a symmetric tridiagonal matrix
-// (implicit QL).
-Rule gauss_rule(std::vector<double> diagonal, std::vector<double> off_diagonal_squared) {
-    const std::size_t n = diagonal.size();
-    std::vector<double> e(n, 0.0), first(n, 0.0);
-    for (std::size_t i = 0; i + 1 < n; ++i)
-        e[i] = std::sqrt(off_diagonal_squared[i]);
-    first[0] = 1.0;
-    for (std::size_t l = 0; l < n; ++l) {
-        for (int step = 0;; ++step) {
-            std::size_t m = l;
-            while (m + 1 < n && std::abs(e[m]) > 1e-16 * (std::abs(diagonal[m]) + std::abs(diagonal[m + 1])))
-                ++m;
-            if (m == l)
-                break;
-            if (step == 100)
-                throw std::runtime_error("a quadrature rule did not converge");
-            double g = (diagonal[l + 1] - diagonal[l]) / (2.0 * e[l]), r = std::hypot(g, 1.0);
-            g = diagonal[m] - diagonal[l] + e[l] / (g + std::copysign(r, g));
-            double s = 1.0, c = 1.0, p = 0.0;
-            for (std::size_t i = m; i-- > l;) {
-                const double f = s * e[i], b = c * e[i];
-                r = std::hypot(f, g);
-                e[i + 1] = r;
-                s = f / r;
-                c = g / r;
-                g = diagonal[i + 1] - p;
-                r = (diagonal[i] - g) * s + 2.0 * c * b;
-                p = s * r;
-                diagonal[i + 1] = g + p;
-                g = c * r - b;
-                const double swap = first[i + 1];
-                first[i + 1] = s * first[i] + c * swap;
-                first[i] = c * first[i] - s * swap;
-            }
-            diagonal[l] -= p;
-            e[l] = g;
-            e[m] = 0.0;
-        }
-    }
-    Rule rule{diagonal, std::vector<double>(n)};
-    for (std::size_t i = 0; i < n; ++i)
-        rule.weights[i] = first[i] * first[i];
-    return rule;
-}
-
-// Mean under a standard normal distribution (Hermite polynomials).
-Rule normal_rule(std::size_t n) {
-    std::vector<double> off_diagonal(n);
-    for (std::size_t i = 0; i < n; ++i)
-        off_diagonal[i] = static_cast<double>(i + 1);
-    return gauss_rule(std::vector<double>(n, 0.0), off_diagonal);
-}
-
-// Mean of a smooth function under a Poisson distribution (Charlier polynomials).
-Rule poisson_rule(std::size_t n, double mean) {
-    std::vector<double> diagonal(n), off_diagonal(n);
-    for (std::size_t i = 0; i < n; ++i) {
-        diagonal[i] = mean + static_cast<double>(i);
-        off_diagonal[i] = mean * static_cast<double>(i + 1);
-    }
-    return gauss_rule(diagonal, off_diagonal);
-}
-
-// Mean under a standard normal distribution truncated to x >= low (Gauss-Legendre over its 8 standard
-// deviations).
-Rule truncated_normal_rule(double low, std::size_t n) {
-    const double a = std::max(low, -8.0), b = std::max(a, 0.0) + 8.0;
-    double total = 0.0;
-    std::vector<double> off_diagonal(n);
-    for (std::size_t i = 0; i < n; ++i) {
-        const double k = static_cast<double>(i + 1);
-        off_diagonal[i] = k * k / (4.0 * k * k - 1.0);
-    }
-    Rule rule = gauss_rule(std::vector<double>(n, 0.0), off_diagonal);
-    for (std::size_t i = 0; i < n; ++i) {
-        const double x = 0.5 * (a + b) + 0.5 * (b - a) * rule.nodes[i];
-        rule.nodes[i] = x;
-        rule.weights[i] *= std::exp(-0.5 * x * x);
-        total += rule.weights[i];
-    }
-    for (double &weight : rule.weights)
-        weight /= total;
-    return rule;
-}
-
-// Mean under a gamma distribution of unit scale (generalised Laguerre polynomials).
-Rule gamma_rule(double shape, std::size_t n) {
-    std::vector<double> diagonal(n), off_diagonal(n);
-    for (std::size_t i = 0; i < n; ++i) {
-        const double k = static_cast<double>(i);
-        diagonal[i] = 2.0 * k + shape;
-        off_diagonal[i] = (k + 1.0) * (k + shape);
-    }
-    return gauss_rule(diagonal, off_diagonal);
 }
 
 struct PooledBin {
