@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -18,8 +19,16 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-// Counts whose probability is below this part of the tail, in both ensembles, are left out.
-constexpr double negligible = 1e-6;
+// How finely the ensembles are summed up: `coarse` finds the place of a limit, `fine` tells the error of
+// `standard`.
+enum class Accuracy { coarse, standard, fine };
+
+// Counts whose probability is below this part of the tail, in both ensembles, are left out: a part of the
+// tail that varies smoothly with mu where auxiliary measurements fluctuate, and by steps elsewhere.
+constexpr double negligible(Accuracy accuracy) {
+    return accuracy == Accuracy::coarse ? 1e-3 : accuracy == Accuracy::standard ? 1e-5 : 3e-6;
+}
+constexpr double negligible_step = 1e-6;
 // Counts below this part are given a coarser integral over the auxiliary measurements.
 constexpr double flat_below = 3e-2;
 // CLs <= alpha needs P(q | signal) <= alpha: no sqrt(q) below this excludes at levels above 70 %.
@@ -166,7 +175,7 @@ class CountingExperiment::Implementation {
     Implementation(const CountingModel &model, Treatment treatment);
 
     double statistic(double mu) const { return statistic(mu, data()); }
-    ConfidenceLevels confidence_levels(double mu, int accuracy = 0) const;
+    ConfidenceLevels confidence_levels(double mu, Accuracy accuracy = Accuracy::standard) const;
     Estimate upper_limit(double cl, Criterion criterion) const;
     ExpectedLimits expected_limits(double cl, Criterion criterion) const;
     Discovery discovery() const;
@@ -207,8 +216,9 @@ class CountingExperiment::Implementation {
     // The two ensembles of a CLs value, and where the enumeration stands. P(q >= threshold) is summed up.
     struct Ensembles {
         double mu, threshold;
-        int accuracy;
+        Accuracy accuracy = Accuracy::standard;
         Truth with_signal, without_signal;
+        double least = negligible_step; // part of the tail that is left out
         double tail_with = 0.0, tail_without = 0.0;
         double scale_with = 1.0, scale_without = 1.0; // about what the tails will be, from below
         Outcome outcome;
@@ -216,7 +226,7 @@ class CountingExperiment::Implementation {
         std::vector<double> basis, point, gradient;
         std::vector<Contribution> *contributions = nullptr; // collected instead of the tails
     };
-    Ensembles tails(double mu, double threshold, int accuracy) const;
+    Ensembles tails(double mu, double threshold, Accuracy accuracy) const;
     bool enumerate(Ensembles &ensembles, std::size_t level, double with, double without) const;
     bool enumerate_hybrid(Ensembles &ensembles, std::size_t level, const std::vector<double> &with,
                           const std::vector<double> &without) const;
@@ -875,11 +885,13 @@ double CountingExperiment::Implementation::auxiliary_deviation(const Truth &trut
 }
 
 CountingExperiment::Implementation::Ensembles
-CountingExperiment::Implementation::tails(double mu, double threshold, int accuracy) const {
+CountingExperiment::Implementation::tails(double mu, double threshold, Accuracy accuracy) const {
     Ensembles ensembles{};
     ensembles.mu = mu;
     ensembles.threshold = threshold - tie_tolerance * (1.0 + threshold);
     ensembles.accuracy = accuracy;
+    if (treatment_ == Treatment::frequentist && (signal_varies() || own_sources_ || !groups_.empty()))
+        ensembles.least = negligible(accuracy);
     ensembles.outcome = observed_;
     if (treatment_ == Treatment::hybrid) {
         // The priors widen the tails: those of the nominal rates are smaller.
@@ -897,6 +909,15 @@ CountingExperiment::Implementation::tails(double mu, double threshold, int accur
             ensembles.scale_with *= poisson_cdf(ensembles.with_signal.rates[i], observed_.counts[i]);
             ensembles.scale_without *= poisson_cdf(ensembles.without_signal.rates[i], observed_.counts[i]);
         }
+        // Counts that differ but are as many in all mostly lie in the tail too.
+        const auto total = [](const std::vector<double> &values) {
+            return std::accumulate(values.begin(), values.end(), 0.0);
+        };
+        const double count = total(observed_.counts);
+        ensembles.scale_with =
+            std::max(ensembles.scale_with, 0.1 * poisson_cdf(total(ensembles.with_signal.rates), count));
+        ensembles.scale_without = std::max(ensembles.scale_without,
+                                           0.1 * poisson_cdf(total(ensembles.without_signal.rates), count));
         enumerate(ensembles, 0, 1.0, 1.0);
     }
     return ensembles;
@@ -922,14 +943,15 @@ bool CountingExperiment::Implementation::enumerate(Ensembles &ensembles, std::si
     }
     if (level == bins_.size()) {
         double pass_with = 0.0, pass_without = 0.0;
-        const double flat = ensembles.accuracy == 0 ? flat_below : 0.3 * flat_below;
+        const double flat = ensembles.accuracy == Accuracy::fine ? 0.3 * flat_below : flat_below;
         const double part_with = with / ensembles.scale_with,
                      part_without = without / ensembles.scale_without;
         if (std::max(part_with, part_without) > flat ||
             !flat_probabilities(ensembles, pass_with, pass_without)) {
-            pass_with = part_with > negligible ? pass_probability(ensembles, ensembles.with_signal) : 0.0;
+            pass_with =
+                part_with > ensembles.least ? pass_probability(ensembles, ensembles.with_signal) : 0.0;
             pass_without =
-                part_without > negligible ? pass_probability(ensembles, ensembles.without_signal) : 0.0;
+                part_without > ensembles.least ? pass_probability(ensembles, ensembles.without_signal) : 0.0;
         }
         ensembles.tail_with += with * pass_with;
         ensembles.tail_without += without * pass_without;
@@ -941,7 +963,8 @@ bool CountingExperiment::Implementation::enumerate(Ensembles &ensembles, std::si
     for (double n = 0.0;; n += 1.0) {
         const double p_with = with * poisson_probability(rate_with, n);
         const double p_without = without * poisson_probability(rate_without, n);
-        if (p_with < negligible * ensembles.scale_with && p_without < negligible * ensembles.scale_without) {
+        if (p_with < ensembles.least * ensembles.scale_with &&
+            p_without < ensembles.least * ensembles.scale_without) {
             if (n > rate_with && n > rate_without)
                 return any;
             any = true;
@@ -1035,7 +1058,7 @@ bool CountingExperiment::Implementation::enumerate_hybrid(Ensembles &ensembles, 
         sum_without = next_without[0];
         const double larger =
             std::max(sum_with / ensembles.scale_with, sum_without / ensembles.scale_without);
-        if (larger < negligible) {
+        if (larger < ensembles.least) {
             if (larger < previous || n > 1e4)
                 return any;
             previous = larger;
@@ -1069,8 +1092,8 @@ void CountingExperiment::Implementation::find_coordinates(Ensembles &ensembles) 
             ensembles.coordinates.push_back(-2 - static_cast<int>(i));
 }
 
-// For counts that matter little: the surface q = threshold as a plane, found in two steps for both ensembles.
-// False where that does not work.
+// For counts that matter little: the surface q = threshold as a plane, found in two or three steps for both
+// ensembles. False where that does not work.
 bool CountingExperiment::Implementation::flat_probabilities(Ensembles &ensembles, double &with,
                                                             double &without) const {
     find_coordinates(ensembles);
@@ -1085,7 +1108,8 @@ bool CountingExperiment::Implementation::flat_probabilities(Ensembles &ensembles
     for (std::size_t i = 0; i < n; ++i)
         x[i] = auxiliary_mean(ensembles.with_signal, coordinates[i]);
     double norm2 = 0.0;
-    for (int step = 0; step < 2; ++step) {
+    bool from_afar = false;
+    for (int step = 0; step < (from_afar ? 3 : 2); ++step) {
         for (std::size_t i = 0; i < n; ++i)
             auxiliary(ensembles.outcome, coordinates[i]) = x[i];
         const double root = signed_root(ensembles.mu, ensembles.outcome, coordinates, gradient);
@@ -1093,17 +1117,23 @@ bool CountingExperiment::Implementation::flat_probabilities(Ensembles &ensembles
         for (double component : gradient)
             norm2 += component * component;
         if (root <= 0.0 || norm2 < 1e-12) {
-            // Where q vanishes: not even far up does it reach the threshold, or the longer way must be gone.
+            // Where q vanishes nothing tells the way: come from far up, if q reaches the threshold there.
+            if (from_afar)
+                return false;
+            from_afar = true;
             for (std::size_t k = 0; k < n; ++k)
-                auxiliary(ensembles.outcome, coordinates[k]) =
-                    std::max(auxiliary_mean(ensembles.with_signal, coordinates[k]),
-                             auxiliary_mean(ensembles.without_signal, coordinates[k])) +
-                    auxiliary_range;
-            with = without = 0.0;
-            return signed_root(ensembles.mu, ensembles.outcome, coordinates, gradient) < target;
+                x[k] = std::max(auxiliary_mean(ensembles.with_signal, coordinates[k]),
+                                auxiliary_mean(ensembles.without_signal, coordinates[k])) +
+                       auxiliary_range;
+            step = -1;
+            continue;
         }
         const double change = (target - root) / norm2;
-        if (step == 0 && std::abs(target - root) > 8.0 * std::sqrt(norm2)) {
+        if (step == 0 && from_afar && change > 0.0) {
+            with = without = 0.0;
+            return true;
+        }
+        if (step == 0 && !from_afar && std::abs(target - root) > 8.0 * std::sqrt(norm2)) {
             with = without = change > 0.0 ? 0.0 : 1.0;
             return true;
         }
@@ -1117,7 +1147,7 @@ bool CountingExperiment::Implementation::flat_probabilities(Ensembles &ensembles
     }
     with = standard_normal_cdf(-to_with / std::sqrt(norm2));
     without = standard_normal_cdf(-to_without / std::sqrt(norm2));
-    if (with < negligible && without < negligible)
+    if (with < 1e-7 && without < 1e-7)
         with = without = 0.0;
     return true;
 }
@@ -1241,7 +1271,7 @@ double CountingExperiment::Implementation::pass_probability(Ensembles &ensembles
                 across[i] += length * basis[k * n + i];
         sum += weight * standard_normal_cdf(-crossing());
     };
-    if (ensembles.accuracy == 0) {
+    if (ensembles.accuracy != Accuracy::fine) {
         const double length = std::sqrt(m);
         for (std::size_t k = 0; k + 1 < n; ++k)
             for (double sign : {-1.0, 1.0})
@@ -1308,7 +1338,7 @@ double CountingExperiment::Implementation::pass_probability_of_counts(Ensembles 
             sensitivity[0].first < 0.0 ? sensitivity[i].first / sensitivity[0].first : 1.0;
         const std::size_t finest = sensitivity.size() <= 3 ? 7 : sensitivity.size() <= 4 ? 5 : 3;
         const std::size_t size = relative < 0.1 ? 3 : relative < 0.4 ? 5 : 7;
-        sizes.push_back(std::min(size, finest) + static_cast<std::size_t>(2 * ensembles.accuracy));
+        sizes.push_back(std::min(size, finest) + (ensembles.accuracy == Accuracy::fine ? 2u : 0u));
     }
     return integrate(ensembles, truth, coordinates, sizes, 1, guess);
 }
@@ -1411,7 +1441,7 @@ double CountingExperiment::Implementation::root_probability(Ensembles &ensembles
 
 // ---------------------------------------------------------------------------------------------------- limits
 
-ConfidenceLevels CountingExperiment::Implementation::confidence_levels(double mu, int accuracy) const {
+ConfidenceLevels CountingExperiment::Implementation::confidence_levels(double mu, Accuracy accuracy) const {
     check_signal(mu);
     if (mu == 0.0)
         return {1.0, 1.0, 1.0};
@@ -1469,22 +1499,31 @@ Estimate CountingExperiment::Implementation::upper_limit(double cl, Criterion cr
     const bool steps =
         treatment_ != Treatment::frequentist || (groups_.empty() && !signal_varies() && !own_sources_);
     if (!steps) {
-        // ln CLs is nearly straight: a few secants from the limit with known nuisance parameters.
-        constexpr double tolerance = 2e-5;
-        double limit = known_->upper_limit(cl, criterion).value, value = excess(limit), slope = -1.0;
-        for (int i = 0; std::abs(value / slope) > tolerance * limit; ++i) {
-            if (i == 60)
-                throw std::runtime_error("the limit did not converge in 60 steps");
-            const double change = std::clamp(-value / slope, -0.3 * limit, 0.3 * limit);
-            const double at_next = excess(limit + change);
-            if (std::abs(change) > 1e-4 * limit)
-                slope = std::min((at_next - value) / change, -1e-3);
-            limit += change;
-            value = at_next;
-        }
-        // Numerical error: finer rules for the auxiliary measurements, and the tolerance of the root.
-        const double finer = log_level(confidence_levels(limit, 1), criterion) - target;
-        return {limit - value / slope, tolerance * limit + std::abs((finer - value) / slope)};
+        // ln CLs is nearly straight: a few secants from the limit with known nuisance parameters find the
+        // place coarsely, one or two more the value.
+        double limit = known_->upper_limit(cl, criterion).value, slope = -1.0;
+        const auto at = [&](double mu, Accuracy accuracy) {
+            return log_level(confidence_levels(mu, accuracy), criterion) - target;
+        };
+        const auto secants = [&](Accuracy accuracy, double tolerance) {
+            double value = at(limit, accuracy);
+            for (int i = 0; std::abs(value / slope) > tolerance * limit; ++i) {
+                if (i == 60)
+                    throw std::runtime_error("the limit did not converge in 60 steps");
+                const double change = std::clamp(-value / slope, -0.3 * limit, 0.3 * limit);
+                const double next = at(limit + change, accuracy);
+                if (std::abs(change) > 1e-3 * limit)
+                    slope = std::min((next - value) / change, -1e-3);
+                limit += change;
+                value = next;
+            }
+            return value;
+        };
+        secants(Accuracy::coarse, 1e-2);
+        const double value = secants(Accuracy::standard, 2e-3);
+        // Numerical error: finer rules for the auxiliary measurements, and what is left of the step.
+        const double finer = at(limit, Accuracy::fine);
+        return {limit - finer / slope, std::abs((finer - value) / slope) + 0.05 * std::abs(finer / slope)};
     }
     constexpr double tolerance = 1e-5;
     double limit = falling_root(excess, best_signal(data()) - target, tolerance);
@@ -1883,7 +1922,8 @@ ConfidenceLevels CountingExperiment::confidence_levels(double mu) const {
 }
 Estimate CountingExperiment::cls(double mu) const {
     const double value = implementation_->confidence_levels(mu).cls;
-    return {value, std::abs(implementation_->confidence_levels(mu, 1).cls - value) + tie_tolerance * value};
+    return {value, std::abs(implementation_->confidence_levels(mu, Accuracy::fine).cls - value) +
+                       tie_tolerance * value};
 }
 Estimate CountingExperiment::upper_limit(double cl, Criterion criterion) const {
     return implementation_->upper_limit(cl, criterion);
