@@ -260,15 +260,14 @@ Shower Detector::shower(const FourVector &momentum, const Point &start, Random &
     return shower;
 }
 
-void Detector::deposit(const Shower &shower, CellEnergies &cells) const {
+void Detector::add_sections(const Shower &shower, SectionEnergy (&sums)[sections]) const {
     if (!shower.inside)
         return;
-    const auto &c = config_;
     const bool ecal_scale = with_ecal_profile(shower.section);
     const int first = static_cast<int>(shower.section);
     const double hcal_scale = ecal_scale ? ecal_profile.peak / hcal_profile.peak : 1.0;
     // Light of an HCAL layer samples the shower in the middle of its iron: half a layer more of depth.
-    const double half_layer = 0.5 * depth_[sections - 1] / c.hcal_layers;
+    const double half_layer = 0.5 * depth_[sections - 1] / config_.hcal_layers;
 
     double from = 0.0, developed = 0.0, gaps = 0.0;
     for (int i = first; i < sections && developed < 1.0 - 1e-9; ++i) {
@@ -298,11 +297,27 @@ void Detector::deposit(const Shower &shower, CellEnergies &cells) const {
         const double width = shower.width * (width_at_start + width_growth * depth / shower.peak) *
                              (ecal_scale ? 1.0 : 1.0 + gaps / gap_length);
         from = to;
+        sums[i].energy += energy;
+        sums[i].x += energy * x;
+        sums[i].y += energy * y;
+        sums[i].width += energy * width;
+    }
+}
 
+void Detector::deposit(const Shower *showers, std::size_t count, CellEnergies &cells) const {
+    const auto &c = config_;
+    SectionEnergy sums[sections] = {};
+    for (std::size_t i = 0; i < count; ++i)
+        add_sections(showers[i], sums);
+    for (int i = 0; i < sections; ++i) {
+        const double energy = sums[i].energy;
+        if (!(energy > 0.0))
+            continue;
         if (i == static_cast<int>(Section::veto)) {
             cells.veto += energy;
             continue;
         }
+        const double x = sums[i].x / energy, y = sums[i].y / energy, width = sums[i].width / energy;
         if (i < static_cast<int>(Section::veto)) {
             const double first_x = -3.5 * c.ecal_cell - x, first_y = -3.5 * c.ecal_cell - y;
             if (c.lateral_profile == LateralProfile::on)
