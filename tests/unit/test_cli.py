@@ -67,6 +67,8 @@ def test_the_verbs_are_those_of_the_documentation():
         ("explain",),
         ("limit",),
         ("scan",),
+        ("simulate", "signal"),
+        ("simulate", "background"),
         ("simulate", "pseudodata"),
         ("simulate", "gun"),
     ]
