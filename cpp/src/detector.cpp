@@ -6,6 +6,7 @@
 #include <string>
 
 #include <boost/math/policies/policy.hpp>
+#include <boost/math/special_functions/erf.hpp>
 #include <boost/math/special_functions/gamma.hpp>
 
 #include "na64root/materials.hpp"
@@ -84,8 +85,10 @@ double gamma_distribution(double shape, double x) {
 // An energy with the fluctuations of a sum of Poisson many exponential parts, variance = mean * scale: never
 // negative, zero where nothing arrived. Above a few parts the cube of a normal (Wilson and Hilferty 1931).
 double fluctuated(double mean, double scale, Random &random) {
-    if (!(mean > 0.0) || !(scale > 0.0))
-        return std::max(0.0, mean);
+    if (!(mean > 1e-6)) // GeV, far below any noise: not worth a random number
+        return 0.0;
+    if (!(scale > 0.0))
+        return mean;
     const double k = mean / scale;
     if (k > 1.0) {
         const double third = 1.0 / 3.0,
@@ -342,12 +345,24 @@ void Detector::deposit(const Shower *showers, std::size_t count, CellEnergies &c
 
 void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &random) const {
     const auto &c = config_;
-    const auto read = [&](double energy, double scale, double noise, double threshold) {
+    const auto read = [&](double energy, double scale, double noise, double threshold, double above) {
         energy = fluctuated(energy, scale, random);
-        if (c.noise == Noise::on && noise > 0.0)
-            energy += noise * random.normal();
+        if (c.noise == Noise::on && noise > 0.0) {
+            if (energy > 0.0 || !(threshold > 0.0)) {
+                energy += noise * random.normal();
+            } else { // most cells: the quantile is needed for the few that noise lifts above the threshold
+                const double u = random.uniform();
+                if (u < above)
+                    energy = noise * std::sqrt(2.0) * boost::math::erfc_inv(2.0 * u, Policy());
+            }
+        }
         return energy < threshold ? 0.0 : energy;
     };
+    const auto share_above = [](double noise, double threshold) {
+        return noise > 0.0 ? 0.5 * std::erfc(threshold / noise / std::sqrt(2.0)) : 0.0;
+    };
+    const double ecal_above = share_above(c.ecal_noise, c.ecal_threshold),
+                 hcal_above = share_above(c.hcal_noise, c.hcal_threshold);
     const double ecal_scale = c.ecal_stochastic * c.ecal_stochastic;
     const double hcal_scale = c.hcal_stochastic * c.hcal_stochastic;
     double *parts[2] = {&event.ecal0, &event.ecal1};
@@ -356,7 +371,7 @@ void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &ra
         for (int i = 0; i < ecal_side; ++i)
             for (int j = 0; j < ecal_side; ++j) {
                 const double energy =
-                    read(cells.ecal[part][i][j], ecal_scale, c.ecal_noise, c.ecal_threshold);
+                    read(cells.ecal[part][i][j], ecal_scale, c.ecal_noise, c.ecal_threshold, ecal_above);
                 event.ECAL_ene[part][i][j] = energy;
                 event.ECAL_t0[part][i][j] = 0.0;
                 *parts[part] += energy;
@@ -369,7 +384,7 @@ void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &ra
         for (int i = 0; i < hcal_side; ++i)
             for (int j = 0; j < hcal_side; ++j) {
                 const double deposited = module < hcal_modules ? cells.hcal[module][i][j] : 0.0;
-                const double energy = read(deposited, hcal_scale, c.hcal_noise, c.hcal_threshold);
+                const double energy = read(deposited, hcal_scale, c.hcal_noise, c.hcal_threshold, hcal_above);
                 event.HCAL_ene[module][i][j] = energy;
                 event.HCAL_t0[module][i][j] = 0.0;
                 *modules[module] += energy;
@@ -378,7 +393,8 @@ void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &ra
     // The middle one of the three counters stands in the beam; both its photomultipliers see the same light.
     const double veto = fluctuated(cells.veto, 2.0 * veto_deposit, random);
     for (int i = 0; i < 6; ++i) {
-        event.VETO_ene[i] = read(i / 2 == 1 ? veto : 0.0, 0.0, c.veto_noise, c.veto_threshold);
+        event.VETO_ene[i] = read(i / 2 == 1 ? veto : 0.0, 0.0, c.veto_noise, c.veto_threshold,
+                                 share_above(c.veto_noise, c.veto_threshold));
         event.VETO_t0[i] = 0.0;
     }
 }
