@@ -9,6 +9,7 @@ namespace na64root::bindings {
 
 void register_event(py::module_ &core) {
     core.attr("signal_class") = signal_class;
+    core.attr("first_signal_number") = first_signal_number;
     py::enum_<Angles>(core, "Angles").value("off", Angles::off).value("on", Angles::on);
     py::class_<EventPeriod>(core, "EventPeriod", "Runs, electrons and place of HCAL3; see event.hpp.")
         .def(py::init<>())
@@ -39,6 +40,7 @@ void register_event(py::module_ &core) {
         .def_readwrite("trigger_ecal_resolution", &EventConfig::trigger_ecal_resolution)
         .def_readwrite("angles", &EventConfig::angles)
         .def_readwrite("events", &EventConfig::events)
+        .def_readwrite("periods", &EventConfig::periods)
         .def("add_period", &EventConfig::add_period, py::arg("period"));
     py::class_<EventGenerator>(
         core, "EventGenerator",

@@ -24,6 +24,7 @@ ORDER = [
     "selection",
     "signal",
     "simulate",
+    "acceptance",
     "theory",
     "counting",
     "toy_scan",
