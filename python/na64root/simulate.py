@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 from . import _core, cling
 from .cling import root
@@ -29,6 +30,8 @@ Progress = Callable[[int, int], None]
 
 # Between two pieces of this many events Ctrl-C is seen.
 _PIECE = 10_000
+
+_FILL_FAILED = "TTree::Fill failed"
 
 _TRUTH = {
     "mc_class": f"number of the class of events, in the order of `classes`; {_core.signal_class} is signal",
@@ -353,7 +356,7 @@ def signal(
         _declare_writer()
         file, tree = _open(temporary, "na64root signal, layout A")
         writer = ROOT.na64root_simulate.SignalWriter(config_of(ROOT.na64root), seed, tree)
-        total = _fill(writer, events, progress, first=first_event)
+        total = _fill(writer, file, events, progress, first=first_event)
         result = SignalResult(
             file=str(path),
             events=events,
@@ -375,7 +378,7 @@ def signal(
         _close(file, tree, result)
         done.append(result)
 
-    with implicit_threads(threads):
+    with _writing(threads):
         write_atomically(path, write, force=force)
     return done[0]
 
@@ -559,7 +562,7 @@ def pseudodata(
         events = int(writer.size())
         if events == 0:
             raise ConfigError("no event is expected with these exposures (the sample is empty): raise --eot")
-        total = _fill(writer, events, progress)
+        total = _fill(writer, file, events, progress)
         result = SimulationResult(
             file=str(path),
             events=events,
@@ -590,7 +593,7 @@ def pseudodata(
         _close(file, tree, result)
         done.append(result)
 
-    with implicit_threads(threads):
+    with _writing(threads):
         write_atomically(path, write, force=force)
     return done[0]
 
@@ -654,7 +657,7 @@ def gun(
         _declare_writer()
         file, tree = _open(temporary, "na64root particle gun, layout A")
         writer = ROOT.na64root_simulate.GunWriter(config_of(ROOT.na64root), seed, tree)
-        total = _fill(writer, events, progress)
+        total = _fill(writer, file, events, progress)
         result = GunResult(
             file=str(path),
             events=events,
@@ -672,7 +675,7 @@ def gun(
         _close(file, tree, result)
         done.append(result)
 
-    with implicit_threads(threads):
+    with _writing(threads):
         write_atomically(path, write, force=force)
     return done[0]
 
@@ -682,15 +685,39 @@ def _check_seed(seed: int) -> None:
         raise ConfigError(f"seed {seed} is not acceptable (0 to 2^64 - 1): correct --seed")
 
 
-def _fill(writer: Any, events: int, progress: Progress | None, *, first: int = 0) -> float:
-    """Have a writer fill its events; the sum of their weights."""
+def _fill(writer: Any, file: Any, events: int, progress: Progress | None, *, first: int = 0) -> float:
+    """Have a writer fill its events into the tree of `file`; the sum of their weights."""
     total = 0.0
     for done in range(0, events, _PIECE):
         last = min(done + _PIECE, events)
-        total += float(writer.fill(first + done, first + last))
+        try:
+            total += float(writer.fill(first + done, first + last))
+        except Exception as error:
+            if _FILL_FAILED in str(error):
+                _give_up(file)
+            raise
         if progress is not None:
             progress(last, events)
     return total
+
+
+def _give_up(file: Any) -> NoReturn:
+    """Close a file that cannot be written; nothing of it is kept."""
+    file.Close()
+    raise OSError("the file system took no more data")
+
+
+@contextlib.contextmanager
+def _writing(threads: int) -> Iterator[None]:
+    """ROOT while it writes: with threads, and silent, since a failure ends in one line of our own."""
+    ROOT = root()
+    level = ROOT.gErrorIgnoreLevel
+    with implicit_threads(threads):
+        ROOT.gErrorIgnoreLevel = ROOT.kFatal
+        try:
+            yield
+        finally:
+            ROOT.gErrorIgnoreLevel = level
 
 
 def _open(path: Path, title: str) -> tuple[Any, Any]:
@@ -706,7 +733,7 @@ def _close(file: Any, tree: Any, result: SimulationResult | SignalResult | GunRe
     about = json.loads(result.model_dump_json(exclude={"file"}))
     text = root().TNamed("na64root", json.dumps(about))
     if tree.Write() <= 0 or file.WriteObject(text, "na64root") <= 0:
-        raise OSError("the file system took no more data")
+        _give_up(file)
     file.Close()
 
 
