@@ -75,6 +75,8 @@ constexpr double width_at_start = 0.5, width_growth = 0.4545, mean_age = 1.1;
 // growth for late starts.
 constexpr double hcal_width_spread = 0.39, ecal_width_spread = 0.19, widest_spread = 0.4;
 constexpr double gap_length = 18.0;
+// Energy (GeV) behind a section that is not followed further: far below the noise of every detector.
+constexpr double negligible = 1e-5;
 
 using Policy = boost::math::policies::policy<boost::math::policies::promote_double<false>>;
 
@@ -273,7 +275,7 @@ void Detector::add_sections(const Shower &shower, SectionEnergy (&sums)[sections
     const double half_layer = 0.5 * depth_[sections - 1] / config_.hcal_layers;
 
     double from = 0.0, developed = 0.0, gaps = 0.0;
-    for (int i = first; i < sections && developed < 1.0 - 1e-9; ++i) {
+    for (int i = first; i < sections && shower.energy * (1.0 - developed) > negligible; ++i) {
         if (i > first && i != 1)
             gaps += start_[i] - end_[i - 1];
         const double scale = i >= static_cast<int>(Section::hcal1) ? hcal_scale : 1.0;
