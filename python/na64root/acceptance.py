@@ -6,20 +6,22 @@ noise, the preshower, the beam, the R cut. None of it is tuned.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import _core, cling, selection, simulate
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError
 from .results import Provenance, Record, provenance
-from .signal import expected_signal
+from .signal import Parameters, expected_signal
 from .simulate import ForcedVolume, Signal, SignalMode
 
 # Names of DecayVolume in event.hpp, from -1 on.
@@ -92,21 +94,10 @@ def efficiency(
     Raises:
         ConfigError, Na64Error: as :func:`simulate.signal`.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "signal.root"
-        sample = simulate.signal(
-            card,
-            path,
-            point,
-            events=events,
-            forced=forced,
-            period=period,
-            eot=eot,
-            seed=seed,
-            threads=threads,
-        )
-        selected = selection.select([str(path)], card, eot=eot, threads=threads)
-        volumes = _volumes(path)
+    sample, selected, truth = _simulated(
+        card, point, events=events, forced=forced, period=period, eot=eot, seed=seed, threads=threads
+    )
+    volumes = truth["mc_decay_volume"].astype(np.int64)
     semi_analytic: dict[Signature, float] = {}
     if forced is None and period == "all" and point.mode == "semivisible" and point.parameters is None:
         numbers = expected_signal(card, [point.mass_GeV], [point.epsilon], card.exposure(eot))[0, 0]
@@ -123,14 +114,39 @@ def efficiency(
     )
 
 
-def _volumes(path: Path) -> NDArray[np.int64]:
-    """The place of the decay of each event of a file, by its number."""
-    frame = cling.root().RDataFrame("tree", str(path))
-    data = frame.AsNumpy(["spillevent", "mc_decay_volume"])
+def _simulated(
+    card: Card,
+    point: Signal,
+    *,
+    events: int,
+    forced: ForcedVolume | None,
+    period: str = "all",
+    eot: Mapping[str, float] | None = None,
+    seed: int,
+    threads: int,
+) -> tuple[simulate.SignalResult, selection.SelectionResult, dict[str, NDArray[np.float64]]]:
+    """A sample, its selection, and the truth of its events by their number."""
+    names = ["mc_decay_volume", "mc_flight_length_cm", "mc_gamma_beta"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "signal.root"
+        sample = simulate.signal(
+            card,
+            path,
+            point,
+            events=events,
+            forced=forced,
+            period=period,
+            eot=eot,
+            seed=seed,
+            threads=threads,
+        )
+        selected = selection.select([str(path)], card, eot=eot, threads=threads)
+        data = cling.root().RDataFrame("tree", str(path)).AsNumpy(["spillevent", *names])
     number = np.asarray(data["spillevent"], dtype=np.int64) - _core.first_signal_number
-    volumes = np.empty(len(number), dtype=np.int64)
-    volumes[number] = data["mc_decay_volume"]
-    return volumes
+    truth = {name: np.empty(len(number)) for name in names}
+    for name, column in truth.items():
+        column[number] = data[name]
+    return sample, selected, truth
 
 
 def _signature(
@@ -173,6 +189,87 @@ def _signature(
 
 def _effective(weight: float, square: float) -> float:
     return weight**2 / square if square > 0.0 else 0.0
+
+
+@dataclass(frozen=True)
+class Reweighted:
+    """Expected events at other parameters, shape (n, 2) for S1 and S2, with their statistical errors.
+
+    `effective` is the number of unweighted events with the same relative error: where it is small the sample
+    does not know that point, whatever `expected` says.
+    """
+
+    expected: NDArray[np.float64]
+    error: NDArray[np.float64]
+    effective: NDArray[np.float64]
+
+
+class SignalSample:
+    """The selected events of one simulated sample, which serve every epsilon and alpha_D near it.
+
+    Production goes as epsilon^2 times the branching ratio of the A', and a decay after a flight L has the
+    density exp(-L/l)/l, l = gamma beta c tau: each event is reweighted by their ratios. Masses are fixed.
+
+    Raises:
+        ConfigError: a mode in which nothing flies or the A' itself does; as :func:`simulate.signal`.
+    """
+
+    def __init__(
+        self,
+        card: Card,
+        point: Signal,
+        *,
+        events: int = 100_000,
+        forced: ForcedVolume | None = None,
+        eot: Mapping[str, float] | None = None,
+        seed: int = 1,
+        threads: int = 1,
+    ) -> None:
+        if point.mode != "semivisible":
+            raise ConfigError(f"mode {point.mode} is not reweighted (chi2 must decay): simulate each point")
+        _, selected, truth = _simulated(
+            card, point, events=events, forced=forced, eot=eot, seed=seed, threads=threads
+        )
+        self.point = point
+        self.parameters = point.parameters or Parameters.of(card)
+        self._width = _core.WidthFormula.__members__[card.model.width]
+        number = np.array([c.spillevent for c in selected.candidates], dtype=np.int64)
+        number -= _core.first_signal_number
+        self._signature = np.array([SIGNATURES.index(c.signature) for c in selected.candidates])
+        self._weight = np.array([c.weight for c in selected.candidates])
+        self._flight = truth["mc_flight_length_cm"][number]
+        self._gamma_beta = truth["mc_gamma_beta"][number]
+
+    def expected(self, epsilon: ArrayLike, *, alpha_dark: float | None = None) -> Reweighted:
+        """Expected events for each epsilon, shape (n,), and one alpha_D, that of the sample unless given."""
+        values = np.atleast_1d(np.asarray(epsilon, dtype=float))
+        parameters = self.parameters
+        if alpha_dark is not None:
+            parameters = dataclasses.replace(parameters, alpha_dark=alpha_dark)
+        production, ctau = self._production_and_ctau(self.point.epsilon, self.parameters)
+        old = self._decay_density(ctau)
+        sums = np.zeros((len(values), len(SIGNATURES), 2))
+        for i, value in enumerate(values):
+            new_production, new_ctau = self._production_and_ctau(float(value), parameters)
+            weight = self._weight * (new_production / production) * self._decay_density(new_ctau) / old
+            for j in range(len(SIGNATURES)):
+                chosen = weight[self._signature == j]
+                sums[i, j] = chosen.sum(), (chosen**2).sum()
+        total, square = sums[..., 0], sums[..., 1]
+        effective = np.divide(total**2, square, out=np.zeros_like(total), where=square > 0.0)
+        return Reweighted(total, np.sqrt(square), effective)
+
+    def _production_and_ctau(self, epsilon: float, parameters: Parameters) -> tuple[float, float]:
+        model = parameters.model(self.point.mass_GeV, epsilon)
+        branching = _core.aprime_width_to_chi(model) / _core.aprime_width(model)
+        return epsilon**2 * branching, _core.chi2_ctau(model, self._width)
+
+    def _decay_density(self, ctau: float) -> NDArray[np.float64]:
+        """Per cm at the flight length of each event; 1 for those that do not decay."""
+        if not math.isfinite(ctau):
+            return np.ones_like(self._flight)
+        length = self._gamma_beta * ctau
+        return np.asarray(np.exp(-self._flight / length) / length)
 
 
 Cause = Literal["hcal3", "single_core", "noise", "width", "spot", "angles", "all"]

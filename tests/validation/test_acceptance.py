@@ -8,13 +8,15 @@ their product must give what the selection of a simulated file gives. Errors are
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from na64root import _core, acceptance, load_card, simulate
-from na64root.signal import expected_signal
+from na64root.errors import ConfigError
+from na64root.signal import Parameters, expected_signal
 from na64root.simulate import Signal
 
 CARD = load_card()
@@ -154,3 +156,33 @@ def test_what_the_r_cut_takes():
     assert single.by_period["2016"] > 0.99
     lower = acceptance.r_efficiency(CARD, Signal(0.05, 1e-2), "single_core", events=30_000, threads=2)
     assert 0.38 < lower.by_period["2018"] < 0.47
+
+
+def test_one_sample_serves_the_points_near_it():
+    """Reweighted against simulated there (self), 3 standard errors: false alarm 3e-3 for each of 8."""
+    sample = acceptance.SignalSample(CARD, POINT, events=60_000, threads=2)
+    here = sample.expected([6e-3])
+    own = acceptance.efficiency(CARD, POINT, events=60_000, threads=2)
+    for j, signature in enumerate(("S1", "S2")):
+        result = own.of(signature)
+        assert here.expected[0, j] == pytest.approx(result.expected, rel=1e-9)
+        assert here.error[0, j] == pytest.approx(result.error, rel=1e-9)
+        assert here.effective[0, j] == pytest.approx(result.effective_events, rel=1e-9)
+    parameters = Parameters.of(CARD)
+    stronger = dataclasses.replace(parameters, alpha_dark=0.15)
+    for epsilon, other in ((4.5e-3, parameters), (8e-3, parameters), (6e-3, stronger), (5e-3, stronger)):
+        reweighted = sample.expected([epsilon], alpha_dark=other.alpha_dark)
+        there = acceptance.efficiency(
+            CARD, Signal(0.39, epsilon, parameters=other), events=60_000, seed=2, threads=2
+        )
+        for j, signature in enumerate(("S1", "S2")):
+            result = there.of(signature)
+            error = math.hypot(reweighted.error[0, j], result.error)
+            assert reweighted.expected[0, j] == pytest.approx(result.expected, abs=3 * error)
+            assert reweighted.effective[0, j] > 300
+    # A far point is known by few events, and the effective number says so.
+    far = sample.expected([1e-3, 3e-2])
+    assert far.effective[0, 1] < 0.05 * here.effective[0, 1]
+    assert far.effective[1, 0] < 0.05 * here.effective[0, 0]
+    with pytest.raises(ConfigError, match="not reweighted"):
+        acceptance.SignalSample(CARD, Signal(0.39, 6e-3, "invisible"))
