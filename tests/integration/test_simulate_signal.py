@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from na64root import _core, analyze, load_card, ntuple, simulate
+from na64root import _core, acceptance, analyze, load_card, ntuple, selection, simulate
 from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
 from na64root.simulate import Signal
@@ -192,15 +192,36 @@ def test_weighted_background_stands_for_the_exposure(tmp_path):
     assert expected == pytest.approx(8e9, rel=0.02)  # nearly all are beam electrons
 
 
-def test_an_analysis_finds_the_injected_candidates(tmp_path):
-    """The reduced plane; every signal event in a box is a candidate, and the limit weakens."""
-    card = load_card(overrides=["plane.mass_points=6", "plane.epsilon_points=8"])
-    path = tmp_path / "injected.root"
-    sample = simulate.pseudodata(card, path, seed=2, inject=Signal(0.3, 7e-3))
-    result = analyze.analyze([str(path)], card, output_dir=tmp_path / "out", threads=2)
-    found = [c for c in result.candidates if c.spillevent >= _core.first_signal_number]
+@pytest.fixture(scope="module")
+def injected(tmp_path_factory) -> simulate.SimulationResult:
+    path = tmp_path_factory.mktemp("injected") / "injected.root"
+    return simulate.pseudodata(CARD, path, seed=2, inject=Signal(0.3, 7e-3))
+
+
+def check_candidates(sample, candidates, counts):
+    found = [c for c in candidates if c.spillevent >= _core.first_signal_number]
     assert sample.injected.events > 100
     assert {c.signature for c in found} == {"S1", "S2"}
-    observed = sum(count.observed for count in result.counts)
+    observed = sum(count.observed for count in counts)
     assert len(found) <= observed <= len(found) + 10  # 0.7 background events: P(> 10) = 1e-10
+    return found
+
+
+def test_the_selection_finds_the_injected_signal(injected):
+    """As many candidates as the weighted sample expects: 5 standard deviations, false alarm 6e-7."""
+    selected = selection.select([injected.file], CARD)
+    assert not selected.weighted
+    found = check_candidates(injected, selected.candidates, selected.counts)
+    expected = acceptance.efficiency(CARD, Signal(0.3, 7e-3), events=30_000)
+    for signature in ("S1", "S2"):
+        number, result = sum(c.signature == signature for c in found), expected.of(signature)
+        assert abs(number - result.expected) < 5 * math.sqrt(result.expected + result.error**2)
+
+
+@pytest.mark.slow
+def test_an_analysis_finds_the_injected_candidates(tmp_path, injected):
+    """The reduced plane; every signal event in a box is a candidate, and the limit weakens."""
+    card = load_card(overrides=["plane.mass_points=6", "plane.epsilon_points=8"])
+    result = analyze.analyze([injected.file], card, output_dir=tmp_path / "out", threads=2)
+    check_candidates(injected, result.candidates, result.counts)
     assert result.limit.exact["none"].upper_limit > 4.0
