@@ -1,61 +1,11 @@
 #include "bindings.hpp"
-
-#include <type_traits>
+#include "columns.hpp"
 
 #include "na64root/gun.hpp"
 
 namespace py = pybind11;
 
 namespace na64root::bindings {
-namespace {
-
-// An array (events, dimensions of the branch...) for each branch of numbers.
-struct ColumnMaker {
-    py::dict &columns;
-    py::ssize_t events;
-
-    template <class Member> void operator()(const char *name, Member &, const char *) const {
-        using Element = std::remove_all_extents_t<Member>;
-        if constexpr (std::is_arithmetic_v<Element>) {
-            std::vector<py::ssize_t> shape{events};
-            add_dimensions<Member>(shape);
-            columns[name] = py::array_t<Element>(shape);
-        }
-    }
-
-    template <class Member> static void add_dimensions(std::vector<py::ssize_t> &shape) {
-        if constexpr (std::is_array_v<Member>) {
-            shape.push_back(static_cast<py::ssize_t>(std::extent_v<Member>));
-            add_dimensions<std::remove_extent_t<Member>>(shape);
-        }
-    }
-};
-
-struct PointerMaker {
-    py::dict &columns;
-    std::vector<char *> &pointers;
-
-    template <class Member> void operator()(const char *name, Member &, const char *) const {
-        using Element = std::remove_all_extents_t<Member>;
-        if constexpr (std::is_arithmetic_v<Element>)
-            pointers.push_back(
-                reinterpret_cast<char *>(columns[name].cast<py::array_t<Element>>().mutable_data()));
-    }
-};
-
-// Copies an event to its row; needs no GIL.
-struct RowWriter {
-    const std::vector<char *> &pointers;
-    std::size_t row, column = 0;
-
-    template <class Member> void operator()(const char *, Member &member, const char *) {
-        if constexpr (std::is_arithmetic_v<std::remove_all_extents_t<Member>>)
-            std::copy_n(reinterpret_cast<const char *>(&member), sizeof(Member),
-                        pointers[column++] + row * sizeof(Member));
-    }
-};
-
-} // namespace
 
 void register_detector(py::module_ &core) {
     py::enum_<Noise>(core, "Noise").value("off", Noise::off).value("on", Noise::on);
@@ -117,19 +67,9 @@ void register_detector(py::module_ &core) {
             if (events < 0)
                 throw std::invalid_argument("a number of events is not negative");
             const GunGenerator generator(config);
-            GunEvent event{};
-            py::dict columns;
-            std::vector<char *> pointers;
-            for_each_branch(event, ColumnMaker{columns, events});
-            for_each_branch(event, PointerMaker{columns, pointers});
-            {
-                py::gil_scoped_release release;
-                for (py::ssize_t i = 0; i < events; ++i) {
-                    generator(seed, first_entry + static_cast<std::uint64_t>(i), event);
-                    for_each_branch(event, RowWriter{pointers, static_cast<std::size_t>(i)});
-                }
-            }
-            return columns;
+            return columns_of<GunEvent>(events, 1, {}, [&](py::ssize_t i, GunEvent &event) {
+                generator(seed, first_entry + static_cast<std::uint64_t>(i), event);
+            });
         },
         py::arg("config"), py::arg("seed"), py::arg("first_entry"), py::arg("events"),
         "Events of the particle gun: a column (events, ...) for each branch of numbers; energies in GeV.");

@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <exception>
-#include <thread>
 
 #include "bindings.hpp"
 
@@ -35,30 +33,6 @@ class Columns {
     py::ssize_t events_;
     py::dict columns_;
 };
-
-// Calls work(begin, end) on `threads` parts of [0, n); an exception of any of them comes out.
-template <class Work> void in_parts(py::ssize_t n, int threads, const Work &work) {
-    if (threads < 1)
-        throw std::invalid_argument("give at least one thread");
-    const auto parts = std::max<py::ssize_t>(1, std::min<py::ssize_t>(threads, n));
-    std::vector<std::exception_ptr> errors(static_cast<std::size_t>(parts));
-    const auto part = [&](py::ssize_t i) {
-        try {
-            work(n * i / parts, n * (i + 1) / parts);
-        } catch (...) {
-            errors[static_cast<std::size_t>(i)] = std::current_exception();
-        }
-    };
-    std::vector<std::thread> others;
-    for (py::ssize_t i = 1; i < parts; ++i)
-        others.emplace_back(part, i);
-    part(0);
-    for (std::thread &other : others)
-        other.join();
-    for (const std::exception_ptr &error : errors)
-        if (error)
-            std::rethrow_exception(error);
-}
 
 py::dict generate(const SignalGenerator &self, std::uint64_t seed, std::uint64_t first_entry, py::ssize_t n,
                   int threads) {
@@ -153,7 +127,7 @@ void register_signal_generator(py::module_ &core) {
                         double target_start, SignalMode mode, Approximation approximation, DecayModel decay,
                         WidthFormula width, Annihilation annihilation, double decay_start, double decay_end) {
                 return std::make_unique<SignalGenerator>(SignalGeneratorConfig{
-                    model, material, beam_energy, threshold, atoms_per_radiation_length, depth_scale,
+                    model, material, beam_energy, threshold, atoms_per_radiation_length, depth_scale, 0.0,
                     target_start, mode, approximation, decay, width, annihilation, decay_start, decay_end});
             }),
             py::arg("model"), py::kw_only(), py::arg("material"), py::arg("beam_energy"),

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <boost/math/policies/policy.hpp>
+#include <boost/math/special_functions/erf.hpp>
 #include <boost/math/special_functions/gamma.hpp>
 
 #include "na64root/materials.hpp"
@@ -74,6 +75,8 @@ constexpr double width_at_start = 0.5, width_growth = 0.4545, mean_age = 1.1;
 // growth for late starts.
 constexpr double hcal_width_spread = 0.39, ecal_width_spread = 0.19, widest_spread = 0.4;
 constexpr double gap_length = 18.0;
+// Energy (GeV) behind a section that is not followed further: far below the noise of every detector.
+constexpr double negligible = 1e-5;
 
 using Policy = boost::math::policies::policy<boost::math::policies::promote_double<false>>;
 
@@ -84,8 +87,10 @@ double gamma_distribution(double shape, double x) {
 // An energy with the fluctuations of a sum of Poisson many exponential parts, variance = mean * scale: never
 // negative, zero where nothing arrived. Above a few parts the cube of a normal (Wilson and Hilferty 1931).
 double fluctuated(double mean, double scale, Random &random) {
-    if (!(mean > 0.0) || !(scale > 0.0))
-        return std::max(0.0, mean);
+    if (!(mean > 1e-6)) // GeV, far below any noise: not worth a random number
+        return 0.0;
+    if (!(scale > 0.0))
+        return mean;
     const double k = mean / scale;
     if (k > 1.0) {
         const double third = 1.0 / 3.0,
@@ -260,18 +265,17 @@ Shower Detector::shower(const FourVector &momentum, const Point &start, Random &
     return shower;
 }
 
-void Detector::deposit(const Shower &shower, CellEnergies &cells) const {
+void Detector::add_sections(const Shower &shower, SectionEnergy (&sums)[sections]) const {
     if (!shower.inside)
         return;
-    const auto &c = config_;
     const bool ecal_scale = with_ecal_profile(shower.section);
     const int first = static_cast<int>(shower.section);
     const double hcal_scale = ecal_scale ? ecal_profile.peak / hcal_profile.peak : 1.0;
     // Light of an HCAL layer samples the shower in the middle of its iron: half a layer more of depth.
-    const double half_layer = 0.5 * depth_[sections - 1] / c.hcal_layers;
+    const double half_layer = 0.5 * depth_[sections - 1] / config_.hcal_layers;
 
     double from = 0.0, developed = 0.0, gaps = 0.0;
-    for (int i = first; i < sections && developed < 1.0 - 1e-9; ++i) {
+    for (int i = first; i < sections && shower.energy * (1.0 - developed) > negligible; ++i) {
         if (i > first && i != 1)
             gaps += start_[i] - end_[i - 1];
         const double scale = i >= static_cast<int>(Section::hcal1) ? hcal_scale : 1.0;
@@ -298,11 +302,27 @@ void Detector::deposit(const Shower &shower, CellEnergies &cells) const {
         const double width = shower.width * (width_at_start + width_growth * depth / shower.peak) *
                              (ecal_scale ? 1.0 : 1.0 + gaps / gap_length);
         from = to;
+        sums[i].energy += energy;
+        sums[i].x += energy * x;
+        sums[i].y += energy * y;
+        sums[i].width += energy * width;
+    }
+}
 
+void Detector::deposit(const Shower *showers, std::size_t count, CellEnergies &cells) const {
+    const auto &c = config_;
+    SectionEnergy sums[sections] = {};
+    for (std::size_t i = 0; i < count; ++i)
+        add_sections(showers[i], sums);
+    for (int i = 0; i < sections; ++i) {
+        const double energy = sums[i].energy;
+        if (!(energy > 0.0))
+            continue;
         if (i == static_cast<int>(Section::veto)) {
             cells.veto += energy;
             continue;
         }
+        const double x = sums[i].x / energy, y = sums[i].y / energy, width = sums[i].width / energy;
         if (i < static_cast<int>(Section::veto)) {
             const double first_x = -3.5 * c.ecal_cell - x, first_y = -3.5 * c.ecal_cell - y;
             if (c.lateral_profile == LateralProfile::on)
@@ -327,12 +347,24 @@ void Detector::deposit(const Shower &shower, CellEnergies &cells) const {
 
 void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &random) const {
     const auto &c = config_;
-    const auto read = [&](double energy, double scale, double noise, double threshold) {
+    const auto read = [&](double energy, double scale, double noise, double threshold, double above) {
         energy = fluctuated(energy, scale, random);
-        if (c.noise == Noise::on && noise > 0.0)
-            energy += noise * random.normal();
+        if (c.noise == Noise::on && noise > 0.0) {
+            if (energy > 0.0 || !(threshold > 0.0)) {
+                energy += noise * random.normal();
+            } else { // most cells: the quantile is needed for the few that noise lifts above the threshold
+                const double u = random.uniform();
+                if (u < above)
+                    energy = noise * std::sqrt(2.0) * boost::math::erfc_inv(2.0 * u, Policy());
+            }
+        }
         return energy < threshold ? 0.0 : energy;
     };
+    const auto share_above = [](double noise, double threshold) {
+        return noise > 0.0 ? 0.5 * std::erfc(threshold / noise / std::sqrt(2.0)) : 0.0;
+    };
+    const double ecal_above = share_above(c.ecal_noise, c.ecal_threshold),
+                 hcal_above = share_above(c.hcal_noise, c.hcal_threshold);
     const double ecal_scale = c.ecal_stochastic * c.ecal_stochastic;
     const double hcal_scale = c.hcal_stochastic * c.hcal_stochastic;
     double *parts[2] = {&event.ecal0, &event.ecal1};
@@ -341,7 +373,7 @@ void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &ra
         for (int i = 0; i < ecal_side; ++i)
             for (int j = 0; j < ecal_side; ++j) {
                 const double energy =
-                    read(cells.ecal[part][i][j], ecal_scale, c.ecal_noise, c.ecal_threshold);
+                    read(cells.ecal[part][i][j], ecal_scale, c.ecal_noise, c.ecal_threshold, ecal_above);
                 event.ECAL_ene[part][i][j] = energy;
                 event.ECAL_t0[part][i][j] = 0.0;
                 *parts[part] += energy;
@@ -354,7 +386,7 @@ void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &ra
         for (int i = 0; i < hcal_side; ++i)
             for (int j = 0; j < hcal_side; ++j) {
                 const double deposited = module < hcal_modules ? cells.hcal[module][i][j] : 0.0;
-                const double energy = read(deposited, hcal_scale, c.hcal_noise, c.hcal_threshold);
+                const double energy = read(deposited, hcal_scale, c.hcal_noise, c.hcal_threshold, hcal_above);
                 event.HCAL_ene[module][i][j] = energy;
                 event.HCAL_t0[module][i][j] = 0.0;
                 *modules[module] += energy;
@@ -363,7 +395,8 @@ void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &ra
     // The middle one of the three counters stands in the beam; both its photomultipliers see the same light.
     const double veto = fluctuated(cells.veto, 2.0 * veto_deposit, random);
     for (int i = 0; i < 6; ++i) {
-        event.VETO_ene[i] = read(i / 2 == 1 ? veto : 0.0, 0.0, c.veto_noise, c.veto_threshold);
+        event.VETO_ene[i] = read(i / 2 == 1 ? veto : 0.0, 0.0, c.veto_noise, c.veto_threshold,
+                                 share_above(c.veto_noise, c.veto_threshold));
         event.VETO_t0[i] = 0.0;
     }
 }

@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "beam_line.hpp"
 #include "na64root/random.hpp"
 
 namespace na64root {
@@ -13,28 +14,11 @@ namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
-// Steps of the digitised energies (GeV) and times (ns): powers of two near what 12-bit converters give.
-constexpr double ecal_step = 1.0 / 64, hcal_step = 1.0 / 32, srd_step = 1.0 / 8192, veto_step = 1.0 / 8192;
-constexpr double time_step = 1.0 / 8;
+using namespace beam_line;
 
 constexpr double ecal_cell = 3.82, hcal_cell = 19.4; // cm
-constexpr double beam_spot = 0.8;                    // cm, standard deviation at the ECAL
 constexpr double missing_energy_min = 10.0;          // GeV, class large_missing_energy
 constexpr double leakage_margin = 1.5;               // interaction lengths before the end of HCAL1
-constexpr double preshower_trigger = 0.3;            // GeV, threshold of the physics trigger
-
-double digitised(double value, double step) {
-    return step * std::round(value / step);
-}
-
-double lognormal(Random &random, double median, double sigma) {
-    return median * std::exp(sigma * random.normal());
-}
-
-// Energy loss with the long upper tail of a thin layer (Gumbel, a stand-in for the Landau distribution).
-double ionisation(Random &random, double most_probable, double width) {
-    return std::max(0.0, most_probable - width * std::log(-std::log(random.uniform())));
-}
 
 // One event while it is made: the energies that end up in the detectors.
 class Maker {
@@ -54,7 +38,7 @@ class Maker {
         noise();
         switch (kind) {
         case PseudodataClass::beam_electron:
-            electron(momentum_, 0.6, 2.5);
+            electron(momentum_, electron_chi2_sigma, electron_chi2_median);
             break;
         case PseudodataClass::pile_up:
             pile_up();
@@ -102,8 +86,8 @@ class Maker {
     // The beam particle and what the detectors before the ECAL see of an electron.
     void beam() {
         momentum_ = config_.beam_energy * (1.0 + config_.beam_momentum_spread * random_.normal());
-        x_ = beam_spot * random_.normal();
-        y_ = beam_spot * random_.normal();
+        x_ = config_.beam_spot * random_.normal();
+        y_ = config_.beam_spot * random_.normal();
         event_.mc_beam_momentum_GeV = momentum_;
         event_.mc_x_mm = 10.0 * x_;
         event_.mc_y_mm = 10.0 * y_;
@@ -111,31 +95,19 @@ class Maker {
 
         // 3 % of tracks are wrongly reconstructed, at any momentum.
         const bool bad_track = random_.uniform() < 0.03;
-        event_.trackMomentum =
-            bad_track ? random_.uniform(20.0, 150.0) : momentum_ + 0.006 * momentum_ * random_.normal();
+        event_.trackMomentum = bad_track ? random_.uniform(20.0, 150.0)
+                                         : momentum_ + track_resolution * momentum_ * random_.normal();
         event_.trackChi2 = bad_track ? 10.0 + 20.0 * random_.exponential() : random_.exponential();
         event_.nTracks = 1 + static_cast<int>(random_.poisson(0.1));
-        straw(0.4);
+        straw(accidental_straw_hits);
 
-        // A few photons of some MeV in each module; bremsstrahlung before the magnet in 1 % of events.
+        // Bremsstrahlung before the magnet in 1 % of events.
         for (int module = 0; module < 3; ++module)
-            srd_[module] = synchrotron();
+            srd_[module] = synchrotron(random_);
         if (random_.uniform() < 0.01)
             for (int module = 0; module < 3; ++module)
                 srd_[module] += 0.1 + 0.05 * random_.exponential();
-        for (int i = 0; i < 16; ++i)
-            event_.HOD2_x_ene[i] = 0.0;
-        const int strip = std::clamp(static_cast<int>(std::floor(8.0 + x_ / 0.3)), 0, 15);
-        event_.HOD2_x_ene[strip] = digitised(ionisation(random_, 0.0005, 0.0001), srd_step);
-        event_.HOD2_x_hit[strip] = true;
-        event_.hod2_xhits_reco.push_back(strip);
-    }
-
-    double synchrotron() {
-        double energy = 0.0;
-        for (std::uint64_t photons = random_.poisson(6.0); photons > 0; --photons)
-            energy += 0.003 * random_.exponential();
-        return energy;
+        hodoscope(x_, event_, random_);
     }
 
     // Hits in the straw chambers: one of the track, accidental ones, 2 % inefficiency, showers in 2 %.
@@ -289,7 +261,7 @@ class Maker {
     void pile_up() {
         // The shower is at the edge of the time window: any share of it is inside.
         const double share = random_.uniform();
-        electron(momentum_ * share, 0.6, 2.5);
+        electron(momentum_ * share, electron_chi2_sigma, electron_chi2_median);
         out_of_time_ += momentum_ * (1.0 - share);
     }
 
@@ -299,7 +271,7 @@ class Maker {
         // An electron nearby in time gives synchrotron radiation to 1 %.
         if (random_.uniform() < 0.01)
             for (int module = 0; module < 3; ++module)
-                srd_[module] = synchrotron();
+                srd_[module] = synchrotron(random_);
         charged_hadron(momentum_);
     }
 
@@ -323,7 +295,7 @@ class Maker {
 
     void dimuon() {
         const double pair_energy = one_over_energy(12.0, 0.9 * momentum_);
-        electron(momentum_ - pair_energy, 0.6, 2.5);
+        electron(momentum_ - pair_energy, electron_chi2_sigma, electron_chi2_median);
         event_.mc_missing_energy_GeV = pair_energy;
         const int muons = random_.uniform() < 0.9 ? 2 : 1; // the softer one stops in a tenth of the pairs
         for (int i = 0; i < muons; ++i) {
@@ -381,7 +353,7 @@ class Maker {
 
     // What accompanies any trigger: earlier and later particles, halo muons, photons along the unbent beam.
     void accompany() {
-        out_of_time_ += 0.5 * random_.exponential();
+        out_of_time_ += beam_line::out_of_time_energy * random_.exponential();
         if (random_.uniform() < 0.02)
             out_of_time_ += momentum_ * random_.uniform(0.2, 1.0);
         if (random_.uniform() < 0.005) {
@@ -423,7 +395,7 @@ class Maker {
                 for (int iy = 0; iy < 6; ++iy) {
                     const double energy = digitised(ecal_[part][ix][iy], ecal_step);
                     event_.ECAL_ene[part][ix][iy] = energy;
-                    event_.ECAL_t0[part][ix][iy] = time_of(energy, 60.0);
+                    event_.ECAL_t0[part][ix][iy] = time_of(energy, ecal_delay);
                     (part == 0 ? event_.ecal0 : event_.ecal1) += energy;
                 }
         event_.ecalTotal = event_.ecal0 + event_.ecal1;
@@ -433,22 +405,22 @@ class Maker {
                 for (int iy = 0; iy < 3; ++iy) {
                     const double energy = digitised(hcal_[module][ix][iy], hcal_step);
                     event_.HCAL_ene[module][ix][iy] = energy;
-                    event_.HCAL_t0[module][ix][iy] = time_of(energy, 80.0);
+                    event_.HCAL_t0[module][ix][iy] = time_of(energy, hcal_delay);
                     *totals[module] += energy;
                 }
         for (int module = 0; module < 3; ++module) {
             event_.SRD_ene[module] = digitised(srd_[module], srd_step);
-            event_.SRD_t0[module] = time_of(event_.SRD_ene[module], 40.0);
+            event_.SRD_t0[module] = time_of(event_.SRD_ene[module], srd_delay);
             event_.srdTotal += event_.SRD_ene[module];
         }
         for (int i = 0; i < 6; ++i) {
             event_.VETO_ene[i] = digitised(veto_[i], veto_step);
-            event_.VETO_t0[i] = time_of(event_.VETO_ene[i], 70.0);
+            event_.VETO_t0[i] = time_of(event_.VETO_ene[i], veto_delay);
         }
     }
 
     double time_of(double energy, double delay) {
-        return energy > 0.0 ? digitised(event_.masterTime + delay + 1.5 * random_.normal(), time_step) : 0.0;
+        return beam_line::time_of(energy, delay, event_.masterTime, random_);
     }
 
     void finish(PseudodataClass kind) {
@@ -462,17 +434,10 @@ class Maker {
             event_.showerChi2 = 1000.0;
             return;
         }
-        event_.S0_amp = ionisation(random_, 1000.0, 80.0);
-        event_.S1_amp = ionisation(random_, 1000.0, 80.0);
-        event_.S2_amp = ionisation(random_, 1000.0, 80.0);
-        event_.S0_t0 = event_.S1_t0 = event_.S2_t0 = event_.masterTime;
+        beam_counters(event_, random_);
         event_.isPhysics = true;
         event_.isOnSpill = random_.uniform() < 0.995;
-        // The trigger sees coarser sums than the reconstruction.
-        const double trigger_sum = event_.ecalTotal + config_.trigger_ecal_resolution * random_.normal();
-        event_.isTriggerECAL = trigger_sum < config_.trigger_ecal_max;
-        event_.isTriggerPhysics =
-            event_.isTriggerECAL && event_.ecal0 + 0.1 * random_.normal() > preshower_trigger;
+        physics_trigger(config_.trigger_ecal_max, config_.trigger_ecal_resolution, event_, random_);
         event_.isTriggerBeam = kind == PseudodataClass::beam_electron || !event_.isTriggerPhysics;
     }
 

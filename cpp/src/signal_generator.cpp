@@ -17,6 +17,9 @@ const SignalGeneratorConfig &checked(const SignalGeneratorConfig &config) {
     if (!positive(config.threshold) || !positive(config.beam_energy) ||
         !(config.beam_energy > config.threshold))
         throw std::invalid_argument("a signal generator needs 0 < threshold < beam energy");
+    if (config.largest_beam_energy != 0.0 &&
+        !(config.largest_beam_energy >= config.beam_energy && std::isfinite(config.largest_beam_energy)))
+        throw std::invalid_argument("the largest beam energy is below the beam energy");
     if (!positive(config.atoms_per_radiation_length) || !positive(config.depth_scale) ||
         !std::isfinite(config.target_start))
         throw std::invalid_argument(
@@ -52,7 +55,7 @@ SignalGenerator::SignalGenerator(const SignalGeneratorConfig &config)
     : config_(checked(config)), cascade_(config.material, config.threshold),
       bremsstrahlung_(DarkBremsstrahlung(config.model.mass, config.material.components.front().element,
                                          config.approximation),
-                      config.threshold, config.beam_energy),
+                      config.threshold, std::max(config.beam_energy, config.largest_beam_energy)),
       ctau_(infinity), aprime_branching_(1.0), branching_to_electrons_(1.0) {
     const InelasticModel &model = config_.model;
     if (config_.annihilation == Annihilation::on)
@@ -85,13 +88,22 @@ double SignalGenerator::cross_section(double energy, int charge) const {
 }
 
 SignalTruth SignalGenerator::operator()(std::uint64_t seed, std::uint64_t entry) const {
-    return generate(seed, entry, nullptr);
+    return generate(seed, entry, config_.beam_energy, nullptr);
 }
 
 SignalTruth SignalGenerator::operator()(std::uint64_t seed, std::uint64_t entry,
                                         std::vector<ShowerParticle> &particles) const {
     particles.clear();
-    return generate(seed, entry, &particles);
+    return generate(seed, entry, config_.beam_energy, &particles);
+}
+
+SignalTruth SignalGenerator::operator()(std::uint64_t seed, std::uint64_t entry, double beam_energy,
+                                        std::vector<ShowerParticle> &particles) const {
+    if (!(beam_energy > config_.threshold &&
+          beam_energy <= std::max(config_.beam_energy, config_.largest_beam_energy)))
+        throw std::domain_error("the energy of a beam electron is not between threshold and largest energy");
+    particles.clear();
+    return generate(seed, entry, beam_energy, &particles);
 }
 
 // Decays `particle` in the forced range of z: the flight length is exponential between the lengths at which
@@ -140,10 +152,10 @@ void SignalGenerator::decay_in_range(SignalTruth &event, const FourVector &parti
                    event.production.z + step * particle.z};
 }
 
-SignalTruth SignalGenerator::generate(std::uint64_t seed, std::uint64_t entry,
+SignalTruth SignalGenerator::generate(std::uint64_t seed, std::uint64_t entry, double beam_energy,
                                       std::vector<ShowerParticle> *particles) const {
     Random random(seed, entry);
-    const CascadeShower shower = cascade_.shower(config_.beam_energy, random);
+    const CascadeShower shower = cascade_.shower(beam_energy, random);
 
     // A point on the track. Energy and cross section are those at the middle of its step, off by 0.1 % at
     // most.
@@ -184,7 +196,7 @@ SignalTruth SignalGenerator::generate(std::uint64_t seed, std::uint64_t entry,
         event.aprime = at_angle(sample.x * event.parent_energy, mass, sample.theta, random.uniform());
         event.recoil_energy = event.parent_energy - event.aprime.energy;
     }
-    event.ecal_energy = config_.beam_energy - event.aprime.energy;
+    event.ecal_energy = beam_energy - event.aprime.energy;
 
     if (config_.mode == SignalMode::visible) {
         decay_in_range(event, event.aprime, mass, random);

@@ -7,6 +7,7 @@
 
 #include "na64root/dark_brem.hpp"
 #include "na64root/decay.hpp"
+#include "na64root/event.hpp"
 #include "na64root/materials.hpp"
 #include "na64root/signal_generator.hpp"
 
@@ -24,7 +25,7 @@ template <class Sample> void rate(const char *name, std::uint64_t n, Sample &&sa
         const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
         best = std::max(best, static_cast<double>(n) / seconds);
     }
-    std::printf("%-44s %8.2f million/s   (checksum %.6g)\n", name, 1e-6 * best, sum);
+    std::printf("%-44s %8.3f million/s   (checksum %.6g)\n", name, 1e-6 * best, sum);
 }
 
 } // namespace
@@ -79,5 +80,31 @@ int main() {
     std::vector<ShowerParticle> particles;
     rate("signal events, truth and shower", 100000,
          [&](std::uint64_t entry) { return generator(1, entry, particles).weight; });
+    EventConfig complete; // noise and thresholds of the default card
+    complete.model = {0.39, 6e-3, 0.1, 3.0, 0.4};
+    complete.threshold = 15.0;
+    complete.atoms_per_radiation_length = 1.8e22;
+    complete.depth_scale = 1.1;
+    complete.detector.ecal_noise = 0.010;
+    complete.detector.ecal_threshold = 0.050;
+    complete.detector.veto_noise = 0.0002;
+    complete.detector.hcal_noise = 0.050;
+    complete.detector.hcal_threshold = 0.100;
+    EventPeriod period;
+    period.electrons = 1e11;
+    complete.periods = {period};
+    SignalEvent event{};
+    const EventGenerator unforced(complete);
+    rate("signal events, complete", 100000, [&](std::uint64_t entry) {
+        unforced(1, entry, event);
+        return event.ecalTotal;
+    });
+    complete.decay_start = 220.0;
+    complete.decay_end = 530.0;
+    const EventGenerator forced(complete);
+    rate("signal events, complete, forced", 100000, [&](std::uint64_t entry) {
+        forced(1, entry, event);
+        return event.ecalTotal;
+    });
     return 0;
 }

@@ -12,25 +12,29 @@ from ._core import DarkBremsstrahlung, InelasticModel, __version__, element, mat
 from .errors import ConfigError, ConvergenceError, DataError, Na64Error
 
 if TYPE_CHECKING:
+    from .acceptance import efficiency, r_efficiency
     from .config import Card, load_card
     from .exclusion import mass_epsilon
     from .limits import Bin, CountingModel, upper_limit
     from .selection import select
     from .signal import SignalModel, expected_signal
-    from .simulate import pseudodata
+    from .simulate import Signal, pseudodata
     from .theory import epsilon_g2, muon_g2_band
 
 _LAZY = {
     "Bin": "limits",
     "Card": "config",
     "CountingModel": "limits",
+    "Signal": "simulate",
     "SignalModel": "signal",
+    "efficiency": "acceptance",
     "epsilon_g2": "theory",
     "expected_signal": "signal",
     "load_card": "config",
     "mass_epsilon": "exclusion",
     "muon_g2_band": "theory",
     "pseudodata": "simulate",
+    "r_efficiency": "acceptance",
     "select": "selection",
     "upper_limit": "limits",
 }
@@ -45,8 +49,10 @@ __all__ = [
     "DataError",
     "InelasticModel",
     "Na64Error",
+    "Signal",
     "SignalModel",
     "__version__",
+    "efficiency",
     "element",
     "epsilon_g2",
     "expected_signal",
@@ -55,6 +61,7 @@ __all__ = [
     "material",
     "muon_g2_band",
     "pseudodata",
+    "r_efficiency",
     "select",
     "upper_limit",
 ]

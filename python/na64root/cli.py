@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .limits import CountingModel, Method
     from .results import Discovery, InputFile, Interval, LimitReport, Record
     from .signal import Mode
+    from .simulate import ForcedVolume, SignalMode
 
 DEFAULT_OUTPUT = "na64root-output"
 # Tables written to a file or a pipe are not cut to the 80 columns of a terminal that is not there.
@@ -502,14 +503,118 @@ def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseud
     )
 
 
-@_verb(simulate, "pseudodata", example="na64root simulate pseudodata --seed 7 -o pseudodata.root",
-       show=_show_record, keeps=True)  # fmt: skip
-def _pseudodata(common: Common) -> Record:
-    """Background-only ntuple of the three run periods, both sides of every cut populated."""
+@_verb(simulate, "signal", show=_show_record, keeps=True,
+       example="na64root simulate signal --mass-GeV 0.39 --epsilon 6e-3 -n 100000 -o sig.root")  # fmt: skip
+@click.option("--mass-GeV", "mass_GeV", type=float, required=True, help="A' mass.")
+@click.option("--epsilon", type=float, required=True, help="Kinetic mixing.")
+@click.option(
+    "--mode",
+    type=click.Choice(["semivisible", "invisible", "visible"]),
+    default="semivisible",
+    show_default=True,
+    help="What the A' decays to.",
+)
+@click.option(
+    "--forced",
+    is_flag=False,
+    flag_value="signal",
+    type=click.Choice(["signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond"]),
+    help="All decays there, with weights; without a volume in HCAL2 and HCAL3 (signal).",
+)
+@click.option("-n", "--events", type=int, default=10000, show_default=True)
+@click.option("--period", default="all", show_default=True, help="A run period, or all by their electrons.")
+@click.option("--first-event", type=int, default=0, show_default=True, help="For samples made in parts.")
+@_EOT
+def _signal(
+    common: Common,
+    mass_GeV: float,
+    epsilon: float,
+    mode: SignalMode,
+    forced: ForcedVolume | None,
+    events: int,
+    period: str,
+    first_event: int,
+    eot: tuple[str, ...],
+) -> Record:
+    """Weighted signal events: their mcWeight sums to the expected signal of the exposure."""
+    from .simulate import Signal, signal
+
+    return signal(
+        common.card,
+        common.output or Path(DEFAULT_OUTPUT) / "signal.root",
+        Signal(mass_GeV, epsilon, mode),
+        events=events,
+        forced=forced,
+        period=period,
+        eot=exposure_option(common.card, eot, total=True),
+        first_event=first_event,
+        seed=common.seed,
+        threads=common.threads,
+        force=common.force,
+        progress=_progress("events"),
+    )
+
+
+@_verb(simulate, "background", show=_show_record, keeps=True,
+       example="na64root simulate background --eot 1e12 -o background.root")  # fmt: skip
+@_EOT
+def _background(common: Common, eot: tuple[str, ...]) -> Record:
+    """The classes of pseudo-data, each event weighted with the prescale of its class."""
     from .simulate import pseudodata
 
-    path = common.output or Path(DEFAULT_OUTPUT) / "pseudodata.root"
-    return pseudodata(common.card, path, seed=common.seed, threads=common.threads, force=common.force)
+    return pseudodata(
+        common.card,
+        common.output or Path(DEFAULT_OUTPUT) / "background.root",
+        seed=common.seed,
+        eot=exposure_option(common.card, eot, total=True),
+        weighted=True,
+        threads=common.threads,
+        force=common.force,
+        progress=_progress("events"),
+    )
+
+
+@_verb(simulate, "pseudodata", example="na64root simulate pseudodata --seed 7 -o pseudodata.root",
+       show=_show_record, keeps=True)  # fmt: skip
+@_EOT
+@click.option("--inject-mass-GeV", "inject_mass_GeV", type=float, help="Add a signal: A' mass.")
+@click.option("--inject-epsilon", type=float, help="Add a signal: kinetic mixing.")
+@click.option(
+    "--inject-mode",
+    type=click.Choice(["semivisible", "invisible", "visible"]),
+    default="semivisible",
+    show_default=True,
+)
+def _pseudodata(
+    common: Common,
+    eot: tuple[str, ...],
+    inject_mass_GeV: float | None,
+    inject_epsilon: float | None,
+    inject_mode: SignalMode,
+) -> Record:
+    """Ntuple of the three run periods as data, both sides of every cut populated.
+
+    Background only, or with a signal injected.
+    """
+    from .simulate import Signal, pseudodata
+
+    inject = None
+    if inject_mass_GeV is not None and inject_epsilon is not None:
+        inject = Signal(inject_mass_GeV, inject_epsilon, inject_mode)
+    elif inject_mass_GeV is not None or inject_epsilon is not None:
+        raise ConfigError(
+            "half a signal (mass and mixing belong together): give --inject-mass-GeV and --inject-epsilon"
+        )
+    return pseudodata(
+        common.card,
+        common.output or Path(DEFAULT_OUTPUT) / "pseudodata.root",
+        seed=common.seed,
+        eot=exposure_option(common.card, eot, total=True),
+        inject=inject,
+        threads=common.threads,
+        force=common.force,
+        progress=_progress("events"),
+    )
 
 
 @_verb(

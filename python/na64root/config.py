@@ -317,13 +317,16 @@ class HcalCentre(_Model):
 
 
 class Detector(_Model):
-    """Cells and response of the calorimeters for the simulation; positions along the beam are `geometry`'s.
+    """Beam, cells and response of the calorimeters for the simulation; positions along z are `geometry`'s.
 
     Layers of the ECAL are those of `target`. Terms of sigma/E = term/sqrt(E/GeV) are for electrons:
     `sampling` of the structure alone, `stochastic` of the whole detector. Noise is per cell (ECAL, HCAL) or
-    photomultiplier (VETO), a cell below the threshold reads zero, centres are of modules against the beam.
+    photomultiplier (VETO), a cell below the threshold reads zero, centres are of modules against the beam;
+    HCAL3 is shifted further in a period whose core cells say so. The beam is Gaussian in place and angle.
     """
 
+    beam_spot_cm: NonNegative
+    beam_divergence_mrad: NonNegative
     ecal_preshower_layers: Whole
     ecal_cell_cm: Positive
     ecal_sampling: NonNegative

@@ -38,6 +38,8 @@ TIE_TOLERANCE = 1e-4
 NEGLIGIBLE_UNCERTAINTY = 1e-4
 # Steps outwards of the search for the end of an interval, relative.
 STEP_OF_BRACKET = 1.4
+# Free fits that all end above the conditional one, by less than this in -ln(likelihood), found no better mu.
+STUCK_TOLERANCE = 0.02
 # A background of zero is given this many events: RooFit has no logarithm of zero.
 SMALLEST_BACKGROUND = 1e-10
 
@@ -55,18 +57,23 @@ namespace na64root {
 // is what the same code gave for the observed data, at the same parameter of interest, before the toys.
 class TieSafeStatistic : public RooStats::TestStatistic {
   public:
-    // `tries` are the same statistic by different minimisations: the next is asked where one failed.
+    // `tries` are the same statistic by different minimisations: the next is asked where one failed. A value
+    // that is below zero by less than `lenient` in all of them is zero.
     TieSafeStatistic(const std::vector<RooStats::TestStatistic *> &tries, const RooAbsData &observed,
-                     double tolerance)
-        : tries_(tries), observed_(&observed), tolerance_(tolerance) {}
+                     double tolerance, double lenient)
+        : tries_(tries), observed_(&observed), tolerance_(tolerance), lenient_(lenient) {}
 
     double Evaluate(RooAbsData &data, RooArgSet &parameters_of_interest) override {
         const double mu = static_cast<RooAbsReal *>(parameters_of_interest.first())->getVal();
         double value = std::nan("");
         for (RooStats::TestStatistic *statistic : tries_)
-            if (!valid(value))
-                value = statistic->Evaluate(data, parameters_of_interest);
-        if (!valid(value)) {
+            if (!valid(value)) {
+                const double next = statistic->Evaluate(data, parameters_of_interest);
+                if (std::isfinite(next) && !(next < value))
+                    value = next;
+            }
+        // All free fits ended above the conditional one, which bounds them: where by little, mu is as good as any.
+        if (!(value > -lenient_)) {
             ++failures;
             return 0.0;
         }
@@ -91,7 +98,7 @@ class TieSafeStatistic : public RooStats::TestStatistic {
 
     std::vector<RooStats::TestStatistic *> tries_;
     const RooAbsData *observed_;
-    double tolerance_;
+    double tolerance_, lenient_;
     double observed_mu_ = std::nan("");
 };
 
@@ -361,7 +368,7 @@ def _run_inverter(
     tries = root.std.vector["RooStats::TestStatistic *"]()
     for statistic in statistics:
         tries.push_back(statistic)
-    statistic = root.na64root.TieSafeStatistic(tries, data, TIE_TOLERANCE)
+    statistic = root.na64root.TieSafeStatistic(tries, data, TIE_TOLERANCE, STUCK_TOLERANCE)
 
     if treatment == "hybrid" and with_signal.GetNuisanceParameters():
         prior = _prior(w, with_signal)
@@ -615,7 +622,7 @@ def _feldman_cousins_holds(w: Any, tested: float, cl: float, toys: int) -> bool:
     for statistic in statistics:
         statistic.SetOneSided(False)
         tries.push_back(statistic)
-    tie_safe = root.na64root.TieSafeStatistic(tries, data, TIE_TOLERANCE)
+    tie_safe = root.na64root.TieSafeStatistic(tries, data, TIE_TOLERANCE, STUCK_TOLERANCE)
     sampler = root.RooStats.ToyMCSampler(tie_safe, toys)
     sampler.SetPdf(w.pdf("model"))
     sampler.SetObservables(config.GetObservables())

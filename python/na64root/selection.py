@@ -81,9 +81,13 @@ class Histogram(Record):
 
 
 class SelectionResult(Record):
-    """What the selection found. `weighted`: simulation with weights, so that nothing is observed."""
+    """What the selection found. `weighted`: simulation with weights, so that nothing is observed.
+
+    `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`.
+    """
 
     cutflow: list[CutFlowRow]
+    cutflow_errors: list[float]
     counts: list[Count]
     expected: list[ExpectedCount]
     exposure: dict[str, float]
@@ -461,8 +465,10 @@ class _Booked:
             histograms.update(make())
         candidates = [candidate for s in self.candidates for candidate in self._candidates(s)]
         candidates.sort(key=lambda c: (c.run, c.spill, c.spillevent, c.signature))
+        cutflow, errors = self._cutflow()
         return SelectionResult(
-            cutflow=self._cutflow(),
+            cutflow=cutflow,
+            cutflow_errors=errors,
             counts=self._counts(exposure, lacking),
             expected=self._expected(),
             exposure=exposure,
@@ -474,21 +480,23 @@ class _Booked:
             histograms=histograms,
         )
 
-    def _cutflow(self) -> list[CutFlowRow]:
-        flow = []
-        events, sums, _ = self.initial.fetch()
+    def _cutflow(self) -> tuple[list[CutFlowRow], list[float]]:
+        flow, errors = [], []
+        events, sums, squares = self.initial.fetch()
         for signature in SIGNATURES:
             for i, period in enumerate(self.card.periods):
                 for cut, counts in self._flow(signature):
-                    n, weight, _ = counts.fetch()
+                    n, weight, square = counts.fetch()
                     flow.append(_row(period.name, signature, cut, n[i], weight[i]))
+                    errors.append(_stable(math.sqrt(square[i])))
         outside = range(len(self.card.periods), len(self.names))
         for reason in dict.fromkeys(self.names[i] for i in outside):
             members = [i for i in outside if self.names[i] == reason]
             if events[members].sum() > 0:
                 for signature in SIGNATURES:
                     flow.append(_row(reason, signature, _INITIAL, events[members].sum(), sums[members].sum()))
-        return flow
+                    errors.append(_stable(math.sqrt(squares[members].sum())))
+        return flow, errors
 
     def _flow(self, signature: Signature) -> Iterator[tuple[str, _PeriodCounts]]:
         yield _INITIAL, self.initial

@@ -1,32 +1,72 @@
-"""Simulated ntuples in the layout of tree A: pseudo-data with the rates of the card, and a particle gun."""
+"""Simulated ntuples in the layout of tree A: signal, background, pseudo-data and a particle gun."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 from . import _core, cling
 from .cling import root
-from .config import Card
-from .errors import ConfigError, Na64Error
+from .config import Card, Period
+from .errors import ConfigError, ConvergenceError, Na64Error
 from .results import Provenance, Record, provenance, write_atomically
 from .selection import implicit_threads
+from .signal import Parameters, SignalModel
 
 GunParticle = Literal["e-", "pair"]
 GunVolume = Literal["ecal", "hcal1", "hcal2", "hcal3"]
+SignalMode = Literal["semivisible", "invisible", "visible"]
+SIGNAL_MODES: tuple[SignalMode, ...] = ("semivisible", "invisible", "visible")
+# Where decays can be forced; `signal` is HCAL2 and HCAL3, what S1 looks for.
+ForcedVolume = Literal["signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond"]
+FORCED_VOLUMES: tuple[ForcedVolume, ...] = ("signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond")
+Progress = Callable[[int, int], None]
 
 # Between two pieces of this many events Ctrl-C is seen.
 _PIECE = 10_000
 
+_FILL_FAILED = "TTree::Fill failed"
+
 _TRUTH = {
-    "mc_class": "number of the class of events, in the order of `classes`",
+    "mc_class": f"number of the class of events, in the order of `classes`; {_core.signal_class} is signal",
     "mc_beam_momentum_GeV": "momentum of the beam particle, GeV",
     "mc_missing_energy_GeV": "energy not left in the ECAL by an electromagnetic shower, GeV",
     "mc_x_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
     "mc_y_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
+}
+
+_SIGNAL_TRUTH = {
+    "mc_class": f"{_core.signal_class}, signal",
+    "mc_beam_momentum_GeV": "momentum of the beam electron, GeV",
+    "mc_missing_energy_GeV": "energy that no shower leaves in the ECAL, GeV",
+    "mc_x_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
+    "mc_y_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
+    "mc_weight_per_electron": "expected events per electron on target, before the residual efficiency",
+    "mc_production_weight": "A' per electron on target at epsilon = 1",
+    "mc_decay_weight": "probability of the forced range of decays; 1 where decays are not forced",
+    "mc_process": "0 dark bremsstrahlung, 1 annihilation",
+    "mc_decay_volume": "-1 no decay, 0 ECAL, 1 VETO, 2 3 4 HCAL1 2 3, 5 beyond; gaps belong to what follows",
+    "mc_parent_energy_GeV": "energy of the e- or e+ that made the A', GeV",
+    "mc_depth_X0": "depth of production, radiation lengths",
+    "mc_flight_length_cm": "flight of chi2 (visible mode: of the A'), cm; infinite without decay",
+    "mc_gamma_beta": "of the particle that flies",
+    "mc_aprime_GeV": "A': E, x, y, z in GeV, as the other four-vectors",
+    "mc_chi1_GeV": "chi1 of the A', GeV",
+    "mc_chi2_GeV": "chi2 of the A', GeV",
+    "mc_chi1_of_chi2_GeV": "chi1 of the decay of chi2, GeV; zero without decay",
+    "mc_electron_GeV": "e- of the decay, GeV; zero without decay",
+    "mc_positron_GeV": "e+ of the decay, GeV; zero without decay",
+    "mc_production_cm": "place of production x, y, z, cm from the beam axis and the front of the ECAL",
+    "mc_decay_cm": "place of the decay x, y, z, cm; z infinite without decay",
+    "mc_ecal_GeV": "visible energy in the ECAL before sampling fluctuations, GeV",
+    "mc_veto_GeV": "energy in the VETO before fluctuations, GeV",
+    "mc_hcal_GeV": "visible energy in HCAL1, 2, 3 before sampling fluctuations, GeV",
 }
 
 _GUN_TRUTH = {
@@ -55,8 +95,11 @@ _GUN_TRUTH = {
 
 # The one place where the generators meet ROOT: branches from the lists in the headers, filled by number.
 _WRITER = """
+#include <map>
+#include <memory>
 #include <type_traits>
 #include "TTree.h"
+#include "na64root/event.hpp"
 #include "na64root/gun.hpp"
 #include "na64root/pseudodata.hpp"
 
@@ -99,21 +142,55 @@ template <class Event> class Writer {
     TTree &tree_;
 };
 
+// Background events, and behind them those of an injected signal.
 class PseudodataWriter {
   public:
     PseudodataWriter(const na64root::PseudodataConfig &config, TTree &tree)
         : generator_(config), writer_(tree) {}
-    unsigned long size() const { return generator_.size(); }
+    void inject(const na64root::EventConfig &config, unsigned long seed) {
+        signal_ = std::make_unique<na64root::InjectedSignal>(config, seed);
+    }
+    void weigh(int class_number, double weight) { weights_[class_number] = weight; }
+    unsigned long size() const { return generator_.size() + injected(); }
     unsigned long drawn(int class_number) const { return generator_.drawn(class_number); }
+    unsigned long injected() const { return signal_ ? signal_->size() : 0; }
+    double injected_expected() const { return signal_ ? signal_->expected() : 0.0; }
     double fill(unsigned long first, unsigned long last) {
         return writer_.fill(first, last, [&](unsigned long entry, na64root::TreeAEvent &event) {
-            generator_.generate(entry, event);
+            if (entry < generator_.size()) {
+                generator_.generate(entry, event);
+                const auto weight = weights_.find(event.mc_class);
+                if (weight != weights_.end())
+                    event.mcWeight = weight->second;
+            } else {
+                signal_->generate(entry - generator_.size(), signal_event_);
+                event = signal_event_;
+            }
         });
     }
 
   private:
     na64root::PseudodataGenerator generator_;
+    std::unique_ptr<na64root::InjectedSignal> signal_;
+    na64root::SignalEvent signal_event_{};
+    std::map<int, double> weights_;
     Writer<na64root::TreeAEvent> writer_;
+};
+
+class SignalWriter {
+  public:
+    SignalWriter(const na64root::EventConfig &config, unsigned long seed, TTree &tree)
+        : generator_(config), seed_(seed), writer_(tree) {}
+    double fill(unsigned long first, unsigned long last) {
+        return writer_.fill(first, last, [&](unsigned long entry, na64root::SignalEvent &event) {
+            generator_(seed_, entry, event);
+        });
+    }
+
+  private:
+    na64root::EventGenerator generator_;
+    unsigned long seed_;
+    Writer<na64root::SignalEvent> writer_;
 };
 
 class GunWriter {
@@ -162,6 +239,41 @@ class GunResult(Record):
     provenance: Provenance
 
 
+class InjectedFacts(Record):
+    """The signal in a sample of pseudo-data: expected events, before all cuts, and those drawn."""
+
+    mode: SignalMode
+    mass_GeV: float
+    epsilon: float
+    expected: float
+    events: int
+
+
+class SignalResult(Record):
+    """A signal sample; `truth` describes its columns of the generator with their units.
+
+    `weights_sum` is the expected number of A' events (of those that decay in the forced volume) before all
+    cuts, for the exposure of each period times its residual efficiency, `electrons`.
+    """
+
+    file: str
+    events: int
+    weights_sum: float
+    seed: int
+    first_event: int
+    mode: SignalMode
+    mass_GeV: float
+    epsilon: float
+    alpha_dark: float
+    mass_ratio: float
+    relative_splitting: float
+    forced: ForcedVolume | None
+    ctau_cm: float
+    electrons: dict[str, float]
+    truth: dict[str, str]
+    provenance: Provenance
+
+
 class SimulationResult(Record):
     """A simulated ntuple; `truth` describes its columns of the generator with their units."""
 
@@ -171,8 +283,209 @@ class SimulationResult(Record):
     seed: int
     eot: dict[str, float]
     classes: dict[str, ClassFacts]
+    injected: InjectedFacts | None
     truth: dict[str, str]
     provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A signal to simulate: the point of the model, and what the A' decays to."""
+
+    mass_GeV: float
+    epsilon: float
+    mode: SignalMode = "semivisible"
+    parameters: Parameters | None = None  # the card's unless given
+
+
+def signal(
+    card: Card,
+    path: str | Path,
+    point: Signal,
+    *,
+    events: int,
+    forced: ForcedVolume | None = None,
+    period: str = "all",
+    eot: Mapping[str, float] | None = None,
+    first_event: int = 0,
+    seed: int = 1,
+    threads: int = 1,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> SignalResult:
+    """Write weighted signal events with every branch of tree A and their truth.
+
+    The sum of mcWeight over the file, after cuts, is the expected signal: the residual efficiency of each
+    period is in it, and what it stands for (DAQ, pile-up, tracking, SRD) is not simulated again.
+
+    Args:
+        forced: all decays in this volume, weighted with their probability; everywhere when not given.
+        period: a run period, or all in proportion to their electrons.
+        first_event: number of the first event: samples of one seed and other ranges are independent parts
+            of one, each normalised to its own number of events.
+        threads: threads that compress the file; its events do not depend on them.
+
+    Raises:
+        ConfigError: an unphysical model, no events, an unknown period, mode or volume.
+        Na64Error: the file exists and `force` is not set, or cannot be written.
+    """
+    _check_seed(seed)
+    if not events > 0:
+        raise ConfigError(f"cannot simulate {events} events (1 or more are needed): correct -n")
+    if not 0 <= first_event < 2**32 - events:
+        raise ConfigError(f"first event {first_event} is not acceptable (from 0 on): correct --first-event")
+    exposure = card.exposure(eot)
+    if period != "all":
+        if period not in exposure:
+            raise ConfigError(
+                f"no period {period} in card {card.card.name} (known: {', '.join(exposure)}, "
+                "all): correct --period"
+            )
+        exposure = {name: electrons if name == period else 0.0 for name, electrons in exposure.items()}
+
+    def config_of(core: Any) -> Any:
+        return event_config(core, card, point, exposure=exposure, forced=forced, events=events)
+
+    ctau_cm = event_generator(config_of(_core), point).ctau  # before ROOT starts
+    parameters = point.parameters or Parameters.of(card)
+    path = Path(path)
+    done: list[SignalResult] = []
+
+    def write(temporary: Path) -> None:
+        ROOT = root()
+        _declare_writer()
+        file, tree = _open(temporary, "na64root signal, layout A")
+        writer = ROOT.na64root_simulate.SignalWriter(config_of(ROOT.na64root), seed, tree)
+        total = _fill(writer, file, events, progress, first=first_event)
+        result = SignalResult(
+            file=str(path),
+            events=events,
+            weights_sum=total,
+            seed=seed,
+            first_event=first_event,
+            mode=point.mode,
+            mass_GeV=point.mass_GeV,
+            epsilon=point.epsilon,
+            alpha_dark=parameters.alpha_dark,
+            mass_ratio=parameters.mass_ratio,
+            relative_splitting=parameters.relative_splitting,
+            forced=forced,
+            ctau_cm=ctau_cm,
+            electrons=_electrons(card, exposure),
+            truth=_SIGNAL_TRUTH,
+            provenance=provenance(card, seed=seed),
+        )
+        _close(file, tree, result)
+        done.append(result)
+
+    with _writing(threads):
+        write_atomically(path, write, force=force)
+    return done[0]
+
+
+def event_generator(config: Any, point: Signal) -> Any:
+    """The core's generator of a configuration.
+
+    Raises:
+        ConfigError: a model that is closed or a configuration that cannot be.
+        ConvergenceError: an integral that did not converge.
+    """
+    where = f"no signal at m_A' = {point.mass_GeV:g} GeV, epsilon = {point.epsilon:g}"
+    try:
+        return _core.EventGenerator(config)
+    except ValueError as error:
+        raise ConfigError(f"{where} ({error}): correct the model or the card") from None
+    except RuntimeError as error:
+        raise ConvergenceError(f"{where} ({error}): report this") from None
+
+
+def event_config(
+    core: Any,
+    card: Card,
+    point: Signal,
+    *,
+    exposure: Mapping[str, float] | None = None,
+    forced: ForcedVolume | None = None,
+    events: int = 1,
+    noise: bool = True,
+) -> Any:
+    """The card's beam, detector and periods as the core takes them; `core` as for :func:`detector_config`.
+
+    Raises:
+        ConfigError: an unphysical model, an unknown mode or volume, no electrons.
+    """
+    if point.mode not in SIGNAL_MODES:
+        raise ConfigError(f"no mode {point.mode} (known: {', '.join(SIGNAL_MODES)}): correct --mode")
+    if not (point.epsilon > 0.0 and math.isfinite(point.epsilon)):
+        raise ConfigError(
+            f"epsilon = {point.epsilon:g} makes no signal (a positive number is needed): correct it"
+        )
+    parameters = point.parameters or Parameters.of(card)
+    model = parameters.model(point.mass_GeV, point.epsilon)
+    target, numbers = SignalModel(card), card.pseudodata
+    electrons = _electrons(card, card.exposure() if exposure is None else exposure)
+    if not sum(electrons.values()) > 0.0:
+        raise ConfigError("no electrons on target (of exposure times residual efficiency): raise --eot")
+    config = core.EventConfig()
+    if core is _core:
+        config.model = model
+    else:  # ROOT sees the plain structure
+        for name in ("mass", "epsilon", "alpha_dark", "mass_ratio", "relative_splitting"):
+            setattr(config.model, name, getattr(model, name))
+    config.mode = getattr(core.SignalMode, point.mode)
+    config.approximation = getattr(core.Approximation, card.model.approximation)
+    config.decay = getattr(core.DecayModel, card.model.decay)
+    config.width = getattr(core.WidthFormula, card.model.width)
+    if forced is not None:
+        config.decay_start, config.decay_end = _decay_range(card, point, forced)
+    config.target = card.target.material
+    # A' below make no signal: the ECAL keeps too much.
+    config.threshold = min(target.aprime_threshold.values())
+    config.atoms_per_radiation_length = target.atoms_per_radiation_length
+    config.depth_scale = target.depth_scale_cm
+    config.detector = detector_config(core, card, noise=noise)
+    config.beam_energy = card.beam.energy_GeV.value
+    config.beam_momentum_spread = numbers.beam_momentum_spread.value
+    config.beam_spot = card.detector.beam_spot_cm.value
+    config.beam_divergence = 1e-3 * card.detector.beam_divergence_mrad.value
+    config.trigger_ecal_max = numbers.trigger_ecal_max_GeV.value
+    config.trigger_ecal_resolution = numbers.trigger_ecal_resolution_GeV.value
+    config.events = events
+    for period in card.periods:
+        entry = core.EventPeriod()
+        entry.first_run, entry.last_run = period.first_run, period.last_run
+        entry.electrons = electrons[period.name]
+        entry.hcal3_shift_x, entry.hcal3_shift_y = hcal3_shift_cm(card, period)
+        config.add_period(entry)
+    return config
+
+
+def _decay_range(card: Card, point: Signal, forced: ForcedVolume) -> tuple[float, float]:
+    geometry = card.geometry
+    if point.mode == "invisible":
+        raise ConfigError("decays cannot be forced in mode invisible (nothing decays): leave --forced out")
+    if forced not in FORCED_VOLUMES:
+        raise ConfigError(f"no volume {forced} (known: {', '.join(FORCED_VOLUMES)}): correct --forced")
+    if forced == "signal":
+        return geometry.hcal2_start_cm.value, geometry.hcal3_end_cm.value
+    if forced == "beyond":
+        return geometry.hcal3_end_cm.value, math.inf
+    return getattr(geometry, f"{forced}_start_cm").value, getattr(geometry, f"{forced}_end_cm").value
+
+
+def _electrons(card: Card, exposure: Mapping[str, float]) -> dict[str, float]:
+    return {p.name: exposure[p.name] * p.residual_efficiency.value for p in card.periods}
+
+
+def hcal3_shift_cm(card: Card, period: Period) -> tuple[float, float]:
+    """Place of the middle of HCAL3 against the beam in a period, beside that of the card, x and y in cm.
+
+    The beam crosses the middle of the core cells, so a module with another core stands off the beam.
+    """
+    pitch = card.detector.hcal_cell_x_cm.value, card.detector.hcal_cell_y_cm.value
+    core = period.hcal_core[2]
+    x, y = (-pitch[i] * (sum(cell[i] for cell in core) / len(core) - 1.0) for i in range(2))
+    return x, y
 
 
 def pseudodata(
@@ -182,10 +495,13 @@ def pseudodata(
     seed: int = 1,
     eot: Mapping[str, float] | None = None,
     scale: float = 1.0,
+    weighted: bool = False,
+    inject: Signal | None = None,
     threads: int = 1,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> SimulationResult:
-    """Write a background sample with every branch of tree A: unweighted, each class Poisson-drawn.
+    """Write a background sample with every branch of tree A, each class Poisson-drawn, as data: unweighted.
 
     The classes, their rates and prescales are those of the card's section `pseudodata`. The backgrounds of
     the signal boxes have prescale 1, so that their expected counts are the card's backgrounds.
@@ -193,10 +509,14 @@ def pseudodata(
     Args:
         eot: exposure of some periods, in place of the card's.
         scale: size of the sample: divides the prescale of every class that has one, never below 1.
+        weighted: mcWeight is the prescale of the class: expected events of the exposure, no data.
+        inject: a signal among the background, its number Poisson-drawn from the expected one (with the
+            residual efficiency, which the rates of the backgrounds hold as well).
         threads: threads that compress the file; its events do not depend on them.
 
     Raises:
-        ConfigError: an unknown period, a negative exposure, scale or seed.
+        ConfigError: an unknown period, a negative exposure, scale or seed; an unphysical signal, or one of
+            more than a million events.
         Na64Error: the file exists and `force` is not set, or cannot be written.
     """
     if not (scale > 0.0):
@@ -215,6 +535,8 @@ def pseudodata(
         }
         for name, rate in card.pseudodata.classes.items()
     }
+    if inject is not None:
+        event_generator(event_config(_core, card, inject, exposure=exposure), inject)  # before ROOT starts
     done: list[SimulationResult] = []
 
     def write(temporary: Path) -> None:
@@ -222,14 +544,25 @@ def pseudodata(
         _declare_writer()
         file, tree = _open(temporary, "na64root pseudo-data, layout A")
         writer = ROOT.na64root_simulate.PseudodataWriter(_generator_config(ROOT, card, seed, means), tree)
+        if inject is not None:
+            try:
+                writer.inject(event_config(ROOT.na64root, card, inject, exposure=exposure), seed)
+            except Exception as error:
+                if "million signal events" not in str(error):
+                    raise
+                raise ConfigError(
+                    f"more than a million signal events are expected at m_A' = {inject.mass_GeV:g} GeV, "
+                    f"epsilon = {inject.epsilon:g} (no sample for a file): give a smaller epsilon or exposure"
+                ) from None
+        if weighted:
+            for number, prescale in enumerate(prescales.values()):
+                writer.weigh(number, prescale)
         if _class_names(ROOT) != list(means):
             raise Na64Error("classes of the card and of the core differ (mixed installation): install again")
         events = int(writer.size())
         if events == 0:
             raise ConfigError("no event is expected with these exposures (the sample is empty): raise --eot")
-        total = 0.0
-        for first in range(0, events, _PIECE):
-            total += float(writer.fill(first, min(first + _PIECE, events)))
+        total = _fill(writer, file, events, progress)
         result = SimulationResult(
             file=str(path),
             events=events,
@@ -245,13 +578,22 @@ def pseudodata(
                 )
                 for number, (name, rate) in enumerate(card.pseudodata.classes.items())
             },
+            injected=None
+            if inject is None
+            else InjectedFacts(
+                mode=inject.mode,
+                mass_GeV=inject.mass_GeV,
+                epsilon=inject.epsilon,
+                expected=float(writer.injected_expected()),
+                events=int(writer.injected()),
+            ),
             truth=_TRUTH,
             provenance=provenance(card, seed=seed),
         )
         _close(file, tree, result)
         done.append(result)
 
-    with implicit_threads(threads):
+    with _writing(threads):
         write_atomically(path, write, force=force)
     return done[0]
 
@@ -270,7 +612,7 @@ def gun(
     seed: int = 1,
     threads: int = 1,
     force: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> GunResult:
     """Write electrons or e+e- pairs shot into one calorimeter, with every branch of tree A and truth.
 
@@ -315,12 +657,7 @@ def gun(
         _declare_writer()
         file, tree = _open(temporary, "na64root particle gun, layout A")
         writer = ROOT.na64root_simulate.GunWriter(config_of(ROOT.na64root), seed, tree)
-        total = 0.0
-        for first in range(0, events, _PIECE):
-            last = min(first + _PIECE, events)
-            total += float(writer.fill(first, last))
-            if progress is not None:
-                progress(last, events)
+        total = _fill(writer, file, events, progress)
         result = GunResult(
             file=str(path),
             events=events,
@@ -338,7 +675,7 @@ def gun(
         _close(file, tree, result)
         done.append(result)
 
-    with implicit_threads(threads):
+    with _writing(threads):
         write_atomically(path, write, force=force)
     return done[0]
 
@@ -346,6 +683,41 @@ def gun(
 def _check_seed(seed: int) -> None:
     if not 0 <= seed < 2**64:
         raise ConfigError(f"seed {seed} is not acceptable (0 to 2^64 - 1): correct --seed")
+
+
+def _fill(writer: Any, file: Any, events: int, progress: Progress | None, *, first: int = 0) -> float:
+    """Have a writer fill its events into the tree of `file`; the sum of their weights."""
+    total = 0.0
+    for done in range(0, events, _PIECE):
+        last = min(done + _PIECE, events)
+        try:
+            total += float(writer.fill(first + done, first + last))
+        except Exception as error:
+            if _FILL_FAILED in str(error):
+                _give_up(file)
+            raise
+        if progress is not None:
+            progress(last, events)
+    return total
+
+
+def _give_up(file: Any) -> NoReturn:
+    """Close a file that cannot be written; nothing of it is kept."""
+    file.Close()
+    raise OSError("the file system took no more data")
+
+
+@contextlib.contextmanager
+def _writing(threads: int) -> Iterator[None]:
+    """ROOT while it writes: with threads, and silent, since a failure ends in one line of our own."""
+    ROOT = root()
+    level = ROOT.gErrorIgnoreLevel
+    with implicit_threads(threads):
+        ROOT.gErrorIgnoreLevel = ROOT.kFatal
+        try:
+            yield
+        finally:
+            ROOT.gErrorIgnoreLevel = level
 
 
 def _open(path: Path, title: str) -> tuple[Any, Any]:
@@ -356,12 +728,12 @@ def _open(path: Path, title: str) -> tuple[Any, Any]:
     return file, ROOT.TTree("tree", title)
 
 
-def _close(file: Any, tree: Any, result: SimulationResult | GunResult) -> None:
+def _close(file: Any, tree: Any, result: SimulationResult | SignalResult | GunResult) -> None:
     """Write the tree and, beside it, how it was made."""
     about = json.loads(result.model_dump_json(exclude={"file"}))
     text = root().TNamed("na64root", json.dumps(about))
     if tree.Write() <= 0 or file.WriteObject(text, "na64root") <= 0:
-        raise OSError("the file system took no more data")
+        _give_up(file)
     file.Close()
 
 
@@ -420,6 +792,7 @@ def _generator_config(ROOT: Any, card: Card, seed: int, means: Mapping[str, Mapp
     config.seed = seed
     config.beam_energy = card.beam.energy_GeV.value
     config.beam_momentum_spread = numbers.beam_momentum_spread.value
+    config.beam_spot = card.detector.beam_spot_cm.value
     config.ecal_stochastic = numbers.ecal_stochastic.value
     config.hcal_stochastic = numbers.hcal_stochastic.value
     config.hcal_interaction_length = numbers.hcal_interaction_length_cm.value
@@ -432,9 +805,7 @@ def _generator_config(ROOT: Any, card: Card, seed: int, means: Mapping[str, Mapp
     for period in card.periods:
         entry = ROOT.na64root.PseudodataPeriod()
         entry.first_run, entry.last_run = period.first_run, period.last_run
-        # The beam crosses the middle of the core cells, so a module with another core stands off the beam.
-        core_x = [cell[0] for cell in period.hcal_core[2]]
-        entry.hcal3_offset = -19.4 * (sum(core_x) / len(core_x) - 1.0)
+        entry.hcal3_offset = hcal3_shift_cm(card, period)[0]
         for name in means:
             entry.class_means.push_back(means[name][period.name])
         config.periods.push_back(entry)

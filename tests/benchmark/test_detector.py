@@ -1,8 +1,8 @@
-"""Speed of the detector, truth of the gun included. Read the ratios in brackets, not the times."""
+"""Speed of the detector and of signal events, truth included. Read the ratios in brackets, not the times."""
 
 import pytest
 
-from na64root import _core
+from na64root import _core, load_card, simulate
 
 EVENTS = 2000
 
@@ -14,3 +14,32 @@ def test_gun(benchmark, particle, volume):
     config.particle, config.volume = _core.gun_particle(particle), _core.gun_volume(volume)
     config.energy, config.pair_mass = 20.0, 0.03
     benchmark(_core.simulate_gun, config, 1, 0, EVENTS)
+
+
+POINT = simulate.Signal(0.39, 6e-3)
+SIGNAL_EVENTS = 20_000
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.benchmark(group="signal events, complete, all columns in memory, 20 000 each")
+def test_signal_in_memory(benchmark, threads):
+    generator = _core.EventGenerator(simulate.event_config(_core, load_card(), POINT))
+    benchmark(generator.generate, 1, 0, SIGNAL_EVENTS, threads)
+
+
+@pytest.mark.parametrize("mode", ["semivisible", "invisible"])
+@pytest.mark.benchmark(group="signal events, complete, written to a file, 20 000 each")
+def test_signal_in_a_file(benchmark, tmp_path, mode):
+    card, point = load_card(), simulate.Signal(0.39, 6e-3, mode)
+    simulate.signal(card, tmp_path / "first.root", point, events=1)  # ROOT and its compiler have started
+    path = tmp_path / "signal.root"
+    benchmark(simulate.signal, card, path, point, events=SIGNAL_EVENTS, force=True)
+
+
+@pytest.mark.benchmark(group="pseudo-data written to a file, 5e9 electrons on target")
+def test_pseudodata_in_a_file(benchmark, tmp_path):
+    card, eot = load_card(), {"2016": 1e9, "2017": 1e9, "2018": 3e9}
+    simulate.pseudodata(card, tmp_path / "first.root", eot=eot)
+    path = tmp_path / "pseudodata.root"
+    result = benchmark(simulate.pseudodata, card, path, eot=eot, force=True)
+    benchmark.extra_info["events"] = result.events

@@ -32,6 +32,7 @@ LIMIT_KEYS = [
     "files",
 ]
 # A later option replaces an earlier one.
+SIGNAL = ["simulate", "signal", "--mass-GeV", "0.39", "--epsilon", "6e-3"]
 GUN = ["simulate", "gun", "--particle", "e-", "--energy-GeV", "20"]
 COMMON = ["--json", "--output-dir", "--config", "--set", "--seed", "--threads", "--force", "--help"]
 
@@ -73,6 +74,8 @@ def test_the_verbs_are_those_of_the_documentation():
         ("limit",),
         ("scan",),
         ("export",),
+        ("simulate", "signal"),
+        ("simulate", "background"),
         ("simulate", "pseudodata"),
         ("simulate", "gun"),
     ]
@@ -130,6 +133,17 @@ def test_help_and_version_of_the_program():
         (["analyze", "x.root", "--eot", "2018=many"], ["--eot 2018=many"]),
         (["inspect"], ["FILES"]),
         (["simulate", "gun"], ["--particle"]),
+        ([*SIGNAL, "-n", "0"], ["cannot simulate 0 events"]),
+        ([*SIGNAL, "--mass-GeV", "-1"], ["unphysical model at m_A' = -1 GeV", "correct"]),
+        ([*SIGNAL, "--mass-GeV", "90"], ["no signal at m_A' = 90 GeV", "closed"]),
+        ([*SIGNAL, "--epsilon", "0"], ["epsilon = 0 makes no signal"]),
+        ([*SIGNAL, "--mode", "semi"], ["semi", "semivisible", "na64root simulate signal --help"]),
+        ([*SIGNAL, "--forced", "hcal9"], ["hcal9", "hcal3"]),
+        ([*SIGNAL, "--mode", "invisible", "--forced"], ["nothing decays"]),
+        ([*SIGNAL, "--period", "2019"], ["no period 2019", "--period"]),
+        ([*SIGNAL, "--eot", "0"], ["no electrons on target"]),
+        (["simulate", "background", "--eot", "2019=1"], ["no period 2019"]),
+        (["simulate", "pseudodata", "--inject-mass-GeV", "0.1"], ["half a signal", "--inject-epsilon"]),
         ([*GUN, "--volume", "hcal4"], ["no volume hcal4", "ecal, hcal1, hcal2, hcal3"]),
         ([*GUN, "--volume", "ecal", "--particle", "mu-"], ["no particle mu-", "e-, pair"]),
         ([*GUN, "--volume", "ecal", "-n", "0"], ["cannot simulate 0 events"]),

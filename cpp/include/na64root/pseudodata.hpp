@@ -47,6 +47,7 @@ struct PseudodataConfig {
     std::uint64_t seed = 1;
     double beam_energy = 100.0;                  // GeV
     double beam_momentum_spread = 0.01;          // relative, standard deviation
+    double beam_spot = 0.8;                      // cm, standard deviation at the ECAL
     double ecal_stochastic = 0.10;               // sigma/E = this/sqrt(E/GeV)
     double hcal_stochastic = 0.60;               // of hadrons
     double trigger_ecal_max = 90.0;              // GeV, threshold of the physics trigger

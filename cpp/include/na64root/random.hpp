@@ -41,6 +41,9 @@ enum class Stream : std::uint32_t {
     chi2_decay = 6,
     cascade = 7,
     gun = 8,
+    detector = 9, // what follows the truth of a signal event
+    injection_count = 10,
+    injection = 11,
 };
 
 // The stream of one entry (an event, a toy): `Random(seed, entry)` gives the same numbers wherever it is

@@ -36,7 +36,8 @@ struct SignalGeneratorConfig {
     double atoms_per_radiation_length = 0.0; // cm^-2, as in thick_target.hpp
     double depth_scale = 0.0;                // cm per radiation length
 
-    double target_start = 0.0; // cm
+    double largest_beam_energy = 0.0; // GeV, of events with an energy of their own; 0: beam_energy
+    double target_start = 0.0;        // cm
     SignalMode mode = SignalMode::semivisible;
     Approximation approximation = Approximation::etl;
     DecayModel decay = DecayModel::matrix_element;
@@ -103,6 +104,11 @@ class SignalGenerator {
     SignalTruth operator()(std::uint64_t seed, std::uint64_t entry,
                            std::vector<ShowerParticle> &particles) const;
 
+    // The event of a beam electron of `beam_energy` (GeV). Throws std::domain_error unless it is between the
+    // threshold and the largest beam energy.
+    SignalTruth operator()(std::uint64_t seed, std::uint64_t entry, double beam_energy,
+                           std::vector<ShowerParticle> &particles) const;
+
     const SignalGeneratorConfig &config() const { return config_; }
     // Of chi2 (visible: of the A'), cm; infinite where it is stable.
     double ctau() const { return ctau_; }
@@ -111,7 +117,7 @@ class SignalGenerator {
     double cross_section(double energy, int charge) const;
 
   private:
-    SignalTruth generate(std::uint64_t seed, std::uint64_t entry,
+    SignalTruth generate(std::uint64_t seed, std::uint64_t entry, double beam_energy,
                          std::vector<ShowerParticle> *particles) const;
     void decay_in_range(SignalTruth &event, const FourVector &particle, double mass, Random &random) const;
 

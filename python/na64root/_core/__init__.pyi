@@ -473,3 +473,55 @@ def gun_volume(name: str) -> GunVolume: ...
 def simulate_gun(
     config: GunConfig, seed: int, first_entry: int, events: int
 ) -> dict[str, NDArray[np.float64]]: ...
+
+# event.hpp
+
+signal_class: int
+first_signal_number: int
+
+class Angles:
+    off: ClassVar[Angles]
+    on: ClassVar[Angles]
+
+class EventPeriod:
+    def __init__(self) -> None: ...
+    first_run: int
+    last_run: int
+    electrons: float
+    hcal3_shift_x: float
+    hcal3_shift_y: float
+
+class EventConfig:
+    def __init__(self) -> None: ...
+    model: InelasticModel
+    mode: SignalMode
+    approximation: Approximation
+    decay: DecayModel
+    width: WidthFormula
+    decay_start: float
+    decay_end: float
+    target: str
+    threshold: float
+    atoms_per_radiation_length: float
+    depth_scale: float
+    detector: DetectorConfig
+    beam_energy: float
+    beam_momentum_spread: float
+    beam_spot: float
+    beam_divergence: float
+    trigger_ecal_max: float
+    trigger_ecal_resolution: float
+    angles: Angles
+    events: float
+    periods: list[EventPeriod]
+    def add_period(self, period: EventPeriod) -> None: ...
+
+class EventGenerator:
+    def __init__(self, config: EventConfig) -> None: ...
+    @property
+    def ctau(self) -> float: ...
+    @property
+    def electrons(self) -> float: ...
+    def generate(
+        self, seed: int, first_entry: int, n: int, threads: int = 1, columns: set[str] = ...
+    ) -> dict[str, NDArray[np.float64]]: ...

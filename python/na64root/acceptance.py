@@ -1,0 +1,392 @@
+"""Acceptance of the simulated signal: selected with the code that selects data, with statistical errors.
+
+A number of the semi-analytic chain stands beside each result, with what makes the difference: thresholds,
+noise, the preshower, the beam, the R cut. None of it is tuned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core, cling, selection, simulate
+from .config import SIGNATURES, Card, Signature
+from .errors import ConfigError
+from .results import Provenance, Record, provenance
+from .signal import Parameters, expected_signal
+from .simulate import ForcedVolume, Signal, SignalMode
+
+# Names of DecayVolume in event.hpp, from -1 on.
+VOLUMES = ("none", "ecal", "veto", "hcal1", "hcal2", "hcal3", "beyond")
+
+
+class CutAcceptance(Record):
+    """Signal left after a cut: simulated events, expected events with their statistical error.
+
+    `effective_events` is the number of unweighted events with the same relative error.
+    """
+
+    cut: str
+    events: int
+    expected: float
+    error: float
+    effective_events: float
+
+
+class SignatureAcceptance(Record):
+    """A signature: its cut flow, and its share `acceptance` of the simulated A' events.
+
+    `by_volume` has the expected events by the place of the decay; `semi_analytic` is the expectation of the
+    deterministic chain, null where that chain does not apply (forced decays, mode visible).
+    """
+
+    signature: Signature
+    expected: float
+    error: float
+    acceptance: float
+    acceptance_error: float
+    effective_events: float
+    cut_flow: list[CutAcceptance]
+    by_volume: dict[str, float]
+    semi_analytic: float | None
+
+
+class Acceptance(Record):
+    """Result of :func:`efficiency`. `produced` counts the expected A' events before all cuts."""
+
+    mode: SignalMode
+    mass_GeV: float
+    epsilon: float
+    forced: ForcedVolume | None
+    events: int
+    produced: float
+    signatures: list[SignatureAcceptance]
+    provenance: Provenance
+
+    def of(self, signature: Signature) -> SignatureAcceptance:
+        return next(found for found in self.signatures if found.signature == signature)
+
+
+def efficiency(
+    card: Card,
+    point: Signal,
+    *,
+    events: int = 100_000,
+    forced: ForcedVolume | None = None,
+    period: str = "all",
+    eot: Mapping[str, float] | None = None,
+    seed: int = 1,
+    threads: int = 1,
+) -> Acceptance:
+    """Simulate a signal and select it as data.
+
+    The residual efficiency of the card (DAQ, pile-up, tracking, SRD) is a factor in every expected number;
+    the cuts for it pass all simulated events, so that nothing counts twice.
+
+    Raises:
+        ConfigError, Na64Error: as :func:`simulate.signal`.
+    """
+    sample, selected, truth = _simulated(
+        card, point, events=events, forced=forced, period=period, eot=eot, seed=seed, threads=threads
+    )
+    volumes = truth["mc_decay_volume"].astype(np.int64)
+    semi_analytic: dict[Signature, float] = {}
+    if forced is None and period == "all" and point.mode == "semivisible" and point.parameters is None:
+        numbers = expected_signal(card, [point.mass_GeV], [point.epsilon], card.exposure(eot))[0, 0]
+        semi_analytic = dict(zip(SIGNATURES, map(float, numbers), strict=True))
+    return Acceptance(
+        mode=point.mode,
+        mass_GeV=point.mass_GeV,
+        epsilon=point.epsilon,
+        forced=forced,
+        events=events,
+        produced=sample.weights_sum,
+        signatures=[_signature(s, selected, volumes, semi_analytic.get(s)) for s in SIGNATURES],
+        provenance=provenance(card, seed=seed),
+    )
+
+
+def _simulated(
+    card: Card,
+    point: Signal,
+    *,
+    events: int,
+    forced: ForcedVolume | None,
+    period: str = "all",
+    eot: Mapping[str, float] | None = None,
+    seed: int,
+    threads: int,
+) -> tuple[simulate.SignalResult, selection.SelectionResult, dict[str, NDArray[np.float64]]]:
+    """A sample, its selection, and the truth of its events by their number."""
+    names = ["mc_decay_volume", "mc_flight_length_cm", "mc_gamma_beta"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "signal.root"
+        sample = simulate.signal(
+            card,
+            path,
+            point,
+            events=events,
+            forced=forced,
+            period=period,
+            eot=eot,
+            seed=seed,
+            threads=threads,
+        )
+        selected = selection.select([str(path)], card, eot=eot, threads=threads)
+        data = cling.root().RDataFrame("tree", str(path)).AsNumpy(["spillevent", *names])
+    number = np.asarray(data["spillevent"], dtype=np.int64) - _core.first_signal_number
+    truth = {name: np.empty(len(number)) for name in names}
+    for name, column in truth.items():
+        column[number] = data[name]
+    return sample, selected, truth
+
+
+def _signature(
+    signature: Signature,
+    selected: selection.SelectionResult,
+    volumes: NDArray[np.int64],
+    semi_analytic: float | None,
+) -> SignatureAcceptance:
+    sums: dict[str, tuple[int, float, float]] = {}
+    for row, error in zip(selected.cutflow, selected.cutflow_errors, strict=True):
+        if row.signature == signature:
+            n, weight, square = sums.get(row.cut, (0, 0.0, 0.0))
+            sums[row.cut] = n + row.events, weight + row.weighted, square + error**2
+    flow = [
+        CutAcceptance(cut=cut, events=n, expected=w, error=math.sqrt(s), effective_events=_effective(w, s))
+        for cut, (n, w, s) in sums.items()
+    ]
+    all_weight, all_square = sums["initial"][1:]
+    last = flow[-1]
+    share = last.expected / all_weight if all_weight > 0.0 else 0.0
+    # A share of weights, passing and failing events independent.
+    variance = (1.0 - share) ** 2 * last.error**2 + share**2 * (all_square - last.error**2)
+    by_volume = dict.fromkeys(VOLUMES, 0.0)
+    for candidate in selected.candidates:
+        if candidate.signature == signature:
+            place = volumes[candidate.spillevent - _core.first_signal_number]
+            by_volume[VOLUMES[place + 1]] += candidate.weight
+    return SignatureAcceptance(
+        signature=signature,
+        expected=last.expected,
+        error=last.error,
+        acceptance=share,
+        acceptance_error=math.sqrt(max(0.0, variance)) / all_weight if all_weight > 0.0 else 0.0,
+        effective_events=last.effective_events,
+        cut_flow=flow,
+        by_volume=by_volume,
+        semi_analytic=semi_analytic,
+    )
+
+
+def _effective(weight: float, square: float) -> float:
+    return weight**2 / square if square > 0.0 else 0.0
+
+
+@dataclass(frozen=True)
+class Reweighted:
+    """Expected events at other parameters, shape (n, 2) for S1 and S2, with their statistical errors.
+
+    `effective` is the number of unweighted events with the same relative error: where it is small the sample
+    does not know that point, whatever `expected` says.
+    """
+
+    expected: NDArray[np.float64]
+    error: NDArray[np.float64]
+    effective: NDArray[np.float64]
+
+
+class SignalSample:
+    """The selected events of one simulated sample, which serve every epsilon and alpha_D near it.
+
+    Production goes as epsilon^2 times the branching ratio of the A', and a decay after a flight L has the
+    density exp(-L/l)/l, l = gamma beta c tau: each event is reweighted by their ratios. Masses are fixed.
+
+    Raises:
+        ConfigError: a mode in which nothing flies or the A' itself does; as :func:`simulate.signal`.
+    """
+
+    def __init__(
+        self,
+        card: Card,
+        point: Signal,
+        *,
+        events: int = 100_000,
+        forced: ForcedVolume | None = None,
+        eot: Mapping[str, float] | None = None,
+        seed: int = 1,
+        threads: int = 1,
+    ) -> None:
+        if point.mode != "semivisible":
+            raise ConfigError(f"mode {point.mode} is not reweighted (chi2 must decay): simulate each point")
+        _, selected, truth = _simulated(
+            card, point, events=events, forced=forced, eot=eot, seed=seed, threads=threads
+        )
+        self.point = point
+        self.parameters = point.parameters or Parameters.of(card)
+        self._width = _core.WidthFormula.__members__[card.model.width]
+        number = np.array([c.spillevent for c in selected.candidates], dtype=np.int64)
+        number -= _core.first_signal_number
+        self._signature = np.array([SIGNATURES.index(c.signature) for c in selected.candidates])
+        self._weight = np.array([c.weight for c in selected.candidates])
+        self._flight = truth["mc_flight_length_cm"][number]
+        self._gamma_beta = truth["mc_gamma_beta"][number]
+
+    def expected(self, epsilon: ArrayLike, *, alpha_dark: float | None = None) -> Reweighted:
+        """Expected events for each epsilon, shape (n,), and one alpha_D, that of the sample unless given."""
+        values = np.atleast_1d(np.asarray(epsilon, dtype=float))
+        parameters = self.parameters
+        if alpha_dark is not None:
+            parameters = dataclasses.replace(parameters, alpha_dark=alpha_dark)
+        production, ctau = self._production_and_ctau(self.point.epsilon, self.parameters)
+        old = self._decay_density(ctau)
+        sums = np.zeros((len(values), len(SIGNATURES), 2))
+        for i, value in enumerate(values):
+            new_production, new_ctau = self._production_and_ctau(float(value), parameters)
+            weight = self._weight * (new_production / production) * self._decay_density(new_ctau) / old
+            for j in range(len(SIGNATURES)):
+                chosen = weight[self._signature == j]
+                sums[i, j] = chosen.sum(), (chosen**2).sum()
+        total, square = sums[..., 0], sums[..., 1]
+        effective = np.divide(total**2, square, out=np.zeros_like(total), where=square > 0.0)
+        return Reweighted(total, np.sqrt(square), effective)
+
+    def _production_and_ctau(self, epsilon: float, parameters: Parameters) -> tuple[float, float]:
+        model = parameters.model(self.point.mass_GeV, epsilon)
+        branching = _core.aprime_width_to_chi(model) / _core.aprime_width(model)
+        return epsilon**2 * branching, _core.chi2_ctau(model, self._width)
+
+    def _decay_density(self, ctau: float) -> NDArray[np.float64]:
+        """Per cm at the flight length of each event; 1 for those that do not decay."""
+        if not math.isfinite(ctau):
+            return np.ones_like(self._flight)
+        length = self._gamma_beta * ctau
+        return np.asarray(np.exp(-self._flight / length) / length)
+
+
+Cause = Literal["hcal3", "single_core", "noise", "width", "spot", "angles", "all"]
+# What each switch does to the simulation, for :func:`r_efficiency`.
+CAUSES: dict[Cause, str] = {
+    "hcal3": "HCAL3 on the beam in all periods, core (1,1)",
+    "single_core": "HCAL3 off the beam in 2018, but core (1,1) in all periods",
+    "noise": "no noise, no thresholds",
+    "width": "all energy on the axis of each shower",
+    "spot": "a beam without size and divergence",
+    "angles": "A' and its decay products on the axis of the beam electron",
+    "all": "all of these but single_core",
+}
+
+
+class REfficiency(Record):
+    """Efficiency of the R cut for S1 events that pass all other cuts, in all periods and in each.
+
+    `before` is the expected signal before the R cut, in all periods.
+    """
+
+    cause: Cause | None
+    description: str
+    efficiency: float
+    error: float
+    by_period: dict[str, float]
+    before: float
+
+
+def r_efficiency(
+    card: Card,
+    point: Signal,
+    cause: Cause | None = None,
+    *,
+    events: int = 200_000,
+    seed: int = 1,
+    threads: int = 1,
+) -> REfficiency:
+    """Efficiency of the R cut in the simulation, with one cause of losses switched off.
+
+    Decays are forced where they can count: in HCAL2 and HCAL3.
+
+    Raises:
+        ConfigError: an unknown cause; as :func:`simulate.signal`.
+    """
+    if cause is not None and cause not in CAUSES:
+        raise ConfigError(f"no cause {cause} of losses by R (known: {', '.join(CAUSES)}): correct it")
+
+    def off(name: Cause) -> bool:
+        return cause == name or (cause == "all" and name != "single_core")
+
+    config = simulate.event_config(_core, card, point, forced="signal", events=events, noise=not off("noise"))
+    detector = config.detector
+    if off("width"):
+        detector.lateral_profile = _core.LateralProfile.off
+    config.detector = detector
+    if off("spot"):
+        config.beam_spot = config.beam_divergence = 0.0
+    if off("angles"):
+        config.angles = _core.Angles.off
+    cores = selection.hcal_core_bits(card)
+    if off("hcal3") or off("single_core"):
+        cores = [[1 << 4] * 3 for _ in cores]
+    if off("hcal3"):
+        periods = config.periods
+        for period in periods:
+            period.hcal3_shift_x = period.hcal3_shift_y = 0.0
+        config.periods = periods
+    data = simulate.event_generator(config, point).generate(seed, 0, events, threads, _R_COLUMNS)
+    passed = _s1_before_r(card, data)
+    data = {name: column[passed] for name, column in data.items()}
+    weight, cut = data["mcWeight"], card.selection.r.r_max.value
+    inside = np.zeros(len(weight), dtype=bool)
+    by_period = {}
+    for period, core in zip(card.periods, cores, strict=True):
+        here = (period.first_run <= data["run"]) & (data["run"] <= period.last_run)
+        inside[here] = _core.passes_r(_core.hcal_r(data["HCAL_ene"][here], core), cut)
+        total = float(weight[here].sum())
+        by_period[period.name] = float(weight[here & inside].sum()) / total if total > 0.0 else math.nan
+    total = float(weight.sum())
+    share = float(weight[inside].sum()) / total if total > 0.0 else math.nan
+    variance = float((weight**2 * (inside - share) ** 2).sum())
+    return REfficiency(
+        cause=cause,
+        description=CAUSES[cause] if cause else "everything simulated",
+        efficiency=share,
+        error=math.sqrt(variance) / total if total > 0.0 else math.nan,
+        by_period=by_period,
+        before=total,
+    )
+
+
+_R_COLUMNS = {
+    "run", "mcWeight", "isTriggerPhysics", "ECAL_ene", "ecal0", "ecalTotal", "VETO_ene", "hcal0", "hcal1",
+    "hcal2", "HCAL_ene", "showerChi2",
+}  # fmt: skip
+
+
+def _s1_before_r(card: Card, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """The cuts of S1 that are simulated, without R."""
+    cut = card.selection
+    veto = _core.veto_energy(data["VETO_ene"], cut.veto.photomultiplier_balance.value)
+    leading = _core.leading_ecal_cell(data["ECAL_ene"])
+    hcal = cut.hcal
+    passes = [
+        data["isTriggerPhysics"],
+        _core.passes_beam_cell(leading, int(cut.beam_cell.x.value), int(cut.beam_cell.y.value)),
+        _core.passes_preshower(data["ecal0"], cut.preshower.energy_min_GeV.value),
+        _core.passes_ecal(data["ecalTotal"], cut.ecal.s1_max_GeV.value),
+        _core.passes_veto(veto, cut.veto.energy_max_GeV.value),
+        _core.passes_hcal_s1(
+            data["hcal0"],
+            data["hcal1"],
+            data["hcal2"],
+            hcal.s1_hcal1_max_GeV.value,
+            hcal.s1_signal_min_GeV.value,
+        ),
+        _core.passes_shower_chi2(data["showerChi2"], cut.shower_chi2.chi2_max.value),
+    ]
+    return np.asarray(np.logical_and.reduce([np.asarray(p, dtype=bool) for p in passes]))
