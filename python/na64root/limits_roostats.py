@@ -72,7 +72,7 @@ class TieSafeStatistic : public RooStats::TestStatistic {
                 if (std::isfinite(next) && !(next < value))
                     value = next;
             }
-        // All free fits ended above the conditional one, which bounds them: by little, so mu is as good as any.
+        // All free fits ended above the conditional one, which bounds them; by little: mu is as good as any.
         if (!(value > -lenient_)) {
             ++failures;
             return 0.0;
