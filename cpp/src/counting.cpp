@@ -1485,7 +1485,7 @@ template <class Function> double falling_root(Function &&f, double start, double
         step *= 1.2;
         at_low = f(low);
         if (i == 60 || low < 1e-6) // nearer to zero the statistics of all counts are ties
-            throw std::runtime_error("no lower end of the limit found");
+            throw std::runtime_error("no lower end of the limit found: every signal is excluded");
     }
     return bracketed_root(f, low, at_low, high, at_high, tolerance * low);
 }

@@ -160,7 +160,8 @@ def upper_limit(
                 expected = False
             bands = engine.expected_limits(*level) if expected else (None,) * 5
     except RuntimeError as error_in_core:
-        raise ConvergenceError(f"no limit found ({error_in_core}): check the model") from None
+        advice = "use --criterion cls" if criterion == "clsb" else "check the model"
+        raise ConvergenceError(f"no limit found ({error_in_core}): {advice}") from None
     return LimitResult(
         upper_limit=limit,
         upper_limit_error=error,
