@@ -219,6 +219,7 @@ def test_the_selection_finds_the_injected_signal(injected):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:no two-sided interval")  # twenty events in two bins would take minutes
 def test_an_analysis_finds_the_injected_candidates(tmp_path, injected):
     """The reduced plane; every signal event in a box is a candidate, and the limit weakens."""
     card = load_card(overrides=["plane.mass_points=6", "plane.epsilon_points=8"])
