@@ -39,7 +39,7 @@ NEGLIGIBLE_UNCERTAINTY = 1e-4
 # Steps outwards of the search for the end of an interval, relative.
 STEP_OF_BRACKET = 1.4
 # Free fits that all end above the conditional one, by less than this in -ln(likelihood), found no better mu:
-# where an auxiliary measurement leaves no signal, mu has no effect and they are stuck (one toy in a thousand).
+# where an auxiliary measurement leaves no signal, mu has no effect and they are stuck (a toy in a thousand).
 STUCK_TOLERANCE = 0.5
 # A background of zero is given this many events: RooFit has no logarithm of zero.
 SMALLEST_BACKGROUND = 1e-10
