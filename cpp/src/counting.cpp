@@ -26,7 +26,7 @@ enum class Accuracy { coarse, standard, fine };
 // Counts whose probability is below this part of the tail, in both ensembles, are left out: a part of the
 // tail that varies smoothly with mu where auxiliary measurements fluctuate, and by steps elsewhere.
 constexpr double negligible(Accuracy accuracy) {
-    return accuracy == Accuracy::coarse ? 1e-3 : accuracy == Accuracy::standard ? 1e-5 : 3e-6;
+    return accuracy == Accuracy::coarse ? 1e-3 : accuracy == Accuracy::standard ? 1e-4 : 3e-5;
 }
 constexpr double negligible_step = 1e-6;
 // Counts below this part are given a coarser integral over the auxiliary measurements.
@@ -94,6 +94,7 @@ struct PooledBin {
 struct Group {
     std::vector<int> bins;
     double lowest = -infinity;    // of the nuisance parameter: no negative yield
+    double uncertainty = 0.0;     // of all bins
     double auxiliary_count = 0.0; // gamma: the nominal auxiliary measurement, 1/r^2
 };
 
@@ -109,6 +110,13 @@ struct BinProfile {
     double s, b, ss, sb, bb;
 };
 
+// Signal events and nuisance parameters of the backgrounds, fitted together.
+struct JointFit {
+    double signal = 0.0, theta = 0.0;
+    std::vector<double> eta;                     // by group; empty before the first fit
+    std::vector<double> slope, curvature, mixed; // of -ln L in eta, and in eta and the signal: workspace
+};
+
 // The auxiliary measurements and counts of one experiment, real or imagined.
 struct Outcome {
     std::vector<double> counts;
@@ -118,6 +126,7 @@ struct Outcome {
     // Where the last fits ended, to start the next ones.
     mutable std::vector<double> last_eta;
     mutable double last_signal = 0.0;
+    mutable JointFit free_fit, conditional_fit;
 };
 
 // A point in the space of nuisance parameters, from which an ensemble is drawn.
@@ -192,8 +201,12 @@ class CountingExperiment::Implementation {
     double scale(double uncertainty, double theta) const;
     double scale_slope(double uncertainty, double theta) const;
     double lowest_theta(double uncertainty) const;
-    double signal_scale(double theta) const { return scale(signal_uncertainty_, theta); }
-    double signal_scale_slope(double theta) const { return scale_slope(signal_uncertainty_, theta); }
+    double signal_scale(double theta) const {
+        return signal_bend_ > 0.0 ? std::exp(theta * signal_bend_) : scale(signal_uncertainty_, theta);
+    }
+    double signal_scale_slope(double theta) const {
+        return signal_bend_ > 0.0 ? signal_bend_ * signal_scale(theta) : signal_uncertainty_;
+    }
     double lowest_theta() const { return lowest_theta(signal_uncertainty_); }
     double theta_of_scale(double scale) const;
     double background(const PooledBin &bin, double eta) const;
@@ -207,6 +220,10 @@ class CountingExperiment::Implementation {
     double best_own_theta(std::size_t bin, double signal, const Outcome &outcome) const;
     Profile profile(double signal, const Outcome &outcome, bool with_value = true) const;
     double best_signal(const Outcome &outcome) const;
+    double joint_rate(const PooledBin &bin, const JointFit &fit) const;
+    bool joint_fit(JointFit &fit, double mu, const Outcome &outcome, double tolerance) const;
+    bool joint_fits(double mu, const Outcome &outcome, double tolerance) const;
+    double joint_statistic(double mu, const Outcome &outcome) const;
     double conditional_theta(double mu, double free_signal, const Outcome &outcome) const;
     double statistic(double mu, const Outcome &outcome) const;
     double signed_root(double mu, const Outcome &outcome, const std::vector<int> &coordinates,
@@ -224,6 +241,8 @@ class CountingExperiment::Implementation {
         Outcome outcome;
         std::vector<int> coordinates;
         std::vector<double> basis, point, gradient;
+        std::vector<double>
+            afar; // where the last counts met q = threshold if q vanishes at the mean, or empty
         std::vector<Contribution> *contributions = nullptr; // collected instead of the tails
     };
     Ensembles tails(double mu, double threshold, Accuracy accuracy) const;
@@ -256,7 +275,10 @@ class CountingExperiment::Implementation {
     Treatment treatment_;
     Constraint signal_constraint_, background_constraint_;
     double signal_uncertainty_;
-    bool own_sources_ = false; // any bin has an uncertainty of its signal alone
+    double signal_bend_ = 0.0;  // lognormal: ln kappa = theta times this
+    bool own_sources_ = false;  // any bin has an uncertainty of its signal alone
+    bool linear_ = false;       // rates are linear in the signal and in the etas
+    double total_signal_ = 0.0; // of all bins
     std::vector<PooledBin> bins_;
     std::vector<char> monotone_; // q falls with the count of this bin
     std::vector<Group> groups_;
@@ -393,6 +415,15 @@ CountingExperiment::Implementation::Implementation(const CountingModel &model, T
         observed_.background_auxiliaries.push_back(group.auxiliary_count);
     observed_.own_auxiliaries.assign(bins_.size(), 0.0);
     observed_.last_eta.assign(groups_.size(), -infinity);
+
+    if (signal_constraint_ == Constraint::lognormal)
+        signal_bend_ = std::log1p(signal_uncertainty_);
+    linear_ = !own_sources_ && (groups_.empty() || background_constraint_ == Constraint::gaussian);
+    for (const auto &bin : bins_) {
+        total_signal_ += bin.signal;
+        if (bin.group >= 0)
+            groups_[static_cast<std::size_t>(bin.group)].uncertainty += bin.uncertainty;
+    }
 
     if (treatment == Treatment::frequentist)
         known_ = std::make_unique<const Implementation>(model, Treatment::none);
@@ -772,6 +803,152 @@ double CountingExperiment::Implementation::best_signal(const Outcome &outcome) c
                0.0, highest, start);
 }
 
+// Newton's method in the first parameter and the etas together, from where the last fit ended. The first
+// parameter is the signal S >= 0 itself (mu = 0) or theta, S = mu kappa(theta), if kappa varies; otherwise S
+// is fixed at mu. False where no minimum is found inside the limits of the etas: there the nested fits stand
+// in.
+bool CountingExperiment::Implementation::joint_fit(JointFit &fit, double mu, const Outcome &outcome,
+                                                   double tolerance) const {
+    const bool free = mu == 0.0, fixed = !free && !signal_varies();
+    const double lowest = free ? 0.0 : fixed ? -infinity : lowest_theta();
+    double &parameter = free ? fit.signal : fit.theta;
+    for (int step = 0; step < 12; ++step) {
+        if (!free)
+            fit.signal = mu * signal_scale(fit.theta);
+        double slope = total_signal_, curvature = 0.0; // of -ln L in S
+        for (std::size_t g = 0; g < groups_.size(); ++g) {
+            fit.slope[g] = groups_[g].uncertainty + fit.eta[g] - outcome.background_auxiliaries[g];
+            fit.curvature[g] = 1.0;
+            fit.mixed[g] = 0.0;
+        }
+        for (std::size_t i = 0; i < bins_.size(); ++i) {
+            const double n = outcome.counts[i];
+            if (n == 0.0)
+                continue;
+            const PooledBin &bin = bins_[i];
+            const double rate = joint_rate(bin, fit);
+            if (!(rate > 0.0))
+                return false;
+            const double inverse = 1.0 / rate, ratio = n * inverse, second = ratio * inverse;
+            slope -= bin.signal * ratio;
+            curvature += bin.signal * bin.signal * second;
+            if (bin.group >= 0) {
+                const auto g = static_cast<std::size_t>(bin.group);
+                fit.slope[g] -= bin.uncertainty * ratio;
+                fit.curvature[g] += bin.uncertainty * bin.uncertainty * second;
+                fit.mixed[g] += bin.uncertainty * bin.signal * second;
+            }
+        }
+        double scale = 1.0; // dS by the first parameter
+        if (fixed) {
+            scale = 0.0;
+        } else if (!free) {
+            scale = signal_bend_ > 0.0 ? signal_bend_ * fit.signal : mu * signal_uncertainty_;
+            curvature = scale * scale * curvature + signal_bend_ * scale * slope + 1.0;
+            slope = scale * slope + fit.theta - outcome.signal_auxiliary;
+        }
+        // The step of the first parameter with the etas following it, then theirs. `decrement` is twice what
+        // the step gains.
+        double decrement = 0.0;
+        for (std::size_t g = 0; g < groups_.size(); ++g) {
+            // From here on the step of eta: -slope - mixed * (change of the first parameter).
+            const double steepness = fit.slope[g], tie = scale * fit.mixed[g];
+            fit.slope[g] /= fit.curvature[g];
+            fit.mixed[g] = tie / fit.curvature[g];
+            slope -= tie * fit.slope[g];
+            curvature -= tie * fit.mixed[g];
+            decrement += steepness * fit.slope[g];
+        }
+        double change = 0.0;
+        if (!fixed) {
+            if (curvature > 0.0)
+                change = std::max(-slope / curvature, lowest - parameter);
+            else if (free && slope >= 0.0) // no counts
+                change = -parameter;
+            else
+                return false;
+            decrement += change * change * curvature;
+        }
+        for (std::size_t g = 0; g < groups_.size(); ++g)
+            fit.slope[g] = -fit.slope[g] - fit.mixed[g] * change;
+        // No rate of a bin with counts may fall to zero. Its relative change is at most the root of
+        // `decrement`.
+        double length = 1.0;
+        for (std::size_t i = 0; i < bins_.size() && decrement > 0.6; ++i) {
+            if (outcome.counts[i] == 0.0)
+                continue;
+            const PooledBin &bin = bins_[i];
+            const double fall =
+                -scale * change * bin.signal -
+                (bin.group >= 0 ? bin.uncertainty * fit.slope[static_cast<std::size_t>(bin.group)] : 0.0);
+            const double most = 0.8 * joint_rate(bin, fit);
+            if (length * fall > most)
+                length = most / fall;
+        }
+        parameter += length * change;
+        for (std::size_t g = 0; g < groups_.size(); ++g) {
+            fit.eta[g] += length * fit.slope[g];
+            // A group without counts separates: its eta is the same in both fits.
+            if (fit.eta[g] < groups_[g].lowest && fit.curvature[g] > 1.0)
+                return false;
+        }
+        // The next step would gain about the square of this one's gain.
+        if (decrement < tolerance && length == 1.0) {
+            if (!free)
+                fit.signal = mu * signal_scale(fit.theta);
+            return true;
+        }
+    }
+    return false;
+}
+
+double CountingExperiment::Implementation::joint_rate(const PooledBin &bin, const JointFit &fit) const {
+    const double rate = fit.signal * bin.signal + bin.background;
+    return bin.group < 0 ? rate : rate + bin.uncertainty * fit.eta[static_cast<std::size_t>(bin.group)];
+}
+
+// The free and the conditional fit; false where the nested fits must be made.
+bool CountingExperiment::Implementation::joint_fits(double mu, const Outcome &outcome,
+                                                    double tolerance) const {
+    if (!linear_ || !(mu > 0.0) || (signal_varies() && outcome.signal_auxiliary < lowest_theta()))
+        return false;
+    const auto fitted = [&](JointFit &fit, double tested) {
+        if (!fit.eta.empty() && joint_fit(fit, tested, outcome, tolerance))
+            return true;
+        fit.eta.resize(groups_.size());
+        for (std::size_t g = 0; g < groups_.size(); ++g)
+            fit.eta[g] = std::max(outcome.background_auxiliaries[g], groups_[g].lowest);
+        fit.slope.resize(groups_.size());
+        fit.curvature.resize(groups_.size());
+        fit.mixed.resize(groups_.size());
+        fit.theta = outcome.signal_auxiliary;
+        fit.signal = std::accumulate(outcome.counts.begin(), outcome.counts.end(), 0.0);
+        return joint_fit(fit, tested, outcome, tolerance);
+    };
+    if (!fitted(outcome.free_fit, 0.0) || !fitted(outcome.conditional_fit, mu))
+        return false;
+    // Beyond the free fit -ln L is convex in theta too: there is one minimum.
+    return mu * signal_scale(outcome.signal_auxiliary) <= outcome.free_fit.signal ||
+           outcome.conditional_fit.signal >= outcome.free_fit.signal * (1.0 - 1e-6);
+}
+
+// q from the two fits.
+double CountingExperiment::Implementation::joint_statistic(double mu, const Outcome &outcome) const {
+    const JointFit &fit = outcome.conditional_fit, &free = outcome.free_fit;
+    if (mu * signal_scale(outcome.signal_auxiliary) <= free.signal)
+        return 0.0;
+    double change = total_signal_ * (fit.signal - free.signal);
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+        change += (fit.eta[g] - free.eta[g]) *
+                  (groups_[g].uncertainty +
+                   0.5 * (fit.eta[g] + free.eta[g] - 2.0 * outcome.background_auxiliaries[g]));
+    for (std::size_t i = 0; i < bins_.size(); ++i)
+        if (const double n = outcome.counts[i]; n > 0.0)
+            change += n * std::log(joint_rate(bins_[i], free) / joint_rate(bins_[i], fit));
+    const double pull = signal_varies() ? fit.theta - outcome.signal_auxiliary : 0.0;
+    return std::max(0.0, 2.0 * change + pull * pull);
+}
+
 // The minimum over theta of -ln L at mu, where the bins alone would like `free_signal` signal events.
 double CountingExperiment::Implementation::conditional_theta(double mu, double free_signal,
                                                              const Outcome &outcome) const {
@@ -802,6 +979,8 @@ double CountingExperiment::Implementation::conditional_theta(double mu, double f
 }
 
 double CountingExperiment::Implementation::statistic(double mu, const Outcome &outcome) const {
+    if (joint_fits(mu, outcome, 1e-7))
+        return joint_statistic(mu, outcome);
     const double t = outcome.signal_auxiliary, free_signal = best_signal(outcome);
     if (mu * signal_scale(t) <= free_signal)
         return 0.0;
@@ -819,6 +998,20 @@ double CountingExperiment::Implementation::statistic(double mu, const Outcome &o
 double CountingExperiment::Implementation::signed_root(double mu, const Outcome &outcome,
                                                        const std::vector<int> &coordinates,
                                                        std::vector<double> &gradient) const {
+    // Integrals over the auxiliary measurements need no more than four digits of the root.
+    if (joint_fits(mu, outcome, 1e-4)) {
+        const JointFit &fit = outcome.conditional_fit, &free = outcome.free_fit;
+        const double root = std::sqrt(joint_statistic(mu, outcome));
+        if (root == 0.0)
+            return 0.0;
+        for (std::size_t i = 0; i < coordinates.size(); ++i) {
+            const auto g = static_cast<std::size_t>(coordinates[i]);
+            const double difference =
+                coordinates[i] >= 0 ? free.eta[g] - fit.eta[g] : outcome.signal_auxiliary - fit.theta;
+            gradient[i] = std::max(0.0, difference) / std::max(root, 1e-12);
+        }
+        return root;
+    }
     const double t = outcome.signal_auxiliary, free_signal = best_signal(outcome);
     if (mu * signal_scale(t) <= free_signal)
         return 0.0;
@@ -960,6 +1153,7 @@ bool CountingExperiment::Implementation::enumerate(Ensembles &ensembles, std::si
     const double rate_with = ensembles.with_signal.rates[level];
     const double rate_without = ensembles.without_signal.rates[level];
     bool any = false;
+    ensembles.afar.clear();
     for (double n = 0.0;; n += 1.0) {
         const double p_with = with * poisson_probability(rate_with, n);
         const double p_without = without * poisson_probability(rate_without, n);
@@ -1108,6 +1302,10 @@ bool CountingExperiment::Implementation::flat_probabilities(Ensembles &ensembles
     for (std::size_t i = 0; i < n; ++i)
         x[i] = auxiliary_mean(ensembles.with_signal, coordinates[i]);
     double norm2 = 0.0;
+    // Counts with one more in a bin need more of the auxiliary measurements.
+    const bool from_near = ensembles.afar.size() == n;
+    if (from_near)
+        x = ensembles.afar;
     bool from_afar = false;
     for (int step = 0; step < (from_afar ? 3 : 2); ++step) {
         for (std::size_t i = 0; i < n; ++i)
@@ -1133,13 +1331,15 @@ bool CountingExperiment::Implementation::flat_probabilities(Ensembles &ensembles
             with = without = 0.0;
             return true;
         }
-        if (step == 0 && !from_afar && std::abs(target - root) > 8.0 * std::sqrt(norm2)) {
+        if (step == 0 && !from_afar && !from_near && std::abs(target - root) > 8.0 * std::sqrt(norm2)) {
             with = without = change > 0.0 ? 0.0 : 1.0;
             return true;
         }
         for (std::size_t i = 0; i < n; ++i)
             x[i] += change * gradient[i];
     }
+    if (from_afar || from_near)
+        ensembles.afar = x;
     double to_with = 0.0, to_without = 0.0;
     for (std::size_t i = 0; i < n; ++i) {
         to_with += gradient[i] * (x[i] - auxiliary_mean(ensembles.with_signal, coordinates[i]));
@@ -1147,7 +1347,8 @@ bool CountingExperiment::Implementation::flat_probabilities(Ensembles &ensembles
     }
     with = standard_normal_cdf(-to_with / std::sqrt(norm2));
     without = standard_normal_cdf(-to_without / std::sqrt(norm2));
-    if (with < 1e-7 && without < 1e-7)
+    constexpr double outside = 3.4e-6; // auxiliary_range
+    if (with < outside && without < outside)
         with = without = 0.0;
     return true;
 }
@@ -1501,7 +1702,9 @@ Estimate CountingExperiment::Implementation::upper_limit(double cl, Criterion cr
     if (!steps) {
         // ln CLs is nearly straight: a few secants from the limit with known nuisance parameters find the
         // place coarsely, one or two more the value.
-        double limit = known_->upper_limit(cl, criterion).value, slope = -1.0;
+        double limit = known_->upper_limit(cl, criterion).value;
+        const double above = log_level(known_->confidence_levels(1.02 * limit), criterion);
+        double slope = std::min((above - target) / (0.02 * limit), -1e-3);
         const auto at = [&](double mu, Accuracy accuracy) {
             return log_level(confidence_levels(mu, accuracy), criterion) - target;
         };
@@ -1521,9 +1724,11 @@ Estimate CountingExperiment::Implementation::upper_limit(double cl, Criterion cr
         };
         secants(Accuracy::coarse, 1e-2);
         const double value = secants(Accuracy::standard, 2e-3);
-        // Numerical error: finer rules for the auxiliary measurements, and what is left of the step.
+        // Numerical error: finer rules for the auxiliary measurements and more counts, of which those still
+        // left out may matter as much, and what is left of the step.
         const double finer = at(limit, Accuracy::fine);
-        return {limit - finer / slope, std::abs((finer - value) / slope) + 0.05 * std::abs(finer / slope)};
+        return {limit - finer / slope,
+                2.0 * std::abs((finer - value) / slope) + 0.05 * std::abs(finer / slope)};
     }
     constexpr double tolerance = 1e-5;
     double limit = falling_root(excess, best_signal(data()) - target, tolerance);

@@ -98,15 +98,19 @@ def test_one_bin_alone_cannot_tell_its_own_source_from_a_common_one():
 
 @pytest.mark.parametrize("observed", [(1, 0), (2, 1), (0, 3)])
 @pytest.mark.parametrize("correlated", [0.0, 0.15])
+@pytest.mark.parametrize("own_delta", [0.0, DELTA])
 @pytest.mark.parametrize("constraint", ["lognormal", "gaussian"])
-def test_the_statistic(observed, correlated, constraint):
-    """q(mu) of two bins by a general minimiser; also with shared, uncertain backgrounds."""
+def test_the_statistic(observed, correlated, own_delta, constraint):
+    """q(mu) of two bins by a general minimiser; also with shared, uncertain backgrounds.
+
+    Without own sources the engine fits all parameters together, with them one inside the other.
+    """
     background, uncertainty, shares = (0.4, 0.7), (0.1, 0.3), (0.7, 0.3)
     bins = tuple(
         Bin(f"b{i}", "shared", "", n, b, u, f)
         for i, (n, b, u, f) in enumerate(zip(observed, background, uncertainty, shares, strict=True))
     )
-    sources = {"common": SignalSource(correlated), "statistics": SignalSource(DELTA, "none")}
+    sources = {"common": SignalSource(correlated), "statistics": SignalSource(own_delta, "none")}
     model = CountingModel(bins, signal_sources=sources, constraint=constraint)
 
     def kappa(delta, theta):
@@ -116,7 +120,7 @@ def test_the_statistic(observed, correlated, constraint):
         theta, eta, *own = nuisances
         value = 0.5 * (theta**2 + eta**2 + own[0] ** 2 + own[1] ** 2)
         for i in range(2):
-            rate = mu * shares[i] * kappa(correlated, theta) * kappa(DELTA, own[i])
+            rate = mu * shares[i] * kappa(correlated, theta) * kappa(own_delta, own[i])
             rate += max(1e-9, background[i] + uncertainty[i] * eta)
             value -= poisson.logpmf(observed[i], rate)
         return value
@@ -140,6 +144,28 @@ def test_the_statistic(observed, correlated, constraint):
     for mu in (4.0, 8.0):
         expected = 2.0 * (minimum(mu) - minimum())
         assert experiment(model).statistic(mu) == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("treatment", ["frequentist", "hybrid"])
+@pytest.mark.parametrize("constraint", ["lognormal", "gaussian"])
+@pytest.mark.parametrize("observed", [(0, 0, 0), (1, 0, 2), (3, 1, 0)])
+def test_a_negligible_source_changes_nothing(observed, constraint, treatment):
+    """With one the engine fits one parameter inside the other, without it all together: CLs is the same."""
+    bins = tuple(
+        Bin(f"b{i}", group, "", n, b, u, f)
+        for i, (group, n, b, u, f) in enumerate(
+            zip("aab", observed, (0.2, 0.5, 0.3), (0.1, 0.2, 0.15), (0.3, 0.3, 0.4), strict=True)
+        )
+    )
+    common = {"common": SignalSource(0.3)}
+    negligible = common | {"statistics": SignalSource(1e-7, "none")}
+    for mu in (3.0, 7.0):
+        (together, error), (nested, other) = (
+            experiment(CountingModel(bins, signal_sources=sources, constraint=constraint), treatment).cls(mu)
+            for sources in (common, negligible)
+        )
+        # Frequentist: the one more auxiliary measurement changes the rule of integration.
+        assert together == pytest.approx(nested, rel=1e-9, abs=1.5 * (error + other))
 
 
 def test_uncorrelated_sources_average_out():
