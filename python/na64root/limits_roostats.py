@@ -503,6 +503,9 @@ class _Runner:
         self._pool: ProcessPoolExecutor | None = None
         if processes > 1:
             self._pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+            # They load ROOT while the first batches, which come one at a time, run here.
+            for _ in range(processes):
+                self._pool.submit(_declare_statistic)
 
     def run(self, points: Sequence[tuple[float, int, int]]) -> list[Toys]:
         """Toys for each (mu, number with signal, number without)."""
@@ -521,7 +524,7 @@ class _Runner:
                 )
             )
             self._next += 1
-        return list((self._pool.map if self._pool else map)(_run_batch, batches))
+        return list((self._pool.map if self._pool and len(batches) > 1 else map)(_run_batch, batches))
 
     def close(self) -> None:
         if self._pool:

@@ -29,8 +29,11 @@ Array = NDArray[np.float64]
 # Makes toys for each (mu, number with signal, number without).
 MakeToys = Callable[[Sequence[tuple[float, int, int]]], "list[Toys]"]
 
-# Toys with signal in a batch, at most; as a batch costs a model, at least 100.
-LARGEST_BATCH = 500
+# Toys with signal in a batch, at most, so that processes end a round together; as a batch costs a model, at
+# least 100.
+LARGEST_BATCH = 250
+# Toys with signal at each mu of the first round, and of those for the expected limits.
+FIRST_TOYS = 500
 # Toys without signal per toy with signal: CLb, the larger of the two probabilities, needs fewer.
 WITHOUT_PER_WITH = 0.4
 # Steps of the search for a bracket, relative.
@@ -313,7 +316,7 @@ def find_limit(
     low, high = _bracket(make, scan, start)
     # Rounds of toys around the crossing, each as large as the error asks for and at most twice all before.
     limit, reach = scan.place() or math.sqrt(low * high), WIDEST
-    number = 3 * LARGEST_BATCH
+    number = 3 * FIRST_TOYS
     for _ in range(MOST_ROUNDS):
         if scan.toys + number > MOST_TOYS:
             break
@@ -346,7 +349,8 @@ def _widen(make: MakeToys, scan: Scan, low: float, high: float) -> None:
     """Toys over the range of the expected limits, at distances in ln mu that a fit can use."""
     steps = max(2, math.ceil(math.log(high / low) / WIDEST))
     wide = [low * (high / low) ** (i / steps) for i in range(steps + 1)]
-    for new in make([(mu, LARGEST_BATCH, LARGEST_BATCH) for mu in wide]):
+    batches = FIRST_TOYS // LARGEST_BATCH
+    for new in make([(mu, LARGEST_BATCH, LARGEST_BATCH) for mu in wide] * batches):
         scan.add(new)
     scan.wide = True
 

@@ -107,6 +107,7 @@ def _pyhf_seconds_per_toy(model, mu):
 @pytest.mark.benchmark(group="RooStats: one process against two")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_processes(benchmark, processes):
+    """The whole limit; processes start with it and load ROOT."""
     benchmark.pedantic(
         lambda: upper_limit(
             two_bins(),
@@ -114,7 +115,6 @@ def test_processes(benchmark, processes):
             precision=0.02,
             processes=processes,
             expected=False,
-            treatment="none",
         ),
         rounds=1,
     )
