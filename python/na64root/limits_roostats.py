@@ -38,43 +38,87 @@ TIE_TOLERANCE = 1e-4
 NEGLIGIBLE_UNCERTAINTY = 1e-4
 # Steps outwards of the search for the end of an interval, relative.
 STEP_OF_BRACKET = 1.4
-# Free fits that all end above the conditional one, by less than this in -ln(likelihood), found no better mu:
-# where an auxiliary measurement leaves no signal, mu has no effect and they are stuck (a toy in a thousand).
-STUCK_TOLERANCE = 0.5
 # A background of zero is given this many events: RooFit has no logarithm of zero.
 SMALLEST_BACKGROUND = 1e-10
 
 _STATISTIC = """
 #include "RooAbsData.h"
-#include "RooAbsReal.h"
+#include "RooAbsPdf.h"
+#include "RooGlobalFunc.h"
+#include "RooMinimizer.h"
+#include "RooRealVar.h"
 #include "RooStats/ProfileLikelihoodTestStat.h"
+#include <algorithm>
 #include <cmath>
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
 namespace na64root {
 
+// The profile likelihood ratio with the free fit begun where the conditional one ended. It takes
+// other ways through flat valleys than ProfileLikelihoodTestStat, whose free fit is the first.
+class ContinuedFit : public RooStats::TestStatistic {
+  public:
+    ContinuedFit(RooAbsPdf &pdf, const RooArgSet &auxiliary, double tolerance, bool one_sided)
+        : pdf_(pdf), auxiliary_(auxiliary), tolerance_(tolerance), one_sided_(one_sided) {}
+
+    double Evaluate(RooAbsData &data, RooArgSet &parameters_of_interest) override {
+        const auto *tested = static_cast<RooAbsReal *>(parameters_of_interest.first());
+        std::unique_ptr<RooArgSet> parameters{pdf_.getParameters(data)};
+        RooArgSet before;
+        parameters->snapshot(before);
+        auto &mu = static_cast<RooRealVar &>((*parameters)[tested->GetName()]);
+        RooArgSet constrained{*parameters};
+        constrained.remove(auxiliary_, true, true);
+        std::unique_ptr<RooAbsReal> nll{
+            pdf_.createNLL(data, RooFit::CloneData(false), RooFit::Constrain(constrained),
+                           RooFit::GlobalObservables(auxiliary_))};
+        const auto minimum = [&] {
+            RooMinimizer minimiser(*nll);
+            minimiser.setPrintLevel(-1);
+            minimiser.setEps(tolerance_);
+            minimiser.setStrategy(2);
+            minimiser.minimize("Minuit2", "Migrad");
+            return nll->getVal();
+        };
+        mu.setVal(tested->getVal());
+        mu.setConstant(true);
+        const double conditional = minimum();
+        mu.setConstant(false);
+        const double free = minimum();
+        const double fitted = mu.getVal();
+        parameters->assign(before);
+        const double ratio = conditional - free;
+        return one_sided_ && fitted > tested->getVal() ? std::min(0.0, ratio) : ratio;
+    }
+
+    const TString GetVarName() const override { return "-ln(likelihood ratio)"; }
+
+  private:
+    RooAbsPdf &pdf_;
+    RooArgSet auxiliary_;
+    double tolerance_;
+    bool one_sided_;
+};
+
 // A statistic whose values nearer to the observed one than a tolerance are equal to it. The observed value
 // is what the same code gave for the observed data, at the same parameter of interest, before the toys.
 class TieSafeStatistic : public RooStats::TestStatistic {
   public:
-    // `tries` are the same statistic by different minimisations: the next is asked where one failed. A value
-    // that is below zero by less than `lenient` in all of them is zero.
+    // `tries` are the same statistic by different minimisations: the next is asked where one failed, which is
+    // where a free fit ended above the conditional one.
     TieSafeStatistic(const std::vector<RooStats::TestStatistic *> &tries, const RooAbsData &observed,
-                     double tolerance, double lenient)
-        : tries_(tries), observed_(&observed), tolerance_(tolerance), lenient_(lenient) {}
+                     double tolerance)
+        : tries_(tries), observed_(&observed), tolerance_(tolerance) {}
 
     double Evaluate(RooAbsData &data, RooArgSet &parameters_of_interest) override {
         const double mu = static_cast<RooAbsReal *>(parameters_of_interest.first())->getVal();
         double value = std::nan("");
         for (RooStats::TestStatistic *statistic : tries_)
-            if (!valid(value)) {
-                const double next = statistic->Evaluate(data, parameters_of_interest);
-                if (std::isfinite(next) && !(next < value))
-                    value = next;
-            }
-        // All free fits ended above the conditional one, which bounds them; by little: mu is as good as any.
-        if (!(value > -lenient_)) {
+            if (!valid(value))
+                value = statistic->Evaluate(data, parameters_of_interest);
+        if (!valid(value)) {
             ++failures;
             return 0.0;
         }
@@ -99,7 +143,7 @@ class TieSafeStatistic : public RooStats::TestStatistic {
 
     std::vector<RooStats::TestStatistic *> tries_;
     const RooAbsData *observed_;
-    double tolerance_, lenient_;
+    double tolerance_;
     double observed_mu_ = std::nan("");
 };
 
@@ -353,23 +397,13 @@ def _run_inverter(
     w: Any, treatment: Treatment, tested: float, number_with: int, number_without: int, seed: int
 ) -> Toys:
     root = cling.root()
-    _declare_statistic()
     mu = w.var("mu")
     mu.setMax(max(mu.getMax(), 5.0 * tested))
     data = w.data("observed")
     with_signal, background_only = w.obj("signal_plus_background"), w.obj("background_only")
     mu.setVal(tested)
     with_signal.SetSnapshot(root.RooArgSet(mu))
-    # Where the free fit ends above the conditional one (one toy in a thousand, in flat valleys), another
-    # program takes another way down.
-    statistics = [
-        _profile_likelihood(w, with_signal, minimiser, strategy)
-        for minimiser, strategy in (("Minuit2", 0), ("Minuit", 2), ("Minuit2", 2))
-    ]
-    tries = root.std.vector["RooStats::TestStatistic *"]()
-    for statistic in statistics:
-        tries.push_back(statistic)
-    statistic = root.na64root.TieSafeStatistic(tries, data, TIE_TOLERANCE, STUCK_TOLERANCE)
+    statistic, _tries = _tie_safe_statistic(w, with_signal, one_sided=True)
 
     if treatment == "hybrid" and with_signal.GetNuisanceParameters():
         prior = _prior(w, with_signal)
@@ -474,16 +508,35 @@ def bayesian_limit(model: CountingModel, *, cl: float) -> float:
         return float(found.UpperLimit())
 
 
-def _profile_likelihood(w: Any, config: Any, minimiser: str, strategy: int) -> Any:
-    statistic = cling.root().RooStats.ProfileLikelihoodTestStat(w.pdf("model"))
-    statistic.SetOneSided(True)
-    statistic.SetPrintLevel(-1)
-    statistic.SetMinimizer(minimiser)
-    statistic.SetStrategy(strategy)
-    statistic.SetTolerance(MINIMISER_TOLERANCE)
-    if config.GetGlobalObservables():
-        statistic.SetGlobalObservables(config.GetGlobalObservables())
-    return statistic
+def _tie_safe_statistic(w: Any, config: Any, *, one_sided: bool) -> tuple[Any, list[Any]]:
+    """The statistic, and its tries, which it does not own: keep them as long.
+
+    Where the free fit ends above the conditional one (one toy in a thousand, in flat valleys), other
+    minimisations take other ways down.
+    """
+    root = cling.root()
+    _declare_statistic()
+    auxiliary = config.GetGlobalObservables()
+    statistics = []
+    for minimiser, strategy in (("Minuit2", 0), ("Minuit", 2), ("Minuit2", 2)):
+        statistic = root.RooStats.ProfileLikelihoodTestStat(w.pdf("model"))
+        statistic.SetOneSided(one_sided)
+        statistic.SetPrintLevel(-1)
+        statistic.SetMinimizer(minimiser)
+        statistic.SetStrategy(strategy)
+        statistic.SetTolerance(MINIMISER_TOLERANCE)
+        if auxiliary:
+            statistic.SetGlobalObservables(auxiliary)
+        statistics.append(statistic)
+    statistics.append(
+        root.na64root.ContinuedFit(
+            w.pdf("model"), auxiliary or root.RooArgSet(), MINIMISER_TOLERANCE, one_sided
+        )
+    )
+    tries = root.std.vector["RooStats::TestStatistic *"]()
+    for statistic in statistics:
+        tries.push_back(statistic)
+    return root.na64root.TieSafeStatistic(tries, w.data("observed"), TIE_TOLERANCE), statistics
 
 
 def _prior(w: Any, config: Any) -> Any:
@@ -605,7 +658,6 @@ def feldman_cousins_interval(
 def _feldman_cousins_holds(w: Any, tested: float, cl: float, toys: int) -> bool:
     """Whether the interval at this level holds mu = tested."""
     root = cling.root()
-    _declare_statistic()
     mu, data, config = w.var("mu"), w.data("observed"), w.obj("signal_plus_background")
     mu.setMax(max(mu.getMax(), 5.0 * tested))
     mu.setVal(tested)
@@ -618,15 +670,7 @@ def _feldman_cousins_holds(w: Any, tested: float, cl: float, toys: int) -> bool:
         mu.setConstant(False)
     points = root.RooDataSet("point", "parameters to test", parameters)
     points.add(parameters)
-    statistics = [
-        _profile_likelihood(w, config, minimiser, strategy)
-        for minimiser, strategy in (("Minuit2", 0), ("Minuit", 2), ("Minuit2", 2))
-    ]
-    tries = root.std.vector["RooStats::TestStatistic *"]()
-    for statistic in statistics:
-        statistic.SetOneSided(False)
-        tries.push_back(statistic)
-    tie_safe = root.na64root.TieSafeStatistic(tries, data, TIE_TOLERANCE, STUCK_TOLERANCE)
+    tie_safe, _tries = _tie_safe_statistic(w, config, one_sided=False)
     sampler = root.RooStats.ToyMCSampler(tie_safe, toys)
     sampler.SetPdf(w.pdf("model"))
     sampler.SetObservables(config.GetObservables())

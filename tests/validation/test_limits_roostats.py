@@ -148,3 +148,28 @@ def test_expected_limits_of_toys(observed):
     assert {"median", "plus2"} <= told.keys()
     for name, value in told.items():
         assert value == pytest.approx(exact[name], rel=0.1)
+
+
+def test_two_ways_of_fitting_agree(monkeypatch):
+    """The statistic of the same toys by ProfileLikelihoodTestStat and by the fit that stands in for it."""
+    model = CountingModel(
+        (Bin("a", "a", "", 1, 0.2, 0.1, 0.4), Bin("b", "b", "", 0, 0.5, 0.2, 0.6)), signal_uncertainty=0.2
+    )
+    arguments = {"with_signal": 50, "without_signal": 50, "seed": 3}
+    usual = limits_roostats.toys(model, "frequentist", 3.0, **arguments)
+    original = limits_roostats._tie_safe_statistic
+
+    def last_try_only(w, config, *, one_sided):
+        _, tries = original(w, config, one_sided=one_sided)
+        chosen = root().std.vector["RooStats::TestStatistic *"]()
+        chosen.push_back(tries[-1])
+        statistic = root().na64root.TieSafeStatistic(
+            chosen, w.data("observed"), limits_roostats.TIE_TOLERANCE
+        )
+        return statistic, [*tries, chosen]
+
+    monkeypatch.setattr(limits_roostats, "_tie_safe_statistic", last_try_only)
+    other = limits_roostats.toys(model, "frequentist", 3.0, **arguments)
+    assert other.observed == pytest.approx(usual.observed, abs=1e-5)
+    assert other.with_signal == pytest.approx(usual.with_signal, abs=1e-5)
+    assert other.without_signal == pytest.approx(usual.without_signal, abs=1e-5)
