@@ -107,17 +107,26 @@ class ContinuedFit : public RooStats::TestStatistic {
 class TieSafeStatistic : public RooStats::TestStatistic {
   public:
     // `tries` are the same statistic by different minimisations: the next is asked where one failed, which is
-    // where a free fit ended above the conditional one.
-    TieSafeStatistic(const std::vector<RooStats::TestStatistic *> &tries, const RooAbsData &observed,
-                     double tolerance)
-        : tries_(tries), observed_(&observed), tolerance_(tolerance) {}
+    // where a free fit ended above the conditional one, or stepped over the end of a parameter's range by the
+    // last bit, of which RooFit makes an exception.
+    TieSafeStatistic(const std::vector<RooStats::TestStatistic *> &tries, const RooAbsPdf &pdf,
+                     const RooAbsData &observed, double tolerance)
+        : tries_(tries), variables_(pdf.getVariables()), observed_(&observed), tolerance_(tolerance) {}
 
     double Evaluate(RooAbsData &data, RooArgSet &parameters_of_interest) override {
         const double mu = static_cast<RooAbsReal *>(parameters_of_interest.first())->getVal();
         double value = std::nan("");
-        for (RooStats::TestStatistic *statistic : tries_)
-            if (!valid(value))
+        RooArgSet before;
+        variables_->snapshot(before);
+        for (RooStats::TestStatistic *statistic : tries_) {
+            if (valid(value))
+                break;
+            try {
                 value = statistic->Evaluate(data, parameters_of_interest);
+            } catch (const std::invalid_argument &) {
+                variables_->assign(before);
+            }
+        }
         if (!valid(value)) {
             ++failures;
             return 0.0;
@@ -142,6 +151,7 @@ class TieSafeStatistic : public RooStats::TestStatistic {
     bool valid(double value) const { return value > -10.0 * tolerance_ && std::isfinite(value); }
 
     std::vector<RooStats::TestStatistic *> tries_;
+    std::unique_ptr<RooArgSet> variables_;
     const RooAbsData *observed_;
     double tolerance_;
     double observed_mu_ = std::nan("");
@@ -536,7 +546,8 @@ def _tie_safe_statistic(w: Any, config: Any, *, one_sided: bool) -> tuple[Any, l
     tries = root.std.vector["RooStats::TestStatistic *"]()
     for statistic in statistics:
         tries.push_back(statistic)
-    return root.na64root.TieSafeStatistic(tries, w.data("observed"), TIE_TOLERANCE), statistics
+    statistic = root.na64root.TieSafeStatistic(tries, w.pdf("model"), w.data("observed"), TIE_TOLERANCE)
+    return statistic, statistics
 
 
 def _prior(w: Any, config: Any) -> Any:

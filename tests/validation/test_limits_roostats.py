@@ -173,3 +173,25 @@ def test_two_ways_of_fitting_agree(monkeypatch):
     assert other.observed == pytest.approx(usual.observed, abs=1e-5)
     assert other.with_signal == pytest.approx(usual.with_signal, abs=1e-5)
     assert other.without_signal == pytest.approx(usual.without_signal, abs=1e-5)
+
+
+def test_a_step_over_the_end_of_a_range_is_a_failed_fit_only():
+    """In one of these toys the first minimiser ends 1e-15 above the range of eta_b1, and RooFit throws."""
+    bins = tuple(
+        Bin(f"b{i}", f"b{i}", "", n, b, u, f)
+        for i, (n, b, u, f) in enumerate(
+            [
+                (1, 0.39887724619051623, 0.12783607012491838, 0.03505085760723232),
+                (1, 1.1745870578279092, 0.5567707996641167, 0.12856231761105058),
+                (0, 0.8120510238223861, 0.2314021820098656, 0.11588886579308041),
+                (0, 0.6592221987437462, 0.10852634004428621, 0.24041275623725325),
+                (0, 0.2043813446865623, 0.06395886426681913, 0.13575003847630154),
+                (0, 0.9009841273290672, 0.0668740194035798, 0.34433516427508176),
+            ]
+        )
+    )
+    model = CountingModel(bins, signal_uncertainty=0.2, constraint="gaussian")
+    toys = limits_roostats.toys(
+        model, "frequentist", 2.055363354679675, with_signal=248, without_signal=99, seed=446441980
+    )
+    assert toys.size == 347
