@@ -14,8 +14,8 @@ from .errors import ConfigError, ConvergenceError, DataError, Na64Error
 if TYPE_CHECKING:
     from .acceptance import efficiency, r_efficiency
     from .config import Card, load_card
-    from .exclusion import mass_epsilon
     from .limits import Bin, CountingModel, upper_limit
+    from .planes import Plane, scan
     from .selection import select
     from .signal import SignalModel, expected_signal
     from .simulate import Signal, pseudodata
@@ -25,16 +25,17 @@ _LAZY = {
     "Bin": "limits",
     "Card": "config",
     "CountingModel": "limits",
+    "Plane": "planes",
     "Signal": "simulate",
     "SignalModel": "signal",
     "efficiency": "acceptance",
     "epsilon_g2": "theory",
     "expected_signal": "signal",
     "load_card": "config",
-    "mass_epsilon": "exclusion",
     "muon_g2_band": "theory",
     "pseudodata": "simulate",
     "r_efficiency": "acceptance",
+    "scan": "planes",
     "select": "selection",
     "upper_limit": "limits",
 }
@@ -49,6 +50,7 @@ __all__ = [
     "DataError",
     "InelasticModel",
     "Na64Error",
+    "Plane",
     "Signal",
     "SignalModel",
     "__version__",
@@ -57,11 +59,11 @@ __all__ = [
     "epsilon_g2",
     "expected_signal",
     "load_card",
-    "mass_epsilon",
     "material",
     "muon_g2_band",
     "pseudodata",
     "r_efficiency",
+    "scan",
     "select",
     "upper_limit",
 ]

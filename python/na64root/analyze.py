@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from . import exclusion, limits, plots, results, selection, simulate, theory
+from . import exclusion, limits, planes, plots, results, selection, simulate, theory
 from .cling import root
 from .config import Card, Treatment
 from .results import (
@@ -101,7 +101,7 @@ def analyze(
     seed: int = 1,
     threads: int = 1,
     force: bool = False,
-    progress: exclusion.Progress | None = None,
+    progress: planes.Progress | None = None,
 ) -> Analysis:
     """Analyse ntuples; write results.json, results.root and the figures into `output_dir`.
 
@@ -127,10 +127,12 @@ def analyze(
     limit = plane = model = found = interval = None
     if counts:
         log.info("computing the exclusion plane")
-        plane = exclusion.mass_epsilon(
+        plane = planes.scan(
             card,
+            "mass-epsilon",
             counts,
             selected.exposure,
+            expected=False,
             seed=seed,
             threads=threads,
             progress=progress,
@@ -246,6 +248,7 @@ def _combined(first: LimitResult, second: LimitResult) -> LimitResult:
 def scan(
     files: Sequence[str],
     card: Card,
+    plane: planes.Plane | str = "mass-epsilon",
     *,
     eot: Mapping[str, float] | None = None,
     mode: Mode = "semivisible",
@@ -253,22 +256,28 @@ def scan(
     seed: int = 1,
     threads: int = 1,
     force: bool = False,
-    progress: exclusion.Progress | None = None,
-) -> exclusion.PlaneResult:
-    """The (mass, epsilon) plane for the counts in `files`, without files for the card's own.
+    progress: planes.Progress | None = None,
+) -> results.PlaneResult:
+    """An exclusion plane for the counts in `files`, without files for the card's own.
 
-    With `output_dir` its figure is written there.
+    With `output_dir` its figure is written there; interrupted, the scan goes on from what it kept there.
     """
-    names = ("mass-epsilon.pdf", "mass-epsilon.png")
+    chosen = planes.Plane.named(plane, card) if isinstance(plane, str) else plane
+    names = (f"{chosen.name}.pdf", f"{chosen.name}.png")
+    kept = None
     if output_dir:
         refuse_to_replace(output_dir, names, force)
         require_writable(output_dir)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        kept = output_dir / f".{chosen.name}.unfinished"
     counts, exposure, input_files = _counts(files, card, eot, threads)
-    plane = exclusion.mass_epsilon(
+    result = planes.scan(
         card,
+        chosen,
         counts,
         exposure,
         mode=mode,
+        kept=kept,
         seed=seed,
         threads=threads,
         progress=progress,
@@ -276,8 +285,8 @@ def scan(
     )
     if output_dir:
         with renamed_into(output_dir, names) as folder:
-            _draw_plane(plane, card, exposure, folder, "mass-epsilon")
-    return plane
+            _draw_plane(result, card, exposure, folder, chosen.name)
+    return result
 
 
 def counting_model(
@@ -287,7 +296,7 @@ def counting_model(
     eot: Mapping[str, float] | None = None,
     seed: int = 1,
     threads: int = 1,
-    progress: exclusion.Progress | None = None,
+    progress: planes.Progress | None = None,
 ) -> tuple[limits.CountingModel, list[InputFile]]:
     """The counting model that :func:`analyze` sets its limit with, without files for the card's own counts.
 
@@ -297,8 +306,16 @@ def counting_model(
         Na64Error: no bin has both a count and exposure; what the modules of the chain raise.
     """
     counts, exposure, input_files = _counts(files, card, eot, threads)
-    plane = exclusion.mass_epsilon(
-        card, counts, exposure, seed=seed, threads=threads, progress=progress, input_files=input_files
+    plane = planes.scan(
+        card,
+        "mass-epsilon",
+        counts,
+        exposure,
+        expected=False,
+        seed=seed,
+        threads=threads,
+        progress=progress,
+        input_files=input_files,
     )
     return _counting_model(card, counts, exposure, plane), input_files
 
@@ -341,7 +358,7 @@ def _counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
 
 
 def _counting_model(
-    card: Card, counts: Sequence[Count], exposure: Mapping[str, float], plane: exclusion.PlaneResult
+    card: Card, counts: Sequence[Count], exposure: Mapping[str, float], plane: results.PlaneResult
 ) -> limits.CountingModel:
     """The model of the quoted limit, its shares of S1 and S2 those at the end of the excluded g-2 line.
 
@@ -354,7 +371,7 @@ def _counting_model(
     return point.limit.model(float(s1 / (s1 + s2)) if s1 + s2 > 0.0 else 0.5)
 
 
-def _excluded(plane: exclusion.PlaneResult | None) -> Exclusion:
+def _excluded(plane: results.PlaneResult | None) -> Exclusion:
     if plane is None:
         return Exclusion(mass_GeV=[], epsilon_low=[], epsilon_high=[])
     return Exclusion(mass_GeV=plane.x, epsilon_low=plane.epsilon_low, epsilon_high=plane.epsilon_high)
@@ -386,7 +403,7 @@ def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, f
 
 
 def _draw_plane(
-    plane: exclusion.PlaneResult, card: Card, exposure: Mapping[str, float], folder: Path, name: str
+    plane: results.PlaneResult, card: Card, exposure: Mapping[str, float], folder: Path, name: str
 ) -> None:
     lines = {key: np.array(overlay.contour) for key, overlay in plane.overlays.items()}
     bands: dict[str, tuple[plots.Array, plots.Array, plots.Array]] = {}
@@ -420,7 +437,7 @@ def _scientific(number: float) -> str:
 def _write_root(
     path: Path,
     selected: selection.SelectionResult,
-    plane: exclusion.PlaneResult | None,
+    plane: results.PlaneResult | None,
     model: limits.CountingModel | None,
     cl: float,
 ) -> None:

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .analyze import Analysis, Limits
-    from .exclusion import PlaneResult
     from .export import Exported
     from .limits import CountingModel, Method
-    from .results import Discovery, InputFile, Interval, LimitReport, Record
+    from .planes import Axis, Plane
+    from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
     from .signal import Mode
     from .simulate import ForcedVolume, SignalMode
 
@@ -388,6 +388,13 @@ def _show_evidence(
 def _show_plane(record: PlaneResult, console: Console) -> None:
     from rich.table import Table
 
+    if record.plane != "mass-epsilon":
+        excluded = sum(mu is not None and mu < 1.0 for row in record.upper_limit_mu for mu in row)
+        points = len(record.x) * len(record.y)
+        console.print(
+            f"{record.plane}: {excluded} of {points} points excluded, {len(record.contours)} contours"
+        )
+        return
     table = Table("m_A' [GeV]", "epsilon excluded from", "to", box=None)
     for mass, low, high in zip(record.x, record.epsilon_low, record.epsilon_high, strict=True):
         table.add_row(f"{mass:.4g}", *("-" if value is None else f"{value:.3e}" for value in (low, high)))
@@ -821,20 +828,76 @@ def _limit(
     return LimitReport(**dict(result), provenance=made, discovery=discovery, interval=interval, files=files)
 
 
+class _Axis(click.ParamType["Axis"]):
+    """QUANTITY=LOW:HIGH[:POINTS[:lin]]"""
+
+    name = "axis"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from .planes import Axis
+
+        try:
+            quantity, _, numbers = value.partition("=")
+            low, high, *rest = numbers.split(":")
+            points = int(rest[0]) if rest else 60
+            if rest[1:] not in ([], ["lin"], ["log"]):
+                raise ValueError
+            return Axis(quantity, float(low), float(high), points, logarithmic=rest[1:] != ["lin"])
+        except ValueError:
+            raise ConfigError(
+                f"axis {value} is not readable: give QUANTITY=LOW:HIGH, for instance alpha=1e-3:1, or "
+                "QUANTITY=LOW:HIGH:POINTS:lin"
+            ) from None
+
+
 @_verb(application, "scan", example="na64root scan mass-epsilon --eot 1e12 -o scan", show=_show_plane)
-@click.argument("plane", metavar="PLANE", type=click.Choice(["mass-epsilon"]))
-@_FILES
+@click.argument("arguments", nargs=-1, metavar="PLANE FILES...")
+@click.option(
+    "--x", "x_axis", type=_Axis(), metavar="AXIS", help="Any plane: its axes, in place of PLANE, as"
+)
+@click.option("--y", "y_axis", type=_Axis(), metavar="AXIS", help="QUANTITY=LOW:HIGH[:POINTS[:lin]].")
+@click.option("--mass-GeV", "mass_GeV", type=float, help="A' mass, where no axis gives it.")
+@click.option("--epsilon", type=float, help="Where no axis gives it; default the central g-2 line.")
 @_EOT
 @click.option(
     "--mode", type=click.Choice(["semivisible", "invisible"]), default="semivisible", show_default=True
 )
-def _scan(common: Common, plane: str, files: tuple[str, ...], eot: tuple[str, ...], mode: Mode) -> Record:
-    """The excluded region of a plane; without FILES for the observed counts of the card."""
-    from .analyze import scan
+def _scan(
+    common: Common,
+    arguments: tuple[str, ...],
+    x_axis: Axis | None,
+    y_axis: Axis | None,
+    mass_GeV: float | None,
+    epsilon: float | None,
+    eot: tuple[str, ...],
+    mode: Mode,
+) -> Record:
+    """The excluded region of a plane; without FILES for the observed counts of the card.
 
+    PLANE is mass-epsilon, mass-alpha or mass1-splitting, Figs. 4 and 5 of the paper. Other planes are given
+    by --x and --y: QUANTITY is mass (A'), mass1 (chi1), epsilon, alpha, ratio (of A' to chi1 mass) or
+    splitting (Delta over the chi1 mass).
+    """
+    from .analyze import scan
+    from .planes import PLANES, Plane
+
+    files = arguments
+    plane: Plane | str
+    if x_axis is not None and y_axis is not None:
+        plane = Plane.of_axes(common.card, x_axis, y_axis, epsilon=epsilon, mass_GeV=mass_GeV)
+    elif x_axis is not None or y_axis is not None:
+        raise ConfigError("one axis without the other: give --x and --y")
+    elif not arguments or arguments[0] not in PLANES:
+        found = f"{arguments[0]} is no plane" if arguments else "no plane"
+        raise ConfigError(f"{found} (known: {', '.join(PLANES)}): give one, or --x and --y")
+    else:
+        plane, files = arguments[0], arguments[1:]
+        if epsilon is not None or mass_GeV is not None:
+            raise ConfigError(f"--epsilon or --mass-GeV beside {plane}: give the axes by --x and --y")
     return scan(
         files,
         common.card,
+        plane,
         eot=exposure_option(common.card, eot, total=True),
         mode=mode,
         output_dir=common.output,

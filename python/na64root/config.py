@@ -357,10 +357,25 @@ class Plane(_Model):
     epsilon_min: Positive
     epsilon_max: Positive
     epsilon_points: GridPoints
+    alpha_min: Positive
+    alpha_max: Positive
+    alpha_points: GridPoints
+    mass1_min_GeV: Positive
+    mass1_max_GeV: Positive
+    mass1_points: GridPoints
+    splitting_min: Positive
+    splitting_max: Positive
+    splitting_points: GridPoints
 
     @model_validator(mode="after")
     def _ascending(self) -> Plane:
-        for low, high in (("mass_min_GeV", "mass_max_GeV"), ("epsilon_min", "epsilon_max")):
+        for low, high in (
+            ("mass_min_GeV", "mass_max_GeV"),
+            ("epsilon_min", "epsilon_max"),
+            ("alpha_min", "alpha_max"),
+            ("mass1_min_GeV", "mass1_max_GeV"),
+            ("splitting_min", "splitting_max"),
+        ):
             if getattr(self, high).value <= getattr(self, low).value:
                 raise ValueError(f"{high} is not above {low}")
         return self

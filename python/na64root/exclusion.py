@@ -1,4 +1,4 @@
-"""Exclusion planes: where the expected signal exceeds its upper limit.
+"""Exclusion of a model point: where the expected signal exceeds its upper limit.
 
 The limit depends on a point only through the share of the expected signal in S1, so the exact engine runs
 once on a grid of shares, and each point of the plane costs its yield alone.
@@ -6,13 +6,9 @@ once on a grid of shares, and each point of the plane costs its yield alone.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 
-import contourpy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import interpolate, optimize
@@ -21,59 +17,35 @@ from . import limits, theory
 from .config import SIGNATURES, Card, Signature
 from .counting import SignalSource
 from .errors import ConfigError
-from .results import Count, InputFile, Provenance, Record, provenance
-from .signal import Mode, SignalAtMass, SignalModel, card_counts, effective_exposure
+from .results import Count, Expected, LimitResult
+from .signal import Mode, SignalAtMass, SignalModel, effective_exposure
 
 Array = NDArray[np.float64]
-Progress = Callable[[int, int], None]
 # A count, its signature, and the exposure times efficiency that it stands for.
 LikelihoodBin = tuple[Count, Signature, float]
 
-# The end of the excluded part of the central g-2 line in the paper's abstract.
-PAPER_END_POINT_GEV = 0.39
 # A strength that is no signal at all: its inverse and its logarithm leave the range of doubles.
 NO_SIGNAL = 1e-300
 
 
-class Overlay(Record):
-    """A curve that is not computed from this data; `source` says whose it is, with its caveats."""
-
-    source: str
-    contour: list[list[float]]
-
-
-class PlaneResult(Record):
-    """An exclusion plane. `upper_limit_mu[j][i]` is the limit over the expected signal at (x[i], y[j]).
-
-    Null stands for no signal at all. `epsilon_low` and `epsilon_high` are the ends of the excluded range at
-    each mass, null where nothing is excluded; of its widest part where it has several: the contours have all.
-    """
-
-    plane: str
-    mode: Mode
-    x: list[float]
-    y: list[float]
-    upper_limit_mu: list[list[float | None]]
-    contours: list[list[list[float]]]
-    overlays: dict[str, Overlay]
-    epsilon_low: list[float | None]
-    epsilon_high: list[float | None]
-    g2_excluded_up_to_GeV: float | None
-    scorecard: dict[str, dict[str, float | str | None]]
-    counts: list[Count]
-    exposure: dict[str, float]
-    provenance: Provenance
-
-
 class LimitByShare:
     """The upper limit on the total expected signal against the share of S1 in it.
+
+    Args:
+        expected: also the expected limits.
 
     Raises:
         ConfigError: no signature has a count.
     """
 
     def __init__(
-        self, card: Card, counts: Sequence[Count], exposure: Mapping[str, float], points: int = 21
+        self,
+        card: Card,
+        counts: Sequence[Count],
+        exposure: Mapping[str, float],
+        points: int = 21,
+        *,
+        expected: bool = False,
     ) -> None:
         self._bins = _bins(card, counts, exposure)
         if not self._bins:
@@ -83,15 +55,24 @@ class LimitByShare:
         self._card = card
         signatures = {signature for _, signature, _ in self._bins}
         if len(signatures) == 1:
-            constant = self.exact(1.0 if signatures == {"S1"} else 0.0)
-            self._function: Callable[[Array], Array] = lambda share: np.full(np.shape(share), constant)
+            shares = np.array([1.0 if signatures == {"S1"} else 0.0])
         else:
             shares = 0.5 * (1.0 - np.cos(np.linspace(0.0, math.pi, points)))
-            values = [self.exact(float(share)) for share in shares]
-            self._function = interpolate.PchipInterpolator(shares, values)
+        found = [self._limit(float(share), expected=expected) for share in shares]
+        self._observed = _interpolated(shares, [limit.upper_limit for limit in found])
+        self._expected: dict[str, Callable[[Array], Array]] = {}
+        for name in Expected.model_fields if expected else ():
+            values = [getattr(limit.expected, name) for limit in found]
+            if None not in values:
+                self._expected[name] = _interpolated(shares, values)
 
     def __call__(self, share_s1: ArrayLike) -> Array:
-        return np.asarray(self._function(np.asarray(share_s1, dtype=float)))
+        return np.asarray(self._observed(np.asarray(share_s1, dtype=float)))
+
+    def expected(self, share_s1: ArrayLike) -> dict[str, Array]:
+        """The expected limits (minus2 to plus2) at these shares, without those that the engine has not."""
+        share = np.asarray(share_s1, dtype=float)
+        return {name: np.asarray(function(share)) for name, function in self._expected.items()}
 
     def model(self, share_s1: float) -> limits.CountingModel:
         """The counting model with this share of S1."""
@@ -99,15 +80,24 @@ class LimitByShare:
 
     def exact(self, share_s1: float) -> float:
         """The limit at this share itself, not interpolated between shares."""
+        return self._limit(share_s1, expected=False).upper_limit
+
+    def _limit(self, share_s1: float, *, expected: bool) -> LimitResult:
         limit = self._card.limit
-        result = limits.upper_limit(
+        return limits.upper_limit(
             self.model(share_s1),
             cl=limit.confidence_level.value,
             method="exact",
             treatment=limit.treatment,
-            expected=False,
+            expected=expected,
         )
-        return result.upper_limit
+
+
+def _interpolated(shares: Array, values: Sequence[float]) -> Callable[[Array], Array]:
+    if len(shares) == 1:
+        return lambda share: np.full(np.shape(share), values[0])
+    function: Callable[[Array], Array] = interpolate.PchipInterpolator(shares, values)
+    return function
 
 
 def _bins(card: Card, counts: Sequence[Count], exposure: Mapping[str, float]) -> list[LikelihoodBin]:
@@ -156,10 +146,11 @@ class Exclusion:
         exposure: Mapping[str, float],
         *,
         mode: Mode = "semivisible",
+        expected: bool = False,
     ) -> None:
         self.card = card
         self.signal = SignalModel(card, mode=mode)
-        self.limit = LimitByShare(card, counts, exposure)
+        self.limit = LimitByShare(card, counts, exposure, expected=expected)
         weight = effective_exposure(card, exposure, counts)
         self._weight = np.array([weight[signature] for signature in SIGNATURES])
 
@@ -169,10 +160,18 @@ class Exclusion:
 
     def strength(self, at_mass: SignalAtMass, epsilon: Array) -> Array:
         """Expected signal over its upper limit, shape (n_epsilon,)."""
-        events = self.expected(at_mass, np.atleast_1d(epsilon))
-        total = events.sum(axis=1)
-        share = np.divide(events[:, 0], total, out=np.zeros_like(total), where=total > 0.0)
+        total, share = _total_and_share(self.expected(at_mass, np.atleast_1d(epsilon)))
         return np.asarray(total / self.limit(share))
+
+    def strengths(self, events: Array) -> dict[str, Array]:
+        """Expected signal over its ``observed`` and expected limits (``minus2`` to ``plus2``), shape (n,).
+
+        Args:
+            events: expected (S1, S2), shape (n, 2).
+        """
+        total, share = _total_and_share(events)
+        found = {"observed": total / self.limit(share)}
+        return found | {name: total / limit for name, limit in self.limit.expected(share).items()}
 
     def epsilon_range(self, at_mass: SignalAtMass, epsilon: Array) -> tuple[float | None, float | None]:
         """The ends of the excluded range of epsilon, by root finding between the points of the grid.
@@ -223,121 +222,6 @@ class Exclusion:
         return float(root)
 
 
-def mass_epsilon(
-    card: Card,
-    counts: Sequence[Count] | None = None,
-    exposure: Mapping[str, float] | None = None,
-    *,
-    mode: Mode = "semivisible",
-    seed: int = 1,
-    threads: int = 1,
-    progress: Progress | None = None,
-    input_files: Sequence[InputFile] = (),
-) -> PlaneResult:
-    """The (mass, epsilon) plane of the card: the paper's Fig. 4.
-
-    Args:
-        counts, exposure: of an analysis; without them the card's own.
-        mode: ``invisible`` for A' -> invisible (S2 alone).
-        threads: masses in parallel; the result does not depend on it.
-        progress: called with (masses done, all masses).
-        input_files: where the counts come from, for the provenance.
-
-    Raises:
-        ConfigError: an unphysical card, no bin to set a limit with.
-        ConvergenceError: an integral or a limit that did not converge.
-    """
-    exposure = card.exposure() if exposure is None else exposure
-    counts = card_counts(card, exposure) if counts is None else counts
-    if mode == "invisible":
-        counts = [count for count in counts if count.signature == "S2"]
-    plane = card.plane
-    masses = np.geomspace(plane.mass_min_GeV.value, plane.mass_max_GeV.value, round(plane.mass_points.value))
-    epsilons = np.geomspace(
-        plane.epsilon_min.value, plane.epsilon_max.value, round(plane.epsilon_points.value)
-    )
-    exclusion = Exclusion(card, counts, exposure, mode=mode)
-    g2 = theory.epsilon_g2(masses, card.muon_g2.central.value)
-
-    def column(index: int) -> tuple[Array, tuple[float | None, float | None], float]:
-        at_mass = exclusion.signal.at_mass(float(masses[index]))
-        on_line = exclusion.strength(at_mass, g2[index : index + 1])[0] if np.isfinite(g2[index]) else 0.0
-        return (
-            exclusion.strength(at_mass, epsilons),
-            exclusion.epsilon_range(at_mass, epsilons),
-            float(on_line),
-        )
-
-    columns = []
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        for result in pool.map(column, range(len(masses))):
-            columns.append(result)
-            if progress is not None:
-                progress(len(columns), len(masses))
-    strength = np.array([strengths for strengths, _, _ in columns]).T
-    end_point = exclusion.g2_end_point(masses, np.array([on_line for _, _, on_line in columns]))
-    return PlaneResult(
-        plane="mass-epsilon",
-        mode=mode,
-        x=masses.tolist(),
-        y=epsilons.tolist(),
-        upper_limit_mu=[[1.0 / value if value > NO_SIGNAL else None for value in row] for row in strength],
-        contours=_contours(masses, epsilons, strength),
-        overlays=_overlays(card, masses),
-        epsilon_low=[low for _, (low, _), _ in columns],
-        epsilon_high=[high for _, (_, high), _ in columns],
-        g2_excluded_up_to_GeV=end_point,
-        scorecard={} if mode == "invisible" else {"g2_end_point_GeV": _score(end_point)},
-        counts=list(counts),
-        exposure=dict(exposure),
-        provenance=provenance(
-            card, seed=seed, limit_method=f"exact, {card.limit.treatment}", input_files=input_files
-        ),
-    )
-
-
-def _score(end_point: float | None) -> dict[str, float | str | None]:
-    return {
-        "published": PAPER_END_POINT_GEV,
-        "source": "the paper's abstract: the central g-2 line is excluded up to 390 MeV",
-        "computed": end_point,
-        "ratio": None if end_point is None else end_point / PAPER_END_POINT_GEV,
-    }
-
-
-def _contours(x: Array, y: Array, strength: Array) -> list[list[list[float]]]:
-    """Lines of strength 1, traced in the logarithms of the axes, where the strength is smooth."""
-    height = np.log(np.maximum(strength, NO_SIGNAL))
-    lines = contourpy.contour_generator(np.log(x), np.log(y), height).lines(0.0)
-    return [np.exp(np.asarray(line)).tolist() for line in lines]
-
-
-def _overlays(card: Card, masses: Array) -> dict[str, Overlay]:
-    overlays = {}
-    g2 = card.muon_g2
-    for name, central, sigma, source in (
-        ("g-2", g2.central, g2.uncertainty, g2.central.source),
-        (
-            "g-2 before Fermilab",
-            g2.central_before_fermilab,
-            g2.uncertainty_before_fermilab,
-            g2.central_before_fermilab.source,
-        ),
-    ):
-        for label, pull in (("central", 0), ("minus2", -2), ("plus2", 2)):
-            line = theory.epsilon_g2(masses, central.value + pull * sigma.value)
-            if np.isfinite(line).all():
-                points = np.stack([masses, line], axis=1).tolist()
-                overlays[f"{name} {label}"] = Overlay(source=source, contour=points)
-    overlays["NA64 invisible 2019"] = Overlay(
-        source="A' -> invisible, 2.84e11 EOT, 90 % CL, arXiv:1906.00176 Fig. 3, as tabulated in DarkCast",
-        contour=[list(point) for point in published_curve("na64_invisible_2019")],
-    )
-    return overlays
-
-
-def published_curve(name: str) -> list[tuple[float, float]]:
-    """A published limit that comes with the package, as (mass_GeV, epsilon) points."""
-    text = (resources.files("na64root") / "data" / f"{name}.csv").read_text("utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return [(float(row["mass_GeV"]), float(row["epsilon"])) for row in rows]
+def _total_and_share(events: Array) -> tuple[Array, Array]:
+    total = events.sum(axis=1)
+    return total, np.divide(events[:, 0], total, out=np.zeros_like(total), where=total > 0.0)

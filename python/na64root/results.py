@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -159,6 +159,40 @@ class Provenance(Record):
     approximation: str
     limit_method: str | None
     input_files: list[InputFile]
+
+
+class Overlay(Record):
+    """A curve that is not computed from this data; `source` says whose it is, with its caveats."""
+
+    source: str
+    contour: list[list[float]]
+
+
+class PlaneResult(Record):
+    """An exclusion plane. `upper_limit_mu[j][i]` is the limit over the expected signal at (x[i], y[j]).
+
+    Null stands for no signal at all and for parameters that are no model. `contours` are traced on a finer
+    grid; a line that ends at the frame of the plane goes on beyond it. `expected_contours` has those of the
+    expected limits, minus2 to plus2. `epsilon_low` and `epsilon_high` are the ends of the excluded range at
+    each mass, null where nothing is excluded; of its widest part where it has several: the contours have all.
+    They are empty where the axes are not mass and epsilon.
+    """
+
+    plane: str
+    mode: Literal["semivisible", "invisible"]
+    x: list[float]
+    y: list[float]
+    upper_limit_mu: list[list[float | None]]
+    contours: list[list[list[float]]]
+    expected_contours: dict[str, list[list[list[float]]]]
+    overlays: dict[str, Overlay]
+    epsilon_low: list[float | None]
+    epsilon_high: list[float | None]
+    g2_excluded_up_to_GeV: float | None
+    scorecard: dict[str, dict[str, float | str | None]]
+    counts: list[Count]
+    exposure: dict[str, float]
+    provenance: Provenance
 
 
 class Discovery(Record):

@@ -6,13 +6,15 @@ statistical noise. A card's efficiencies stand for what is not computed: the R c
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import interpolate
 
 from . import _core
 from .config import SIGNATURES, Card, Signature
@@ -25,6 +27,9 @@ MODES: tuple[Mode, ...] = ("semivisible", "invisible")
 
 # Below it the cascade, without ionisation, is not valid: A' of less energy are left out.
 LOWEST_APRIME_ENERGY_GEV = 1.0
+
+# Energies of chi2 between which the share of decays above a threshold is interpolated: yields to 1e-6.
+ENERGY_POINTS = 400
 
 # The regions along the beam in which a chi2 can decay, in the order of the beam.
 REGIONS = ("ecal", "before_veto", "hcal1", "hcal2", "hcal3", "beyond")
@@ -101,20 +106,39 @@ class SignalModel:
         approximation = _core.Approximation.__members__[self.card.model.approximation]
         return _core.DarkBremsstrahlung(mass_GeV, self.element, approximation, epsilon)
 
-    def at_mass(self, mass_GeV: float, parameters: Parameters | None = None) -> SignalAtMass:
-        """The signal as a function of epsilon at one mass.
+    def production(self, mass_GeV: float) -> list[_core.ProductionPoint]:
+        """A' produced along the shower, for epsilon = 1; it depends on no other parameter.
 
         Raises:
-            ConfigError: an unphysical model.  ConvergenceError: an integral that did not converge.
+            ConvergenceError: an integral that did not converge.
         """
         try:
-            production = _core.production_spectrum(
+            return _core.production_spectrum(
                 self.cross_section(mass_GeV),
                 self.track,
                 self.atoms_per_radiation_length,
                 sorted(self.aprime_threshold.values()),
             )
-            return SignalAtMass(self, mass_GeV, parameters or Parameters.of(self.card), production)
+        except RuntimeError as error:
+            raise ConvergenceError(f"no yield at m_A' = {mass_GeV:g} GeV ({error}): report this") from None
+
+    def at_mass(
+        self,
+        mass_GeV: float,
+        parameters: Parameters | None = None,
+        production: list[_core.ProductionPoint] | None = None,
+    ) -> SignalAtMass:
+        """The signal as a function of epsilon at one mass.
+
+        Args:
+            production: :meth:`production` at this mass, where it serves several parameters.
+
+        Raises:
+            ConfigError: an unphysical model.  ConvergenceError: an integral that did not converge.
+        """
+        made = self.production(mass_GeV) if production is None else production
+        try:
+            return SignalAtMass(self, mass_GeV, parameters or Parameters.of(self.card), made)
         except RuntimeError as error:
             raise ConvergenceError(f"no yield at m_A' = {mass_GeV:g} GeV ({error}): report this") from None
 
@@ -131,14 +155,8 @@ class SignalAtMass:
     ) -> None:
         card = signal.card
         self.signal = signal
-        self.parameters = parameters
         self.mass_GeV = mass_GeV
-        self._model = parameters.model(mass_GeV, 1.0)
-        self._width = _core.WidthFormula.__members__[card.model.width]
-        self._ctau = _core.chi2_ctau(self._model, self._width)
-        self._branching_ee = _core.chi2_branching_to_electrons(self._model, self._width)
-        self._width_to_chi = _core.aprime_width_to_chi(self._model)
-        self._width_to_leptons = _core.aprime_width(self._model) - self._width_to_chi
+        self._set_widths(parameters)
         geometry = card.geometry
         flux = _core.chi2_flux(self._model, production, signal.depth_scale_cm, geometry.ecal_start_cm.value)
         self._flux = flux
@@ -149,7 +167,28 @@ class SignalAtMass:
         if self._model.chi2_decays:
             decay = _core.Chi2Decayer(self._model, _core.DecayModel.__members__[card.model.decay])
             threshold = card.selection.hcal.s1_signal_min_GeV.value
-            self._accepted["S1"] = self._accepted["S1"] * decay.fraction_above(threshold, flux.chi2_energy)
+            energies = np.linspace(flux.chi2_energy.min(), flux.chi2_energy.max(), ENERGY_POINTS)
+            above = interpolate.PchipInterpolator(energies, decay.fraction_above(threshold, energies))
+            self._accepted["S1"] = self._accepted["S1"] * above(flux.chi2_energy)
+
+    def _set_widths(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+        self._model = parameters.model(self.mass_GeV, 1.0)
+        self._width = _core.WidthFormula.__members__[self.signal.card.model.width]
+        self._ctau = _core.chi2_ctau(self._model, self._width)
+        self._branching_ee = _core.chi2_branching_to_electrons(self._model, self._width)
+        self._width_to_chi = _core.aprime_width_to_chi(self._model)
+        self._width_to_leptons = _core.aprime_width(self._model) - self._width_to_chi
+
+    def with_alpha_dark(self, alpha_dark: float) -> SignalAtMass:
+        """The same at another alpha_D, on which widths depend but neither production nor kinematics.
+
+        Raises:
+            ConfigError: an unphysical model.
+        """
+        other = copy.copy(self)
+        other._set_widths(replace(self.parameters, alpha_dark=alpha_dark))
+        return other
 
     def ctau_cm(self, epsilon: ArrayLike) -> Array:
         """c tau of chi2 in cm for each epsilon; infinite where it is stable."""

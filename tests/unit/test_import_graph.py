@@ -32,6 +32,7 @@ ORDER = [
     "limits",
     "export",
     "exclusion",
+    "planes",
     "explain",
     "plots",
     "diagnostics",

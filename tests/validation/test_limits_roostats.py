@@ -164,7 +164,7 @@ def test_two_ways_of_fitting_agree(monkeypatch):
         chosen = root().std.vector["RooStats::TestStatistic *"]()
         chosen.push_back(tries[-1])
         statistic = root().na64root.TieSafeStatistic(
-            chosen, w.data("observed"), limits_roostats.TIE_TOLERANCE
+            chosen, w.pdf("model"), w.data("observed"), limits_roostats.TIE_TOLERANCE
         )
         return statistic, [*tries, chosen]
 

@@ -1,0 +1,504 @@
+"""Exclusion planes of any two parameters: grids, contours and bands, resumed where they were interrupted.
+
+A plane is computed column by column, a column having one value of x. Around the contour the grid is refined,
+so that the contour depends little on it. What is done is kept in a file beside the result until all is done.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
+
+import contourpy
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, theory
+from .config import Card
+from .errors import ConfigError
+from .exclusion import NO_SIGNAL, Exclusion
+from .results import Count, InputFile, Overlay, PlaneResult, provenance
+from .signal import Mode, Parameters, SignalAtMass, SignalModel, card_counts
+
+Array = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+Quantity = Literal["mass", "mass1", "epsilon", "alpha", "ratio", "splitting"]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+PLANES = ("mass-epsilon", "mass-alpha", "mass1-splitting")
+
+# The end of the excluded part of the central g-2 line in the paper's abstract.
+PAPER_END_POINT_GEV = 0.39
+# Parts into which the cells of the grid that the contour crosses are divided, along each axis.
+REFINEMENT = 4
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values of a quantity, from low to high, evenly in its logarithm or (`logarithmic` false) in itself.
+
+    Quantities: ``mass`` of the A' and ``mass1`` of chi1 in GeV, ``epsilon``, ``alpha`` (alpha_D), ``ratio``
+    (A' to chi1 mass), ``splitting`` (Delta over the chi1 mass).
+
+    Raises:
+        ConfigError: an unknown quantity, a range that is none, too few points.
+    """
+
+    quantity: Quantity
+    low: float
+    high: float
+    points: int
+    logarithmic: bool = True
+
+    def __post_init__(self) -> None:
+        if self.quantity not in QUANTITIES:
+            raise ConfigError(f"no axis {self.quantity} (known: {', '.join(QUANTITIES)}): correct it")
+        if not (math.isfinite(self.high) and 0.0 < self.low < self.high):
+            raise ConfigError(
+                f"axis {self.quantity} from {self.low:g} to {self.high:g} (must rise, from above zero): "
+                "correct it"
+            )
+        if self.points < 2:
+            raise ConfigError(f"axis {self.quantity} with {self.points} points (at least 2): give more")
+
+    @property
+    def values(self) -> Array:
+        space = np.geomspace if self.logarithmic else np.linspace
+        return np.asarray(space(self.low, self.high, self.points))
+
+    @property
+    def finer(self) -> Axis:
+        return replace(self, points=REFINEMENT * (self.points - 1) + 1)
+
+    def place(self, values: Array) -> Array:
+        """Coordinates in which the axis is even."""
+        return np.log(values) if self.logarithmic else np.asarray(values)
+
+    def value(self, places: Array) -> Array:
+        return np.exp(places) if self.logarithmic else np.asarray(places)
+
+
+@dataclass(frozen=True)
+class ModelPoint:
+    """One point of a plane."""
+
+    mass_GeV: float
+    epsilon: float
+    parameters: Parameters
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Two axes, and what holds where they do not say it: the card's dark sector, a mass, an epsilon.
+
+    Without `epsilon` it is that of the central g-2 line at each mass, as in Fig. 5 of the paper.
+
+    Raises:
+        ConfigError: axes of one quantity or that leave the mass open.
+    """
+
+    name: str
+    x: Axis
+    y: Axis
+    parameters: Parameters
+    delta_a_mu: float
+    epsilon: float | None = None
+    mass_GeV: float | None = None
+
+    def __post_init__(self) -> None:
+        axes = {self.x.quantity, self.y.quantity}
+        if len(axes) == 1:
+            raise ConfigError(f"both axes are {self.x.quantity}: choose two quantities")
+        if axes == {"mass", "mass1"}:
+            raise ConfigError("axes mass and mass1 (their ratio is a parameter): choose mass and ratio")
+        if not axes & {"mass", "mass1"} and self.mass_GeV is None:
+            raise ConfigError(f"plane {self.name} has no axis mass (which mass?): give --mass-GeV")
+
+    @classmethod
+    def named(cls, name: str, card: Card) -> Plane:
+        """One of the paper's planes: Fig. 4, Fig. 5 top and bottom, with the ranges of the card.
+
+        Raises:
+            ConfigError: no such plane.
+        """
+        ranges = card.plane
+
+        def axis(quantity: Quantity) -> Axis:
+            low, high, points = (getattr(ranges, f"{quantity}_{end}") for end in ENDS[quantity])
+            return Axis(quantity, low.value, high.value, round(points.value))
+
+        if name not in PLANES:
+            raise ConfigError(f"no plane {name} (known: {', '.join(PLANES)}): correct it or give --x and --y")
+        x, y = name.split("-")
+        return cls(
+            name,
+            axis(x),  # type: ignore[arg-type]
+            axis(y),  # type: ignore[arg-type]
+            Parameters.of(card),
+            card.muon_g2.central.value,
+        )
+
+    @classmethod
+    def of_axes(
+        cls, card: Card, x: Axis, y: Axis, *, epsilon: float | None = None, mass_GeV: float | None = None
+    ) -> Plane:
+        """Any plane, with the card's dark sector.
+
+        Raises:
+            ConfigError: a mass or epsilon that an axis gives too; axes that make no plane.
+        """
+        axes = {x.quantity, y.quantity}
+        for name, value, taken in (
+            ("--epsilon", epsilon, axes & {"epsilon"}),
+            ("--mass-GeV", mass_GeV, axes & {"mass", "mass1"}),
+        ):
+            if value is not None and taken:
+                raise ConfigError(f"{name} beside an axis {taken.pop()} (both give it): give one of them")
+            if value is not None and not (math.isfinite(value) and value > 0.0):
+                raise ConfigError(f"{name} {value:g} (must be above zero): correct it")
+        return cls(
+            f"{x.quantity}-{y.quantity}",
+            x,
+            y,
+            Parameters.of(card),
+            card.muon_g2.central.value,
+            epsilon=epsilon,
+            mass_GeV=mass_GeV,
+        )
+
+    def at(self, x: float, y: float) -> ModelPoint | None:
+        """The model at a point of the plane; None where A' -> chi1 chi2 is closed or there is no g-2 line."""
+        given = {self.x.quantity: x, self.y.quantity: y}
+        parameters = Parameters(
+            given.get("alpha", self.parameters.alpha_dark),
+            given.get("ratio", self.parameters.mass_ratio),
+            given.get("splitting", self.parameters.relative_splitting),
+        )
+        mass = given.get("mass", self.mass_GeV)
+        if "mass1" in given:
+            mass = given["mass1"] * parameters.mass_ratio
+        assert mass is not None  # __post_init__
+        # 0 < Delta < M - 2 m1, in units of m1.
+        if not parameters.relative_splitting < parameters.mass_ratio - 2.0:
+            return None
+        epsilon = given.get("epsilon", self.epsilon)
+        if epsilon is None:
+            epsilon = float(theory.epsilon_g2(mass, self.delta_a_mu))
+        return ModelPoint(mass, epsilon, parameters) if math.isfinite(epsilon) else None
+
+
+# Fields of the card's [plane] by quantity.
+ENDS: dict[Quantity, tuple[str, str, str]] = {
+    "mass": ("min_GeV", "max_GeV", "points"),
+    "mass1": ("min_GeV", "max_GeV", "points"),
+    "epsilon": ("min", "max", "points"),
+    "alpha": ("min", "max", "points"),
+    "splitting": ("min", "max", "points"),
+}
+
+# A column of a grid: its number, and the numbers of its points.
+Column = tuple[int, tuple[int, ...]]
+
+
+def scan(
+    card: Card,
+    plane: Plane | str = "mass-epsilon",
+    counts: Sequence[Count] | None = None,
+    exposure: Mapping[str, float] | None = None,
+    *,
+    mode: Mode = "semivisible",
+    expected: bool = True,
+    kept: Path | None = None,
+    seed: int = 1,
+    threads: int = 1,
+    progress: Progress | None = None,
+    input_files: Sequence[InputFile] = (),
+) -> PlaneResult:
+    """An exclusion plane, by default the paper's Fig. 4.
+
+    Args:
+        plane: its axes, or the name of one of the paper's.
+        counts, exposure: of an analysis; without them the card's own.
+        mode: ``invisible`` for A' -> invisible (S2 alone).
+        expected: also contours of the expected limits.
+        kept: a file for what is done, from which an interrupted scan goes on; removed at the end.
+        threads: columns in parallel; the result does not depend on it.
+        progress: called with (columns done, all columns).
+        input_files: where the counts come from, for the provenance.
+
+    Raises:
+        ConfigError: an unphysical card, no bin to set a limit with.
+        ConvergenceError: an integral or a limit that did not converge.
+    """
+    chosen = Plane.named(plane, card) if isinstance(plane, str) else plane
+    exposure = card.exposure() if exposure is None else exposure
+    counts = card_counts(card, exposure) if counts is None else counts
+    if mode == "invisible":
+        counts = [count for count in counts if count.signature == "S2"]
+    exclusion = Exclusion(card, counts, exposure, mode=mode, expected=expected)
+    origin = provenance(
+        card, seed=seed, limit_method=f"exact, {card.limit.treatment}", input_files=input_files
+    )
+    what = (origin.model_dump(exclude={"input_files", "seed"}), repr(chosen), mode, expected)
+    work = _Work(exclusion, chosen, _Kept(kept, what, counts, exposure), threads, progress)
+    x, y = chosen.x.values, chosen.y.values
+    every = tuple(range(len(y)))
+    coarse = _grid(work.columns(x, y, [(i, every) for i in range(len(x))]), len(x), len(y))
+    fine = _refined(work, chosen, coarse)
+    low: list[float | None] = []
+    high: list[float | None] = []
+    end_point = None
+    if chosen.name == "mass-epsilon":
+        ends = work.epsilon_ranges(x, y)
+        low, high = [a for a, _ in ends], [b for _, b in ends]
+        end_point = exclusion.g2_end_point(
+            x, np.array(work.run(exclusion.on_central_g2_line, [float(mass) for mass in x]))
+        )
+    contours = {name: _contours(chosen, values) for name, values in fine.items()}
+    work.kept.remove()
+    return PlaneResult(
+        plane=chosen.name,
+        mode=mode,
+        x=x.tolist(),
+        y=y.tolist(),
+        upper_limit_mu=[
+            [1.0 / value if value > NO_SIGNAL else None for value in row] for row in coarse["observed"]
+        ],
+        contours=contours.pop("observed"),
+        expected_contours=contours,
+        overlays=_overlays(card, x) if chosen.name == "mass-epsilon" else {},
+        epsilon_low=low,
+        epsilon_high=high,
+        g2_excluded_up_to_GeV=end_point,
+        scorecard={"g2_end_point_GeV": _score(end_point)}
+        if chosen.name == "mass-epsilon" and mode == "semivisible"
+        else {},
+        counts=list(counts),
+        exposure=dict(exposure),
+        provenance=origin,
+    )
+
+
+class _Kept:
+    """Columns that are done, one JSON line each after a line that says what they belong to."""
+
+    def __init__(
+        self, path: Path | None, what: object, counts: Sequence[Count], exposure: Mapping[str, float]
+    ) -> None:
+        self._path = path
+        whole = repr((what, [count.model_dump() for count in counts], sorted(exposure.items())))
+        self._key = hashlib.sha256(whole.encode()).hexdigest()
+        self._done: dict[str, dict[str, list[float]]] = {}
+        if path is None:
+            return
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        if lines and lines[0] == self._key:
+            for line in lines[1:]:
+                try:
+                    self._done.update(json.loads(line))
+                except ValueError:  # cut off where the scan was interrupted
+                    continue
+        path.write_text("\n".join([self._key, *map(json.dumps, self._pairs())]) + "\n", "utf-8")
+
+    def _pairs(self) -> Iterable[dict[str, dict[str, list[float]]]]:
+        return ({name: column} for name, column in self._done.items())
+
+    def get(self, name: str) -> dict[str, list[float]] | None:
+        return self._done.get(name)
+
+    def add(self, name: str, column: dict[str, list[float]]) -> None:
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({name: column}) + "\n")
+
+    def remove(self) -> None:
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+@dataclass
+class _Work:
+    """Computes columns in threads and keeps them."""
+
+    exclusion: Exclusion
+    plane: Plane
+    kept: _Kept
+    threads: int
+    progress: Progress | None
+    done: int = 0
+    wanted: int = 0
+
+    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        self.wanted += len(items)
+        results = []
+        with ThreadPoolExecutor(max_workers=max(1, self.threads)) as pool:
+            for result in pool.map(function, items):
+                results.append(result)
+                self.done += 1
+                if self.progress is not None:
+                    self.progress(self.done, self.wanted)
+        return results
+
+    def columns(
+        self, x: Array, y: Array, columns: Sequence[Column]
+    ) -> list[tuple[Column, dict[str, list[float]]]]:
+        """Strengths at the points of each column, by the limit that they are over."""
+
+        def compute(column: Column) -> tuple[Column, dict[str, list[float]]]:
+            i, rows = column
+            name = f"{len(x)} {i} {rows[0]} {len(rows)}"
+            found = self.kept.get(name)
+            if found is None:
+                values = [float(y[j]) for j in rows]
+                strengths = _column(self.exclusion, self.plane, float(x[i]), values)
+                found = {key: strength.tolist() for key, strength in strengths.items()}
+                self.kept.add(name, found)
+            return column, found
+
+        return self.run(compute, columns)
+
+    def epsilon_ranges(self, masses: Array, epsilon: Array) -> list[tuple[float | None, float | None]]:
+        def ends(mass: float) -> tuple[float | None, float | None]:
+            return self.exclusion.epsilon_range(self.exclusion.signal.at_mass(mass), epsilon)
+
+        return self.run(ends, [float(mass) for mass in masses])
+
+
+def _column(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float]) -> dict[str, Array]:
+    """Strengths along a column; NaN where there is no model. What points share is computed once."""
+    points = [plane.at(x, value) for value in y]
+    events = np.full((len(y), 2), math.nan)
+    signal = _SharedSignal(exclusion.signal)
+    groups: dict[tuple[float, Parameters], list[int]] = {}
+    for j, point in enumerate(points):
+        if point is not None:
+            groups.setdefault((point.mass_GeV, point.parameters), []).append(j)
+    for (mass, parameters), members in groups.items():
+        epsilon = [point.epsilon for j in members if (point := points[j]) is not None]
+        events[members] = exclusion.expected(signal.at(mass, parameters), epsilon)
+    known = np.isfinite(events).all(axis=1)
+    strengths = exclusion.strengths(np.where(known[:, None], events, 0.0))
+    return {name: np.where(known, strength, math.nan) for name, strength in strengths.items()}
+
+
+class _SharedSignal:
+    """Signals at a few points, which share production at one mass and kinematics at one alpha_D."""
+
+    def __init__(self, signal: SignalModel) -> None:
+        self._signal = signal
+        self._production: dict[float, list[_core.ProductionPoint]] = {}
+        self._kinematics: dict[tuple[float, float, float], SignalAtMass] = {}
+
+    def at(self, mass_GeV: float, parameters: Parameters) -> SignalAtMass:
+        key = (mass_GeV, parameters.mass_ratio, parameters.relative_splitting)
+        if key not in self._kinematics:
+            if mass_GeV not in self._production:
+                self._production[mass_GeV] = self._signal.production(mass_GeV)
+            made = self._production[mass_GeV]
+            self._kinematics[key] = self._signal.at_mass(mass_GeV, parameters, made)
+        return self._kinematics[key].with_alpha_dark(parameters.alpha_dark)
+
+
+def _grid(columns: Sequence[tuple[Column, dict[str, list[float]]]], n_x: int, n_y: int) -> dict[str, Array]:
+    """The columns as arrays of shape (n_y, n_x)."""
+    grids = {name: np.full((n_y, n_x), math.nan) for name in columns[0][1]}
+    for (i, rows), column in columns:
+        for name, values in column.items():
+            grids[name][list(rows), i] = values
+    return grids
+
+
+def _refined(work: _Work, plane: Plane, coarse: Mapping[str, Array]) -> dict[str, Array]:
+    """The grids on the finer axes: computed in cells that a contour crosses, interpolated in the others."""
+    n_y, n_x = coarse["observed"].shape
+    x, y = plane.x.finer.values, plane.y.finer.values
+    wanted = np.zeros((len(y), len(x)), dtype=bool)
+    for grid in coarse.values():
+        # NaN counts as not excluded: the edge of the physical region is refined too.
+        excluded = np.nan_to_num(grid, nan=0.0) >= 1.0
+        corners = np.stack([excluded[:-1, :-1], excluded[1:, :-1], excluded[:-1, 1:], excluded[1:, 1:]])
+        for j, i in np.argwhere(corners.any(axis=0) & ~corners.all(axis=0)):
+            wanted[REFINEMENT * j : REFINEMENT * (j + 1) + 1, REFINEMENT * i : REFINEMENT * (i + 1) + 1] = (
+                True
+            )
+    fine = {name: _interpolated_grid(_height(grid), n_x, n_y) for name, grid in coarse.items()}
+    columns: list[Column] = [
+        (i, tuple(np.flatnonzero(wanted[:, i]).tolist())) for i in range(len(x)) if wanted[:, i].any()
+    ]
+    for (i, rows), column in work.columns(x, y, columns):
+        for name, values in column.items():
+            fine[name][list(rows), i] = _height(np.array(values))
+    return fine
+
+
+def _height(strength: Array) -> Array:
+    """The logarithm, in which the strength is smooth."""
+    return np.log(np.maximum(strength, NO_SIGNAL))
+
+
+def _interpolated_grid(grid: Array, n_x: int, n_y: int) -> Array:
+    """Bilinear, on the finer axes; NaN where a neighbour is."""
+    fine_x, fine_y = (np.arange(REFINEMENT * (n - 1) + 1) / REFINEMENT for n in (n_x, n_y))
+    rows = np.array([np.interp(fine_x, np.arange(n_x), row) for row in grid])
+    return np.array([np.interp(fine_y, np.arange(n_y), column) for column in rows.T]).T
+
+
+def _contours(plane: Plane, height: Array) -> list[list[list[float]]]:
+    """Lines of strength 1, traced where axes are even and the strength is smooth."""
+    x, y = plane.x.finer, plane.y.finer
+    lines = contourpy.contour_generator(
+        x.place(x.values), y.place(y.values), np.ma.masked_invalid(height)
+    ).lines(0.0)
+    return [
+        np.stack([x.value(np.asarray(line)[:, 0]), y.value(np.asarray(line)[:, 1])], axis=1).tolist()
+        for line in lines
+    ]
+
+
+def _score(end_point: float | None) -> dict[str, float | str | None]:
+    return {
+        "published": PAPER_END_POINT_GEV,
+        "source": "the paper's abstract: the central g-2 line is excluded up to 390 MeV",
+        "computed": end_point,
+        "ratio": None if end_point is None else end_point / PAPER_END_POINT_GEV,
+    }
+
+
+def _overlays(card: Card, masses: Array) -> dict[str, Overlay]:
+    overlays = {}
+    g2 = card.muon_g2
+    for name, central, sigma, source in (
+        ("g-2", g2.central, g2.uncertainty, g2.central.source),
+        (
+            "g-2 before Fermilab",
+            g2.central_before_fermilab,
+            g2.uncertainty_before_fermilab,
+            g2.central_before_fermilab.source,
+        ),
+    ):
+        for label, pull in (("central", 0), ("minus2", -2), ("plus2", 2)):
+            line = theory.epsilon_g2(masses, central.value + pull * sigma.value)
+            if np.isfinite(line).all():
+                points = np.stack([masses, line], axis=1).tolist()
+                overlays[f"{name} {label}"] = Overlay(source=source, contour=points)
+    overlays["NA64 invisible 2019"] = Overlay(
+        source="A' -> invisible, 2.84e11 EOT, 90 % CL, arXiv:1906.00176 Fig. 3, as tabulated in DarkCast",
+        contour=[list(point) for point in published_curve("na64_invisible_2019")],
+    )
+    return overlays
+
+
+def published_curve(name: str) -> list[tuple[float, float]]:
+    """A published limit that comes with the package, as (mass_GeV, epsilon) points."""
+    text = (resources.files("na64root") / "data" / f"{name}.csv").read_text("utf-8")
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    return [(float(row["mass_GeV"]), float(row["epsilon"])) for row in rows]

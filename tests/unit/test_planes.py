@@ -1,0 +1,241 @@
+"""Planes of any two parameters: corners, scaling laws, refinement, interruption."""
+
+import math
+
+import numpy as np
+import pytest
+
+from na64root import ConfigError, load_card, planes, theory
+from na64root.planes import Axis, Plane
+from na64root.signal import Parameters, SignalModel
+
+
+@pytest.fixture(scope="module")
+def card():
+    return load_card()
+
+
+def small(card, x="mass=0.05:0.6:9", y="alpha=0.003:0.8:9", **fixed):
+    def axis(text):
+        quantity, numbers = text.split("=")
+        low, high, points = numbers.split(":")
+        return Axis(quantity, float(low), float(high), int(points))
+
+    return Plane.of_axes(card, axis(x), axis(y), **fixed)
+
+
+def strength(plane):
+    """Shape (n_y, n_x); 0 for no signal."""
+    return np.array([[0.0 if mu is None else 1.0 / mu for mu in row] for row in plane.upper_limit_mu])
+
+
+def dense(contours):
+    """Points on the lines, twenty to a segment, in the logarithms of the axes; shape (n, 2)."""
+    lines = [np.log(np.array(line)) for line in contours]
+    return np.concatenate(
+        [
+            np.stack(
+                [
+                    np.interp(np.linspace(0, len(line) - 1, 20 * len(line)), np.arange(len(line)), line[:, k])
+                    for k in (0, 1)
+                ],
+                axis=1,
+            )
+            for line in lines
+        ]
+    )
+
+
+def largest_distance(contours, others):
+    """From a point of one set of lines to the other set, in the logarithms of the axes."""
+    theirs = dense(others)
+    return max(float(np.hypot(*(theirs - point).T).min()) for point in dense(contours))
+
+
+def test_a_plane_is_a_slice_of_another(card):
+    """One model point, on the g-2 line at alpha_D = 0.1, has one strength in two planes."""
+    result = planes.scan(card, small(card, y="alpha=0.1:0.4:3"), expected=False)
+    g2 = theory.epsilon_g2(result.x, card.muon_g2.central.value)
+    for i in (0, 4, 8):
+        other = planes.scan(
+            card, small(card, f"mass={result.x[i]}:1:2", f"epsilon={g2[i]}:1:2"), expected=False
+        )
+        assert strength(result)[0, i] == pytest.approx(strength(other)[0, 0], rel=1e-9)
+
+
+def test_mass1_and_ratio_make_the_mass(card):
+    one = planes.scan(card, small(card, "mass=0.3:0.6:3", "splitting=0.2:0.6:3"), expected=False)
+    other = planes.scan(card, small(card, "mass1=0.1:0.2:3", "splitting=0.2:0.6:3"), expected=False)
+    np.testing.assert_allclose(strength(one), strength(other), rtol=1e-9)
+
+
+def test_where_there_is_no_model(card):
+    """A' -> chi1 chi2 is open for splitting < ratio - 2."""
+    plane = small(card, "mass=0.05:0.1:2", "ratio=2.2:3.5:8")
+    result = planes.scan(card, plane, expected=False)
+    for row, ratio in zip(result.upper_limit_mu, result.y, strict=True):
+        assert (row[0] is None) == (ratio <= 2.4)
+
+
+def test_where_there_is_no_g2_line():
+    card = load_card(overrides=["muon_g2.central=-1e-10"])
+    result = planes.scan(card, small(card), expected=False)
+    assert result.contours == []
+    assert {mu for row in result.upper_limit_mu for mu in row} == {None}
+
+
+def test_a_stable_chi2_gives_the_invisible_limit(card):
+    """Below m_A' = 7.66 MeV, Delta < 2 m_e at f = 0.4, the semi-visible limit is the invisible one."""
+    exposure = card.exposure()
+    plane = small(card, "mass=0.0010:0.0076:4", "epsilon=1e-6:1e-3:9")
+    # One signature alone has a count in both.
+    counts = [count for count in planes.card_counts(card, exposure) if count.signature == "S2"]
+    visible, invisible = (
+        planes.scan(card, plane, counts, exposure, mode=mode, expected=False)
+        for mode in ("semivisible", "invisible")
+    )
+    # Up to A' -> e e, of relative rate alpha epsilon^2/alpha_D.
+    np.testing.assert_allclose(strength(visible), strength(invisible), rtol=1e-5)
+    assert SignalModel(card).at_mass(0.0078).ctau_cm([1e-3])[0] < math.inf
+
+
+def test_a_short_life_kills_s2_first(card):
+    """Rising epsilon at 0.39 GeV: S2 over S1 falls without end, and S2 passes its maximum before S1 does."""
+    epsilon = np.geomspace(1e-3, 3e-2, 60)
+    s1, s2 = SignalModel(card).at_mass(0.39).per_electron(epsilon).T
+    assert (np.diff(s2 / s1) < 0.0).all()
+    assert np.argmax(s2) < np.argmax(s1)
+    assert s2[-1] < 1e-6 * s2.max()
+
+
+def test_scaling_laws(card):
+    """A lifetime goes as 1/(epsilon^2 alpha_D), production as epsilon^2: analytic."""
+    signal = SignalModel(card)
+    parameters = Parameters.of(card)
+    at_mass = signal.at_mass(0.3, parameters)
+    more = at_mass.with_alpha_dark(0.2)
+    # The branching ratio of the A' differs by alpha epsilon^2/alpha_D, 1e-6.
+    np.testing.assert_allclose(
+        more.per_electron([3e-3])[0],
+        0.5 * at_mass.per_electron([3e-3 * math.sqrt(2.0)])[0],
+        rtol=1e-5,
+    )
+    np.testing.assert_allclose(
+        more.per_electron([3e-3]),
+        signal.at_mass(0.3, Parameters(0.2, 3.0, 0.4)).per_electron([3e-3]),
+        rtol=1e-12,
+    )
+
+
+def test_the_limit_falls_with_the_exposure(card):
+    """At zero events, backgrounds kept, epsilon^2 of the lower edge goes as 1/EOT where chi2 lives long."""
+    plane = small(card, "mass=0.01:0.02:2", "epsilon=1e-6:1e-3:12")
+    counts = planes.card_counts(card, card.exposure())
+    low, high = (
+        planes.scan(card, plane, counts, card.exposure({"all": eot}), expected=False) for eot in (1e11, 1e13)
+    )
+    np.testing.assert_allclose(strength(high), 100.0 * strength(low), rtol=1e-9)
+
+
+def test_the_contour_does_not_depend_on_the_grid(card):
+    coarse = planes.scan(card, small(card), expected=False)
+    fine = planes.scan(card, small(card, "mass=0.05:0.6:26", "alpha=0.003:0.8:26"), expected=False)
+    # A tenth of the spacing of the coarse grid, in both directions.
+    spacing = math.log(12.0) / 8.0
+    assert largest_distance(coarse.contours, fine.contours) < 0.1 * spacing
+    assert largest_distance(fine.contours, coarse.contours) < 0.1 * spacing
+
+
+def test_expected_contours_are_ordered(card):
+    """More background means a weaker limit: above alpha_D = 0.05 the bands lie one inside the other."""
+    result = planes.scan(card, small(card))
+    assert set(result.expected_contours) == {"minus2", "minus1", "median", "plus1", "plus2"}
+    largest = [
+        max(x for line in result.expected_contours[name] for x, alpha in line if alpha > 0.05)
+        for name in ("plus2", "plus1", "median", "minus1", "minus2")
+    ]
+    assert (np.diff(largest) > -1e-3).all()
+    assert largest[0] < largest[-1]
+
+
+def test_an_interrupted_scan_goes_on(card, tmp_path):
+    """Stopped in the middle and started again: the same result, and what was done is not done again."""
+    kept = tmp_path / "kept"
+    plane = small(card)
+    whole = planes.scan(card, plane, expected=False)
+
+    def stop(done, total):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        planes.scan(card, plane, expected=False, kept=kept, progress=stop)
+    lines = kept.read_text().splitlines()
+    assert len(lines) >= 5
+    # Cut off in the middle of a line, as by a full disk.
+    kept.write_text("\n".join(lines)[:-20])
+    computed = []
+    original = planes._column
+
+    def counted(exclusion, plane, x, y):
+        computed.append(x)
+        return original(exclusion, plane, x, y)
+
+    planes._column = counted
+    try:
+        resumed = planes.scan(card, plane, expected=False, kept=kept)
+        again = len(computed)
+        planes.scan(card, plane, expected=False)
+    finally:
+        planes._column = original
+    assert resumed == whole
+    assert again <= len(computed) - again - 3
+    assert not kept.exists()
+
+
+def test_what_was_kept_for_another_scan_is_not_used(card, tmp_path):
+    kept = tmp_path / "kept"
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        planes.scan(card, small(card), expected=False, kept=kept, progress=stop)
+    other = small(card, "mass=0.1:0.3:3", "alpha=0.01:0.1:3")
+    assert planes.scan(card, other, expected=False, kept=kept) == planes.scan(card, other, expected=False)
+
+
+def test_the_projection_reaches_further(card):
+    """Fig. 5 bottom: with 5e12 EOT and a shorter HCAL1 more of the larger splittings is excluded."""
+    projection = load_card("compact_hcal")
+    axes = "mass1=0.05:0.2:4", "splitting=0.2:0.9:5"
+    now = strength(planes.scan(card, small(card, *axes), expected=False))
+    then = strength(planes.scan(projection, small(projection, *axes), expected=False))
+    assert (then > now).all()
+    assert (then >= 1.0).sum() > (now >= 1.0).sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("axes", "fixed", "problem"),
+    [
+        (("mass=0.1:0.2:3", "mass=0.1:0.2:3"), {}, "both axes"),
+        (("mass=0.1:0.2:3", "mass1=0.1:0.2:3"), {}, "ratio"),
+        (("alpha=0.1:0.2:3", "splitting=0.1:0.2:3"), {}, "which mass"),
+        (("mass=0.2:0.1:3", "alpha=0.1:0.2:3"), {}, "must rise"),
+        (("mass=0:0.1:3", "alpha=0.1:0.2:3"), {}, "above zero"),
+        (("mass=nan:0.1:3", "alpha=0.1:0.2:3"), {}, "must rise"),
+        (("mass=0.1:0.2:1", "alpha=0.1:0.2:3"), {}, "at least 2"),
+        (("m=0.1:0.2:3", "alpha=0.1:0.2:3"), {}, "no axis m"),
+        (("mass=0.1:0.2:3", "epsilon=0.1:0.2:3"), {"epsilon": 1e-3}, "both give it"),
+        (("mass=0.1:0.2:3", "alpha=0.1:0.2:3"), {"epsilon": -1e-3}, "above zero"),
+        (("mass=0.1:0.2:3", "alpha=0.1:0.2:3"), {"mass_GeV": 0.1}, "both give it"),
+    ],
+)
+def test_axes_that_make_no_plane(card, axes, fixed, problem):
+    with pytest.raises(ConfigError, match=problem):
+        small(card, *axes, **fixed)
+
+
+def test_no_such_plane(card):
+    with pytest.raises(ConfigError, match="known: mass-epsilon"):
+        planes.scan(card, "mass-charge")
