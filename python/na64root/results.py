@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -74,6 +74,54 @@ class LimitResult(Record):
     treatment: str
     toys: int
     criterion: str = "cls"
+
+
+class Line(Record):
+    """A curve drawn over a plane, with whose it is and what to keep in mind.
+
+    Attributes:
+        name: for the legend.  source, caveat: for the legend and the file of the figure; one line each.
+        parameters: what it was computed with, apart from x and y.
+        x, y: coordinates, null in y where there is no line; x rises.
+        band_low, band_high: its uncertainty, empty where there is none.
+        excluded_side: where the curve is a bound, the side of y that it excludes.
+        uncertain: of each point, whether `caveat` says that it is less sure than the rest; empty for none.
+    """
+
+    name: str
+    source: str
+    caveat: str
+    parameters: dict[str, float]
+    x_quantity: str = "mass_GeV"
+    y_quantity: str = "epsilon"
+    x: list[float]
+    y: list[float | None]
+    band_low: list[float | None] = []
+    band_high: list[float | None] = []
+    excluded_side: Literal["above", "below"] | None = None
+    uncertain: list[bool] = []
+
+
+class Region(Record):
+    """What another experiment excludes, between two edges at each mass.
+
+    Attributes:
+        name, source, caveat, parameters: as of a :class:`Line`.
+        mass_GeV: rises.  epsilon_low, epsilon_high: the edges, null where nothing is excluded.
+        high_is_frame: of each mass, whether the upper edge is the end of the table or of the scan, and no
+            measurement: nothing is known above it.
+        bands: other choices of what `caveat` names, as pairs of edges.
+    """
+
+    name: str
+    source: str
+    caveat: str
+    parameters: dict[str, float]
+    mass_GeV: list[float]
+    epsilon_low: list[float | None]
+    epsilon_high: list[float | None]
+    high_is_frame: list[bool]
+    bands: dict[str, tuple[list[float | None], list[float | None]]] = {}
 
 
 class ToyPoint(Record):

@@ -1,0 +1,103 @@
+"""Records of lines and regions: what they hold, what they say of themselves, what they refuse."""
+
+import math
+
+import numpy as np
+import pytest
+
+from na64root import ConfigError, _core, load_card, overlays, theory
+from na64root.signal import Parameters
+
+CARD = load_card()
+BENCHMARK = Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
+MASSES = [0.01, 0.1, 0.39]
+
+
+def test_g2_lines():
+    red = overlays.muon_g2(CARD, MASSES)
+    blue = overlays.muon_g2(CARD, MASSES, before_fermilab=True)
+    assert red.y[1] == pytest.approx(3.1246e-3, rel=1e-3)  # independent, a separate implementation
+    # analytic: epsilon goes with the root of the shift
+    assert blue.y[2] / red.y[2] == pytest.approx(math.sqrt(279 / 251), rel=1e-9)
+    for line, central, sigma in ((red, 251, 59), (blue, 279, 76)):
+        assert line.band_low[0] / line.y[0] == pytest.approx(math.sqrt(1 - 2 * sigma / central), rel=1e-9)
+        assert line.band_high[0] / line.y[0] == pytest.approx(math.sqrt(1 + 2 * sigma / central), rel=1e-9)
+    # a shift that is compatible with none at 2 sigma has no lower edge; a negative one no line
+    shrunk = load_card(overrides=["muon_g2.central=50e-11"])
+    assert overlays.muon_g2(shrunk, MASSES).band_low == [None] * 3
+    negative = load_card(overrides=["muon_g2.central=-1e-11"])
+    assert overlays.muon_g2(negative, MASSES).y == [None] * 3
+
+
+def test_electron_g2():
+    line = overlays.electron_g2([1.0])
+    # analytic, heavy A': a = alpha eps^2 m^2/(3 pi M^2)
+    moment = (4.8 + 2 * 3.0) * 1e-13
+    heavy = math.sqrt(3 * math.pi * moment / _core.units.alpha) / _core.units.electron_mass
+    assert line.y[0] == pytest.approx(heavy, rel=1e-3)
+    assert line.excluded_side == "above"
+    caesium = overlays.electron_g2(MASSES, alpha="caesium")
+    assert caesium.y == [None] * 3
+    assert "no bound" in caesium.caveat
+    at_three = overlays.electron_g2(MASSES, alpha="caesium", pull=3.0)
+    assert at_three.y[0] < overlays.electron_g2(MASSES, pull=3.0).y[0]
+    with pytest.raises(ConfigError, match="rubidium, caesium"):
+        overlays.electron_g2(MASSES, alpha="quartz")
+
+
+def test_relic_line():
+    line = overlays.relic_line([5e-4, 0.1, 0.6], BENCHMARK)
+    assert line.y[0] is None
+    assert line.band_high[1] / line.y[1] == pytest.approx(1.3)
+    assert line.band_high[2] / line.y[2] == pytest.approx(1.6)
+    assert line.band_low[2] * line.band_high[2] == pytest.approx(line.y[2] ** 2)
+    assert line.uncertain == [False, False, False]
+    assert "neutrinos" in line.caveat
+    resonant = overlays.relic_line([0.1], Parameters(0.1, 2.5, 0.4))
+    assert resonant.uncertain == [True]
+    assert "resonant" in resonant.caveat
+    assert "neutrinos" not in resonant.caveat
+
+
+def test_landau_pole():
+    line = overlays.landau_pole([0.01, 0.39])
+    # independent, a separate evaluation
+    np.testing.assert_allclose(line.y, [0.205, 0.300], atol=5e-4)
+    assert line.y_quantity == "alpha_dark"
+
+
+def test_kinematic_limits():
+    limits = theory.kinematic_limits(BENCHMARK)
+    assert limits.chi2_stable_below_GeV == pytest.approx(7.66e-3, abs=1e-5)
+    # analytic: the core's model changes at these values
+    just = limits.chi2_stable_below_GeV
+    assert not BENCHMARK.model(just * 0.999, 1e-3).chi2_decays
+    assert BENCHMARK.model(just * 1.001, 1e-3).chi2_decays
+    assert Parameters(0.1, 3.0, limits.splitting_max - 1e-6).model(0.1, 1e-3).splitting > 0
+    with pytest.raises(ConfigError):
+        Parameters(0.1, 3.0, limits.splitting_max).model(0.1, 1e-3)
+    with pytest.raises(ConfigError):
+        Parameters(0.1, limits.mass_ratio_min, 0.4).model(0.1, 1e-3)
+    stable = overlays.chi2_stable([limits.chi2_stable_below_GeV / 3.0])
+    assert stable.y == [pytest.approx(0.4)]
+    closed = overlays.decay_closed([0.01, 0.1], 3.0)
+    assert closed.y == [1.0, 1.0]
+    assert closed.excluded_side == "above"
+
+
+def test_every_record_says_whose_it_is():
+    lines = [
+        overlays.muon_g2(CARD, MASSES),
+        overlays.electron_g2(MASSES),
+        overlays.relic_line([0.1], BENCHMARK),
+        overlays.landau_pole(MASSES),
+        overlays.chi2_stable(MASSES),
+        overlays.decay_closed(MASSES, 3.0),
+    ]
+    assert len({line.name for line in lines}) == len(lines)
+    for line in lines:
+        assert line.source
+        assert line.caveat
+        assert "\n" not in line.source + line.caveat
+        assert len(line.x) == len(line.y)
+        assert type(line).model_validate_json(line.model_dump_json()) == line
