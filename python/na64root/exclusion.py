@@ -6,11 +6,9 @@ once on a grid of shares, and each point of the plane costs its yield alone.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 
 import contourpy
 import numpy as np
@@ -21,6 +19,7 @@ from . import limits, theory
 from .config import SIGNATURES, Card, Signature
 from .counting import SignalSource
 from .errors import ConfigError
+from .overlays import published_curve
 from .results import Count, InputFile, Provenance, Record, provenance
 from .signal import Mode, SignalAtMass, SignalModel, card_counts, effective_exposure
 
@@ -334,10 +333,3 @@ def _overlays(card: Card, masses: Array) -> dict[str, Overlay]:
         contour=[list(point) for point in published_curve("na64_invisible_2019")],
     )
     return overlays
-
-
-def published_curve(name: str) -> list[tuple[float, float]]:
-    """A published limit that comes with the package, as (mass_GeV, epsilon) points."""
-    text = (resources.files("na64root") / "data" / f"{name}.csv").read_text("utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return [(float(row["mass_GeV"]), float(row["epsilon"])) for row in rows]

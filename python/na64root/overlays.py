@@ -6,12 +6,20 @@ result does not hold for them a ConfigError says so.
 
 from __future__ import annotations
 
+import csv
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib import resources
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import relic, theory
+from . import recasts, relic, theory
 from .config import Card
-from .results import Line
+from .errors import ConfigError
+from .results import Line, Region
 from .signal import Parameters
 
 Array = NDArray[np.float64]
@@ -138,6 +146,207 @@ def decay_closed(chi1_mass_GeV: ArrayLike, mass_ratio: float) -> Line:
         x=masses,
         y=[mass_ratio - 2.0] * len(masses),
         excluded_side="above",
+    )
+
+
+def e137(
+    mass_GeV: ArrayLike,
+    parameters: Parameters,
+    experiment: recasts.E137 | None = None,
+    *,
+    bands: bool = True,
+    events: int = 6000,
+    seed: int = 1,
+    threads: int = 1,
+) -> Region:
+    """What E137 excludes at any alpha_D, R and f, by this package's cross section, cascade and decay.
+
+    Args:
+        bands: also a threshold of 3 GeV, a detector of 2 x 2 m^2, and 3.0 events (95 % CL).
+        events: A' for each mass; the statistical error of an edge is 1 to 2 % with 6000.
+
+    Raises:
+        ConfigError: an unphysical model.  ConvergenceError: a cross section that did not converge.
+    """
+    experiment = experiment or recasts.E137()
+    detector = experiment.detector
+    variations = {
+        "3.0 events (95 % CL)": replace(experiment, events_excluded=3.0),
+        "pair above 3 GeV": replace(experiment, detector=replace(detector, pair_energy_min_GeV=3.0)),
+        "detector 2 x 2 m2": replace(
+            experiment, detector=replace(detector, half_width_cm=100.0, half_height_cm=100.0)
+        ),
+    }
+    chosen = [experiment, *(variations.values() if bands else ())]
+
+    def at_mass(mass: float) -> list[recasts.Edges]:
+        sample = recasts.e137_aprimes(mass, experiment, events=events, seed=seed)
+        edges = []
+        for one in chosen:
+            decays = recasts.accepted_decays(sample, mass, parameters, one.detector, seed=seed)
+            dump = recasts.BeamDump(decays, mass, parameters, one.electrons_on_target)
+            edges.append(dump.edges(one.events_excluded))
+        return edges
+
+    masses = _floats(mass_GeV)
+    table = _each_mass(at_mass, masses, threads)
+    columns = [list(column) for column in zip(*table, strict=True)]
+    return _region(
+        name="E137",
+        source="own calculation for E137, PRD 38, 3375 (1988): 1.87e20 electrons of 20 GeV on aluminium",
+        caveat=(
+            f"zero events, {experiment.events_excluded:.3g} excluded; both leptons in 3 x 3 m2, pair above "
+            f"{detector.pair_energy_min_GeV:g} GeV (assumed: no recast prints them); decays only, neither "
+            "scattering nor annihilation"
+        ),
+        parameters=parameters,
+        masses=masses,
+        edges=columns[0],
+        bands=dict(zip(variations, columns[1:], strict=True)) if bands else {},
+    )
+
+
+def babar(mass_GeV: ArrayLike, parameters: Parameters, *, bands: bool = True) -> Region:
+    """What BaBar's single photon excludes: its limit on A' -> invisible, where chi2 goes unseen.
+
+    Nothing outside the published 1 MeV to 8 GeV.
+
+    Args:
+        bands: also effective radii of 0.5 and 1.5 m.
+
+    Raises:
+        ConfigError: an unphysical model.
+    """
+    table = np.log(np.array(published_curve("babar_invisible_2017"))).T
+
+    def at_mass(mass: float) -> list[recasts.Edges]:
+        if not table[0, 0] <= math.log(mass) <= table[0, -1]:
+            return [(None, None)] * 3
+        limit = math.exp(np.interp(math.log(mass), *table))
+        return [
+            recasts.SinglePhoton(mass, parameters, limit, recasts.BaBar(radius_cm=radius)).edges()
+            for radius in (100.0, 50.0, 150.0)
+        ]
+
+    masses = _floats(mass_GeV)
+    nominal, near, far = (list(column) for column in zip(*map(at_mass, masses), strict=True))
+    return _region(
+        name="BaBar",
+        source="BaBar, arXiv:1702.03327 (A' -> invisible, Fig. 5, as tabulated in DarkCast), own recast",
+        caveat="chi2 unseen beyond an effective radius of 1 m (assumed; band 0.5 to 1.5 m)",
+        parameters=parameters,
+        masses=masses,
+        edges=nominal,
+        bands={"radius 0.5 m": near, "radius 1.5 m": far} if bands else {},
+    )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A public exclusion at one choice of parameters, and the epsilon where its figure ends."""
+
+    name: str
+    frame: float
+    source: str
+
+
+TABLE_PARAMETERS = Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.1)
+_ESPP = "public ESPP 2026 tables (ESPP2026-PPG/Inelastic-DM)"
+TABLES = {
+    "nucal": _Table("NuCal", 0.1, f"{_ESPP}, as in arXiv:2405.08081, 2504.06828"),
+    "charm": _Table("CHARM", 0.1, f"{_ESPP}, as in arXiv:2405.08081, 2504.06828"),
+    "e137": _Table("E137 (table)", 0.15, f"{_ESPP}, from arXiv:1908.07525, 1911.03176"),
+    "babar": _Table("BaBar (table)", 0.15, f"{_ESPP}, from arXiv:1908.07525, 1911.03176"),
+}
+
+
+def public_table(experiment: str, parameters: Parameters, points: int = 121) -> Region:
+    """A public exclusion of NuCal, CHARM, E137 or BaBar, at the parameters that it was made for.
+
+    Args:
+        experiment: nucal, charm, e137 or babar.
+        points: masses, at equal ratios over the table.
+
+    Raises:
+        ConfigError: no such table, or other parameters than f = 0.1, alpha_D = 0.1, R = 3.
+    """
+    if experiment not in TABLES:
+        raise ConfigError(f"no table of {experiment}: choose one of {', '.join(TABLES)}")
+    table = TABLES[experiment]
+    ours, theirs = _as_dict(parameters), _as_dict(TABLE_PARAMETERS)
+    if any(not math.isclose(ours[key], theirs[key], rel_tol=1e-6) for key in theirs):
+        raise ConfigError(
+            f"the table of {table.name} holds at f = 0.1, alpha_D = 0.1, m_A'/m_chi1 = 3 only (asked: f = "
+            f"{parameters.relative_splitting:g}, alpha_D = {parameters.alpha_dark:g}, m_A'/m_chi1 = "
+            f"{parameters.mass_ratio:g}): leave it out of this plane"
+        )
+    contour = np.array(published_curve(f"{experiment}_idm_f0.1"))
+    # The first and the last mass are vertical lines of the contour: a hair inside them.
+    masses = np.geomspace(contour[:, 0].min() * (1 + 1e-9), contour[:, 0].max() * (1 - 1e-9), points)
+    edges = [_crossings(contour, float(mass)) for mass in masses]
+    return _region(
+        name=table.name,
+        source=table.source,
+        caveat=(
+            f"f = 0.1 only; a top at epsilon = {table.frame:g} is the frame of a figure and no exclusion, "
+            f"and so is the first mass, {masses[0]:.2g} GeV"
+        ),
+        parameters=parameters,
+        masses=masses.tolist(),
+        edges=edges,
+        frame=table.frame,
+    )
+
+
+def _crossings(contour: Array, mass: float) -> recasts.Edges:
+    """Lowest and highest epsilon of a closed contour at a mass, between its points in the logarithms."""
+    x, y = np.log(contour).T
+    at = math.log(mass)
+    i = np.flatnonzero((x[:-1] - at) * (x[1:] - at) < 0.0)
+    if not len(i):
+        return None, None
+    crossed = np.exp(y[i] + (y[i + 1] - y[i]) * (at - x[i]) / (x[i + 1] - x[i]))
+    return float(crossed.min()), float(crossed.max())
+
+
+def published_curve(name: str) -> list[tuple[float, float]]:
+    """A published limit that comes with the package, as (mass_GeV, epsilon) points."""
+    text = (resources.files("na64root") / "data" / f"{name}.csv").read_text("utf-8")
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    return [(float(row["mass_GeV"]), float(row["epsilon"])) for row in rows]
+
+
+def _each_mass(
+    at_mass: Callable[[float], list[recasts.Edges]], masses: Sequence[float], threads: int
+) -> list[list[recasts.Edges]]:
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        return list(pool.map(at_mass, masses))
+
+
+def _region(
+    *,
+    name: str,
+    source: str,
+    caveat: str,
+    parameters: Parameters,
+    masses: list[float],
+    edges: Sequence[recasts.Edges],
+    bands: dict[str, list[recasts.Edges]] | None = None,
+    frame: float = recasts.EPSILON_RANGE[1],
+) -> Region:
+    return Region(
+        name=name,
+        source=source,
+        caveat=caveat,
+        parameters=_as_dict(parameters),
+        mass_GeV=masses,
+        epsilon_low=[low for low, _ in edges],
+        epsilon_high=[high for _, high in edges],
+        high_is_frame=[high is not None and high > 0.999 * frame for _, high in edges],
+        bands={
+            label: ([low for low, _ in values], [high for _, high in values])
+            for label, values in (bands or {}).items()
+        },
     )
 
 

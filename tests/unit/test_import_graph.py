@@ -27,7 +27,7 @@ ORDER = [
     "acceptance",
     "theory",
     "relic",
-    "beam_dump",
+    "recasts",
     "overlays",
     "counting",
     "toy_scan",

@@ -101,3 +101,61 @@ def test_every_record_says_whose_it_is():
         assert "\n" not in line.source + line.caveat
         assert len(line.x) == len(line.y)
         assert type(line).model_validate_json(line.model_dump_json()) == line
+
+
+def test_regions():
+    region = overlays.e137([0.005, 0.1, 0.2], BENCHMARK, bands=False, events=500)
+    assert region.epsilon_low[0] is None
+    assert region.epsilon_high[0] is None
+    assert region.epsilon_low[1] < region.epsilon_high[1]
+    assert region.bands == {}
+    assert region == overlays.e137([0.005, 0.1, 0.2], BENCHMARK, bands=False, events=500, threads=2)
+    wide = overlays.babar([5e-4, 0.005, 0.3, 9.0], BENCHMARK)
+    assert wide.epsilon_low[0] is None
+    assert wide.epsilon_low[3] is None
+    # chi2 stable: excluded up to the end of the scan, which is no measurement
+    assert wide.high_is_frame == [False, True, False, False]
+    near, far = wide.bands["radius 0.5 m"], wide.bands["radius 1.5 m"]
+    assert near[0][2] < wide.epsilon_low[2] < far[0][2]
+    assert near[1][2] > wide.epsilon_high[2] > far[1][2]
+    for one in (region, wide):
+        assert one.source
+        assert one.caveat
+        assert type(one).model_validate_json(one.model_dump_json()) == one
+
+
+@pytest.mark.parametrize(
+    ("experiment", "mass", "low"),
+    # read off the tables beforehand, lowest epsilon within 3 % of the mass
+    [
+        ("nucal", 0.1, 1.26e-4),
+        ("nucal", 0.39, 6.5e-5),
+        ("charm", 0.39, 8.1e-5),
+        ("charm", 5.0, 1.9e-4),
+        ("e137", 0.39, 1.00e-4),
+        ("babar", 0.39, 9.18e-4),
+    ],
+)
+def test_public_tables(experiment, mass, low):
+    region = overlays.public_table(experiment, overlays.TABLE_PARAMETERS)
+    at = np.interp(np.log(mass), np.log(region.mass_GeV), np.log(region.epsilon_low))
+    assert math.exp(at) == pytest.approx(low, rel=0.03)
+    assert "frame" in region.caveat
+    # the flat top is marked as the frame that it is, and only it
+    flat = np.isclose(region.epsilon_high, {"nucal": 0.1, "charm": 0.1}.get(experiment, 0.15))
+    assert region.high_is_frame == flat.tolist()
+    assert region.high_is_frame[10]
+    assert None not in region.epsilon_low
+
+
+def test_tables_are_refused_where_they_do_not_hold():
+    for other in (
+        BENCHMARK,
+        Parameters(0.5, 3.0, 0.1),
+        Parameters(0.1, 2.5, 0.1),
+    ):
+        with pytest.raises(ConfigError, match="holds at f = 0.1") as refused:
+            overlays.public_table("charm", other)
+        assert "\n" not in str(refused.value)
+    with pytest.raises(ConfigError, match="nucal, charm"):
+        overlays.public_table("lsnd", overlays.TABLE_PARAMETERS)
