@@ -287,11 +287,10 @@ class RelicDensity:
             rate = rate_at(log_x)
             return np.asarray(np.exp(rate - above) - np.exp(rate + above))
 
-        behind = math.asinh(0.5 * fall[start] * math.exp(-log_rate[start]))
         solution = integrate.solve_ivp(
             slope,
             (self._log_x[start], self._log_x[-1]),
-            [float(self._log_equilibrium[start]) + behind],
+            [float(self._log_equilibrium[start])],
             method="LSODA",
             rtol=1e-5,
             atol=1e-6,
