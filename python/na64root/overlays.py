@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -16,9 +16,9 @@ from importlib import resources
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import recasts, relic, theory
+from . import proton_beam, recasts, relic, theory
 from .config import Card
-from .errors import ConfigError
+from .errors import ConfigError, ConvergenceError
 from .results import Line, Region
 from .signal import Parameters
 
@@ -177,21 +177,7 @@ def e137(
             experiment, detector=replace(detector, half_width_cm=100.0, half_height_cm=100.0)
         ),
     }
-    chosen = [experiment, *(variations.values() if bands else ())]
-
-    def at_mass(mass: float) -> list[recasts.Edges]:
-        sample = recasts.e137_aprimes(mass, experiment, events=events, seed=seed)
-        edges = []
-        for one in chosen:
-            decays = recasts.accepted_decays(sample, mass, parameters, one.detector, seed=seed)
-            dump = recasts.BeamDump(decays, mass, parameters, one.electrons_on_target)
-            edges.append(dump.edges(one.events_excluded))
-        return edges
-
-    masses = _floats(mass_GeV)
-    table = _each_mass(at_mass, masses, threads)
-    columns = [list(column) for column in zip(*table, strict=True)]
-    return _region(
+    return _beam_dump(
         name="E137",
         source="own calculation for E137, PRD 38, 3375 (1988): 1.87e20 electrons of 20 GeV on aluminium",
         caveat=(
@@ -200,9 +186,96 @@ def e137(
             "scattering nor annihilation"
         ),
         parameters=parameters,
+        masses=_floats(mass_GeV),
+        experiments={"": experiment, **(variations if bands else {})},
+        aprimes=lambda mass: recasts.e137_aprimes(mass, experiment, events=events, seed=seed),
+        seed=seed,
+        threads=threads,
+    )
+
+
+def proton_dump(
+    mass_GeV: ArrayLike,
+    parameters: Parameters,
+    experiment: proton_beam.ProtonDump,
+    *,
+    bands: bool = True,
+    events: int = 12_000,
+    seed: int = 1,
+    threads: int = 1,
+) -> Region:
+    """What NuCal or CHARM (`proton_beam.NUCAL`, `CHARM`) excludes at any alpha_D, R and f.
+
+    Meson decays and proton bremsstrahlung; good to 30 to 50 % in epsilon, within a factor 2.5 of the public
+    tables at f = 0.1.
+
+    Args:
+        bands: also pairs above 1 and above 10 GeV.
+        events: A' of each process for each mass.
+
+    Raises:
+        ConfigError: an unphysical model.
+    """
+    detector = experiment.detector
+    variations = {
+        f"pair above {threshold} GeV": replace(
+            experiment, detector=replace(detector, pair_energy_min_GeV=float(threshold))
+        )
+        for threshold in (1, 10)
+    }
+    return _beam_dump(
+        name=experiment.name,
+        source=f"own calculation for {experiment.name}, {experiment.reference}",
+        caveat=(
+            "illustrative: meson spectra and proton bremsstrahlung to 30-50 % in epsilon, more at 0.6-0.8 "
+            f"and 1 GeV (rho, phi); pair above {detector.pair_energy_min_GeV:g} GeV, both leptons (assumed)"
+        ),
+        parameters=parameters,
+        masses=_floats(mass_GeV),
+        experiments={"": experiment, **(variations if bands else {})},
+        aprimes=lambda mass: proton_beam.aprimes(experiment, mass, events=events, seed=seed),
+        seed=seed,
+        threads=threads,
+    )
+
+
+def _beam_dump(
+    *,
+    name: str,
+    source: str,
+    caveat: str,
+    parameters: Parameters,
+    masses: list[float],
+    experiments: Mapping[str, recasts.E137 | proton_beam.ProtonDump],
+    aprimes: Callable[[float], recasts.AprimeSample],
+    seed: int,
+    threads: int,
+) -> Region:
+    """The region of the first experiment, with the others, variations of it on the same A', as bands."""
+
+    def at_mass(mass: float) -> list[recasts.Edges]:
+        try:
+            sample = aprimes(mass)
+        except RuntimeError as error:
+            raise ConvergenceError(f"no {name} yield at m_A' = {mass:g} GeV ({error}): report this") from None
+        edges = []
+        for one in experiments.values():
+            decays = recasts.accepted_decays(sample, mass, parameters, one.detector, seed=seed)
+            dump = recasts.BeamDump(decays, mass, parameters, one.exposure)
+            edges.append(dump.edges(one.events_excluded))
+        return edges
+
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        table = list(pool.map(at_mass, masses))
+    nominal, *others = (list(column) for column in zip(*table, strict=True))
+    return _region(
+        name=name,
+        source=source,
+        caveat=caveat,
+        parameters=parameters,
         masses=masses,
-        edges=columns[0],
-        bands=dict(zip(variations, columns[1:], strict=True)) if bands else {},
+        edges=nominal,
+        bands=dict(zip(list(experiments)[1:], others, strict=True)),
     )
 
 
@@ -314,13 +387,6 @@ def published_curve(name: str) -> list[tuple[float, float]]:
     text = (resources.files("na64root") / "data" / f"{name}.csv").read_text("utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return [(float(row["mass_GeV"]), float(row["epsilon"])) for row in rows]
-
-
-def _each_mass(
-    at_mass: Callable[[float], list[recasts.Edges]], masses: Sequence[float], threads: int
-) -> list[list[recasts.Edges]]:
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        return list(pool.map(at_mass, masses))
 
 
 def _region(

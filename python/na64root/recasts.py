@@ -59,8 +59,8 @@ def excluded_range(strength: Callable[[Array], Array]) -> Edges:
 class Detector:
     """A rectangle across the beam at the end of a decay volume; lengths in cm, energies in GeV.
 
-    `pair_energy_min_GeV` is asked of the pair, `lepton_energy_min_GeV` of each lepton; both leptons must
-    cross the rectangle.
+    Both leptons must cross it, with `pair_energy_min_GeV` together. `center_cm` is how far from the beam it
+    stands.
     """
 
     decay_start_cm: float
@@ -68,7 +68,7 @@ class Detector:
     half_width_cm: float
     half_height_cm: float
     pair_energy_min_GeV: float
-    lepton_energy_min_GeV: float = 0.0
+    center_cm: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,11 @@ class E137:
         pair_energy_min_GeV=1.0,
     )
     events_excluded: float = EVENTS_AT_90
+
+    @property
+    def exposure(self) -> float:
+        """Beam particles times efficiency."""
+        return self.electrons_on_target
 
 
 class AprimeSample(NamedTuple):
@@ -156,10 +161,10 @@ def accepted_decays(
     """A' -> chi1 chi2, chi2 -> chi1 e+ e-: what can reach the detector. chi2 must decay to electrons.
 
     Each A' decays 2 `per_aprime` times. Half of the directions of chi2 are isotropic in the frame of the A',
-    half are drawn in the laboratory with density ~ 1/(1 - cos + w)^2 around the axis, w the size of the
-    detector, with both momenta that A' -> chi1 chi2 has in such a direction. A weight is the true density
-    over the sum of the two that sample it (balance heuristic, Veach and Guibas, SIGGRAPH 1995), so that
-    neither the edge of the cone of decay nor rare directions make it large.
+    half are drawn in the laboratory with density ~ 1/(1 - cos + w)^2 around the centre of the detector, w its
+    size, with both momenta that A' -> chi1 chi2 has in such a direction. A weight is the true density over
+    the sum of the two that sample it (balance heuristic, Veach and Guibas, SIGGRAPH 1995), so that neither
+    the edge of the cone of decay nor rare directions make it large.
 
     Raises:
         ConfigError: an unphysical model.
@@ -177,29 +182,30 @@ def accepted_decays(
 
     v = whole * random.random(n)
     from_axis = opening * v / (1.0 - v)  # 1 - cos
-    direction = _unit_vectors(from_axis, random.random(n))
-    star = _unit_vectors(2.0 * random.random(n), random.random(n))
+    to_center = math.atan2(detector.center_cm, detector.decay_end_cm)
+    direction = _turned(unit_vectors(from_axis, random.random(n)), to_center)
+    center = _turned(np.array([[0.0, 0.0, 1.0]]), to_center)
+    star = unit_vectors(2.0 * random.random(n), random.random(n))
     energy_star, p_star = _chi2_at_rest(model)
     at_rest = np.concatenate([np.full((n, 1), energy_star), p_star * star], axis=1)
-    isotropic = _boost(at_rest, aprime[:, 0], aprime[:, 1:], model.mass)[:, 1:]
+    isotropic = boost(at_rest, aprime[:, 0], aprime[:, 1:], model.mass)[:, 1:]
 
     columns = []
     for number, chi2 in enumerate([*_chi2_along(aprime, direction, model), isotropic]):
         p = np.linalg.norm(chi2, axis=1)
         safe = np.where(p > 0.0, p, 1.0)
         energy = np.hypot(p, model.chi2_mass)
-        across2 = chi2[:, 0] ** 2 + chi2[:, 1] ** 2
-        tilt = np.where(chi2[:, 2] > 0.0, across2 / (safe * (safe + chi2[:, 2])), 1.0 - chi2[:, 2] / safe)
-        around_axis = opening / (tilt + opening) ** 2 / whole / (2.0 * math.pi)
+        tilt = 0.5 * np.sum(np.square(chi2 / safe[:, None] - center), axis=1)  # 1 - cos
+        around_center = opening / (tilt + opening) ** 2 / whole / (2.0 * math.pi)
         # dN/dOmega = p^2 M/(4 pi p* |E_A p - P_A E cos|), both over its own singularity.
         slope = np.abs(aprime[:, 0] * safe - np.einsum("ij,ij->i", aprime[:, 1:], chi2) / safe * energy)
         density = p**2 * model.mass / (4.0 * math.pi * p_star)
-        share = density / (density + slope * around_axis)
+        share = density / (density + slope * around_center)
         possible = share > 0.0
         weight = (np.repeat(sample.weight, per_aprime) / per_aprime * share)[possible]
         chi2, energy = chi2[possible], energy[possible]
         _, minus, plus = decayer.sample(model.chi2_mass, seed, number * n, len(chi2))
-        leptons = [_boost(lepton, energy, chi2, model.chi2_mass) for lepton in (minus, plus)]
+        leptons = [boost(lepton, energy, chi2, model.chi2_mass) for lepton in (minus, plus)]
         origin = np.repeat(sample.origin_cm, per_aprime)[possible]
         low, high = _interval(chi2, leptons, origin, detector)
         kept = high > low
@@ -208,10 +214,17 @@ def accepted_decays(
     return AcceptedDecays(*np.concatenate(columns).T)
 
 
-def _unit_vectors(one_minus_cosine: Array, u: Array) -> Array:
+def unit_vectors(one_minus_cosine: Array, u: Array) -> Array:
     sine = np.sqrt(one_minus_cosine * (2.0 - one_minus_cosine))
     azimuth = 2.0 * math.pi * u
     return np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), 1.0 - one_minus_cosine], axis=1)
+
+
+def _turned(vectors: Array, angle: float) -> Array:
+    """Vectors (n, 3) turned from z towards x."""
+    x, y, z = vectors.T
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return np.stack([cosine * x + sine * z, y, cosine * z - sine * x], axis=1)
 
 
 def _chi2_at_rest(model: _core.InelasticModel) -> tuple[float, float]:
@@ -238,7 +251,7 @@ def _chi2_along(aprime: Array, direction: Array, model: _core.InelasticModel) ->
     return first, second
 
 
-def _boost(rest: Array, energy: Array, momentum: Array, mass: float) -> Array:
+def boost(rest: Array, energy: Array, momentum: Array, mass: float) -> Array:
     """Four-vectors (n, 4) from the rest frame of a particle to the laboratory."""
     along = np.einsum("ij,ij->i", momentum, rest[:, 1:]) / mass
     factor = (along / (energy / mass + 1.0) + rest[:, 0]) / mass
@@ -253,16 +266,19 @@ def _interval(chi2: Array, leptons: list[Array], origin: Array, detector: Detect
     """
     forward = chi2[:, 2] > 0.0
     for lepton in leptons:
-        forward &= (lepton[:, 3] > 0.0) & (lepton[:, 0] > detector.lepton_energy_min_GeV)
+        forward &= lepton[:, 3] > 0.0
     forward &= leptons[0][:, 0] + leptons[1][:, 0] > detector.pair_energy_min_GeV
     low = np.where(forward, np.maximum(detector.decay_start_cm, origin), 1.0)
     high = np.where(forward, detector.decay_end_cm, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         for lepton in leptons:
-            for axis, half in ((0, detector.half_width_cm), (1, detector.half_height_cm)):
+            for axis, center, half in (
+                (0, detector.center_cm, detector.half_width_cm),
+                (1, 0.0, detector.half_height_cm),
+            ):
                 t = chi2[:, axis] / chi2[:, 2]
                 s = lepton[:, 1 + axis] / lepton[:, 3]
-                offset, slope = detector.decay_end_cm * s - origin * t, t - s
+                offset, slope = detector.decay_end_cm * s - origin * t - center, t - s
                 ends = np.sort(np.stack([(-half - offset) / slope, (half - offset) / slope]), axis=0)
                 low, high = np.fmax(low, ends[0]), np.fmin(high, ends[1])
     return low, high
@@ -276,7 +292,7 @@ class BeamDump:
         decays: AcceptedDecays,
         mass_GeV: float,
         parameters: Parameters,
-        beam_particles: float,
+        exposure: float,
         *,
         width: str = "exact",
     ) -> None:
@@ -284,7 +300,7 @@ class BeamDump:
         formula = _core.WidthFormula.__members__[width]
         self.mass_GeV = mass_GeV
         self._decays = decays
-        self._beam_particles = beam_particles
+        self._exposure = exposure
         self._ctau = _core.chi2_ctau(model, formula)
         self._branching = _core.chi2_branching_to_electrons(model, formula)
         self._to_chi = _core.aprime_width_to_chi(model)
@@ -302,7 +318,7 @@ class BeamDump:
             length = d.gamma_beta_z * self._ctau / value
             result[i] = np.sum(d.weight * np.exp(-near / length) * -np.expm1(-(far - near) / length))
         aprimes = square * self._to_chi / (self._to_chi + square * self._to_leptons)
-        return np.asarray(self._beam_particles * aprimes * self._branching * result)
+        return np.asarray(self._exposure * aprimes * self._branching * result)
 
     def effective_number(self, epsilon: float) -> float:
         """(sum w)^2/sum w^2 of the decays that are seen: how well the expected number is known."""
@@ -345,7 +361,7 @@ def e137(
     decays = accepted_decays(
         sample, mass_GeV, parameters, experiment.detector, per_aprime=per_aprime, seed=seed
     )
-    return BeamDump(decays, mass_GeV, parameters, experiment.electrons_on_target)
+    return BeamDump(decays, mass_GeV, parameters, experiment.exposure)
 
 
 @dataclass(frozen=True)

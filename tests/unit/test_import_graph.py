@@ -28,6 +28,7 @@ ORDER = [
     "theory",
     "relic",
     "recasts",
+    "proton_beam",
     "overlays",
     "counting",
     "toy_scan",
