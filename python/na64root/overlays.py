@@ -15,6 +15,7 @@ from importlib import resources
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import optimize
 
 from . import proton_beam, recasts, relic, theory
 from .config import Card
@@ -82,19 +83,11 @@ def relic_line(mass_GeV: ArrayLike, parameters: Parameters) -> Line:
             density = relic.RelicDensity(float(mass), parameters)
             line[i] = density.epsilon()
             resonant[i] = density.resonance_share(float(line[i])) > 0.5
-    uncertainty = np.where(masses < relic.HADRONS_FROM, relic.UNCERTAINTY, relic.UNCERTAINTY_WITH_HADRONS)
-    caveat = (
-        "band: 30 % in epsilon below m_A' = 0.4 GeV, 60 % above, where hadrons matter (assumed); "
-        "chi1 and chi2 in equilibrium with each other and with the SM until freeze-out"
-    )
-    if (masses / parameters.mass_ratio < relic.LIGHTEST_CHI1_GEV).any():
-        caveat += "; chi1 below 5 MeV would heat electrons after neutrinos decouple, which is left out"
-    if resonant.any():
-        caveat += "; m_A' near m_chi1 + m_chi2: resonant annihilation, epsilon rests on the width of the A'"
+    uncertainty = _relic_uncertainty(masses)
     return Line(
         name="thermal relic",
-        source="own Boltzmann solution, Omega h^2 = 0.12 (Planck 2018)",
-        caveat=caveat,
+        source=RELIC_SOURCE,
+        caveat=_relic_caveat(masses, parameters, resonant),
         parameters=_as_dict(parameters),
         x=masses.tolist(),
         y=_nullable(line),
@@ -102,6 +95,117 @@ def relic_line(mass_GeV: ArrayLike, parameters: Parameters) -> Line:
         band_high=_nullable(line * (1.0 + uncertainty)),
         uncertain=resonant.tolist(),
     )
+
+
+def relic_alpha_dark(mass_GeV: ArrayLike, epsilon: ArrayLike, parameters: Parameters) -> Line:
+    """alpha_D of the observed dark matter against m_A', at an epsilon for each mass: the paper's Fig. 5.
+
+    Null where none between 1e-4 and 1 leaves it: annihilation at the resonance does not fall with alpha_D.
+
+    Args:
+        mass_GeV, epsilon: shapes (n_mass,).
+        parameters: R and f; alpha_D is not used.
+
+    Raises:
+        ConfigError: an unphysical model.
+    """
+
+    def excess(log_alpha: float, mass: float, mixing: float) -> float:
+        return _relic_excess(mass, mixing, replace(parameters, alpha_dark=math.exp(log_alpha)))
+
+    masses = np.atleast_1d(np.asarray(mass_GeV, dtype=float))
+    less, line, more = _relic_solutions(excess, (math.log(1e-4), 0.0), masses, epsilon)
+    return Line(
+        name="thermal relic",
+        source=RELIC_SOURCE,
+        caveat=_relic_caveat(masses, parameters),
+        parameters={key: value for key, value in _as_dict(parameters).items() if key != "alpha_dark"},
+        y_quantity="alpha_dark",
+        x=masses.tolist(),
+        y=_nullable(np.exp(line)),
+        band_low=_nullable(np.exp(more)),  # more mixing, less coupling
+        band_high=_nullable(np.exp(less)),
+    )
+
+
+def relic_splitting(chi1_mass_GeV: ArrayLike, epsilon: ArrayLike, parameters: Parameters) -> Line:
+    """f of the observed dark matter against m_chi1, at an epsilon for each mass: the paper's Fig. 5.
+
+    A larger f leaves more dark matter, since chi2 is rarer. Null where none below R - 2 leaves it.
+
+    Args:
+        chi1_mass_GeV, epsilon: shapes (n_mass,).
+        parameters: R and alpha_D; f is not used.
+
+    Raises:
+        ConfigError: an unphysical model.
+    """
+    ratio = parameters.mass_ratio
+
+    def excess(splitting: float, mass: float, mixing: float) -> float:
+        return _relic_excess(mass, mixing, replace(parameters, relative_splitting=splitting))
+
+    chi1 = np.atleast_1d(np.asarray(chi1_mass_GeV, dtype=float))
+    largest = ratio - 2.0
+    bracket = (1e-3 * largest, 0.999 * largest)
+    less, line, more = _relic_solutions(excess, bracket, ratio * chi1, epsilon)
+    return Line(
+        name="thermal relic",
+        source=RELIC_SOURCE,
+        caveat=_relic_caveat(ratio * chi1, parameters),
+        parameters={key: v for key, v in _as_dict(parameters).items() if key != "relative_splitting"},
+        x_quantity="chi1_mass_GeV",
+        y_quantity="relative_splitting",
+        x=chi1.tolist(),
+        y=_nullable(line),
+        band_low=_nullable(less),
+        band_high=_nullable(more),
+    )
+
+
+RELIC_SOURCE = "own Boltzmann solution, Omega h^2 = 0.12 (Planck 2018)"
+
+
+def _relic_excess(mass: float, mixing: float, parameters: Parameters) -> float:
+    return math.log(relic.RelicDensity(mass, parameters)(mixing) / relic.RELIC_DENSITY)
+
+
+def _relic_solutions(
+    excess: Callable[[float, float, float], float],
+    bracket: tuple[float, float],
+    masses: Array,
+    epsilon: ArrayLike,
+) -> tuple[Array, Array, Array]:
+    """Where the density is right, with epsilon less its uncertainty, as given, and more; NaN for nowhere."""
+    mixings = np.broadcast_to(np.asarray(epsilon, dtype=float), masses.shape)
+    lowest, highest = relic.MASS_RANGE_GEV
+    larger = 1.0 + _relic_uncertainty(masses)
+    solutions = []
+    for factor in (1.0 / larger, np.ones_like(larger), larger):
+        solution = np.full(masses.shape, np.nan)
+        for i, arguments in enumerate(zip(masses.tolist(), (mixings * factor).tolist(), strict=True)):
+            if lowest <= arguments[0] <= highest and math.isfinite(arguments[1]):
+                first, last = (excess(end, *arguments) for end in bracket)
+                if first * last < 0.0:
+                    solution[i] = optimize.brentq(excess, *bracket, args=arguments, xtol=1e-3)
+        solutions.append(solution)
+    return solutions[0], solutions[1], solutions[2]
+
+
+def _relic_uncertainty(masses: Array) -> Array:
+    return np.where(masses < relic.HADRONS_FROM, relic.UNCERTAINTY, relic.UNCERTAINTY_WITH_HADRONS)
+
+
+def _relic_caveat(masses: Array, parameters: Parameters, resonant: NDArray[np.bool_] | None = None) -> str:
+    caveat = (
+        "band: 30 % in epsilon below m_A' = 0.4 GeV, 60 % above, where hadrons matter (assumed); "
+        "chi1 and chi2 in equilibrium with each other and with the SM until freeze-out"
+    )
+    if (masses / parameters.mass_ratio < relic.LIGHTEST_CHI1_GEV).any():
+        caveat += "; chi1 below 5 MeV would heat electrons after neutrinos decouple, which is left out"
+    if resonant is not None and resonant.any():
+        caveat += "; m_A' near m_chi1 + m_chi2: resonant annihilation, epsilon rests on the width of the A'"
+    return caveat
 
 
 def landau_pole(mass_GeV: ArrayLike) -> Line:

@@ -59,7 +59,7 @@ MASS_RANGE_GEV = (1e-3, 3.0)
 # Lighter dark matter annihilates after neutrinos decouple (T = 1 MeV, x = 5 on).
 LIGHTEST_CHI1_GEV = 5e-3
 # x at which the equation is started, and from which annihilation has ended.
-X_START, X_END = 8.0, 1e4
+X_START, X_END, X_POINTS = 8.0, 1e4, 121
 # Annihilations per expansion, over the fall of the equilibrium, above which the density follows it.
 STIFF = 1e3
 
@@ -178,7 +178,7 @@ class RelicDensity:
         self._width_to_chi = _core.aprime_width_to_chi(model)
         self._hadrons = hadrons
         self._width_to_sm = float(self._width_sm(np.array([float(mass_GeV)]))[0])
-        x = np.geomspace(X_START, X_END, 241)
+        x = np.geomspace(X_START, X_END, X_POINTS)
         self._log_x = np.log(x)
         temperature = self.m1 / x
         g, h = effective_degrees_of_freedom(temperature)

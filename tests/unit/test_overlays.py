@@ -59,6 +59,27 @@ def test_relic_line():
     assert "neutrinos" not in resonant.caveat
 
 
+def test_relic_lines_of_other_planes():
+    """analytic: at the epsilon of the relic line they give back its alpha_D and f, and its band."""
+    masses = np.array([0.1, 0.3])
+    line = overlays.relic_line(masses, BENCHMARK)
+    alpha = overlays.relic_alpha_dark(masses, line.y, Parameters(0.7, 3.0, 0.4))
+    np.testing.assert_allclose(alpha.y, 0.1, rtol=2e-3)
+    assert alpha.y_quantity == "alpha_dark"
+    splitting = overlays.relic_splitting(masses / 3.0, line.y, Parameters(0.1, 3.0, 0.2))
+    np.testing.assert_allclose(splitting.y, 0.4, atol=2e-3)
+    for other in (alpha, splitting):
+        assert all(
+            low < y < high for low, y, high in zip(other.band_low, other.y, other.band_high, strict=True)
+        )
+    # the band is that of epsilon
+    edge = overlays.relic_alpha_dark(masses, line.band_high, BENCHMARK)
+    np.testing.assert_allclose(edge.y, alpha.band_low, rtol=2e-3)
+    # too little mixing for any coupling, and a mass without relic density
+    nowhere = overlays.relic_alpha_dark([0.1, 5.0], [1e-6, 1e-3], BENCHMARK)
+    assert nowhere.y == nowhere.band_low == nowhere.band_high == [None, None]
+
+
 def test_landau_pole():
     line = overlays.landau_pole([0.01, 0.39])
     # independent, a separate evaluation

@@ -88,7 +88,7 @@ def test_thermal_average(mass, parameters):
 
     It holds the nodes of the average at the threshold, at rho, omega and phi, and at narrow resonances.
     """
-    density, eps, i = relic.RelicDensity(mass, parameters), 1e-4, 100
+    density, eps, i = relic.RelicDensity(mass, parameters), 1e-4, 50
     t, m1, m2 = density.m1 / density._x[i], density.m1, density.m2
     total = density._width_to_chi + eps**2 * density._width_to_sm
 
