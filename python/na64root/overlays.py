@@ -70,10 +70,10 @@ def electron_g2(mass_GeV: ArrayLike, *, alpha: str = "rubidium", pull: float = 2
 
 
 def relic_line(mass_GeV: ArrayLike, parameters: Parameters) -> Line:
-    """epsilon of the observed dark matter, with its band; null outside 1 MeV to 3 GeV.
+    """epsilon of the observed dark matter, with its band; null outside 1 MeV to 3 GeV and where it exceeds 1.
 
     Raises:
-        ConfigError: an unphysical model.  ConvergenceError: no epsilon leaves this density.
+        ConfigError: an unphysical model.
     """
     masses = np.atleast_1d(np.asarray(mass_GeV, dtype=float))
     low, high = relic.MASS_RANGE_GEV
@@ -81,8 +81,10 @@ def relic_line(mass_GeV: ArrayLike, parameters: Parameters) -> Line:
     for i, mass in enumerate(masses):
         if low <= mass <= high:
             density = relic.RelicDensity(float(mass), parameters)
-            line[i] = density.epsilon()
-            resonant[i] = density.resonance_share(float(line[i])) > 0.5
+            epsilon = density.epsilon()
+            if epsilon is not None:
+                line[i] = epsilon
+                resonant[i] = density.resonance_share(epsilon) > 0.5
     uncertainty = _relic_uncertainty(masses)
     return Line(
         name="thermal relic",
@@ -430,8 +432,8 @@ class _Table:
 TABLE_PARAMETERS = Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.1)
 _ESPP = "public ESPP 2026 tables (ESPP2026-PPG/Inelastic-DM)"
 TABLES = {
-    "nucal": _Table("NuCal", 0.1, f"{_ESPP}, as in arXiv:2405.08081, 2504.06828"),
-    "charm": _Table("CHARM", 0.1, f"{_ESPP}, as in arXiv:2405.08081, 2504.06828"),
+    "nucal": _Table("NuCal (table)", 0.1, f"{_ESPP}, as in arXiv:2405.08081, 2504.06828"),
+    "charm": _Table("CHARM (table)", 0.1, f"{_ESPP}, as in arXiv:2405.08081, 2504.06828"),
     "e137": _Table("E137 (table)", 0.15, f"{_ESPP}, from arXiv:1908.07525, 1911.03176"),
     "babar": _Table("BaBar (table)", 0.15, f"{_ESPP}, from arXiv:1908.07525, 1911.03176"),
 }

@@ -128,11 +128,14 @@ def e137_aprimes(mass_GeV: float, experiment: E137, *, events: int, seed: int) -
 
     Electrons go along the beam; their multiple scattering is left out. Empty where the beam is too soft.
     """
-    if not mass_GeV < 0.9 * experiment.beam_energy_GeV:
-        return AprimeSample(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
     material = _core.material(experiment.material)
-    # The pair has less energy than the A', and the cascade holds above 1 GeV.
-    lowest = max(1.0, experiment.detector.pair_energy_min_GeV, 1.05 * mass_GeV)
+    # The pair has less energy than the A', and the cascade holds above 1 GeV. Close to its threshold, where
+    # the nucleus takes M^2/(2 M_N), the channel makes nothing.
+    nucleus = material.components[0].element.nuclear_mass()
+    threshold = 1.05 * mass_GeV * (1.0 + 0.5 * mass_GeV / nucleus)
+    lowest = max(1.0, experiment.detector.pair_energy_min_GeV, threshold)
+    if not lowest < experiment.beam_energy_GeV:
+        return AprimeSample(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
     generator = _core.SignalGenerator(
         Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4).model(mass_GeV, 1.0),
         material=material,

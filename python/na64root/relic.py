@@ -303,26 +303,21 @@ class RelicDensity:
         relic = math.exp(float(solution.y[0, -1]))
         return relic * self.m1 * ENTROPY_TODAY / CRITICAL_DENSITY
 
-    def epsilon(self, density: float = RELIC_DENSITY) -> float:
-        """The epsilon that leaves `density`; more mixing leaves less.
-
-        Raises:
-            ConvergenceError: none between 1e-9 and 100.
-        """
+    def epsilon(self, density: float = RELIC_DENSITY) -> float | None:
+        """The epsilon that leaves `density`, None where none between 1e-9 and 1 does; more leaves less."""
 
         def excess(log_epsilon: float) -> float:
             return math.log(self(math.exp(log_epsilon)) / density)
 
         # The density falls with epsilon, by less than 1/epsilon^2: steps towards the root, then a bracket.
+        lowest, highest = math.log(1e-9), 0.0
         guess = math.log(1e-3)
-        for _ in range(12):
+        for _ in range(50):
             step = 0.5 * excess(guess)
-            guess = min(max(guess + step, math.log(1e-9)), math.log(100.0))
+            before, guess = guess, min(max(guess + step, lowest), highest)
             if abs(step) < 0.05:
+                around = (guess - 0.3, guess + 0.3)
+                return math.exp(optimize.brentq(excess, *around, xtol=1e-4))
+            if guess == before:
                 break
-        else:
-            raise ConvergenceError(
-                f"no epsilon between 1e-9 and 100 leaves Omega h^2 = {density:g} at "
-                f"m_A' = {self.mass_GeV:g} GeV (too much or too little annihilation): change the parameters"
-            )
-        return math.exp(optimize.brentq(excess, guess - 0.1, guess + 0.1, xtol=1e-4))
+        return None

@@ -113,7 +113,7 @@ def test_scaling_laws():
 
 def test_where_nothing_decays_nothing_is_seen():
     """analytic: below Delta = 2 m_e chi2 is stable; an A' heavier than the beam is not made."""
-    for mass in (0.007, 25.0):
+    for mass in (0.007, 17.9, 25.0):
         _, decays, ours = dump(mass, events=500)
         assert len(decays.weight) == 0
         assert ours.edges(1e-30) == (None, None)
