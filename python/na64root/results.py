@@ -124,6 +124,32 @@ class Region(Record):
     bands: dict[str, tuple[list[float | None], list[float | None]]] = {}
 
 
+class Score(Record):
+    """A published number or curve beside what is computed here.
+
+    Attributes:
+        name, source: what it is, and whose.
+        published, computed: a number each, or null for curves, whose points are in `points`.
+        points: [x, published, computed] of a curve.
+        ratio: computed over published; of a curve the median.
+        median_dex, max_dex: of |log10 ratio| over the points of a curve.
+        tolerance, within: as fixed in docs/decisions/007 before the first value, and whether it is met.
+        reason: why it misses, or what else is known of the difference.
+    """
+
+    name: str
+    source: str
+    published: float | None = None
+    computed: float | None = None
+    points: list[tuple[float, float, float | None]] = []
+    ratio: float | None
+    median_dex: float | None = None
+    max_dex: float | None = None
+    tolerance: str
+    within: bool
+    reason: str
+
+
 class ToyPoint(Record):
     """CLs of RooStats toys at one mu, with its statistical error."""
 

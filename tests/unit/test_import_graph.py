@@ -36,6 +36,7 @@ ORDER = [
     "limits",
     "export",
     "exclusion",
+    "scorecard",
     "explain",
     "plots",
     "diagnostics",

@@ -3,16 +3,15 @@
 import math
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import integrate, special
 
 from na64root import ConfigError, _core, relic
+from na64root.overlays import published_curve
 from na64root.signal import Parameters
 
-REFERENCE = Path(__file__).parent / "reference"
 BENCHMARK = Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
 
 
@@ -149,7 +148,7 @@ def test_public_line():
 
     It is smooth where ours dips at the rho, 0.6 of it at sqrt(s) = m_rho; from 1.5 GeV on they meet.
     """
-    masses, public = np.loadtxt(REFERENCE / "relic_line_f0.1.csv", delimiter=",", skiprows=3).T
+    masses, public = np.array(published_curve("relic_idm_f0.1")).T
     ours = np.array([epsilon(float(mass), Parameters(0.1, 3.0, 0.1)) for mass in masses])
     ratio = ours / public
     assert (np.abs(ratio - 1.0) < 0.6).all(), ratio
