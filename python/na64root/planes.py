@@ -6,14 +6,12 @@ so that the contour depends little on it. What is done is kept in a file beside 
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
@@ -25,6 +23,7 @@ from . import _core, theory
 from .config import Card
 from .errors import ConfigError
 from .exclusion import NO_SIGNAL, Exclusion
+from .overlays import published_curve
 from .results import Count, InputFile, Overlay, PlaneResult, provenance
 from .signal import Mode, Parameters, SignalAtMass, SignalModel, card_counts
 
@@ -495,10 +494,3 @@ def _overlays(card: Card, masses: Array) -> dict[str, Overlay]:
         contour=[list(point) for point in published_curve("na64_invisible_2019")],
     )
     return overlays
-
-
-def published_curve(name: str) -> list[tuple[float, float]]:
-    """A published limit that comes with the package, as (mass_GeV, epsilon) points."""
-    text = (resources.files("na64root") / "data" / f"{name}.csv").read_text("utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return [(float(row["mass_GeV"]), float(row["epsilon"])) for row in rows]

@@ -76,6 +76,80 @@ class LimitResult(Record):
     criterion: str = "cls"
 
 
+class Line(Record):
+    """A curve drawn over a plane, with whose it is and what to keep in mind.
+
+    Attributes:
+        name: for the legend.  source, caveat: for the legend and the file of the figure; one line each.
+        parameters: what it was computed with, apart from x and y.
+        x, y: coordinates, null in y where there is no line; x rises.
+        band_low, band_high: its uncertainty, empty where there is none.
+        excluded_side: where the curve is a bound, the side of y that it excludes.
+        uncertain: of each point, whether `caveat` says that it is less sure than the rest; empty for none.
+    """
+
+    name: str
+    source: str
+    caveat: str
+    parameters: dict[str, float]
+    x_quantity: str = "mass_GeV"
+    y_quantity: str = "epsilon"
+    x: list[float]
+    y: list[float | None]
+    band_low: list[float | None] = []
+    band_high: list[float | None] = []
+    excluded_side: Literal["above", "below"] | None = None
+    uncertain: list[bool] = []
+
+
+class Region(Record):
+    """What another experiment excludes, between two edges at each mass.
+
+    Attributes:
+        name, source, caveat, parameters: as of a :class:`Line`.
+        mass_GeV: rises.  epsilon_low, epsilon_high: the edges, null where nothing is excluded.
+        high_is_frame: of each mass, whether the upper edge is the end of the table or of the scan, and no
+            measurement: nothing is known above it.
+        bands: other choices of what `caveat` names, as pairs of edges.
+    """
+
+    name: str
+    source: str
+    caveat: str
+    parameters: dict[str, float]
+    mass_GeV: list[float]
+    epsilon_low: list[float | None]
+    epsilon_high: list[float | None]
+    high_is_frame: list[bool]
+    bands: dict[str, tuple[list[float | None], list[float | None]]] = {}
+
+
+class Score(Record):
+    """A published number or curve beside what is computed here.
+
+    Attributes:
+        name, source: what it is, and whose.
+        published, computed: a number each, or null for curves, whose points are in `points`.
+        points: [x, published, computed] of a curve.
+        ratio: computed over published; of a curve the median.
+        median_dex, max_dex: of |log10 ratio| over the points of a curve.
+        tolerance, within: as fixed in docs/decisions/007 before the first value, and whether it is met.
+        reason: why it misses, or what else is known of the difference.
+    """
+
+    name: str
+    source: str
+    published: float | None = None
+    computed: float | None = None
+    points: list[tuple[float, float, float | None]] = []
+    ratio: float | None
+    median_dex: float | None = None
+    max_dex: float | None = None
+    tolerance: str
+    within: bool
+    reason: str
+
+
 class ToyPoint(Record):
     """CLs of RooStats toys at one mu, with its statistical error."""
 
