@@ -285,12 +285,7 @@ def e137(
     }
     return _beam_dump(
         name="E137",
-        source="own calculation for E137, PRD 38, 3375 (1988): 1.87e20 electrons of 20 GeV on aluminium",
-        caveat=(
-            f"zero events, {experiment.events_excluded:.3g} excluded; both leptons in 3 x 3 m2, pair above "
-            f"{detector.pair_energy_min_GeV:g} GeV (assumed: no recast prints them); decays only, neither "
-            "scattering nor annihilation"
-        ),
+        about=_about_e137(experiment),
         parameters=parameters,
         masses=_floats(mass_GeV),
         experiments={"": experiment, **(variations if bands else {})},
@@ -331,11 +326,7 @@ def proton_dump(
     }
     return _beam_dump(
         name=experiment.name,
-        source=f"own calculation for {experiment.name}, {experiment.reference}",
-        caveat=(
-            "illustrative: meson spectra and proton bremsstrahlung to 30-50 % in epsilon, more at 0.6-0.8 "
-            f"and 1 GeV (rho, phi); pair above {detector.pair_energy_min_GeV:g} GeV, both leptons (assumed)"
-        ),
+        about=_about_proton_dump(experiment),
         parameters=parameters,
         masses=_floats(mass_GeV),
         experiments={"": experiment, **(variations if bands else {})},
@@ -348,8 +339,7 @@ def proton_dump(
 def _beam_dump(
     *,
     name: str,
-    source: str,
-    caveat: str,
+    about: tuple[str, str],
     parameters: Parameters,
     masses: list[float],
     experiments: Mapping[str, recasts.E137 | proton_beam.ProtonDump],
@@ -376,8 +366,7 @@ def _beam_dump(
     nominal, *others = (list(column) for column in zip(*table, strict=True))
     return _region(
         name=name,
-        source=source,
-        caveat=caveat,
+        about=about,
         parameters=parameters,
         masses=masses,
         edges=nominal,
@@ -411,13 +400,105 @@ def babar(mass_GeV: ArrayLike, parameters: Parameters, *, bands: bool = True) ->
     nominal, near, far = (list(column) for column in zip(*map(at_mass, masses), strict=True))
     return _region(
         name="BaBar",
-        source="BaBar, arXiv:1702.03327 (A' -> invisible, Fig. 5, as tabulated in DarkCast), own recast",
-        caveat="chi2 unseen beyond an effective radius of 1 m (assumed; band 0.5 to 1.5 m)",
+        about=_BABAR,
         parameters=parameters,
         masses=masses,
         edges=nominal,
         bands={"radius 0.5 m": near, "radius 1.5 m": far} if bands else {},
     )
+
+
+_BABAR = (
+    "BaBar, arXiv:1702.03327 (A' -> invisible, Fig. 5, as tabulated in DarkCast), own recast",
+    "chi2 unseen beyond an effective radius of 1 m (assumed; band 0.5 to 1.5 m)",
+)
+
+
+def _about_e137(experiment: recasts.E137) -> tuple[str, str]:
+    return (
+        "own calculation for E137, PRD 38, 3375 (1988): 1.87e20 electrons of 20 GeV on aluminium",
+        f"zero events, {experiment.events_excluded:.3g} excluded; both leptons in 3 x 3 m2, pair above "
+        f"{experiment.detector.pair_energy_min_GeV:g} GeV (assumed: no recast prints them); decays only, "
+        "neither scattering nor annihilation",
+    )
+
+
+def _about_proton_dump(experiment: proton_beam.ProtonDump) -> tuple[str, str]:
+    return (
+        f"own calculation for {experiment.name}, {experiment.reference}",
+        "illustrative: meson spectra and proton bremsstrahlung to 30-50 % in epsilon, more at 0.6-0.8 and "
+        f"1 GeV (rho, phi); both leptons, together above {experiment.detector.pair_energy_min_GeV:g} GeV "
+        "(assumed)",
+    )
+
+
+def about(experiment: str) -> tuple[str, str]:
+    """Source and caveat of one of EXPERIMENTS."""
+    return {
+        "E137": _about_e137(recasts.E137()),
+        "BaBar": _BABAR,
+        "NuCal": _about_proton_dump(proton_beam.NUCAL),
+        "CHARM": _about_proton_dump(proton_beam.CHARM),
+    }[experiment]
+
+
+EXPERIMENTS = ("E137", "BaBar", "NuCal", "CHARM")
+
+
+def regions(mass_GeV: ArrayLike, parameters: Parameters, *, threads: int = 1) -> list[Region]:
+    """What the other experiments exclude, in the order of EXPERIMENTS, without variations.
+
+    Raises:
+        ConfigError: an unphysical model.  ConvergenceError: a cross section that did not converge.
+    """
+    return [
+        e137(mass_GeV, parameters, bands=False, threads=threads),
+        babar(mass_GeV, parameters, bands=False),
+        proton_dump(mass_GeV, parameters, proton_beam.NUCAL, bands=False, threads=threads),
+        proton_dump(mass_GeV, parameters, proton_beam.CHARM, bands=False, threads=threads),
+    ]
+
+
+def strengths(
+    experiment: str,
+    mass_GeV: float,
+    points: Sequence[tuple[Parameters, float]],
+    *,
+    events: int = 2000,
+    seed: int = 1,
+) -> Array:
+    """Expected over excluded events of another experiment at one mass, for each (parameters, epsilon).
+
+    Shape (n_points,); the same calculation as :func:`regions`, for planes in which epsilon is no axis.
+
+    Raises:
+        ConfigError: no such experiment, an unphysical model.
+    """
+    if experiment not in EXPERIMENTS:
+        raise ConfigError(f"no recast of {experiment}: choose one of {', '.join(EXPERIMENTS)}")
+    if experiment == "BaBar":
+        table = np.log(np.array(published_curve("babar_invisible_2017"))).T
+        if not table[0, 0] <= math.log(mass_GeV) <= table[0, -1]:
+            return np.zeros(len(points))
+        limit = math.exp(np.interp(math.log(mass_GeV), *table))
+        return np.array([recasts.SinglePhoton(mass_GeV, p, limit).strength(e)[0] for p, e in points])
+    one: recasts.E137 | proton_beam.ProtonDump
+    if experiment == "E137":
+        one = recasts.E137()
+        sample = recasts.e137_aprimes(mass_GeV, one, events=events, seed=seed)
+    else:
+        one = proton_beam.NUCAL if experiment == "NuCal" else proton_beam.CHARM
+        sample = proton_beam.aprimes(one, mass_GeV, events=events, seed=seed)
+    # Kinematics do not depend on alpha_D.
+    decays: dict[tuple[float, float], recasts.AcceptedDecays] = {}
+    found = []
+    for parameters, epsilon in points:
+        key = parameters.mass_ratio, parameters.relative_splitting
+        if key not in decays:
+            decays[key] = recasts.accepted_decays(sample, mass_GeV, parameters, one.detector, seed=seed)
+        dump = recasts.BeamDump(decays[key], mass_GeV, parameters, one.exposure)
+        found.append(float(dump.expected(epsilon)[0]) / one.events_excluded)
+    return np.array(found)
 
 
 @dataclass(frozen=True)
@@ -465,10 +546,10 @@ def public_table(experiment: str, parameters: Parameters, points: int = 121) -> 
     edges = [_crossings(contour, float(mass)) for mass in masses]
     return _region(
         name=table.name,
-        source=table.source,
-        caveat=(
+        about=(
+            table.source,
             f"f = 0.1 only; a top at epsilon = {table.frame:g} is the frame of a figure and no exclusion, "
-            f"and so is the first mass, {masses[0]:.2g} GeV"
+            f"and so is the first mass, {masses[0]:.2g} GeV",
         ),
         parameters=parameters,
         masses=masses.tolist(),
@@ -498,8 +579,7 @@ def published_curve(name: str) -> list[tuple[float, float]]:
 def _region(
     *,
     name: str,
-    source: str,
-    caveat: str,
+    about: tuple[str, str],
     parameters: Parameters,
     masses: list[float],
     edges: Sequence[recasts.Edges],
@@ -508,8 +588,8 @@ def _region(
 ) -> Region:
     return Region(
         name=name,
-        source=source,
-        caveat=caveat,
+        source=about[0],
+        caveat=about[1],
         parameters=_as_dict(parameters),
         mass_GeV=masses,
         epsilon_low=[low for low, _ in edges],

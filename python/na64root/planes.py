@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +19,11 @@ import contourpy
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, theory
+from . import _core, overlays, theory
 from .config import Card
 from .errors import ConfigError
 from .exclusion import NO_SIGNAL, Exclusion
-from .overlays import published_curve
-from .results import Count, InputFile, Overlay, PlaneResult, provenance
+from .results import Count, InputFile, Line, Overlay, PlaneResult, Region, provenance
 from .signal import Mode, Parameters, SignalAtMass, SignalModel, card_counts
 
 Array = NDArray[np.float64]
@@ -39,6 +38,8 @@ PLANES = ("mass-epsilon", "mass-alpha", "mass1-splitting")
 PAPER_END_POINT_GEV = 0.39
 # Parts into which the cells of the grid that the contour crosses are divided, along each axis.
 REFINEMENT = 4
+# Points along x and y for curves of other experiments and the relic line, of which each takes a calculation.
+OVERLAY_POINTS = 40, 24
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,7 @@ def scan(
     *,
     mode: Mode = "semivisible",
     expected: bool = True,
+    others: bool = True,
     kept: Path | None = None,
     seed: int = 1,
     threads: int = 1,
@@ -229,6 +231,7 @@ def scan(
         counts, exposure: of an analysis; without them the card's own.
         mode: ``invisible`` for A' -> invisible (S2 alone).
         expected: also contours of the expected limits.
+        others: also the thermal relic line and what other experiments exclude.
         kept: a file for what is done, from which an interrupted scan goes on; removed at the end.
         threads: columns in parallel; the result does not depend on it.
         progress: called with (columns done, all columns).
@@ -274,7 +277,7 @@ def scan(
         ],
         contours=contours.pop("observed"),
         expected_contours=contours,
-        overlays=_overlays(card, x) if chosen.name == "mass-epsilon" else {},
+        overlays=overlays_of(card, chosen, others=others, threads=threads),
         epsilon_low=low,
         epsilon_high=high,
         g2_excluded_up_to_GeV=end_point,
@@ -472,25 +475,141 @@ def _score(end_point: float | None) -> dict[str, float | str | None]:
     }
 
 
-def _overlays(card: Card, masses: Array) -> dict[str, Overlay]:
-    overlays = {}
-    g2 = card.muon_g2
-    for name, central, sigma, source in (
-        ("g-2", g2.central, g2.uncertainty, g2.central.source),
-        (
-            "g-2 before Fermilab",
-            g2.central_before_fermilab,
-            g2.uncertainty_before_fermilab,
-            g2.central_before_fermilab.source,
-        ),
+def overlays_of(card: Card, plane: Plane, *, others: bool = True, threads: int = 1) -> dict[str, Overlay]:
+    """Lines of theory and what other experiments exclude, in the paper's planes; in others there are none.
+
+    Args:
+        others: also what takes seconds: the thermal relic line, E137, BaBar, NuCal, CHARM.
+    """
+    axes = plane.x.quantity, plane.y.quantity
+    parameters = plane.parameters
+    points = min(plane.x.points, OVERLAY_POINTS[0])
+    x = replace(plane.x, points=points).values
+    lines: list[Line] = []
+    found: dict[str, Overlay] = {}
+    if axes == ("mass", "epsilon"):
+        found |= _g2_overlays(card, plane.x.values)
+        lines.append(overlays.electron_g2(plane.x.values))
+        if others:
+            lines.append(overlays.relic_line(x, parameters))
+            for region in overlays.regions(x, parameters, threads=threads):
+                found |= _region_overlays(region)
+        found["NA64 invisible 2019"] = Overlay(
+            kind="published",
+            source="arXiv:1906.00176 Fig. 3, as tabulated in DarkCast",
+            caveat="A' -> invisible, 2.84e11 EOT, 90 % CL: holds where chi2 lives long",
+            contour=[list(point) for point in overlays.published_curve("na64_invisible_2019")],
+        )
+    elif plane.epsilon is None and axes in (("mass", "alpha"), ("mass1", "splitting")):
+        masses = x if axes[0] == "mass" else x * parameters.mass_ratio
+        epsilon = theory.epsilon_g2(masses, plane.delta_a_mu)
+        if axes[0] == "mass":
+            lines.append(overlays.landau_pole(plane.x.values))
+            if others:
+                lines.append(overlays.relic_alpha_dark(x, epsilon, parameters))
+        else:
+            lines += [
+                overlays.chi2_stable(plane.x.values),
+                overlays.decay_closed(plane.x.values, parameters.mass_ratio),
+            ]
+            if others:
+                lines.append(overlays.relic_splitting(x, epsilon, parameters))
+        if others:
+            found |= _other_experiments(plane, threads)
+    for line in lines:
+        found |= _line_overlays(line)
+    return found
+
+
+def _g2_overlays(card: Card, masses: Array) -> dict[str, Overlay]:
+    """Central line and edges at two standard deviations, with Fermilab's average and before it."""
+    found = {}
+    for name, line in (
+        ("g-2", overlays.muon_g2(card, masses)),
+        ("g-2 before Fermilab", overlays.muon_g2(card, masses, before_fermilab=True)),
     ):
-        for label, pull in (("central", 0), ("minus2", -2), ("plus2", 2)):
-            line = theory.epsilon_g2(masses, central.value + pull * sigma.value)
-            if np.isfinite(line).all():
-                points = np.stack([masses, line], axis=1).tolist()
-                overlays[f"{name} {label}"] = Overlay(source=source, contour=points)
-    overlays["NA64 invisible 2019"] = Overlay(
-        source="A' -> invisible, 2.84e11 EOT, 90 % CL, arXiv:1906.00176 Fig. 3, as tabulated in DarkCast",
-        contour=[list(point) for point in published_curve("na64_invisible_2019")],
+        for label, values in (("central", line.y), ("minus2", line.band_low), ("plus2", line.band_high)):
+            contour = [[x, y] for x, y in zip(line.x, values, strict=True) if y is not None]
+            if contour:
+                found[f"{name} {label}"] = Overlay(
+                    kind="line", source=line.source, caveat=line.caveat, contour=contour
+                )
+    return found
+
+
+def _line_overlays(line: Line) -> dict[str, Overlay]:
+    kind: Literal["bound", "line"] = "bound" if line.excluded_side == "above" else "line"
+    found = {}
+    for name, piece in _pieces(line.name, line.x, line.y):
+        contour = [[x, y] for x, (y, _) in piece]
+        found[name] = Overlay(kind=kind, source=line.source, caveat=line.caveat, contour=contour)
+    for name, piece in _pieces(f"{line.name} band", line.x, line.band_low, line.band_high):
+        found[name] = Overlay(kind="band", source=line.source, caveat=line.caveat, contour=_around(piece))
+    return found
+
+
+def _region_overlays(region: Region) -> dict[str, Overlay]:
+    return {
+        name: Overlay(kind="excluded", source=region.source, caveat=region.caveat, contour=_around(piece))
+        for name, piece in _pieces(region.name, region.mass_GeV, region.epsilon_low, region.epsilon_high)
+    }
+
+
+Piece = list[tuple[float, tuple[float, float]]]
+
+
+def _pieces(
+    name: str, x: Sequence[float], low: Sequence[float | None], high: Sequence[float | None] | None = None
+) -> Iterator[tuple[str, Piece]]:
+    """The parts without a gap that have two points or more, numbered from the second on."""
+    pieces: list[Piece] = [[]]
+    for value, bottom, top in zip(x, low, low if high is None else high, strict=False):
+        if bottom is None or top is None:
+            pieces.append([])
+        else:
+            pieces[-1].append((value, (bottom, top)))
+    whole = [piece for piece in pieces if len(piece) > 1]
+    for number, piece in enumerate(whole, start=1):
+        yield (name if number == 1 else f"{name} ({number})"), piece
+
+
+def _around(piece: Piece) -> list[list[float]]:
+    there = [[x, low] for x, (low, _) in piece]
+    back = [[x, high] for x, (_, high) in reversed(piece)]
+    return [*there, *back, there[0]]
+
+
+def _other_experiments(plane: Plane, threads: int) -> dict[str, Overlay]:
+    """Other experiments where epsilon is no axis: contours of their strength on a coarse grid."""
+    coarse = replace(
+        plane,
+        x=replace(plane.x, points=OVERLAY_POINTS[0]),
+        y=replace(plane.y, points=OVERLAY_POINTS[1]),
     )
-    return overlays
+    x, y = coarse.x.values, coarse.y.values
+    found = {}
+    for name in overlays.EXPERIMENTS:
+
+        def column(value: float, name: str = name) -> Array:
+            points = [coarse.at(value, other) for other in y]
+            known = [(point.parameters, point.epsilon) for point in points if point is not None]
+            mass = next((point.mass_GeV for point in points if point is not None), None)
+            strength = np.full(len(y), math.nan)
+            if mass is not None:
+                strength[[point is not None for point in points]] = overlays.strengths(name, mass, known)
+            return strength
+
+        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+            strength = np.array(list(pool.map(column, x.tolist()))).T
+        source, caveat = overlays.about(name)
+        # Lines end at the frame, beyond which the region goes on.
+        lines = contourpy.contour_generator(
+            coarse.x.place(x), coarse.y.place(y), np.ma.masked_invalid(_height(strength))
+        ).lines(0.0)
+        for number, line in enumerate(lines, start=1):
+            contour = np.stack(
+                [coarse.x.value(np.asarray(line)[:, 0]), coarse.y.value(np.asarray(line)[:, 1])], axis=1
+            )
+            key = name if number == 1 else f"{name} ({number})"
+            found[key] = Overlay(kind="excluded", source=source, caveat=caveat, contour=contour.tolist())
+    return found

@@ -236,9 +236,15 @@ class Provenance(Record):
 
 
 class Overlay(Record):
-    """A curve that is not computed from this data; `source` says whose it is, with its caveats."""
+    """A curve over a plane that is not this search: whose it is, and what to keep in mind.
 
+    `contour` has points [x, y]; of kind `excluded` it goes around a region, of kind `band` around one that is
+    favoured, of kind `bound` the plane is excluded above it.
+    """
+
+    kind: Literal["line", "band", "bound", "excluded", "published", "projection"]
     source: str
+    caveat: str
     contour: list[list[float]]
 
 
