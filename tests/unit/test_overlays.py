@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from na64root import ConfigError, _core, load_card, overlays, theory
+from na64root.results import Line, Region
 from na64root.signal import Parameters
 
 CARD = load_card()
@@ -180,3 +181,15 @@ def test_tables_are_refused_where_they_do_not_hold():
         assert "\n" not in str(refused.value)
     with pytest.raises(ConfigError, match="nucal, charm"):
         overlays.public_table("lsnd", overlays.TABLE_PARAMETERS)
+
+
+def test_columns_have_one_length():
+    line = overlays.landau_pole(MASSES).model_dump()
+    region = overlays.babar(MASSES, BENCHMARK).model_dump()
+    for record, kind, column in (
+        (line, Line, "y"),
+        (line, Line, "uncertain"),
+        (region, Region, "high_is_frame"),
+    ):
+        with pytest.raises(ValueError, match="different lengths"):
+            kind.model_validate({**record, column: [True]})
