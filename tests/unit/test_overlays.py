@@ -46,6 +46,18 @@ def test_electron_g2():
         overlays.electron_g2(MASSES, alpha="quartz")
 
 
+def test_electron_shifts_follow_from_alpha():
+    """a_e ~ alpha/2 pi, so the shift is a_e (1/alpha_measured - 1/alpha_a_e) alpha (analytic, 2 %).
+
+    1/alpha: rubidium 137.035999206(11), caesium 137.035999046(27); from a_e 137.035999166(15) with the a_e of
+    2023, 1.15965218059e-3 (arXiv:2209.13084), which lies 1.4e-13 below the one of 2008 used here.
+    """
+    a_e = 1.15965218059e-3
+    for alpha, inverse in (("rubidium", 137.035999206), ("caesium", 137.035999046)):
+        shift_2023 = a_e * (inverse - 137.035999166) / 137.036
+        assert theory.ELECTRON_G2[alpha].central == pytest.approx(shift_2023 + 1.4e-13, rel=0.02)
+
+
 def test_relic_line():
     line = overlays.relic_line([5e-4, 0.1, 0.6], BENCHMARK)
     assert line.y[0] is None
