@@ -11,12 +11,12 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from . import _core
 from .config import Card, Signature
@@ -101,6 +101,12 @@ class Line(Record):
     excluded_side: Literal["above", "below"] | None = None
     uncertain: list[bool] = []
 
+    @model_validator(mode="after")
+    def _same_lengths(self) -> Line:
+        optional = [column for column in (self.band_low, self.band_high, self.uncertain) if column]
+        _check_lengths(self.name, len(self.x), self.y, *optional)
+        return self
+
 
 class Region(Record):
     """What another experiment excludes, between two edges at each mass.
@@ -122,6 +128,18 @@ class Region(Record):
     epsilon_high: list[float | None]
     high_is_frame: list[bool]
     bands: dict[str, tuple[list[float | None], list[float | None]]] = {}
+
+    @model_validator(mode="after")
+    def _same_lengths(self) -> Region:
+        edges = [column for pair in self.bands.values() for column in pair]
+        n = len(self.mass_GeV)
+        _check_lengths(self.name, n, self.epsilon_low, self.epsilon_high, self.high_is_frame, *edges)
+        return self
+
+
+def _check_lengths(name: str, length: int, *columns: Sequence[object]) -> None:
+    if any(len(column) != length for column in columns):
+        raise ValueError(f"{name} has columns of different lengths")
 
 
 class Score(Record):

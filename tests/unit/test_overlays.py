@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from na64root import ConfigError, _core, load_card, overlays, theory
+from na64root.results import Line, Region
 from na64root.signal import Parameters
 
 CARD = load_card()
@@ -43,6 +44,18 @@ def test_electron_g2():
     assert at_three.y[0] < overlays.electron_g2(MASSES, pull=3.0).y[0]
     with pytest.raises(ConfigError, match="rubidium, caesium"):
         overlays.electron_g2(MASSES, alpha="quartz")
+
+
+def test_electron_shifts_follow_from_alpha():
+    """a_e ~ alpha/2 pi, so the shift is a_e (1/alpha_measured - 1/alpha_a_e) alpha (analytic, 2 %).
+
+    1/alpha: rubidium 137.035999206(11), caesium 137.035999046(27); from a_e 137.035999166(15) with the a_e of
+    2023, 1.15965218059e-3 (arXiv:2209.13084), which lies 1.4e-13 below the one of 2008 used here.
+    """
+    a_e = 1.15965218059e-3
+    for alpha, inverse in (("rubidium", 137.035999206), ("caesium", 137.035999046)):
+        shift_2023 = a_e * (inverse - 137.035999166) / 137.036
+        assert theory.ELECTRON_G2[alpha].central == pytest.approx(shift_2023 + 1.4e-13, rel=0.02)
 
 
 def test_relic_line():
@@ -180,3 +193,15 @@ def test_tables_are_refused_where_they_do_not_hold():
         assert "\n" not in str(refused.value)
     with pytest.raises(ConfigError, match="nucal, charm"):
         overlays.public_table("lsnd", overlays.TABLE_PARAMETERS)
+
+
+def test_columns_have_one_length():
+    line = overlays.landau_pole(MASSES).model_dump()
+    region = overlays.babar(MASSES, BENCHMARK).model_dump()
+    for record, kind, column in (
+        (line, Line, "y"),
+        (line, Line, "uncertain"),
+        (region, Region, "high_is_frame"),
+    ):
+        with pytest.raises(ValueError, match="different lengths"):
+            kind.model_validate({**record, column: [True]})
