@@ -169,7 +169,7 @@ def analyze(
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
         if plane:
-            _draw_plane(plane, card, selected.exposure, folder, "exclusion")
+            _draw_plane(plane, card, folder, "exclusion")
         _write_root(folder / "results.root", selected, plane, model, card.limit.confidence_level.value)
         analysis = _write_json(analysis, folder, output_dir)
     if limit:
@@ -286,7 +286,7 @@ def scan(
     )
     if output_dir:
         with renamed_into(output_dir, names) as folder:
-            _draw_plane(result, card, exposure, folder, chosen.name)
+            _draw_plane(result, card, folder, chosen.name)
     return result
 
 
@@ -405,30 +405,33 @@ def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, f
 
 
 def _draw_plane(
-    plane: results.PlaneResult, card: Card, exposure: Mapping[str, float], folder: Path, name: str
+    plane: results.PlaneResult,
+    card: Card,
+    folder: Path,
+    name: str,
+    projections: Mapping[str, results.PlaneResult] | None = None,
 ) -> None:
-    lines = {key: np.array(overlay.contour) for key, overlay in plane.overlays.items()}
-    bands: dict[str, tuple[plots.Array, plots.Array, plots.Array]] = {}
-    for key, title in (("new", "g-2"), ("old", "g-2 before Fermilab")):
-        low, central, high = (lines.pop(f"{title} {line}", None) for line in ("minus2", "central", "plus2"))
-        if low is not None and central is not None and high is not None:
-            bands[key] = low[:, 1], central[:, 1], high[:, 1]
-    model = card.model
-    figure = plots.mass_epsilon_plane(
-        np.array(plane.x),
-        np.array(plane.y),
-        np.array([[np.inf if mu is None else mu for mu in row] for row in plane.upper_limit_mu]),
-        bands,
-        title=(
-            rf"${_scientific(sum(exposure.values()))}$ EOT, $\alpha_D = {model.alpha_dark.value:g}$, "
-            rf"$m_{{A'}} = {model.mass_ratio.value:g}\,m_{{\chi_1}}$, "
-            rf"$\Delta/m_{{\chi_1}} = {model.relative_splitting.value:g}$"
-        ),
-        cl=card.limit.confidence_level.value,
-        overlays={key: (plane.overlays[key].source, line) for key, line in lines.items()},
-        end_point_GeV=plane.g2_excluded_up_to_GeV,
+    figure = plots.exclusion_plane(
+        plane, title=_plane_title(plane, card), cl=card.limit.confidence_level.value, projections=projections
     )
     plots.save(figure, folder, name)
+
+
+def _plane_title(plane: results.PlaneResult, card: Card) -> str:
+    """Exposure, and what is no axis."""
+    model, axes = card.model, plane.plane.split("-")
+    parts = [rf"${_scientific(sum(plane.exposure.values()))}$ EOT"]
+    if "alpha" not in axes:
+        parts.append(rf"$\alpha_D = {model.alpha_dark.value:g}$")
+    if "ratio" not in axes:
+        parts.append(rf"$m_{{A'}} = {model.mass_ratio.value:g}\,m_{{\chi_1}}$")
+    if "splitting" not in axes:
+        parts.append(rf"$\Delta/m_{{\chi_1}} = {model.relative_splitting.value:g}$")
+    if "epsilon" not in axes:
+        parts.append(plane.epsilon_is)
+    if plane.mode == "invisible":
+        parts.append(r"$A' \to$ invisible")
+    return ", ".join(parts)
 
 
 def _scientific(number: float) -> str:

@@ -39,7 +39,9 @@ PAPER_END_POINT_GEV = 0.39
 # Parts into which the cells of the grid that the contour crosses are divided, along each axis.
 REFINEMENT = 4
 # Points along x and y for curves of other experiments and the relic line, of which each takes a calculation.
-OVERLAY_POINTS = 40, 24
+OVERLAY_POINTS = 40, 16
+# Each halves the interval between two of the points along y that an edge lies in.
+BISECTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,13 @@ class Plane:
             mass_GeV=mass_GeV,
         )
 
+    @property
+    def epsilon_is(self) -> str:
+        """In words, for titles."""
+        if "epsilon" in (self.x.quantity, self.y.quantity):
+            return "an axis"
+        return "central g-2 line" if self.epsilon is None else f"epsilon = {self.epsilon:g}"
+
     def at(self, x: float, y: float) -> ModelPoint | None:
         """The model at a point of the plane; None where A' -> chi1 chi2 is closed or there is no g-2 line."""
         given = {self.x.quantity: x, self.y.quantity: y}
@@ -270,6 +279,7 @@ def scan(
     return PlaneResult(
         plane=chosen.name,
         mode=mode,
+        epsilon_is=chosen.epsilon_is,
         x=x.tolist(),
         y=y.tolist(),
         upper_limit_mu=[
@@ -518,7 +528,12 @@ def overlays_of(card: Card, plane: Plane, *, others: bool = True, threads: int =
             found |= _other_experiments(plane, threads)
     for line in lines:
         found |= _line_overlays(line)
-    return found
+    low, high = plane.y.low, plane.y.high
+    return {
+        name: overlay
+        for name, overlay in found.items()
+        if any(low <= point[1] <= high for point in overlay.contour) or name.startswith("g-2")
+    }
 
 
 def _g2_overlays(card: Card, masses: Array) -> dict[str, Overlay]:
@@ -580,36 +595,50 @@ def _around(piece: Piece) -> list[list[float]]:
 
 
 def _other_experiments(plane: Plane, threads: int) -> dict[str, Overlay]:
-    """Other experiments where epsilon is no axis: contours of their strength on a coarse grid."""
-    coarse = replace(
-        plane,
-        x=replace(plane.x, points=OVERLAY_POINTS[0]),
-        y=replace(plane.y, points=OVERLAY_POINTS[1]),
-    )
-    x, y = coarse.x.values, coarse.y.values
+    """Other experiments where epsilon is no axis: at each x the range of y that they exclude."""
+    columns = replace(plane, x=replace(plane.x, points=OVERLAY_POINTS[0]))
+    x, y = columns.x.values, replace(plane.y, points=OVERLAY_POINTS[1])
     found = {}
     for name in overlays.EXPERIMENTS:
 
-        def column(value: float, name: str = name) -> Array:
-            points = [coarse.at(value, other) for other in y]
-            known = [(point.parameters, point.epsilon) for point in points if point is not None]
-            mass = next((point.mass_GeV for point in points if point is not None), None)
-            strength = np.full(len(y), math.nan)
-            if mass is not None:
-                strength[[point is not None for point in points]] = overlays.strengths(name, mass, known)
-            return strength
+        def ends(value: float, name: str = name) -> tuple[float | None, float | None]:
+            return _excluded_range(columns, name, value, y)
 
         with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-            strength = np.array(list(pool.map(column, x.tolist()))).T
+            ranges = list(pool.map(ends, x.tolist()))
         source, caveat = overlays.about(name)
-        # Lines end at the frame, beyond which the region goes on.
-        lines = contourpy.contour_generator(
-            coarse.x.place(x), coarse.y.place(y), np.ma.masked_invalid(_height(strength))
-        ).lines(0.0)
-        for number, line in enumerate(lines, start=1):
-            contour = np.stack(
-                [coarse.x.value(np.asarray(line)[:, 0]), coarse.y.value(np.asarray(line)[:, 1])], axis=1
-            )
-            key = name if number == 1 else f"{name} ({number})"
-            found[key] = Overlay(kind="excluded", source=source, caveat=caveat, contour=contour.tolist())
+        for key, piece in _pieces(name, x.tolist(), [low for low, _ in ranges], [high for _, high in ranges]):
+            found[key] = Overlay(kind="excluded", source=source, caveat=caveat, contour=_around(piece))
     return found
+
+
+def _excluded_range(plane: Plane, experiment: str, x: float, y: Axis) -> tuple[float | None, float | None]:
+    """The lowest and highest y that another experiment excludes at this x, each found by bisection."""
+
+    def excluded(values: Sequence[float]) -> NDArray[np.bool_]:
+        points = [plane.at(x, value) for value in values]
+        known = [point for point in points if point is not None]
+        result = np.zeros(len(values), dtype=bool)
+        if known:
+            pairs = [(point.parameters, point.epsilon) for point in known]
+            strengths = overlays.strengths(experiment, known[0].mass_GeV, pairs)
+            result[[point is not None for point in points]] = strengths >= 1.0
+        return result
+
+    values = y.values
+    inside = np.flatnonzero(excluded(values.tolist()))
+    if not len(inside):
+        return None, None
+    edges = []
+    for last, beyond in ((inside[0], inside[0] - 1), (inside[-1], inside[-1] + 1)):
+        within = float(y.place(values[last]))
+        if 0 <= beyond < len(values):
+            without = float(y.place(values[beyond]))
+            for _ in range(BISECTIONS):
+                middle = 0.5 * (within + without)
+                if excluded([float(y.value(np.array(middle)))])[0]:
+                    within = middle
+                else:
+                    without = middle
+        edges.append(float(y.value(np.array(within))))
+    return edges[0], edges[1]

@@ -273,11 +273,12 @@ class PlaneResult(Record):
     grid; a line that ends at the frame of the plane goes on beyond it. `expected_contours` has those of the
     expected limits, minus2 to plus2. `epsilon_low` and `epsilon_high` are the ends of the excluded range at
     each mass, null where nothing is excluded; of its widest part where it has several: the contours have all.
-    They are empty where the axes are not mass and epsilon.
+    They are empty where the axes are not mass and epsilon. `epsilon_is` says in words what epsilon is.
     """
 
     plane: str
     mode: Literal["semivisible", "invisible"]
+    epsilon_is: str
     x: list[float]
     y: list[float]
     upper_limit_mu: list[list[float | None]]
