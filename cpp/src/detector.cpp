@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -165,6 +166,16 @@ bool with_ecal_profile(Section section) {
 }
 
 } // namespace
+
+void CalorimeterEvent::set_visible(const CellEnergies &cells) {
+    const auto sum = [](const double *first, int cells) {
+        return std::accumulate(first, first + cells, 0.0);
+    };
+    mc_ecal_GeV = sum(&cells.ecal[0][0][0], 2 * ecal_side * ecal_side);
+    mc_veto_GeV = cells.veto;
+    for (int module = 0; module < hcal_modules; ++module)
+        mc_hcal_GeV[module] = sum(&cells.hcal[module][0][0], hcal_side * hcal_side);
+}
 
 double Shower::developed(double depth) const {
     if (!(depth > 0.0))

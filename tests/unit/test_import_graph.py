@@ -23,6 +23,7 @@ ORDER = [
     "ntuple",
     "selection",
     "signal",
+    "writer",
     "simulate",
     "acceptance",
     "theory",
