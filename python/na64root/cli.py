@@ -540,6 +540,12 @@ def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseud
 @click.option("--first-event", type=int, default=0, show_default=True, help="For samples made in parts.")
 @_EOT
 @_FORMAT
+@click.option(
+    "--hepmc",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.hepmc3[.gz]",
+    help="Also the generated particles as HepMC3, for another simulation (needs pyhepmc).",
+)
 def _signal(
     common: Common,
     mass_GeV: float,
@@ -551,6 +557,7 @@ def _signal(
     first_event: int,
     eot: tuple[str, ...],
     format: Format,
+    hepmc: Path | None,
 ) -> Record:
     """Weighted signal events: their mcWeight sums to the expected signal of the exposure."""
     from .simulate import Signal, signal
@@ -564,6 +571,7 @@ def _signal(
         period=period,
         eot=exposure_option(common.card, eot, total=True),
         first_event=first_event,
+        hepmc_file=hepmc,
         format=format,
         **common.how("events"),
     )

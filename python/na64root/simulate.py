@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from . import _core
+from . import _core, hepmc
 from .cling import root
 from .config import Card, Period
 from .errors import ConfigError, ConvergenceError, Na64Error
@@ -143,6 +143,7 @@ class SignalResult(Record):
     mass_ratio: float
     relative_splitting: float
     forced: ForcedVolume | None
+    hepmc: str | None
     ctau_cm: float
     electrons: dict[str, float]
     truth: dict[str, str]
@@ -183,6 +184,7 @@ def signal(
     period: str = "all",
     eot: Mapping[str, float] | None = None,
     first_event: int = 0,
+    hepmc_file: str | Path | None = None,
     format: Format = "ttree",
     seed: int = 1,
     threads: int = 1,
@@ -199,6 +201,7 @@ def signal(
         period: a run period, or all in proportion to their electrons.
         first_event: number of the first event: samples of one seed and other ranges are independent parts
             of one, each normalised to its own number of events.
+        hepmc_file: also write the generated particles as HepMC3, see :mod:`na64root.hepmc`.
         format: what the events are written as, in the same columns: a TTree or an RNTuple.
         threads: threads that make events and compress the file; its events do not depend on them.
 
@@ -223,8 +226,10 @@ def signal(
     def config_of(core: Any) -> Any:
         return event_config(core, card, point, exposure=exposure, forced=forced, events=events)
 
-    ctau_cm = event_generator(config_of(_core), point).ctau  # before ROOT starts
+    generator = event_generator(config_of(_core), point)  # before ROOT starts
     parameters = point.parameters or Parameters.of(card)
+    if hepmc_file is not None:
+        hepmc.check(Path(hepmc_file), first_event + events, force=force)
 
     def record(_: Any, number: int, weights_sum: float) -> SignalResult:
         return SignalResult(
@@ -240,11 +245,28 @@ def signal(
             mass_ratio=parameters.mass_ratio,
             relative_splitting=parameters.relative_splitting,
             forced=forced,
-            ctau_cm=ctau_cm,
+            hepmc=None if hepmc_file is None else str(hepmc_file),
+            ctau_cm=generator.ctau,
             electrons=_electrons(card, exposure),
             truth=_SIGNAL_TRUTH,
             provenance=provenance(card, seed=seed),
         )
+
+    def write_hepmc(result: SignalResult) -> None:
+        if hepmc_file is None:
+            return
+        model = parameters.model(point.mass_GeV, point.epsilon)
+        total = (
+            SignalModel(card).cross_section(point.mass_GeV, point.epsilon).total(card.beam.energy_GeV.value)
+        )
+        events_of_core = hepmc.Events(
+            first=first_event,
+            number=events,
+            columns=lambda first, n: generator.generate(seed, first, n, threads, set(hepmc.COLUMNS)),
+            masses_GeV={"aprime": model.mass, "chi1": model.chi1_mass, "chi2": model.chi2_mass},
+            cross_section_pb=(total.value, total.error),
+        )
+        hepmc.write(Path(hepmc_file), events_of_core, result, force=force)
 
     return Output(Path(path), "signal", format, threads, force, progress).write(
         "Signal",
@@ -252,6 +274,7 @@ def signal(
         record,
         first=first_event,
         events=events,
+        beside=write_hepmc,
     )
 
 

@@ -24,6 +24,7 @@ ORDER = [
     "selection",
     "signal",
     "writer",
+    "hepmc",
     "simulate",
     "acceptance",
     "theory",
