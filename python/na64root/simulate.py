@@ -223,10 +223,8 @@ def signal(
             )
         exposure = {name: electrons if name == period else 0.0 for name, electrons in exposure.items()}
 
-    def config_of(core: Any) -> Any:
-        return event_config(core, card, point, exposure=exposure, forced=forced, events=events)
-
-    generator = event_generator(config_of(_core), point)  # before ROOT starts
+    config = event_config(_core, card, point, exposure=exposure, forced=forced, events=events)
+    generator = event_generator(config, point)
     parameters = point.parameters or Parameters.of(card)
     if hepmc_file is not None:
         hepmc.check(Path(hepmc_file), first_event + events, force=force)
@@ -270,7 +268,7 @@ def signal(
 
     return Output(Path(path), "signal", format, threads, force, progress).write(
         "Signal",
-        lambda: writers().Signal(config_of(root().na64root), seed),
+        lambda: writers().signal(generator.address, seed),
         record,
         first=first_event,
         events=events,
@@ -561,7 +559,7 @@ def gun(
         )
 
     return Output(Path(path), "particle gun", format, threads, force, progress).write(
-        "Gun", lambda: writers().Gun(config_of(root().na64root), seed), record, events=events
+        "Gun", lambda: writers().gun(config_of(root().na64root), seed), record, events=events
     )
 
 

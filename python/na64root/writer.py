@@ -32,6 +32,7 @@ _FULL = "the file system took no more data"
 
 # The one place where the generators meet ROOT: columns from the lists in the headers, filled by number.
 _WRITER = """
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <type_traits>
@@ -57,7 +58,9 @@ struct BranchMaker {
                                : std::is_same_v<Element, bool>          ? "/O"
                                : std::is_same_v<Element, std::uint32_t> ? "/i"
                                                                         : "/I";
-            tree.Branch(name, &member, (std::string(name) + dimensions + code).c_str());
+            // Compressed in parts of a thousand events: each part has a fixed cost.
+            const int basket = std::max<int>(1000 * sizeof(Member), 32000);
+            tree.Branch(name, &member, (std::string(name) + dimensions + code).c_str(), basket);
         } else {
             tree.Branch(name, &member);
         }
@@ -170,18 +173,28 @@ template <class Event, class Generator> class Writer {
 };
 
 // A generator of the core with its seed, shared with the copy in a Writer.
-template <class Generator, class Config, class Event> class Seeded {
+template <class Generator, class Event> class Seeded {
   public:
-    Seeded(const Config &config, unsigned long seed)
-        : generator_(std::make_shared<const Generator>(config)), seed_(seed) {}
+    Seeded(std::shared_ptr<const Generator> generator, unsigned long seed)
+        : generator_(std::move(generator)), seed_(seed) {}
     void operator()(std::uint64_t entry, Event &event) const { (*generator_)(seed_, entry, event); }
 
   private:
     std::shared_ptr<const Generator> generator_;
     std::uint64_t seed_;
 };
-using Signal = Seeded<na64root::EventGenerator, na64root::EventConfig, na64root::SignalEvent>;
-using Gun = Seeded<na64root::GunGenerator, na64root::GunConfig, na64root::GunEvent>;
+using Signal = Seeded<na64root::EventGenerator, na64root::SignalEvent>;
+using Gun = Seeded<na64root::GunGenerator, na64root::GunEvent>;
+
+// The generator at an address: that of _core, whose tables take longer than a thousand events. It stays alive
+// in Python.
+Signal signal(std::uintptr_t generator, unsigned long seed) {
+    const auto *made = reinterpret_cast<const na64root::EventGenerator *>(generator);
+    return {std::shared_ptr<const na64root::EventGenerator>(made, [](const auto *) {}), seed};
+}
+Gun gun(const na64root::GunConfig &config, unsigned long seed) {
+    return {std::make_shared<const na64root::GunGenerator>(config), seed};
+}
 using SignalWriter = Writer<na64root::SignalEvent, Signal>;
 using GunWriter = Writer<na64root::GunEvent, Gun>;
 
@@ -229,7 +242,7 @@ def _declare() -> None:
 
 
 def writers() -> Any:
-    """The C++ namespace with the generators `Signal`, `Gun` and `Pseudodata`."""
+    """The C++ namespace that makes generators: `signal`, `gun` and `Pseudodata`."""
     _declare()
     return root().na64root_writer
 
