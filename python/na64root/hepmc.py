@@ -27,11 +27,11 @@ from .errors import ConfigError, Na64Error
 from .results import Record, refuse_to_replace, write_atomically
 
 # Monte Carlo particle numbers (PDG review): 11; in the range for dark matter 52, a fermion, and 55, a vector
-# mediator; 90, a system of particles. PDG has no number for an excited state: 58 is that of Pythia 8 (manual,
-# "Dark Matter Processes": neutral partner chi_2).
+# mediator. PDG has no number for an excited state: 58 is that of Pythia 8 (manual, "Dark Matter Processes":
+# neutral partner chi_2). 81 to 100 belong to the generator; in Pythia 90 is a system of particles.
 ELECTRON, POSITRON, APRIME, CHI1, CHI2, EVERYTHING_ELSE = 11, -11, 55, 52, 58, 90
 
-# Status codes of HepMC3 (manual, 1912.08005, section 3.5): final, decayed, beam; 11 to 200 belong to the
+# Status codes of HepMC3 (Comput. Phys. Commun. 260, 107310): final, decayed, beam; 11 to 200 belong to the
 # generator.
 FINAL, DECAYED, BEAM, GENERATOR = 1, 2, 4, 11
 
