@@ -149,6 +149,7 @@ template <class Event, class Generator> class Writer {
         for_each_branch(event_, FieldMaker{*model});
         ROOT::RNTupleWriteOptions options;
         options.SetCompression(file_->GetCompressionSettings());
+        options.SetApproxZippedClusterSize(30'000'000); // as a TTree: what one thread reads at once
         ntuple_ = ROOT::RNTupleWriter::Append(std::move(model), "tree", *file_, options);
         entry_ = ntuple_->GetModel().CreateBareEntry();
         for_each_branch(event_, FieldBinder{*entry_});

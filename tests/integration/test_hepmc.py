@@ -162,8 +162,8 @@ def test_what_cannot_be_written_leaves_no_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     file.write_text("precious")
-    with pytest.raises(Na64Error, match="--force"):
-        simulate.signal(CARD, path, point, **options)
+    with pytest.raises(Na64Error, match="--force"):  # before hours of work
+        simulate.signal(CARD, path, point, **(options | {"events": 10**9}))
     assert file.read_text() == "precious"
     assert [p.name for p in tmp_path.iterdir()] == ["signal.hepmc3"]
     simulate.signal(CARD, path, point, force=True, **options)
