@@ -375,7 +375,8 @@ void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &ra
         return noise > 0.0 ? 0.5 * std::erfc(threshold / noise / std::sqrt(2.0)) : 0.0;
     };
     const double ecal_above = share_above(c.ecal_noise, c.ecal_threshold),
-                 hcal_above = share_above(c.hcal_noise, c.hcal_threshold);
+                 hcal_above = share_above(c.hcal_noise, c.hcal_threshold),
+                 veto_above = share_above(c.veto_noise, c.veto_threshold);
     const double ecal_scale = c.ecal_stochastic * c.ecal_stochastic;
     const double hcal_scale = c.hcal_stochastic * c.hcal_stochastic;
     double *parts[2] = {&event.ecal0, &event.ecal1};
@@ -406,8 +407,7 @@ void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &ra
     // The middle one of the three counters stands in the beam; both its photomultipliers see the same light.
     const double veto = fluctuated(cells.veto, 2.0 * veto_deposit, random);
     for (int i = 0; i < 6; ++i) {
-        event.VETO_ene[i] = read(i / 2 == 1 ? veto : 0.0, 0.0, c.veto_noise, c.veto_threshold,
-                                 share_above(c.veto_noise, c.veto_threshold));
+        event.VETO_ene[i] = read(i / 2 == 1 ? veto : 0.0, 0.0, c.veto_noise, c.veto_threshold, veto_above);
         event.VETO_t0[i] = 0.0;
     }
 }
