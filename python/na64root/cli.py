@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
     from .signal import Mode
     from .simulate import ForcedVolume, SignalMode
+    from .writer import Format
 
 DEFAULT_OUTPUT = "na64root-output"
 # Tables written to a file or a pipe are not cut to the 80 columns of a terminal that is not there.
@@ -64,6 +65,15 @@ class Common:
     @property
     def output_dir(self) -> Path:
         return self.output or Path(DEFAULT_OUTPUT)
+
+    def how(self, what: str) -> dict[str, Any]:
+        """For a long computation: seed, threads, force, and the report of how far `what` is."""
+        return {
+            "seed": self.seed,
+            "threads": self.threads,
+            "force": self.force,
+            "progress": _progress(what),
+        }
 
     @functools.cached_property
     def card(self) -> Card:
@@ -325,6 +335,13 @@ def exposure_option(card: Card, values: Iterable[str], *, total: bool = False) -
 
 
 _FILES = click.argument("files", nargs=-1, metavar="FILES...")
+_FORMAT = click.option(
+    "--format",
+    type=click.Choice(["ttree", "rntuple"]),
+    default="ttree",
+    show_default=True,
+    help="What the events are written as; the columns are the same.",
+)
 _EOT = click.option("--eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of a run period.")
 
 
@@ -503,10 +520,7 @@ def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseud
         eot=exposure_option(common.card, eot),
         output_dir=common.output_dir,
         pseudodata=pseudodata,
-        seed=common.seed,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("masses"),
+        **common.how("masses"),
     )
 
 
@@ -532,6 +546,13 @@ def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseud
 @click.option("--period", default="all", show_default=True, help="A run period, or all by their electrons.")
 @click.option("--first-event", type=int, default=0, show_default=True, help="For samples made in parts.")
 @_EOT
+@_FORMAT
+@click.option(
+    "--hepmc",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.hepmc3[.gz]",
+    help="Also the generated particles as HepMC3, for another simulation (needs pyhepmc).",
+)
 def _signal(
     common: Common,
     mass_GeV: float,
@@ -542,6 +563,8 @@ def _signal(
     period: str,
     first_event: int,
     eot: tuple[str, ...],
+    format: Format,
+    hepmc: Path | None,
 ) -> Record:
     """Weighted signal events: their mcWeight sums to the expected signal of the exposure."""
     from .simulate import Signal, signal
@@ -555,29 +578,27 @@ def _signal(
         period=period,
         eot=exposure_option(common.card, eot, total=True),
         first_event=first_event,
-        seed=common.seed,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("events"),
+        hepmc_file=hepmc,
+        format=format,
+        **common.how("events"),
     )
 
 
 @_verb(simulate, "background", show=_show_record, keeps=True,
        example="na64root simulate background --eot 1e12 -o background.root")  # fmt: skip
 @_EOT
-def _background(common: Common, eot: tuple[str, ...]) -> Record:
+@_FORMAT
+def _background(common: Common, eot: tuple[str, ...], format: Format) -> Record:
     """The classes of pseudo-data, each event weighted with the prescale of its class."""
     from .simulate import pseudodata
 
     return pseudodata(
         common.card,
         common.output or Path(DEFAULT_OUTPUT) / "background.root",
-        seed=common.seed,
         eot=exposure_option(common.card, eot, total=True),
         weighted=True,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("events"),
+        format=format,
+        **common.how("events"),
     )
 
 
@@ -592,12 +613,14 @@ def _background(common: Common, eot: tuple[str, ...]) -> Record:
     default="semivisible",
     show_default=True,
 )
+@_FORMAT
 def _pseudodata(
     common: Common,
     eot: tuple[str, ...],
     inject_mass_GeV: float | None,
     inject_epsilon: float | None,
     inject_mode: SignalMode,
+    format: Format,
 ) -> Record:
     """Ntuple of the three run periods as data, both sides of every cut populated.
 
@@ -615,12 +638,10 @@ def _pseudodata(
     return pseudodata(
         common.card,
         common.output or Path(DEFAULT_OUTPUT) / "pseudodata.root",
-        seed=common.seed,
         eot=exposure_option(common.card, eot, total=True),
         inject=inject,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("events"),
+        format=format,
+        **common.how("events"),
     )
 
 
@@ -650,6 +671,7 @@ def _pseudodata(
 )
 @click.option("-n", "--events", type=int, default=1000, show_default=True)
 @click.option("--no-noise", is_flag=True, help="Sampling fluctuations only: no noise, no thresholds.")
+@_FORMAT
 def _gun(
     common: Common,
     particle: str,
@@ -659,6 +681,7 @@ def _gun(
     offset_mm: list[float],
     events: int,
     no_noise: bool,
+    format: Format,
 ) -> Record:
     """Electrons or e+e- pairs in one calorimeter, with the truth that a comparison needs.
 
@@ -678,10 +701,8 @@ def _gun(
         offset_mm=(offset_mm[0], offset_mm[1]),
         events=events,
         noise=not no_noise,
-        seed=common.seed,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("events"),
+        format=format,
+        **common.how("events"),
     )
 
 
@@ -901,10 +922,7 @@ def _scan(
         eot=exposure_option(common.card, eot, total=True),
         mode=mode,
         output_dir=common.output,
-        seed=common.seed,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("masses"),
+        **common.how("masses"),
     )
 
 
@@ -981,12 +999,27 @@ def _export(
 
 
 def _progress(what: str) -> Callable[[int, int], None] | None:
-    """Reports on a terminal how far `what` is; nothing where stderr is no terminal."""
+    """Shows on a terminal how far `what` is, and the time left; nothing where stderr is no terminal."""
     if not sys.stderr.isatty():
         return None
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(what)
+    click.get_current_context().call_on_close(bar.stop)  # the cursor comes back after an error too
 
     def report(done: int, total: int) -> None:
-        print(f"\r{what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        bar.update(task, completed=done, total=total)
+        bar.start()
+        if done == total:
+            bar.stop()
 
     return report
 

@@ -23,6 +23,8 @@ ORDER = [
     "ntuple",
     "selection",
     "signal",
+    "writer",
+    "hepmc",
     "simulate",
     "acceptance",
     "theory",
