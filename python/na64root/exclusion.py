@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
+from typing import Literal
 
 import contourpy
 import numpy as np
@@ -19,8 +20,8 @@ from scipy import interpolate, optimize
 
 from . import limits, theory
 from .config import SIGNATURES, Card, Signature
-from .counting import SignalSource
-from .errors import ConfigError
+from .counting import SignalSource, check_choice
+from .errors import ConfigError, ConvergenceError
 from .results import Count, InputFile, Provenance, Record, provenance
 from .signal import Mode, SignalAtMass, SignalModel, card_counts, effective_exposure
 
@@ -31,6 +32,9 @@ LikelihoodBin = tuple[Count, Signature, float]
 
 # The end of the excluded part of the central g-2 line in the paper's abstract.
 PAPER_END_POINT_GEV = 0.39
+# Where the signal is too large and twice the log likelihood ratio above this, its p-value is below 1e-10: it
+# need not be enumerated, which takes minutes for hundreds of expected events.
+FAR_FROM_DATA = 50.0
 # A strength that is no signal at all: its inverse and its logarithm leave the range of doubles.
 NO_SIGNAL = 1e-300
 
@@ -200,6 +204,20 @@ class Exclusion:
         low, high = sorted((math.log(epsilon[inside]), math.log(epsilon[outside])))
         return math.exp(optimize.brentq(log_strength, low, high, xtol=1e-6))
 
+    def epsilon_intervals(self, at_mass: SignalAtMass, epsilon: Array) -> list[tuple[float, float]]:
+        """The two-sided interval in epsilon at one mass and the card's level: :func:`epsilon_intervals`.
+
+        Nuisance parameters are fixed where the card's treatment is ``none``, and averaged over otherwise.
+        """
+        limit = self.card.limit
+        return epsilon_intervals(
+            lambda values: self.expected(at_mass, values),
+            self.limit.model,
+            epsilon,
+            cl=limit.confidence_level.value,
+            treatment="none" if limit.treatment == "none" else "hybrid",
+        )
+
     def on_central_g2_line(self, mass_GeV: float) -> float:
         """Strength at the epsilon of the central g-2 line; 0 where there is no line."""
         epsilon = theory.epsilon_g2([mass_GeV], self.card.muon_g2.central.value)
@@ -221,6 +239,71 @@ class Exclusion:
         last, first = masses[below[0] - 1], masses[below[0]]
         root = optimize.brentq(lambda mass: self.on_central_g2_line(mass) - 1.0, last, first, xtol=1e-5)
         return float(root)
+
+
+def epsilon_intervals(
+    expected: Callable[[Array], Array],
+    model: Callable[[float], limits.CountingModel],
+    epsilon: ArrayLike,
+    *,
+    cl: float = 0.9,
+    treatment: Literal["none", "hybrid"] = "hybrid",
+) -> list[tuple[float, float]]:
+    """The values of epsilon that agree with the counts: parts of the grid, rising, often none, one or two.
+
+    At each epsilon the expected signal has a total mu and a share of S1. That epsilon belongs to the interval
+    where mu belongs to the two-sided one (Feldman and Cousins) of the model with this share, so that at any
+    true epsilon the interval holds it as often as the one in mu. The total is not monotonic: it grows with
+    production, epsilon^2, and falls where chi2 decays too early. So two parts may agree with one count, and
+    none where no epsilon makes enough signal. Few events agree with any small enough epsilon.
+
+    Args:
+        expected: (S1, S2) events, shape (n_epsilon, 2), for epsilon of shape (n_epsilon,).
+        model: the counting model with a share of S1.
+        epsilon: the grid, rising. A part at its end stops there; what is narrower than a step is not found.
+
+    Raises:
+        ConfigError: a grid that is not positive and rising, a level outside (0, 1), another treatment.
+        ConvergenceError: an enumeration that failed.
+    """
+    grid = np.atleast_1d(np.asarray(epsilon, dtype=float))
+    if not (len(grid) > 0 and grid[0] > 0.0 and (np.diff(grid) > 0.0).all() and np.isfinite(grid[-1])):
+        raise ConfigError(
+            "the grid of epsilon is not positive and rising (an interval needs one): correct it"
+        )
+    if not 0.0 < cl < 1.0:
+        raise ConfigError(f"confidence level {cl!r} is not acceptable (must lie between 0 and 1): try 0.9")
+    check_choice("treatment of a two-sided interval", treatment, ("none", "hybrid"))
+
+    def agrees(value: float) -> bool:
+        s1, s2 = (float(events) for events in expected(np.array([value]))[0])
+        share = s1 / (s1 + s2) if s1 + s2 > 0.0 else 0.5
+        try:
+            engine = limits.experiment(model(share), treatment)
+            return engine.statistic(s1 + s2) < FAR_FROM_DATA and engine.two_sided_p_value(s1 + s2) > 1.0 - cl
+        except RuntimeError as error:
+            raise ConvergenceError(
+                f"no two-sided p-value at epsilon = {value:g} ({error}): report this"
+            ) from None
+
+    def edge(inside: float, outside: float) -> float:
+        while abs(math.log(outside / inside)) > 1e-4:
+            middle = math.sqrt(inside * outside)
+            inside, outside = (middle, outside) if agrees(middle) else (inside, middle)
+        return inside
+
+    found = np.flatnonzero([agrees(float(value)) for value in grid])
+    if not len(found):
+        return []
+    return [
+        (
+            float(grid[0]) if part[0] == 0 else edge(float(grid[part[0]]), float(grid[part[0] - 1])),
+            float(grid[-1])
+            if part[-1] == len(grid) - 1
+            else edge(float(grid[part[-1]]), float(grid[part[-1] + 1])),
+        )
+        for part in np.split(found, np.flatnonzero(np.diff(found) > 1) + 1)
+    ]
 
 
 def mass_epsilon(
