@@ -1810,9 +1810,8 @@ double CountingExperiment::Implementation::two_sided_p_value(double mu) const {
     if (!std::isfinite(observed))
         return 0.0;
     const double threshold = observed - tie_tolerance * (1.0 + observed);
-    return mean_over_counts(mu, [&](Outcome &outcome) {
-        return two_sided_statistic(mu, outcome) >= threshold ? 1.0 : 0.0;
-    });
+    return mean_over_counts(
+        mu, [&](Outcome &outcome) { return two_sided_statistic(mu, outcome) >= threshold ? 1.0 : 0.0; });
 }
 
 Interval CountingExperiment::Implementation::interval(double cl) const {
@@ -1848,8 +1847,7 @@ Interval CountingExperiment::Implementation::interval(double cl) const {
         return inside;
     };
     result.high = refine(result.high, result.high + step);
-    result.low =
-        best == 0.0 || accepted(0.0) ? 0.0 : refine(result.low, std::max(0.0, result.low - step));
+    result.low = best == 0.0 || accepted(0.0) ? 0.0 : refine(result.low, std::max(0.0, result.low - step));
     return result;
 }
 

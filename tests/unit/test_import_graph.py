@@ -32,6 +32,7 @@ ORDER = [
     "limits",
     "export",
     "exclusion",
+    "r_cut",
     "explain",
     "plots",
     "diagnostics",
