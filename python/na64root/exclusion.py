@@ -32,9 +32,11 @@ LikelihoodBin = tuple[Count, Signature, float]
 
 # The end of the excluded part of the central g-2 line in the paper's abstract.
 PAPER_END_POINT_GEV = 0.39
-# Where the signal is too large and twice the log likelihood ratio above this, its p-value is below 1e-10: it
-# need not be enumerated, which takes minutes for hundreds of expected events.
-FAR_FROM_DATA = 50.0
+# Where the signal is too large and twice the log likelihood ratio above the first number, its two-sided
+# p-value is below the second: it need not be enumerated, which takes minutes for hundreds of expected events.
+# The ratio ends at 25 where a Gaussian signal uncertainty is 20 %.
+FAR_FROM_DATA = 20.0
+FAR_P_VALUE = 1e-4
 # A strength that is no signal at all: its inverse and its logarithm leave the range of doubles.
 NO_SIGNAL = 1e-300
 

@@ -149,7 +149,7 @@ def test_an_interval_in_epsilon_is_that_in_the_signal(card, treatment):
     def rising(epsilon):
         return 1e6 * np.outer(epsilon**2, [0.3, 0.7])
 
-    grid = np.geomspace(1e-4, 1e-2, 41)
+    grid = np.geomspace(1e-4, 1e-2, 21)
     ((first, last),) = exclusion.epsilon_intervals(rising, model, grid, treatment=treatment)
     # 1e-4 of epsilon here, 2^-14 of a step of 0.1 events there
     assert (first, last) == pytest.approx((low, high), rel=2e-4)
@@ -158,7 +158,7 @@ def test_an_interval_in_epsilon_is_that_in_the_signal(card, treatment):
         return rising(np.where(epsilon < 5e-3, epsilon, 25e-6 / epsilon))
 
     parts = exclusion.epsilon_intervals(
-        rising_and_falling, model, np.geomspace(1e-4, 0.25, 69), treatment=treatment
+        rising_and_falling, model, np.geomspace(1e-4, 0.25, 35), treatment=treatment
     )
     assert np.ravel(parts) == pytest.approx([low, high, 25e-6 / high, 25e-6 / low], rel=2e-4)
 
@@ -181,6 +181,16 @@ def test_intervals_in_epsilon_end_at_the_grid_or_are_none(card):
     assert weak == []
     # Thousands of expected events are far from four, and are not enumerated.
     assert exclusion.epsilon_intervals(lambda e: np.outer(1e9 * e, [0.4, 0.6]), model, grid) == []
+
+
+@pytest.mark.parametrize("constraint", ["lognormal", "gaussian"])
+@pytest.mark.parametrize("counts", [(0, 0), (1, 2)])
+def test_what_is_far_from_the_data_has_a_small_p_value(constraint, counts):
+    model = seen_model(load_card(overrides=[f"limit.constraint={constraint}"]), *counts)(0.3)
+    for treatment in ("none", "hybrid"):
+        engine = limits.experiment(model, treatment)
+        mu = next(mu for mu in range(5, 200) if engine.statistic(mu) > exclusion.FAR_FROM_DATA)
+        assert 0.0 < engine.two_sided_p_value(mu) < exclusion.FAR_P_VALUE
 
 
 @pytest.mark.parametrize("grid", [[], [0.0, 1.0], [2.0, 1.0], [1.0, math.inf], [math.nan]])
