@@ -56,6 +56,7 @@ figures: build
 	$(BIN)/na64root scan mass-epsilon -o build/figures --force
 	mkdir -p docs/figures
 	cp build/figures/mass-epsilon.png docs/figures/exclusion.png
+	$(BIN)/python tests/validation/figures.py docs/figures
 
 clean:
 	rm -rf build $(VENV) na64root-output

@@ -25,7 +25,14 @@ from matplotlib.ticker import MaxNLocator
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .results import AssumedUncertainty, ClsScan, CutFlowRow, PlaneResult, StatisticDistribution
+    from .results import (
+        AssumedUncertainty,
+        BestRCut,
+        ClsScan,
+        CutFlowRow,
+        PlaneResult,
+        StatisticDistribution,
+    )
 
 Array = np.typing.NDArray[np.float64]
 Parameters = ParamSpec("Parameters")
@@ -204,6 +211,73 @@ def r_distribution(edges: Array, contents: Array, r_max: float, title: str = "")
     axes.set_xlabel(r"$R = (E - E_\mathrm{core})/E$ over HCAL2 and HCAL3")
     axes.set_ylabel("events per bin")
     axes.set_title(title, loc="left")
+    return figure
+
+
+@_styled
+def r_cut(scans: Sequence[BestRCut], largest: float = 0.12) -> Figure:
+    """Signal efficiency, background and sensitivity of S1 against the cut on R, a colour for each core."""
+    figure = Figure(figsize=(8.0, 10.0))
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(3, 1, sharex=True)
+    labels = (
+        "signal efficiency of R",
+        "background of S1 [events]",
+        "sensitivity over that\nof the card's cut",
+    )
+    colours = (COLOURS["S1"], COLOURS["S2"])
+    # Of the background the cores differ by less than the line is wide, of the sensitivity one is the card's.
+    for scan, colour, style in zip(scans, colours, ("-", "--"), strict=False):
+        points = [point for point in scan.cuts if point.r_max <= largest]
+        x = [point.r_max for point in points]
+        name = {"period": "core cells of each period", "single": "one core cell in every module"}[scan.core]
+        for axes, values, errors in (
+            (panels[0], "signal_efficiency", "signal_efficiency_error"),
+            (panels[1], "background", "background_error"),
+            (panels[2], "sensitivity", "sensitivity_error"),
+        ):
+            axes.errorbar(
+                x,
+                [getattr(point, values) for point in points],
+                yerr=[getattr(point, errors) for point in points],
+                fmt="o",
+                linestyle=style,
+                markersize=4,
+                linewidth=1.2,
+                capsize=2,
+                color=colour,
+                label=name,
+            )
+        panels[2].annotate(
+            rf"best $R < {scan.best:g}$: ${100 * scan.gain:+.1f} \pm {100 * scan.gain_error:.1f}$ %",
+            (scan.best, 1.0 + scan.gain),
+            xytext=(0.14, 0.13 if style == "-" else 0.05),
+            textcoords="axes fraction",
+            color=colour,
+            fontsize=13,
+        )
+    for axes, label in zip(panels, labels, strict=True):
+        axes.axvline(scans[0].r_max, color="grey", linestyle=":", linewidth=1.5)
+        axes.set_ylabel(label)
+    panels[2].axhline(1.0, color="grey", linewidth=0.8)
+    panels[0].set_ylim(0.0, 1.1)
+    panels[1].set_ylim(bottom=0.0)
+    panels[2].set_ylim(0.6, 1.12)
+    panels[2].set_xlim(0.0, largest * 1.02)
+    panels[0].annotate(
+        f"$R < {scans[0].r_max:g}$",
+        (scans[0].r_max, 0.08),
+        xytext=(6, 0),
+        textcoords="offset points",
+        color="grey",
+    )
+    panels[0].legend(loc="lower right")
+    panels[2].set_xlabel(r"upper cut on $R = (E - E_\mathrm{core})/E$ over HCAL2 and HCAL3")
+    panels[0].set_title(
+        rf"$m_{{A'}} = {scans[0].mass_GeV:g}$ GeV, $\epsilon = {scans[0].epsilon:g}$; "
+        "R of the background: assumed",
+        loc="left",
+    )
     return figure
 
 

@@ -40,6 +40,7 @@ ORDER = [
     "exclusion",
     "scorecard",
     "planes",
+    "r_cut",
     "explain",
     "plots",
     "diagnostics",
