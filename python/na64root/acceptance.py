@@ -6,22 +6,21 @@ noise, the preshower, the beam, the R cut. None of it is tuned.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from . import _core, cling, selection, simulate
+from . import _core, selection, simulate
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError
 from .results import Provenance, Record, provenance
-from .signal import Parameters, expected_signal
+from .signal import expected_signal
+from .signal_sample import effective_events
 from .simulate import ForcedVolume, Signal, SignalMode
 
 # Names of DecayVolume in event.hpp, from -1 on.
@@ -94,10 +93,9 @@ def efficiency(
     Raises:
         ConfigError, Na64Error: as :func:`simulate.signal`.
     """
-    sample, selected, truth = _simulated(
+    sample, selected, columns = _simulated(
         card, point, events=events, forced=forced, period=period, eot=eot, seed=seed, threads=threads
     )
-    volumes = truth["mc_decay_volume"].astype(np.int64)
     semi_analytic: dict[Signature, float] = {}
     if forced is None and period == "all" and point.mode == "semivisible" and point.parameters is None:
         numbers = expected_signal(card, [point.mass_GeV], [point.epsilon], card.exposure(eot))[0, 0]
@@ -109,7 +107,7 @@ def efficiency(
         forced=forced,
         events=events,
         produced=sample.weights_sum,
-        signatures=[_signature(s, selected, volumes, semi_analytic.get(s)) for s in SIGNATURES],
+        signatures=[_signature(s, selected, columns[s], semi_analytic.get(s)) for s in SIGNATURES],
         provenance=provenance(card, seed=seed),
     )
 
@@ -124,9 +122,8 @@ def _simulated(
     eot: Mapping[str, float] | None = None,
     seed: int,
     threads: int,
-) -> tuple[simulate.SignalResult, selection.SelectionResult, dict[str, NDArray[np.float64]]]:
-    """A sample, its selection, and the truth of its events by their number."""
-    names = ["mc_decay_volume", "mc_flight_length_cm", "mc_gamma_beta"]
+) -> tuple[simulate.SignalResult, selection.SelectionResult, dict[Signature, selection.SelectedColumns]]:
+    """A sample, its selection, and where its selected events decayed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signal.root"
         sample = simulate.signal(
@@ -140,19 +137,16 @@ def _simulated(
             seed=seed,
             threads=threads,
         )
-        selected = selection.select([str(path)], card, eot=eot, threads=threads)
-        data = cling.root().RDataFrame("tree", str(path)).AsNumpy(["spillevent", *names])
-    number = np.asarray(data["spillevent"], dtype=np.int64) - _core.first_signal_number
-    truth = {name: np.empty(len(number)) for name in names}
-    for name, column in truth.items():
-        column[number] = data[name]
-    return sample, selected, truth
+        selected, columns = selection.select_with(
+            [str(path)], card, ["mc_decay_volume"], eot=eot, threads=threads
+        )
+    return sample, selected, columns
 
 
 def _signature(
     signature: Signature,
     selected: selection.SelectionResult,
-    volumes: NDArray[np.int64],
+    columns: selection.SelectedColumns,
     semi_analytic: float | None,
 ) -> SignatureAcceptance:
     sums: dict[str, tuple[int, float, float]] = {}
@@ -161,7 +155,9 @@ def _signature(
             n, weight, square = sums.get(row.cut, (0, 0.0, 0.0))
             sums[row.cut] = n + row.events, weight + row.weighted, square + error**2
     flow = [
-        CutAcceptance(cut=cut, events=n, expected=w, error=math.sqrt(s), effective_events=_effective(w, s))
+        CutAcceptance(
+            cut=cut, events=n, expected=w, error=math.sqrt(s), effective_events=float(effective_events(w, s))
+        )
         for cut, (n, w, s) in sums.items()
     ]
     all_weight, all_square = sums["initial"][1:]
@@ -169,11 +165,10 @@ def _signature(
     share = last.expected / all_weight if all_weight > 0.0 else 0.0
     # A share of weights, passing and failing events independent.
     variance = (1.0 - share) ** 2 * last.error**2 + share**2 * (all_square - last.error**2)
-    by_volume = dict.fromkeys(VOLUMES, 0.0)
-    for candidate in selected.candidates:
-        if candidate.signature == signature:
-            place = volumes[candidate.spillevent - _core.first_signal_number]
-            by_volume[VOLUMES[place + 1]] += candidate.weight
+    by_volume = {
+        name: float(columns["weight"][columns["mc_decay_volume"] == number].sum())
+        for number, name in enumerate(VOLUMES, start=-1)
+    }
     return SignatureAcceptance(
         signature=signature,
         expected=last.expected,
@@ -185,91 +180,6 @@ def _signature(
         by_volume=by_volume,
         semi_analytic=semi_analytic,
     )
-
-
-def _effective(weight: float, square: float) -> float:
-    return weight**2 / square if square > 0.0 else 0.0
-
-
-@dataclass(frozen=True)
-class Reweighted:
-    """Expected events at other parameters, shape (n, 2) for S1 and S2, with their statistical errors.
-
-    `effective` is the number of unweighted events with the same relative error: where it is small the sample
-    does not know that point, whatever `expected` says.
-    """
-
-    expected: NDArray[np.float64]
-    error: NDArray[np.float64]
-    effective: NDArray[np.float64]
-
-
-class SignalSample:
-    """The selected events of one simulated sample, which serve every epsilon and alpha_D near it.
-
-    Production goes as epsilon^2 times the branching ratio of the A', and a decay after a flight L has the
-    density exp(-L/l)/l, l = gamma beta c tau: each event is reweighted by their ratios. Masses are fixed.
-
-    Raises:
-        ConfigError: a mode in which nothing flies or the A' itself does; as :func:`simulate.signal`.
-    """
-
-    def __init__(
-        self,
-        card: Card,
-        point: Signal,
-        *,
-        events: int = 100_000,
-        forced: ForcedVolume | None = None,
-        eot: Mapping[str, float] | None = None,
-        seed: int = 1,
-        threads: int = 1,
-    ) -> None:
-        if point.mode != "semivisible":
-            raise ConfigError(f"mode {point.mode} is not reweighted (chi2 must decay): simulate each point")
-        _, selected, truth = _simulated(
-            card, point, events=events, forced=forced, eot=eot, seed=seed, threads=threads
-        )
-        self.point = point
-        self.parameters = point.parameters or Parameters.of(card)
-        self._width = _core.WidthFormula.__members__[card.model.width]
-        number = np.array([c.spillevent for c in selected.candidates], dtype=np.int64)
-        number -= _core.first_signal_number
-        self._signature = np.array([SIGNATURES.index(c.signature) for c in selected.candidates])
-        self._weight = np.array([c.weight for c in selected.candidates])
-        self._flight = truth["mc_flight_length_cm"][number]
-        self._gamma_beta = truth["mc_gamma_beta"][number]
-
-    def expected(self, epsilon: ArrayLike, *, alpha_dark: float | None = None) -> Reweighted:
-        """Expected events for each epsilon, shape (n,), and one alpha_D, that of the sample unless given."""
-        values = np.atleast_1d(np.asarray(epsilon, dtype=float))
-        parameters = self.parameters
-        if alpha_dark is not None:
-            parameters = dataclasses.replace(parameters, alpha_dark=alpha_dark)
-        production, ctau = self._production_and_ctau(self.point.epsilon, self.parameters)
-        old = self._decay_density(ctau)
-        sums = np.zeros((len(values), len(SIGNATURES), 2))
-        for i, value in enumerate(values):
-            new_production, new_ctau = self._production_and_ctau(float(value), parameters)
-            weight = self._weight * (new_production / production) * self._decay_density(new_ctau) / old
-            for j in range(len(SIGNATURES)):
-                chosen = weight[self._signature == j]
-                sums[i, j] = chosen.sum(), (chosen**2).sum()
-        total, square = sums[..., 0], sums[..., 1]
-        effective = np.divide(total**2, square, out=np.zeros_like(total), where=square > 0.0)
-        return Reweighted(total, np.sqrt(square), effective)
-
-    def _production_and_ctau(self, epsilon: float, parameters: Parameters) -> tuple[float, float]:
-        model = parameters.model(self.point.mass_GeV, epsilon)
-        branching = _core.aprime_width_to_chi(model) / _core.aprime_width(model)
-        return epsilon**2 * branching, _core.chi2_ctau(model, self._width)
-
-    def _decay_density(self, ctau: float) -> NDArray[np.float64]:
-        """Per cm at the flight length of each event; 1 for those that do not decay."""
-        if not math.isfinite(ctau):
-            return np.ones_like(self._flight)
-        length = self._gamma_beta * ctau
-        return np.asarray(np.exp(-self._flight / length) / length)
 
 
 Cause = Literal["hcal3", "single_core", "noise", "width", "spot", "angles", "all"]

@@ -30,7 +30,7 @@ from .errors import ConfigError, Na64Error
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .analyze import Analysis, Limits
+    from .analyze import Analysis, Limits, SignalOfSample
     from .exclusion import PlaneResult
     from .export import Exported
     from .limits import CountingModel, Method
@@ -446,6 +446,8 @@ def _show_analysis(record: Analysis, console: Console) -> None:
     if record.limit is not None:
         _show_side_by_side(record.limit, console)
         _show_evidence(record.discovery, record.interval, record.limit.roostats.cl, console)
+        if record.signal is not None:
+            _show_signal(record.signal, console)
         console.print()
         _show_g2(record.g2_excluded_up_to_GeV, console)
     else:
@@ -453,6 +455,18 @@ def _show_analysis(record: Analysis, console: Console) -> None:
     console.print("\n[bold]Results[/]")
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)
+
+
+def _show_signal(signal: SignalOfSample, console: Console) -> None:
+    sample = signal.sample
+    console.print(
+        f"\n[bold]Signal of the sample[/] at m_A' = {sample.mass_GeV:g} GeV, epsilon = {sample.epsilon:g}"
+    )
+    chain = "" if signal.chain is None else f" (chain {sum(signal.chain.values()):.3f})"
+    console.print(
+        f"  expected {signal.expected:.3f} ± {signal.error:.3f}{chain}, upper limit "
+        f"{signal.upper_limit:.3f}: {'excluded' if signal.excluded else 'not excluded'}"
+    )
 
 
 def _show_side_by_side(limit: Limits, console: Console) -> None:
@@ -481,13 +495,40 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
 @click.option(
     "--pseudodata", is_flag=True, help="Write a pseudo-data ntuple into the output folder, analyse it."
 )
-def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseudodata: bool) -> Record:
+@click.option(
+    "--signal",
+    "signal_files",
+    multiple=True,
+    metavar="FILE",
+    help="Simulated signal in place of the chain's; may be repeated.",
+)
+@click.option(
+    "--signal-mass-GeV",
+    "signal_mass_GeV",
+    type=float,
+    help="A' mass of --signal, for files of another simulation.",
+)
+@click.option("--signal-epsilon", type=float, help="Kinetic mixing of --signal, likewise.")  # fmt: skip
+def _analyze(
+    common: Common,
+    files: tuple[str, ...],
+    eot: tuple[str, ...],
+    pseudodata: bool,
+    signal_files: tuple[str, ...],
+    signal_mass_GeV: float | None,
+    signal_epsilon: float | None,
+) -> Record:
     """The whole chain: read, select, count, limits, exclusion plane, figures.
 
     FILES are NA64 ntuples: paths, globs, text files of paths, or root:// addresses.
     """
-    from .analyze import analyze
+    from .analyze import SignalFiles, analyze
 
+    signal = SignalFiles(signal_files, signal_mass_GeV, signal_epsilon) if signal_files else None
+    if signal is None and (signal_mass_GeV is not None or signal_epsilon is not None):
+        raise ConfigError(
+            "--signal-mass-GeV or --signal-epsilon without --signal (no sample): give its files"
+        )
     if bool(files) == pseudodata:
         raise click.UsageError("give FILES to analyse, or --pseudodata", click.get_current_context())
     return analyze(
@@ -496,6 +537,7 @@ def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseud
         eot=exposure_option(common.card, eot),
         output_dir=common.output_dir,
         pseudodata=pseudodata,
+        signal=signal,
         seed=common.seed,
         threads=common.threads,
         force=common.force,
@@ -700,7 +742,14 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
     """Every number of one model point, from couplings to verdict."""
     from .explain import explain
 
-    return explain(common.card, mass_GeV=mass_GeV, epsilon=epsilon, seed=common.seed, **parameters)
+    return explain(
+        common.card,
+        mass_GeV=mass_GeV,
+        epsilon=epsilon,
+        seed=common.seed,
+        threads=common.threads,
+        **parameters,
+    )
 
 
 def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
