@@ -14,6 +14,7 @@ from .errors import ConfigError, ConvergenceError, DataError, Na64Error
 if TYPE_CHECKING:
     from .acceptance import efficiency, r_efficiency
     from .config import Card, load_card
+    from .efficiency_map import EfficiencyMap
     from .exclusion import mass_epsilon
     from .limits import Bin, CountingModel, upper_limit
     from .selection import select
@@ -25,6 +26,7 @@ _LAZY = {
     "Bin": "limits",
     "Card": "config",
     "CountingModel": "limits",
+    "EfficiencyMap": "efficiency_map",
     "Signal": "simulate",
     "SignalModel": "signal",
     "efficiency": "acceptance",
@@ -47,6 +49,7 @@ __all__ = [
     "CountingModel",
     "DarkBremsstrahlung",
     "DataError",
+    "EfficiencyMap",
     "InelasticModel",
     "Na64Error",
     "Signal",

@@ -15,14 +15,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, selection, simulate
+from . import _core, cling, selection, simulate
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError
 from .results import Provenance, Record, provenance
-from .signal import expected_signal
+from .signal import SignalModel, expected_signal
 from .signal_sample import effective_events
 from .simulate import ForcedVolume, Signal, SignalMode
 
+# The paper: the efficiency of the R cut is 45 % at least.
+PAPER_LOWEST_R_EFFICIENCY = 0.45
 # Names of DecayVolume in event.hpp, from -1 on.
 VOLUMES = ("none", "ecal", "veto", "hcal1", "hcal2", "hcal3", "beyond")
 
@@ -43,8 +45,9 @@ class CutAcceptance(Record):
 class SignatureAcceptance(Record):
     """A signature: its cut flow, and its share `acceptance` of the simulated A' events.
 
-    `by_volume` has the expected events by the place of the decay; `semi_analytic` is the expectation of the
-    deterministic chain, null where that chain does not apply (forced decays, mode visible).
+    `by_volume` has the expected events by the place of the decay, `by_volume_error` their statistical errors,
+    `hcal3_share` the part of decays in HCAL3; `semi_analytic` is the expectation of the deterministic chain,
+    null where that chain does not apply (forced decays, mode visible).
     """
 
     signature: Signature
@@ -55,11 +58,18 @@ class SignatureAcceptance(Record):
     effective_events: float
     cut_flow: list[CutAcceptance]
     by_volume: dict[str, float]
+    by_volume_error: dict[str, float]
+    hcal3_share: float
+    hcal3_share_error: float
     semi_analytic: float | None
 
 
 class Acceptance(Record):
-    """Result of :func:`efficiency`. `produced` counts the expected A' events before all cuts."""
+    """Result of :func:`efficiency`. `produced` counts the expected A' events before all cuts.
+
+    `decays` is where they decay, as shares; `decays_semi_analytic` the same by the chain, for A' above the
+    ECAL threshold alone, where a gap belongs to what stands before it (null where it does not apply).
+    """
 
     mode: SignalMode
     mass_GeV: float
@@ -67,6 +77,8 @@ class Acceptance(Record):
     forced: ForcedVolume | None
     events: int
     produced: float
+    decays: dict[str, float]
+    decays_semi_analytic: dict[str, float] | None
     signatures: list[SignatureAcceptance]
     provenance: Provenance
 
@@ -93,13 +105,15 @@ def efficiency(
     Raises:
         ConfigError, Na64Error: as :func:`simulate.signal`.
     """
-    sample, selected, columns = _simulated(
+    sample, selected, columns, decays = _simulated(
         card, point, events=events, forced=forced, period=period, eot=eot, seed=seed, threads=threads
     )
     semi_analytic: dict[Signature, float] = {}
+    chain_decays = None
     if forced is None and period == "all" and point.mode == "semivisible" and point.parameters is None:
         numbers = expected_signal(card, [point.mass_GeV], [point.epsilon], card.exposure(eot))[0, 0]
         semi_analytic = dict(zip(SIGNATURES, map(float, numbers), strict=True))
+        chain_decays = SignalModel(card).at_mass(point.mass_GeV).decay_probability(point.epsilon)
     return Acceptance(
         mode=point.mode,
         mass_GeV=point.mass_GeV,
@@ -107,6 +121,8 @@ def efficiency(
         forced=forced,
         events=events,
         produced=sample.weights_sum,
+        decays=decays,
+        decays_semi_analytic=chain_decays,
         signatures=[_signature(s, selected, columns[s], semi_analytic.get(s)) for s in SIGNATURES],
         provenance=provenance(card, seed=seed),
     )
@@ -122,8 +138,13 @@ def _simulated(
     eot: Mapping[str, float] | None = None,
     seed: int,
     threads: int,
-) -> tuple[simulate.SignalResult, selection.SelectionResult, dict[Signature, selection.SelectedColumns]]:
-    """A sample, its selection, and where its selected events decayed."""
+) -> tuple[
+    simulate.SignalResult,
+    selection.SelectionResult,
+    dict[Signature, selection.SelectedColumns],
+    dict[str, float],
+]:
+    """A sample, its selection, where its selected events decayed, and the shares of all."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signal.root"
         sample = simulate.signal(
@@ -140,7 +161,14 @@ def _simulated(
         selected, columns = selection.select_with(
             [str(path)], card, ["mc_decay_volume"], eot=eot, threads=threads
         )
-    return sample, selected, columns
+        everything = cling.root().RDataFrame("tree", str(path)).AsNumpy(["mc_decay_volume", "mcWeight"])
+    total = float(everything["mcWeight"].sum())
+    decays = _by_volume(everything["mc_decay_volume"], everything["mcWeight"])
+    return sample, selected, columns, {name: w / total if total > 0.0 else 0.0 for name, w in decays.items()}
+
+
+def _by_volume(volume: NDArray[Any], weight: NDArray[Any]) -> dict[str, float]:
+    return {name: float(weight[volume == number].sum()) for number, name in enumerate(VOLUMES, start=-1)}
 
 
 def _signature(
@@ -165,10 +193,9 @@ def _signature(
     share = last.expected / all_weight if all_weight > 0.0 else 0.0
     # A share of weights, passing and failing events independent.
     variance = (1.0 - share) ** 2 * last.error**2 + share**2 * (all_square - last.error**2)
-    by_volume = {
-        name: float(columns["weight"][columns["mc_decay_volume"] == number].sum())
-        for number, name in enumerate(VOLUMES, start=-1)
-    }
+    place, selected_weight = columns["mc_decay_volume"], columns["weight"]
+    by_volume = _by_volume(place, selected_weight)
+    hcal3, hcal3_error = _share(place == VOLUMES.index("hcal3") - 1, selected_weight)
     return SignatureAcceptance(
         signature=signature,
         expected=last.expected,
@@ -178,8 +205,20 @@ def _signature(
         effective_events=last.effective_events,
         cut_flow=flow,
         by_volume=by_volume,
+        by_volume_error={name: math.sqrt(s) for name, s in _by_volume(place, selected_weight**2).items()},
+        hcal3_share=hcal3,
+        hcal3_share_error=hcal3_error,
         semi_analytic=semi_analytic,
     )
+
+
+def _share(inside: NDArray[np.bool_], weight: NDArray[np.float64]) -> tuple[float, float]:
+    """The share of weight inside and its error; NaN where there is none."""
+    total = float(weight.sum())
+    if not total > 0.0:
+        return math.nan, math.nan
+    share = float(weight[inside].sum()) / total
+    return share, math.sqrt(float((weight**2 * (inside - share) ** 2).sum())) / total
 
 
 Cause = Literal["hcal3", "single_core", "noise", "width", "spot", "angles", "all"]
@@ -259,17 +298,42 @@ def r_efficiency(
         inside[here] = _core.passes_r(_core.hcal_r(data["HCAL_ene"][here], core), cut)
         total = float(weight[here].sum())
         by_period[period.name] = float(weight[here & inside].sum()) / total if total > 0.0 else math.nan
-    total = float(weight.sum())
-    share = float(weight[inside].sum()) / total if total > 0.0 else math.nan
-    variance = float((weight**2 * (inside - share) ** 2).sum())
+    share, error = _share(inside, weight)
     return REfficiency(
         cause=cause,
         description=CAUSES[cause] if cause else "everything simulated",
         efficiency=share,
-        error=math.sqrt(variance) / total if total > 0.0 else math.nan,
+        error=error,
         by_period=by_period,
-        before=total,
+        before=float(weight.sum()),
     )
+
+
+class RReport(Record):
+    """What each cause takes by the R cut, beside the numbers of the paper."""
+
+    paper_average: float
+    paper_lowest: float
+    causes: list[REfficiency]
+
+
+def r_report(card: Card, point: Signal, *, events: int = 200_000, seed: int = 1, threads: int = 1) -> RReport:
+    """:func:`r_efficiency` of everything simulated and with each cause switched off; nothing is tuned."""
+    causes: tuple[Cause | None, ...] = (None, *CAUSES)
+    return RReport(
+        paper_average=card.signal.r_efficiency.value,
+        paper_lowest=PAPER_LOWEST_R_EFFICIENCY,
+        causes=[
+            r_efficiency(card, point, cause, events=events, seed=seed, threads=threads) for cause in causes
+        ],
+    )
+
+
+class AcceptanceReport(Acceptance):
+    """What `na64root acceptance` tells; `map` is the file of the efficiency map."""
+
+    r_report: RReport | None = None
+    map: str | None = None
 
 
 _R_COLUMNS = {

@@ -71,6 +71,7 @@ def test_the_verbs_are_those_of_the_documentation():
         ("analyze",),
         ("inspect",),
         ("explain",),
+        ("acceptance",),
         ("limit",),
         ("scan",),
         ("export",),

@@ -104,11 +104,12 @@ def test_samples_are_made_where_those_there_are_too_small():
     electrons = sum(p.eot.value * p.residual_efficiency.value for p in CARD.periods)
     assert per_electron[0] * electrons == pytest.approx(here.expected[0])
     assert (per_electron[1] == 0.0).all()
-    other = dataclasses.replace(OWN, relative_splitting=0.6)
+    other = dataclasses.replace(OWN, relative_splitting=0.5)
     assert samples.at(4e-3, other).covered == 1.0
     assert len(samples.samples) > 2
 
 
+@pytest.mark.slow
 def test_a_sample_that_has_lost_a_signature_is_not_asked_for_it():
     """At 6e-2 all chi2 decay in the ECAL: nothing of S1 is left to be reweighted to 6e-3."""
     samples = SignalSamples(SIMULATED, 0.39, threads=2)
