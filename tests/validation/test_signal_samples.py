@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pytest
 
-from na64root import load_card
+from na64root import _core, load_card
 from na64root.errors import ConfigError, ConvergenceError
 from na64root.exclusion import mass_epsilon
 from na64root.explain import explain
@@ -22,6 +22,7 @@ from na64root.signal_sample import (
     Reweighted,
     SignalSample,
     SignalSamples,
+    _PairSpectrum,
     decay_ranges,
 )
 from na64root.simulate import Signal
@@ -89,6 +90,14 @@ def test_decays_that_a_sample_cannot_have_are_told(sample):
     assert covered[0] == pytest.approx(inside, rel=1e-9)  # pairs are softer there
 
 
+def test_pairs_that_nothing_sees_keep_their_weight(sample):
+    ratio, _ = sample._kinematics(dataclasses.replace(OWN, relative_splitting=0.42))
+    seen = sample._seen
+    # Of chi2 alone: a ratio of two widths, or 0 outside; a pair that is seen has a ratio of its own.
+    assert len(np.unique(ratio[~seen])) <= 2
+    assert len(np.unique(ratio[seen])) > 0.5 * np.count_nonzero(seen)
+
+
 def test_samples_are_made_where_those_there_are_too_small():
     samples = SignalSamples(SIMULATED, 0.39, threads=2)
     minimum = SIMULATED.signal.effective_events_min.value
@@ -109,13 +118,46 @@ def test_samples_are_made_where_those_there_are_too_small():
     assert len(samples.samples) > 2
 
 
+@pytest.mark.parametrize("splitting", [0.39, 0.42])
+def test_the_spectrum_of_pairs_is_reweighted(splitting):
+    """Decays of the core at the sample's splitting, weighted, against decays at the new one (self)."""
+    spectra, shares = [], []
+    for f in (OWN.relative_splitting, splitting):
+        model = dataclasses.replace(OWN, relative_splitting=f).model(0.39, 6e-3)
+        decay = _core.Chi2Decayer(model)
+        energy = 1e3 * model.chi2_mass
+        _, minus, plus = decay.sample(energy, 1, 0, 200_000)
+        spectra.append(_PairSpectrum(decay, model))
+        shares.append((minus[:, 0] + plus[:, 0]) / energy)
+    old, new = shares
+    weight = spectra[1].density(old) / spectra[0].density(old)
+    assert weight.mean() == pytest.approx(1.0 - spectra[1].above(spectra[0].end), abs=3e-3)
+    for cut in (0.1, 0.3, 0.42):
+        found, expected = (weight * (old > cut)).mean(), (new > cut).mean()
+        error = math.hypot(*(np.std(x) / math.sqrt(len(x)) for x in (weight * (old > cut), new > cut)))
+        # 5 standard errors, false alarm 6e-7, and what is not covered
+        assert abs(found - expected) < 5.0 * error + 2e-3
+    without, change = (old > 0.42).mean(), (new > 0.42).mean()
+    assert abs(without - change) > 5e-3
+
+
 @pytest.mark.slow
 def test_a_sample_that_has_lost_a_signature_is_not_asked_for_it():
     """At 6e-2 all chi2 decay in the ECAL: nothing of S1 is left to be reweighted to 6e-3."""
     samples = SignalSamples(SIMULATED, 0.39, threads=2)
     samples.at(6e-2)
+    assert (samples.samples[0].expected([6e-3]).effective == 0.0).all()
     agree(samples.at(6e-3), direct(6e-3))
     assert len(samples.samples) == 2
+
+
+def test_a_signature_counts_by_the_chain_too():
+    def found(s1: float, effective: float) -> Reweighted:
+        return Reweighted(np.array([[s1, 5.0]]), np.zeros((1, 2)), np.array([[effective, 1000.0]]))
+
+    assert SignalSamples._weakest(found(0.0, 0.0), 2.0) == 0.0  # S1 is there, and the sample has lost it
+    assert SignalSamples._weakest(found(0.0, 0.0), 0.01) == 1000.0
+    assert SignalSamples._weakest(found(2.0, 30.0), 0.01) == 30.0
 
 
 def test_too_few_events_are_an_error_and_never_a_number():
