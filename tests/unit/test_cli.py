@@ -132,6 +132,12 @@ def test_help_and_version_of_the_program():
         (["analyze", "data.root", "--pseudodata"], ["FILES", "--pseudodata"]),
         (["analyze", "x.root", "--eot", "2019=1e11"], ["no period 2019", "2016, 2017, 2018"]),
         (["analyze", "x.root", "--eot", "2018=many"], ["--eot 2018=many"]),
+        (["analyze", "x.root", "--signal-epsilon", "1e-3"], ["without --signal", "give its files"]),
+        (["acceptance", "--epsilon", "1e-3"], ["--mass-GeV"]),
+        (
+            ["explain", "--mass-GeV", "0.1", "--epsilon", "1e-3", "--set", "signal.acceptance=geant"],
+            ["geant"],
+        ),
         (["inspect"], ["FILES"]),
         (["simulate", "gun"], ["--particle"]),
         ([*SIGNAL, "-n", "0"], ["cannot simulate 0 events"]),
