@@ -6,7 +6,7 @@ import logging
 import math
 
 from . import _core, limits
-from .config import SIGNATURES, Card, Quantity
+from .config import SIGNATURES, Acceptance, Card, Quantity
 from .errors import ConfigError, ConvergenceError
 from .exclusion import Exclusion
 from .results import Provenance, Record, provenance
@@ -60,7 +60,8 @@ class ExpectedEvents(Record):
 class Explanation(Record):
     """What `na64root explain` tells; units are in the names, cross sections per atom at the beam energy.
 
-    `k_factor` is the exact one, also where the card takes the width of the paper with its constant K.
+    `n_signal` and the verdict are of the chain or of the own simulation, as `acceptance` says; `k_factor` is
+    the exact one, also where the card takes the width of the paper with its constant K.
     """
 
     mass_GeV: float
@@ -87,6 +88,7 @@ class Explanation(Record):
     excluded: bool
     landau_pole_bound: float
     provenance: Provenance
+    acceptance: Acceptance
 
 
 def explain(
@@ -100,6 +102,7 @@ def explain(
     beam_energy_GeV: float | None = None,
     material: str | None = None,
     seed: int = 1,
+    threads: int = 1,
 ) -> Explanation:
     """Explain one point; parameters that are not given are the card's, as are counts and exposure.
 
@@ -148,9 +151,10 @@ def explain(
             )
 
     exposure = card.exposure()
-    exclusion = Exclusion(card, card_counts(card, exposure), exposure)
+    exclusion = Exclusion(card, card_counts(card, exposure), exposure, seed=seed, threads=threads)
     at_mass = exclusion.signal.at_mass(mass_GeV)
-    events = dict(zip(SIGNATURES, exclusion.expected(at_mass, [epsilon])[0].tolist(), strict=True))
+    expected = exclusion.expected(exclusion.at_mass(mass_GeV), [epsilon])
+    events = dict(zip(SIGNATURES, expected[0].tolist(), strict=True))
     total = sum(events.values())
     share = events["S1"] / total if total > 0.0 else 0.0
     upper_limit = exclusion.limit.exact(share)
@@ -184,6 +188,7 @@ def explain(
         excluded=total >= upper_limit,
         landau_pole_bound=bound,
         provenance=provenance(card, seed=seed, limit_method=f"exact, {card.limit.treatment}"),
+        acceptance=card.signal.acceptance,
     )
 
 

@@ -215,6 +215,15 @@ class SignalAtMass:
         s1 = s1 * self._branching_ee * self.signal.card.signal.r_efficiency.value
         return np.stack([s1 * square * branching, s2 * square * branching], axis=1)
 
+    def chi2_spectrum(self) -> tuple[Array, Array]:
+        """Energies of chi2 in GeV of A' above the lower ECAL threshold, and weights, which sum to 1."""
+        return np.asarray(self._flux.chi2_energy), np.asarray(self._flux.weight / np.sum(self._flux.weight))
+
+    def produced(self, epsilon: float) -> float:
+        """A' to chi1 chi2 above the lower ECAL threshold, per electron on target."""
+        branching = self._width_to_chi / (self._width_to_chi + self._width_to_leptons * epsilon**2)
+        return float(np.sum(self._flux.weight)) * epsilon**2 * branching
+
     def decay_probability(self, epsilon: float) -> dict[str, float]:
         """Where chi2 decays, by region; sums to 1. Weighted by production above the lower ECAL threshold.
 
