@@ -56,6 +56,8 @@ figures: build
 	$(BIN)/na64root scan mass-epsilon -o build/figures --force
 	mkdir -p docs/figures
 	cp build/figures/mass-epsilon.png docs/figures/exclusion.png
+	$(BIN)/na64root ledger -o build/figures --force
+	cp build/figures/ledger.md docs/assumptions.md
 
 clean:
 	rm -rf build $(VENV) na64root-output

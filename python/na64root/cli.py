@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from .analyze import Analysis, Limits
     from .export import Exported
+    from .ledger import Ledger, PresetComparison
     from .limits import CountingModel, Method
     from .planes import Axis, Plane
     from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
@@ -906,6 +907,73 @@ def _scan(
         force=common.force,
         progress=_progress("masses"),
     )
+
+
+def _show_presets(record: Ledger | PresetComparison, console: Console) -> None:
+    from rich.table import Table
+
+    from .ledger import excluded
+
+    table = Table("", *(preset.card for preset in record.presets), box=None)
+    for name in record.presets[0].choices:
+        table.add_row(name, *(preset.choices[name] for preset in record.presets))
+    ends = [preset.end_point_GeV for preset in record.presets]
+    table.add_row("end point [GeV]", *("-" if end is None else f"{end:.3f}" for end in ends))
+    for i, mass in enumerate(record.presets[0].mass_GeV):
+        table.add_row(
+            f"epsilon excluded at {1e3 * mass:g} MeV", *(excluded(preset, i) for preset in record.presets)
+        )
+    console.print(table)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def _show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
+    from rich.table import Table
+
+    from .ledger import Ledger, by_size, shown
+
+    if isinstance(record, Ledger):
+        _show_g2(record.answers.end_point_GeV, console)
+        table = Table("number or choice", "from", "to", box=None)
+        for column in ("end point [GeV]", "shift", "edge at 10 MeV", "at 100 MeV"):
+            table.add_column(column, justify="right")
+        table.add_column("why so much")
+        for row in by_size(record.rows):
+            values = [v if isinstance(v, str) else f"{v:.4g}" for v in (row.card_value, row.varied_to)]
+            table.add_row(row.name, *values, *shown(row), row.refused or row.reason)
+        console.print(table)
+        console.print(f"{len(record.does_not_enter)} assumed numbers do not enter.")
+        console.print("\n[bold]Choices beside each other[/]")
+    _show_presets(record, console)
+
+
+@_verb(application, "ledger", example="na64root ledger -o ledger", show=_show_ledger)
+@click.option("--presets", "presets_only", is_flag=True, help="Only the cards with other choices.")
+def _ledger(common: Common, presets_only: bool) -> Record:
+    """What each assumed number of the card and each choice of model moves, one at a time.
+
+    Watched are the end of the excluded part of the central g-2 line and the lower edge at 10 and 100 MeV.
+    With -o also as ledger.csv and ledger.md.
+    """
+    from .ledger import PresetComparison, as_csv, as_markdown, ledger, presets
+    from .results import provenance, refuse_to_replace, require_writable, write_atomically
+
+    if presets_only:
+        return PresetComparison(
+            presets=presets(), files={}, provenance=provenance(common.card, seed=common.seed)
+        )
+    folder = common.output
+    if folder is not None:
+        refuse_to_replace(folder, ("ledger.csv", "ledger.md"), common.force)
+        require_writable(folder)
+    record = ledger(common.card, threads=common.threads, progress=_progress("variations"), seed=common.seed)
+    if folder is None:
+        return record
+    for name, text in (("ledger.csv", as_csv(record)), ("ledger.md", as_markdown(record))):
+        write_atomically(folder / name, functools.partial(_write_text, text=text), force=common.force)
+    files = {name: str(folder / name) for name in ("ledger.csv", "ledger.md")}
+    return record.model_copy(update={"files": files})
 
 
 def _show_exported(record: Exported, console: Console) -> None:

@@ -33,6 +33,7 @@ ORDER = [
     "export",
     "exclusion",
     "planes",
+    "ledger",
     "explain",
     "plots",
     "diagnostics",
