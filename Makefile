@@ -58,6 +58,8 @@ figures: build
 	cp build/figures/mass-epsilon.png docs/figures/exclusion.png
 	$(BIN)/na64root ledger -o build/figures --force
 	cp build/figures/ledger.md docs/assumptions.md
+	for target in g2 relic; do $(BIN)/na64root plan --target $$target -o build/figures --force && cp build/figures/exposure-$$target.png docs/figures/ || exit 1; done
+	$(BIN)/python tests/validation/figures.py docs/figures
 
 clean:
 	rm -rf build $(VENV) na64root-output

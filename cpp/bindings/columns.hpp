@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "bindings.hpp"
+#include "na64root/parallel.hpp"
 
 namespace na64root::bindings {
 

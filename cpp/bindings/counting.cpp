@@ -107,6 +107,9 @@ void register_counting(py::module_ &core) {
                 return py::make_tuple(discovery.statistic, discovery.p_value);
             },
             "(q0, p-value of the background-only hypothesis).")
+        .def("two_sided_p_value", &CountingExperiment::two_sided_p_value, py::arg("mu"),
+             py::call_guard<py::gil_scoped_release>(),
+             "Probability of counts that the Feldman-Cousins ordering puts no higher than the observed ones.")
         .def(
             "interval",
             [](const CountingExperiment &self, double cl) {

@@ -1,3 +1,5 @@
+#include <cstdint>
+
 #include "bindings.hpp"
 #include "columns.hpp"
 
@@ -49,6 +51,9 @@ void register_event(py::module_ &core) {
         "Raises ValueError for an unphysical model, a closed channel or a bad configuration.")
         .def(py::init<const EventConfig &>(), py::arg("config"), py::call_guard<py::gil_scoped_release>())
         .def_property_readonly("ctau", &EventGenerator::ctau, "c tau of what decays, in cm.")
+        .def_property_readonly(
+            "address", [](const EventGenerator &self) { return reinterpret_cast<std::uintptr_t>(&self); },
+            "For C++ code of this process that uses the same library; valid while this object lives.")
         .def_property_readonly("electrons", &EventGenerator::electrons,
                                "Electrons on target times residual efficiency.")
         .def(

@@ -2,6 +2,7 @@
 
 #include "bindings.hpp"
 
+#include "na64root/parallel.hpp"
 #include "na64root/signal_generator.hpp"
 
 namespace py = pybind11;

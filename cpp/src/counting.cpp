@@ -188,6 +188,7 @@ class CountingExperiment::Implementation {
     Estimate upper_limit(double cl, Criterion criterion) const;
     ExpectedLimits expected_limits(double cl, Criterion criterion) const;
     Discovery discovery() const;
+    double two_sided_p_value(double mu) const;
     Interval interval(double cl) const;
     ConfidenceLevels asymptotic_confidence_levels(double mu) const;
     Estimate asymptotic_upper_limit(double cl, Criterion criterion) const;
@@ -2005,29 +2006,29 @@ double CountingExperiment::Implementation::two_sided_statistic(double mu, const 
                  pull * pull);
 }
 
-Interval CountingExperiment::Implementation::interval(double cl) const {
-    check_level(cl);
+double CountingExperiment::Implementation::two_sided_p_value(double mu) const {
     if (treatment_ == Treatment::frequentist && (signal_varies() || own_sources_ || !groups_.empty()))
         throw std::invalid_argument("two-sided intervals are made with treatment none or hybrid");
-    const double alpha = 1.0 - cl, best = best_signal(data());
+    check_signal(mu);
+    const double observed = two_sided_statistic(mu, data());
     // Without background a count has no likelihood at mu = 0.
-    const auto accepted = [&](double mu) {
-        const double observed = two_sided_statistic(mu, data());
-        if (!std::isfinite(observed))
-            return -alpha;
-        const double threshold = observed - tie_tolerance * (1.0 + observed);
-        return mean_over_counts(mu,
-                                [&](Outcome &outcome) {
-                                    return two_sided_statistic(mu, outcome) >= threshold ? 1.0 : 0.0;
-                                }) -
-               alpha;
-    };
+    if (!std::isfinite(observed))
+        return 0.0;
+    const double threshold = observed - tie_tolerance * (1.0 + observed);
+    return mean_over_counts(
+        mu, [&](Outcome &outcome) { return two_sided_statistic(mu, outcome) >= threshold ? 1.0 : 0.0; });
+}
+
+Interval CountingExperiment::Implementation::interval(double cl) const {
+    check_level(cl);
+    const double alpha = 1.0 - cl, best = best_signal(data());
+    const auto accepted = [&](double mu) { return two_sided_p_value(mu) > alpha; };
     // The ends: outward until excluded for good, then to the outermost crossing (p-values have steps).
     const double step = 0.02 * (1.0 + best);
     Interval result{best, best};
     int excluded = 0;
     for (double mu = best + step; excluded < 25; mu += step) {
-        if (accepted(mu) > 0.0) {
+        if (accepted(mu)) {
             result.high = mu;
             excluded = 0;
         } else {
@@ -2036,7 +2037,7 @@ Interval CountingExperiment::Implementation::interval(double cl) const {
     }
     excluded = 0;
     for (double mu = best - step; mu > 0.0 && excluded < 25; mu -= step) {
-        if (accepted(mu) > 0.0) {
+        if (accepted(mu)) {
             result.low = mu;
             excluded = 0;
         } else {
@@ -2046,13 +2047,12 @@ Interval CountingExperiment::Implementation::interval(double cl) const {
     const auto refine = [&](double inside, double outside) {
         for (int i = 0; i < 14; ++i) {
             const double middle = 0.5 * (inside + outside);
-            (accepted(middle) > 0.0 ? inside : outside) = middle;
+            (accepted(middle) ? inside : outside) = middle;
         }
         return inside;
     };
     result.high = refine(result.high, result.high + step);
-    result.low =
-        best == 0.0 || accepted(0.0) > 0.0 ? 0.0 : refine(result.low, std::max(0.0, result.low - step));
+    result.low = best == 0.0 || accepted(0.0) ? 0.0 : refine(result.low, std::max(0.0, result.low - step));
     return result;
 }
 
@@ -2138,6 +2138,9 @@ ExpectedLimits CountingExperiment::expected_limits(double cl, Criterion criterio
 }
 Discovery CountingExperiment::discovery() const {
     return implementation_->discovery();
+}
+double CountingExperiment::two_sided_p_value(double mu) const {
+    return implementation_->two_sided_p_value(mu);
 }
 Interval CountingExperiment::interval(double cl) const {
     return implementation_->interval(cl);

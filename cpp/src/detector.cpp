@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -165,6 +166,16 @@ bool with_ecal_profile(Section section) {
 }
 
 } // namespace
+
+void CalorimeterEvent::set_visible(const CellEnergies &cells) {
+    const auto sum = [](const double *first, int cells) {
+        return std::accumulate(first, first + cells, 0.0);
+    };
+    mc_ecal_GeV = sum(&cells.ecal[0][0][0], 2 * ecal_side * ecal_side);
+    mc_veto_GeV = cells.veto;
+    for (int module = 0; module < hcal_modules; ++module)
+        mc_hcal_GeV[module] = sum(&cells.hcal[module][0][0], hcal_side * hcal_side);
+}
 
 double Shower::developed(double depth) const {
     if (!(depth > 0.0))
@@ -364,7 +375,8 @@ void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &ra
         return noise > 0.0 ? 0.5 * std::erfc(threshold / noise / std::sqrt(2.0)) : 0.0;
     };
     const double ecal_above = share_above(c.ecal_noise, c.ecal_threshold),
-                 hcal_above = share_above(c.hcal_noise, c.hcal_threshold);
+                 hcal_above = share_above(c.hcal_noise, c.hcal_threshold),
+                 veto_above = share_above(c.veto_noise, c.veto_threshold);
     const double ecal_scale = c.ecal_stochastic * c.ecal_stochastic;
     const double hcal_scale = c.hcal_stochastic * c.hcal_stochastic;
     double *parts[2] = {&event.ecal0, &event.ecal1};
@@ -395,8 +407,7 @@ void Detector::read_out(const CellEnergies &cells, TreeAEvent &event, Random &ra
     // The middle one of the three counters stands in the beam; both its photomultipliers see the same light.
     const double veto = fluctuated(cells.veto, 2.0 * veto_deposit, random);
     for (int i = 0; i < 6; ++i) {
-        event.VETO_ene[i] = read(i / 2 == 1 ? veto : 0.0, 0.0, c.veto_noise, c.veto_threshold,
-                                 share_above(c.veto_noise, c.veto_threshold));
+        event.VETO_ene[i] = read(i / 2 == 1 ? veto : 0.0, 0.0, c.veto_noise, c.veto_threshold, veto_above);
         event.VETO_t0[i] = 0.0;
     }
 }

@@ -82,10 +82,15 @@ void copy(const Position &from, double (&to)[3]) {
     to[2] = from.z;
 }
 
-// The beam electron is not quite along z: small angles.
+// The beam electron is not quite along z: the rotation that takes z to its direction (Rodrigues).
 void tilt(FourVector &vector, double slope_x, double slope_y) {
-    vector.x += slope_x * vector.z;
-    vector.y += slope_y * vector.z;
+    const double nz = 1.0 / std::sqrt(1.0 + slope_x * slope_x + slope_y * slope_y);
+    const double nx = slope_x * nz, ny = slope_y * nz;
+    const double across = nx * vector.x + ny * vector.y;
+    const double turned = vector.z - across / (1.0 + nz);
+    vector.x += nx * turned;
+    vector.y += ny * turned;
+    vector.z = nz * vector.z - across;
 }
 
 void straighten(FourVector &vector) {
@@ -288,15 +293,9 @@ void EventGenerator::operator()(std::uint64_t seed, std::uint64_t entry, SignalE
     copy(truth.positron, event.mc_positron_GeV);
     copy(truth.production, event.mc_production_cm);
     copy(truth.decay, event.mc_decay_cm);
-    for (const auto &part : cells.ecal)
-        for (const auto &row : part)
-            for (const double energy : row)
-                event.mc_ecal_GeV += energy;
-    event.mc_veto_GeV = cells.veto;
-    for (int module = 0; module < hcal_modules; ++module)
-        for (const auto &row : cells.hcal[module])
-            for (const double energy : row)
-                event.mc_hcal_GeV[module] += energy;
+    event.mc_beam_slope[0] = beam.slope_x;
+    event.mc_beam_slope[1] = beam.slope_y;
+    event.set_visible(cells);
 }
 
 InjectedSignal::InjectedSignal(const EventConfig &config, std::uint64_t seed)

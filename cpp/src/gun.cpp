@@ -116,15 +116,7 @@ void GunGenerator::operator()(std::uint64_t seed, std::uint64_t entry, GunEvent 
         if (ecal)
             follow(lepton[i].energy, i == 0 ? -1 : 1, event, random);
     }
-    for (const auto &part : cells.ecal)
-        for (const auto &row : part)
-            for (const double energy : row)
-                event.mc_ecal_GeV += energy;
-    event.mc_veto_GeV = cells.veto;
-    for (int i = 0; i < hcal_modules; ++i)
-        for (const auto &row : cells.hcal[i])
-            for (const double energy : row)
-                event.mc_hcal_GeV[i] += energy;
+    event.set_visible(cells);
     detector_.read_out(cells, event, random);
     event.ecalTotalNoTimecut = event.ecalTotal;
 

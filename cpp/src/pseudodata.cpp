@@ -16,9 +16,8 @@ constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 using namespace beam_line;
 
-constexpr double ecal_cell = 3.82, hcal_cell = 19.4; // cm
-constexpr double missing_energy_min = 10.0;          // GeV, class large_missing_energy
-constexpr double leakage_margin = 1.5;               // interaction lengths before the end of HCAL1
+constexpr double missing_energy_min = 10.0; // GeV, class large_missing_energy
+constexpr double leakage_margin = 1.5;      // interaction lengths before the end of HCAL1
 
 // One event while it is made: the energies that end up in the detectors.
 class Maker {
@@ -163,13 +162,14 @@ class Maker {
     }
 
     // Share of an exponential profile of this width around `position` in cell i; cell 3 is on the beam.
-    static double in_cell(int i, double position, double width) {
+    double in_cell(int i, double position, double width) const {
+        const double pitch = config_.detector.ecal_cell;
         const auto below = [&](double edge) {
             const double t = (edge - position) / width;
             return t < 0.0 ? 0.5 * std::exp(t) : 1.0 - 0.5 * std::exp(-t);
         };
-        const double low = (i - 3.5) * ecal_cell;
-        return below(low + ecal_cell) - below(low);
+        const double low = (i - 3.5) * pitch;
+        return below(low + pitch) - below(low);
     }
 
     // A charged particle or leakage in the VETO: one counter, light shared by the place of the hit.
@@ -192,8 +192,8 @@ class Maker {
     }
 
     void spot(int module, double x, double y, double energy) {
-        const int ix = static_cast<int>(std::floor(x / hcal_cell + 1.5));
-        const int iy = static_cast<int>(std::floor(y / hcal_cell + 1.5));
+        const int ix = static_cast<int>(std::floor(x / config_.detector.hcal_cell_x + 1.5));
+        const int iy = static_cast<int>(std::floor(y / config_.detector.hcal_cell_y + 1.5));
         if (ix >= 0 && ix < 3 && iy >= 0 && iy < 3)
             hcal_[module][ix][iy] += energy;
     }
@@ -231,7 +231,8 @@ class Maker {
     }
 
     double module_lengths(int module) const {
-        return (config_.hcal_end[module] - config_.hcal_start[module]) / config_.hcal_interaction_length;
+        return (config_.detector.hcal_end[module] - config_.detector.hcal_start[module]) /
+               config_.hcal_interaction_length;
     }
 
     int module_at(double depth) const {
@@ -246,7 +247,7 @@ class Maker {
         int module = 0;
         while (module < 2 && depth > module_lengths(module))
             depth -= module_lengths(module++);
-        return config_.hcal_start[module] + depth * config_.hcal_interaction_length;
+        return config_.detector.hcal_start[module] + depth * config_.hcal_interaction_length;
     }
 
     // Truncated exponential between 0 and `end`.

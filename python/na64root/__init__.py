@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .config import Card, load_card
     from .limits import Bin, CountingModel, upper_limit
     from .planes import Plane, scan
+    from .r_cut import best_r_cut
     from .selection import select
     from .signal import SignalModel, expected_signal
     from .simulate import Signal, pseudodata
@@ -28,6 +29,7 @@ _LAZY = {
     "Plane": "planes",
     "Signal": "simulate",
     "SignalModel": "signal",
+    "best_r_cut": "r_cut",
     "efficiency": "acceptance",
     "epsilon_g2": "theory",
     "expected_signal": "signal",
@@ -54,6 +56,7 @@ __all__ = [
     "Signal",
     "SignalModel",
     "__version__",
+    "best_r_cut",
     "efficiency",
     "element",
     "epsilon_g2",

@@ -10,11 +10,12 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import exclusion, limits, planes, plots, results, selection, simulate, theory
+from . import exclusion, limits, planes, planner, plots, results, selection, simulate, theory
 from .cling import root
 from .config import Card, Treatment
 from .results import (
@@ -34,6 +35,8 @@ from .results import (
 from .signal import Mode, card_counts
 
 log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
 
 Kind = Literal["observed", "expected"]
 
@@ -133,6 +136,7 @@ def analyze(
             counts,
             selected.exposure,
             expected=False,
+            others=False,
             seed=seed,
             threads=threads,
             progress=progress,
@@ -168,7 +172,7 @@ def analyze(
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
         if plane:
-            _draw_plane(plane, card, selected.exposure, folder, "exclusion")
+            _draw_plane(plane, card, folder, "exclusion")
         _write_root(folder / "results.root", selected, plane, model, card.limit.confidence_level.value)
         analysis = _write_json(analysis, folder, output_dir)
     if limit:
@@ -285,8 +289,63 @@ def scan(
     )
     if output_dir:
         with renamed_into(output_dir, names) as folder:
-            _draw_plane(result, card, exposure, folder, chosen.name)
+            _draw_plane(result, card, folder, chosen.name)
     return result
+
+
+def plan(
+    card: Card,
+    target: planner.Target = "g2",
+    *,
+    output_dir: Path | None = None,
+    seed: int = 1,
+    threads: int = 1,
+    force: bool = False,
+    progress: planes.Progress | None = None,
+    **options: Any,
+) -> planner.Plan:
+    """The exposures needed to reach a target, `options` as for :func:`planner.plan`.
+
+    With `output_dir` its figure is written there.
+    """
+    names = tuple(f"exposure-{target}.{kind}" for kind in ("pdf", "png"))
+    if output_dir:
+        refuse_to_replace(output_dir, names, force)
+        require_writable(output_dir)
+    made = planner.plan(card, target, seed=seed, threads=threads, progress=progress, **options)
+    if not output_dir:
+        return made
+    what = {
+        "g2": r"the central $(g-2)_\mu$ line",
+        "g2-band": r"the $(g-2)_\mu$ band, $\pm 2\sigma$,",
+        "relic": "the thermal relic line",
+    }
+
+    def curve(label: str, found: planner.PlanCurve) -> tuple[str, Array, Array]:
+        return label, np.array(found.eot_zero_events, dtype=float), np.array(found.eot_median, dtype=float)
+
+    figure = plots.exposure_plan(
+        np.array(made.mass_GeV),
+        [
+            (
+                f"HCAL1 length, beam of {card.beam.energy_GeV.value:g} GeV",
+                [curve(f"{found.hcal1_length_cm:g} cm", found) for found in made.by_hcal1_length],
+            ),
+            (
+                f"beam energy, HCAL1 of {planner.hcal1_length(card):g} cm",
+                [curve(f"{found.beam_energy_GeV:g} GeV", found) for found in made.by_beam_energy],
+            ),
+        ],
+        card_eot=made.card_eot,
+        largest_eot=made.largest_eot,
+        what=what[target],
+        note=f"Backgrounds {made.background}. Scaled: {'; '.join(made.scaled)}. "
+        f"Kept: {'; '.join(made.kept)}.",
+        cl=made.confidence_level,
+    )
+    with renamed_into(output_dir, names) as folder:
+        plots.save(figure, folder, f"exposure-{target}")
+    return made.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
 
 
 def counting_model(
@@ -312,6 +371,7 @@ def counting_model(
         counts,
         exposure,
         expected=False,
+        others=False,
         seed=seed,
         threads=threads,
         progress=progress,
@@ -403,30 +463,33 @@ def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, f
 
 
 def _draw_plane(
-    plane: results.PlaneResult, card: Card, exposure: Mapping[str, float], folder: Path, name: str
+    plane: results.PlaneResult,
+    card: Card,
+    folder: Path,
+    name: str,
+    projections: Mapping[str, results.PlaneResult] | None = None,
 ) -> None:
-    lines = {key: np.array(overlay.contour) for key, overlay in plane.overlays.items()}
-    bands: dict[str, tuple[plots.Array, plots.Array, plots.Array]] = {}
-    for key, title in (("new", "g-2"), ("old", "g-2 before Fermilab")):
-        low, central, high = (lines.pop(f"{title} {line}", None) for line in ("minus2", "central", "plus2"))
-        if low is not None and central is not None and high is not None:
-            bands[key] = low[:, 1], central[:, 1], high[:, 1]
-    model = card.model
-    figure = plots.mass_epsilon_plane(
-        np.array(plane.x),
-        np.array(plane.y),
-        np.array([[np.inf if mu is None else mu for mu in row] for row in plane.upper_limit_mu]),
-        bands,
-        title=(
-            rf"${_scientific(sum(exposure.values()))}$ EOT, $\alpha_D = {model.alpha_dark.value:g}$, "
-            rf"$m_{{A'}} = {model.mass_ratio.value:g}\,m_{{\chi_1}}$, "
-            rf"$\Delta/m_{{\chi_1}} = {model.relative_splitting.value:g}$"
-        ),
-        cl=card.limit.confidence_level.value,
-        overlays={key: (plane.overlays[key].source, line) for key, line in lines.items()},
-        end_point_GeV=plane.g2_excluded_up_to_GeV,
+    figure = plots.exclusion_plane(
+        plane, title=_plane_title(plane, card), cl=card.limit.confidence_level.value, projections=projections
     )
     plots.save(figure, folder, name)
+
+
+def _plane_title(plane: results.PlaneResult, card: Card) -> str:
+    """Exposure, and what is no axis."""
+    model, axes = card.model, plane.plane.split("-")
+    parts = [rf"${_scientific(sum(plane.exposure.values()))}$ EOT"]
+    if "alpha" not in axes:
+        parts.append(rf"$\alpha_D = {model.alpha_dark.value:g}$")
+    if "ratio" not in axes:
+        parts.append(rf"$m_{{A'}} = {model.mass_ratio.value:g}\,m_{{\chi_1}}$")
+    if "splitting" not in axes:
+        parts.append(rf"$\Delta/m_{{\chi_1}} = {model.relative_splitting.value:g}$")
+    if "epsilon" not in axes:
+        parts.append(plane.epsilon_is)
+    if plane.mode == "invisible":
+        parts.append(r"$A' \to$ invisible")
+    return ", ".join(parts)
 
 
 def _scientific(number: float) -> str:

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from .ledger import Ledger, PresetComparison
     from .limits import CountingModel, Method
     from .planes import Axis, Plane
+    from .planner import Background, Plan, Target
     from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
     from .signal import Mode
     from .simulate import ForcedVolume, SignalMode
+    from .writer import Format
 
 DEFAULT_OUTPUT = "na64root-output"
 # Tables written to a file or a pipe are not cut to the 80 columns of a terminal that is not there.
@@ -65,6 +67,15 @@ class Common:
     @property
     def output_dir(self) -> Path:
         return self.output or Path(DEFAULT_OUTPUT)
+
+    def how(self, what: str) -> dict[str, Any]:
+        """For a long computation: seed, threads, force, and the report of how far `what` is."""
+        return {
+            "seed": self.seed,
+            "threads": self.threads,
+            "force": self.force,
+            "progress": _progress(what),
+        }
 
     @functools.cached_property
     def card(self) -> Card:
@@ -326,6 +337,13 @@ def exposure_option(card: Card, values: Iterable[str], *, total: bool = False) -
 
 
 _FILES = click.argument("files", nargs=-1, metavar="FILES...")
+_FORMAT = click.option(
+    "--format",
+    type=click.Choice(["ttree", "rntuple"]),
+    default="ttree",
+    show_default=True,
+    help="What the events are written as; the columns are the same.",
+)
 _EOT = click.option("--eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of a run period.")
 
 
@@ -504,10 +522,7 @@ def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseud
         eot=exposure_option(common.card, eot),
         output_dir=common.output_dir,
         pseudodata=pseudodata,
-        seed=common.seed,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("masses"),
+        **common.how("masses"),
     )
 
 
@@ -533,6 +548,13 @@ def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseud
 @click.option("--period", default="all", show_default=True, help="A run period, or all by their electrons.")
 @click.option("--first-event", type=int, default=0, show_default=True, help="For samples made in parts.")
 @_EOT
+@_FORMAT
+@click.option(
+    "--hepmc",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.hepmc3[.gz]",
+    help="Also the generated particles as HepMC3, for another simulation (needs pyhepmc).",
+)
 def _signal(
     common: Common,
     mass_GeV: float,
@@ -543,6 +565,8 @@ def _signal(
     period: str,
     first_event: int,
     eot: tuple[str, ...],
+    format: Format,
+    hepmc: Path | None,
 ) -> Record:
     """Weighted signal events: their mcWeight sums to the expected signal of the exposure."""
     from .simulate import Signal, signal
@@ -556,29 +580,27 @@ def _signal(
         period=period,
         eot=exposure_option(common.card, eot, total=True),
         first_event=first_event,
-        seed=common.seed,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("events"),
+        hepmc_file=hepmc,
+        format=format,
+        **common.how("events"),
     )
 
 
 @_verb(simulate, "background", show=_show_record, keeps=True,
        example="na64root simulate background --eot 1e12 -o background.root")  # fmt: skip
 @_EOT
-def _background(common: Common, eot: tuple[str, ...]) -> Record:
+@_FORMAT
+def _background(common: Common, eot: tuple[str, ...], format: Format) -> Record:
     """The classes of pseudo-data, each event weighted with the prescale of its class."""
     from .simulate import pseudodata
 
     return pseudodata(
         common.card,
         common.output or Path(DEFAULT_OUTPUT) / "background.root",
-        seed=common.seed,
         eot=exposure_option(common.card, eot, total=True),
         weighted=True,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("events"),
+        format=format,
+        **common.how("events"),
     )
 
 
@@ -593,12 +615,14 @@ def _background(common: Common, eot: tuple[str, ...]) -> Record:
     default="semivisible",
     show_default=True,
 )
+@_FORMAT
 def _pseudodata(
     common: Common,
     eot: tuple[str, ...],
     inject_mass_GeV: float | None,
     inject_epsilon: float | None,
     inject_mode: SignalMode,
+    format: Format,
 ) -> Record:
     """Ntuple of the three run periods as data, both sides of every cut populated.
 
@@ -616,12 +640,10 @@ def _pseudodata(
     return pseudodata(
         common.card,
         common.output or Path(DEFAULT_OUTPUT) / "pseudodata.root",
-        seed=common.seed,
         eot=exposure_option(common.card, eot, total=True),
         inject=inject,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("events"),
+        format=format,
+        **common.how("events"),
     )
 
 
@@ -651,6 +673,7 @@ def _pseudodata(
 )
 @click.option("-n", "--events", type=int, default=1000, show_default=True)
 @click.option("--no-noise", is_flag=True, help="Sampling fluctuations only: no noise, no thresholds.")
+@_FORMAT
 def _gun(
     common: Common,
     particle: str,
@@ -660,6 +683,7 @@ def _gun(
     offset_mm: list[float],
     events: int,
     no_noise: bool,
+    format: Format,
 ) -> Record:
     """Electrons or e+e- pairs in one calorimeter, with the truth that a comparison needs.
 
@@ -679,10 +703,8 @@ def _gun(
         offset_mm=(offset_mm[0], offset_mm[1]),
         events=events,
         noise=not no_noise,
-        seed=common.seed,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("events"),
+        format=format,
+        **common.how("events"),
     )
 
 
@@ -902,10 +924,7 @@ def _scan(
         eot=exposure_option(common.card, eot, total=True),
         mode=mode,
         output_dir=common.output,
-        seed=common.seed,
-        threads=common.threads,
-        force=common.force,
-        progress=_progress("masses"),
+        **common.how("masses"),
     )
 
 
@@ -935,10 +954,12 @@ def _show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
 
     if isinstance(record, Ledger):
         _show_g2(record.answers.end_point_GeV, console)
-        table = Table("number or choice", "from", "to", box=None)
+        table = Table(box=None)
+        for column in ("number or choice", "from", "to"):
+            table.add_column(column, no_wrap=True)
         for column in ("end point [GeV]", "shift", "edge at 10 MeV", "at 100 MeV"):
             table.add_column(column, justify="right")
-        table.add_column("why so much")
+        table.add_column("why so much", overflow="fold")
         for row in by_size(record.rows):
             values = [v if isinstance(v, str) else f"{v:.4g}" for v in (row.card_value, row.varied_to)]
             table.add_row(row.name, *values, *shown(row), row.refused or row.reason)
@@ -974,6 +995,84 @@ def _ledger(common: Common, presets_only: bool) -> Record:
         write_atomically(folder / name, functools.partial(_write_text, text=text), force=common.force)
     files = {name: str(folder / name) for name in ("ledger.csv", "ledger.md")}
     return record.model_copy(update={"files": files})
+
+
+def _show_plan(record: Plan, console: Console) -> None:
+    from rich.table import Table
+
+    console.print(
+        f"Electrons on target to exclude {record.target} at {100 * record.confidence_level:g} % CL: no event "
+        f"seen / expected median; - beyond {record.largest_eot:.3g}; backgrounds {record.background}"
+    )
+    for name, curves in (("HCAL1", record.by_hcal1_length), ("beam", record.by_beam_energy)):
+        table = Table("m_A' [GeV]", box=None)
+        for curve in curves:
+            unit = f"{curve.hcal1_length_cm:g} cm" if name == "HCAL1" else f"{curve.beam_energy_GeV:g} GeV"
+            table.add_column(f"{name} {unit}", justify="right")
+        for i, mass in enumerate(record.mass_GeV):
+            pairs = [(curve.eot_zero_events[i], curve.eot_median[i]) for curve in curves]
+            cells = [" / ".join("-" if x is None else f"{x:.2g}" for x in pair) for pair in pairs]
+            table.add_row(f"{mass:.4g}", *cells)
+        console.print(table)
+    table = Table("beam [GeV]", "g-2 line excluded up to [GeV]", "edge at 10 MeV", "at 100 MeV", box=None)
+    for row in record.sensitivity:
+        found = row.answers
+        values = (found.end_point_GeV, found.lower_edge_10MeV, found.lower_edge_100MeV)
+        table.add_row(f"{row.beam_energy_GeV:g}", *("-" if x is None else f"{x:.3g}" for x in values))
+    console.print("With the exposure and the counts of the card:")
+    console.print(table)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+@_verb(application, "plan", example="na64root plan --target relic -o plan", show=_show_plan)
+@click.option(
+    "--target",
+    type=click.Choice(["g2", "g2-band", "relic"]),
+    default="g2",
+    show_default=True,
+    help="What to exclude: the central g-2 line, all of its 2 sigma band, the thermal relic line.",
+)
+@click.option("--hcal1-length-cm", "lengths", type=_Numbers(), help="Default: 50,75,100,125,150.")
+@click.option("--energies-GeV", "energies", type=_Numbers(), help="Of the beam; default: 50,75,100,125,150.")
+@click.option("--masses-GeV", "masses", type=_Numbers(), help="Default: 30 from 0.02 to 0.8.")
+@click.option(
+    "--background",
+    type=click.Choice(["scaled", "kept"]),
+    default="scaled",
+    show_default=True,
+    help="With the exposure, or as in the card, whatever the exposure.",
+)
+@click.option("--largest-eot", type=float, default=1e14, show_default=True, help="Beyond it: none.")
+def _plan(
+    common: Common,
+    target: Target,
+    lengths: list[float] | None,
+    energies: list[float] | None,
+    masses: list[float] | None,
+    background: Background,
+    largest_eot: float,
+) -> Record:
+    """Electrons on target that it takes to reach a line of models, for lengths of HCAL1 and beam energies.
+
+    With -o also the figure, exposure-TARGET.pdf and .png.
+    """
+    from .analyze import plan
+
+    return plan(
+        common.card,
+        target,
+        hcal1_lengths_cm=lengths,
+        beam_energies_GeV=energies,
+        mass_GeV=masses,
+        background=background,
+        largest_eot=largest_eot,
+        output_dir=common.output,
+        seed=common.seed,
+        threads=common.threads,
+        force=common.force,
+        progress=_progress("masses"),
+    )
 
 
 def _show_exported(record: Exported, console: Console) -> None:
@@ -1049,12 +1148,27 @@ def _export(
 
 
 def _progress(what: str) -> Callable[[int, int], None] | None:
-    """Reports on a terminal how far `what` is; nothing where stderr is no terminal."""
+    """Shows on a terminal how far `what` is, and the time left; nothing where stderr is no terminal."""
     if not sys.stderr.isatty():
         return None
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(what)
+    click.get_current_context().call_on_close(bar.stop)  # the cursor comes back after an error too
 
     def report(done: int, total: int) -> None:
-        print(f"\r{what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        bar.update(task, completed=done, total=total)
+        bar.start()
+        if done == total:
+            bar.stop()
 
     return report
 

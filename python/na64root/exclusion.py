@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,8 +16,8 @@ from scipy import interpolate, optimize
 
 from . import limits, theory
 from .config import SIGNATURES, Card, Signature
-from .counting import SignalSource
-from .errors import ConfigError
+from .counting import SignalSource, check_choice
+from .errors import ConfigError, ConvergenceError
 from .results import Count, Expected, LimitResult
 from .signal import Mode, SignalAtMass, SignalModel, effective_exposure
 
@@ -24,6 +25,11 @@ Array = NDArray[np.float64]
 # A count, its signature, and the exposure times efficiency that it stands for.
 LikelihoodBin = tuple[Count, Signature, float]
 
+# Where the signal is too large and twice the log likelihood ratio above the first number, its two-sided
+# p-value is below the second: it need not be enumerated, which takes minutes for hundreds of expected events.
+# The ratio ends at 25 where a Gaussian signal uncertainty is 20 %.
+FAR_FROM_DATA = 20.0
+FAR_P_VALUE = 1e-4
 # A strength that is no signal at all: its inverse and its logarithm leave the range of doubles.
 NO_SIGNAL = 1e-300
 
@@ -199,6 +205,20 @@ class Exclusion:
         low, high = sorted((math.log(epsilon[inside]), math.log(epsilon[outside])))
         return math.exp(optimize.brentq(log_strength, low, high, xtol=1e-6))
 
+    def epsilon_intervals(self, at_mass: SignalAtMass, epsilon: Array) -> list[tuple[float, float]]:
+        """The two-sided interval in epsilon at one mass and the card's level: :func:`epsilon_intervals`.
+
+        Nuisance parameters are fixed where the card's treatment is ``none``, and averaged over otherwise.
+        """
+        limit = self.card.limit
+        return epsilon_intervals(
+            lambda values: self.expected(at_mass, values),
+            self.limit.model,
+            epsilon,
+            cl=limit.confidence_level.value,
+            treatment="none" if limit.treatment == "none" else "hybrid",
+        )
+
     def on_central_g2_line(self, mass_GeV: float) -> float:
         """Strength at the epsilon of the central g-2 line; 0 where there is no line."""
         epsilon = theory.epsilon_g2([mass_GeV], self.card.muon_g2.central.value)
@@ -225,3 +245,68 @@ class Exclusion:
 def _total_and_share(events: Array) -> tuple[Array, Array]:
     total = events.sum(axis=1)
     return total, np.divide(events[:, 0], total, out=np.zeros_like(total), where=total > 0.0)
+
+
+def epsilon_intervals(
+    expected: Callable[[Array], Array],
+    model: Callable[[float], limits.CountingModel],
+    epsilon: ArrayLike,
+    *,
+    cl: float = 0.9,
+    treatment: Literal["none", "hybrid"] = "hybrid",
+) -> list[tuple[float, float]]:
+    """The values of epsilon that agree with the counts: parts of the grid, rising, often none, one or two.
+
+    At each epsilon the expected signal has a total mu and a share of S1. That epsilon belongs to the interval
+    where mu belongs to the two-sided one (Feldman and Cousins) of the model with this share, so that at any
+    true epsilon the interval holds it as often as the one in mu. The total is not monotonic: it grows with
+    production, epsilon^2, and falls where chi2 decays too early. So two parts may agree with one count, and
+    none where no epsilon makes enough signal. Few events agree with any small enough epsilon.
+
+    Args:
+        expected: (S1, S2) events, shape (n_epsilon, 2), for epsilon of shape (n_epsilon,).
+        model: the counting model with a share of S1.
+        epsilon: the grid, rising. A part at its end stops there; what is narrower than a step is not found.
+
+    Raises:
+        ConfigError: a grid that is not positive and rising, a level outside (0, 1), another treatment.
+        ConvergenceError: an enumeration that failed.
+    """
+    grid = np.atleast_1d(np.asarray(epsilon, dtype=float))
+    if not (len(grid) > 0 and grid[0] > 0.0 and (np.diff(grid) > 0.0).all() and np.isfinite(grid[-1])):
+        raise ConfigError(
+            "the grid of epsilon is not positive and rising (an interval needs one): correct it"
+        )
+    if not 0.0 < cl < 1.0:
+        raise ConfigError(f"confidence level {cl!r} is not acceptable (must lie between 0 and 1): try 0.9")
+    check_choice("treatment of a two-sided interval", treatment, ("none", "hybrid"))
+
+    def agrees(value: float) -> bool:
+        s1, s2 = (float(events) for events in expected(np.array([value]))[0])
+        share = s1 / (s1 + s2) if s1 + s2 > 0.0 else 0.5
+        try:
+            engine = limits.experiment(model(share), treatment)
+            return engine.statistic(s1 + s2) < FAR_FROM_DATA and engine.two_sided_p_value(s1 + s2) > 1.0 - cl
+        except RuntimeError as error:
+            raise ConvergenceError(
+                f"no two-sided p-value at epsilon = {value:g} ({error}): report this"
+            ) from None
+
+    def edge(inside: float, outside: float) -> float:
+        while abs(math.log(outside / inside)) > 1e-4:
+            middle = math.sqrt(inside * outside)
+            inside, outside = (middle, outside) if agrees(middle) else (inside, middle)
+        return inside
+
+    found = np.flatnonzero([agrees(float(value)) for value in grid])
+    if not len(found):
+        return []
+    return [
+        (
+            float(grid[0]) if part[0] == 0 else edge(float(grid[part[0]]), float(grid[part[0] - 1])),
+            float(grid[-1])
+            if part[-1] == len(grid) - 1
+            else edge(float(grid[part[-1]]), float(grid[part[-1] + 1])),
+        )
+        for part in np.split(found, np.flatnonzero(np.diff(found) > 1) + 1)
+    ]

@@ -477,8 +477,9 @@ def shown(row: LedgerRow) -> list[str]:
     edges = [row.lower_edge_10MeV_shift, row.lower_edge_100MeV_shift]
     return [
         _number(row.end_point_GeV, ".3f"),
-        _number(row.end_point_shift_GeV, "+.4f"),
-        *("-" if edge is None else f"{100.0 * edge:+.1f} %" for edge in edges),
+        "-" if row.end_point_shift_GeV is None else f"{round(row.end_point_shift_GeV, 4) + 0.0:+.4f}",
+        # 0.0 takes the sign off what rounds to zero
+        *("-" if edge is None else f"{round(100.0 * edge, 1) + 0.0:+.1f} %" for edge in edges),
     ]
 
 

@@ -29,7 +29,7 @@ from typing import Any, Literal
 
 from . import _core, limits_roostats
 from .config import Criterion, Treatment
-from .counting import Bin, CountingModel, SignalSource, check_choice
+from .counting import Bin, CountingModel, SignalSource, check_choice, check_number
 from .errors import ConfigError, ConvergenceError
 from .results import Discovery, Expected, Interval, LimitResult
 
@@ -47,6 +47,7 @@ __all__ = [
     "experiment",
     "impacts",
     "interval",
+    "two_sided_p_value",
     "upper_limit",
     "workspace",
 ]
@@ -206,6 +207,22 @@ def interval(
     _check_level(cl)
     check_choice("treatment of a two-sided interval", treatment, ("none", "hybrid"))
     return experiment(model, treatment).interval(cl)
+
+
+def two_sided_p_value(
+    model: CountingModel, mu: float, *, treatment: Literal["none", "hybrid"] = "hybrid"
+) -> float:
+    """How well the counts agree with a total expected signal `mu`, in the ordering of :func:`interval`.
+
+    The probability at `mu` of counts whose likelihood ratio is no better than that of the observed ones: `mu`
+    belongs to the interval at level cl where it exceeds 1 - cl.
+
+    Raises:
+        ConfigError: a negative or infinite `mu`, or another treatment.
+    """
+    check_number("mu", mu)
+    check_choice("treatment of a two-sided interval", treatment, ("none", "hybrid"))
+    return experiment(model, treatment).two_sided_p_value(mu)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import glob
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,21 @@ _INTEGERS = frozenset(
     ]
 )
 _FLOATING = frozenset(["Double_t", "Float_t"])
+# Types of the fields of an RNTuple, by the names that the leaves of a TTree have.
+_FIELD_TYPES = {
+    "bool": "Bool_t",
+    "char": "Char_t",
+    "std::int8_t": "Char_t",
+    "std::uint8_t": "UChar_t",
+    "std::int16_t": "Short_t",
+    "std::uint16_t": "UShort_t",
+    "std::int32_t": "Int_t",
+    "std::uint32_t": "UInt_t",
+    "std::int64_t": "Long64_t",
+    "std::uint64_t": "ULong64_t",
+    "float": "Float_t",
+    "double": "Double_t",
+}
 _ACCEPTED: dict[Kind, frozenset[str]] = {
     "flag": _INTEGERS,
     "integer": _INTEGERS - {"Bool_t"},
@@ -282,8 +298,9 @@ def open_ntuple(inputs: Sequence[str], schema: Schema = TREE_A) -> Ntuple:
     """
     files: list[InputFile] = []
     branches: list[dict[str, str]] = []
+    kinds: list[str] = []
     for path in expand(inputs):
-        entries, types = _check_file(path, schema)
+        kind, entries, types = _check_file(path, schema)
         remote = "://" in path
         files.append(
             InputFile(
@@ -294,6 +311,11 @@ def open_ntuple(inputs: Sequence[str], schema: Schema = TREE_A) -> Ntuple:
             )
         )
         branches.append(types)
+        kinds.append(kind)
+        if kind != kinds[0]:
+            raise DataError(
+                f"{path} holds {kind}, {files[0].path} {kinds[0]} (one chain, two kinds): {_ONE_KIND}"
+            )
         _check_same(files[0].path, branches[0], path, types)
     return Ntuple(schema, tuple(files), frozenset(branches[0]))
 
@@ -310,8 +332,8 @@ def _quiet() -> Iterator[None]:
         ROOT.gErrorIgnoreLevel, ROOT.gErrorAbortLevel = levels
 
 
-def _check_file(path: str, schema: Schema) -> tuple[int, dict[str, str]]:
-    """Entries of the tree, and the type of each branch of the layout that the file holds."""
+def _check_file(path: str, schema: Schema) -> tuple[str, int, dict[str, str]]:
+    """TTree or RNTuple, its entries, and the type of each branch of the layout that it holds."""
     # An address without a server is given up after seconds, not ten minutes; what the user has set stays.
     os.environ.setdefault("XRD_CONNECTIONWINDOW", "15")
     os.environ.setdefault("XRD_CONNECTIONRETRY", "1")
@@ -346,37 +368,80 @@ def _check_file(path: str, schema: Schema) -> tuple[int, dict[str, str]]:
             file.Close()
 
 
-def _check_tree(file: Any, path: str, schema: Schema) -> tuple[int, dict[str, str]]:
+def _check_tree(file: Any, path: str, schema: Schema) -> tuple[str, int, dict[str, str]]:
     names = sorted({str(key.GetName()) for key in file.GetListOfKeys()})
     if schema.tree not in names:
         found = ", ".join(names[:5]) or "nothing"
         raise DataError(f"{path} has no tree '{schema.tree}' (it holds {found}): give an NA64 ntuple")
-    tree = file.Get(schema.tree)
-    if not tree or not tree.InheritsFrom("TTree"):
-        what = str(file.GetKey(schema.tree).GetClassName())
-        raise DataError(f"'{schema.tree}' in {path} is a {what} (a TTree is expected): give an NA64 ntuple")
-    entries = int(tree.GetEntries())
+    what = str(file.GetKey(schema.tree).GetClassName())
+    if what == "ROOT::RNTuple":
+        entries, columns = _fields(path, schema)
+    else:
+        tree = file.Get(schema.tree)
+        if not tree or not tree.InheritsFrom("TTree"):
+            raise DataError(
+                f"'{schema.tree}' in {path} is a {what} (a TTree or RNTuple is expected): give an NA64 ntuple"
+            )
+        entries, columns = int(tree.GetEntries()), _leaves(tree, schema)
     if entries == 0:
         raise DataError(f"tree '{schema.tree}' in {path} has no entries (events are expected): leave it out")
-    _declare_basket_check()
-    ROOT = root()
     types = {}
     for branch in schema.branches:
-        leaf_type = _leaf_type(tree, path, branch)
-        if leaf_type is not None:
-            types[branch.name] = leaf_type
-            sound = ROOT.na64root_ntuple.baskets_are_sound
-            if branch.used and not sound(tree.GetBranch(branch.name), entries):
-                raise DataError(
-                    f"branch {branch.name} in {path} cannot be read (the file is damaged): copy it again"
-                )
+        if branch.name in columns:
+            _check_column(branch, columns[branch.name], path)
+            types[branch.name] = columns[branch.name].type
+    if what != "ROOT::RNTuple":
+        _check_baskets(tree, entries, [b.name for b in schema.branches if b.used and b.name in types], path)
     for name in schema.required:
         if name not in types:
             expected = _EXPECTED[schema.branch(name).kind]
             raise DataError(
                 f"{path} has no branch {name} ({expected} per event is expected): add it to the ntuple"
             )
-    return entries, types
+    return "an RNTuple" if what == "ROOT::RNTuple" else "a TTree", entries, types
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Of a file: type of an element, how many there are, 0 where their number varies."""
+
+    type: str
+    length: int
+
+
+def _leaves(tree: Any, schema: Schema) -> dict[str, _Column]:
+    columns = {}
+    for branch in schema.branches:
+        found = tree.GetBranch(branch.name)
+        if not found:
+            continue
+        leaf = found.GetListOfLeaves()[0] if found.GetNleaves() == 1 else None
+        if leaf:
+            length = 0 if leaf.GetLeafCount() else int(leaf.GetLenStatic())
+            columns[branch.name] = _Column(str(leaf.GetTypeName()), length)
+        else:
+            columns[branch.name] = _Column(str(found.GetClassName()), 1)
+    return columns
+
+
+def _fields(path: str, schema: Schema) -> tuple[int, dict[str, _Column]]:
+    ROOT = root()
+    try:
+        reader = ROOT.RNTupleReader.Open(schema.tree, path)
+        descriptor = reader.GetDescriptor()
+        types = {str(f.GetFieldName()): str(f.GetTypeName()) for f in descriptor.GetTopLevelFields()}
+        entries = int(reader.GetNEntries())
+    except ROOT.std.exception:
+        raise DataError(
+            f"the RNTuple '{schema.tree}' in {path} cannot be read (the file is damaged): copy it again"
+        ) from None
+    columns = {}
+    for branch in schema.branches:
+        if branch.name in types:
+            array = re.fullmatch(r"std::array<([\w:]+),(\d+)>", types[branch.name])
+            element, length = array.groups() if array else (types[branch.name], "1")
+            columns[branch.name] = _Column(_FIELD_TYPES.get(element, element), int(length))
+    return entries, columns
 
 
 # RDataFrame reads through a null pointer where a basket cannot be unpacked, and past the end of one whose
@@ -421,38 +486,41 @@ def _declare_basket_check() -> None:
     declare(_BASKET_CHECK)
 
 
-def _leaf_type(tree: Any, path: str, branch: Branch) -> str | None:
-    found = tree.GetBranch(branch.name)
-    if not found:
-        return None
-    leaf = found.GetListOfLeaves()[0] if found.GetNleaves() == 1 else None
-    type_name = str(leaf.GetTypeName()) if leaf else str(found.GetClassName())
-    if not branch.used:
-        return type_name
-    length = int(leaf.GetLenStatic()) if leaf else 0
-    varies = bool(leaf.GetLeafCount()) if leaf else False
-    if type_name not in _ACCEPTED[branch.kind] or length != branch.length or varies:
-        size = "[n]" if varies else "".join(f"[{n}]" for n in [length] if n > 1)
+def _check_baskets(tree: Any, entries: int, names: Sequence[str], path: str) -> None:
+    _declare_basket_check()
+    for name in names:
+        if not root().na64root_ntuple.baskets_are_sound(tree.GetBranch(name), entries):
+            raise DataError(f"branch {name} in {path} cannot be read (the file is damaged): copy it again")
+
+
+def _check_column(branch: Branch, column: _Column, path: str) -> None:
+    if branch.used and (column.type not in _ACCEPTED[branch.kind] or column.length != branch.length):
+        size = "[n]" if column.length == 0 else f"[{column.length}]" if column.length > 1 else ""
         shape = "".join(f"[{n}]" for n in branch.shape)
         raise DataError(
-            f"branch {branch.name} in {path} is {type_name}{size} "
+            f"branch {branch.name} in {path} is {column.type}{size} "
             f"({_EXPECTED[branch.kind]}{shape and ', ' + shape} is expected): correct the ntuple"
         )
-    return type_name
+
+
+_ONE_KIND = "give files of one kind"
 
 
 def _check_same(first: str, expected: dict[str, str], path: str, types: dict[str, str]) -> None:
     """All files of a chain must be read alike: a branch in some files only would drop events unseen."""
-    advice = "give files of one kind"
     for name in expected.keys() | types.keys():
         if name not in types:
-            raise DataError(f"{path} has no branch {name}, {first} has it (one chain, two layouts): {advice}")
+            raise DataError(
+                f"{path} has no branch {name}, {first} has it (one chain, two layouts): {_ONE_KIND}"
+            )
         if name not in expected:
-            raise DataError(f"{first} has no branch {name}, {path} has it (one chain, two layouts): {advice}")
+            raise DataError(
+                f"{first} has no branch {name}, {path} has it (one chain, two layouts): {_ONE_KIND}"
+            )
         if types[name] != expected[name]:
             raise DataError(
                 f"branch {name} is {types[name]} in {path}, {expected[name]} in {first} "
-                f"(one chain, two layouts): {advice}"
+                f"(one chain, two layouts): {_ONE_KIND}"
             )
 
 

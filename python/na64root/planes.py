@@ -6,14 +6,12 @@ so that the contour depends little on it. What is done is kept in a file beside 
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
@@ -21,11 +19,11 @@ import contourpy
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, theory
+from . import _core, overlays, theory
 from .config import Card
 from .errors import ConfigError
 from .exclusion import NO_SIGNAL, Exclusion
-from .results import Count, InputFile, Overlay, PlaneResult, provenance
+from .results import Count, InputFile, Line, Overlay, PlaneResult, Region, provenance
 from .signal import Mode, Parameters, SignalAtMass, SignalModel, card_counts
 
 Array = NDArray[np.float64]
@@ -40,6 +38,10 @@ PLANES = ("mass-epsilon", "mass-alpha", "mass1-splitting")
 PAPER_END_POINT_GEV = 0.39
 # Parts into which the cells of the grid that the contour crosses are divided, along each axis.
 REFINEMENT = 4
+# Points along x and y for curves of other experiments and the relic line, of which each takes a calculation.
+OVERLAY_POINTS = 40, 16
+# Each halves the interval between two of the points along y that an edge lies in.
+BISECTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,13 @@ class Plane:
             mass_GeV=mass_GeV,
         )
 
+    @property
+    def epsilon_is(self) -> str:
+        """In words, for titles."""
+        if "epsilon" in (self.x.quantity, self.y.quantity):
+            return "an axis"
+        return "central g-2 line" if self.epsilon is None else f"epsilon = {self.epsilon:g}"
+
     def at(self, x: float, y: float) -> ModelPoint | None:
         """The model at a point of the plane; None where A' -> chi1 chi2 is closed or there is no g-2 line."""
         given = {self.x.quantity: x, self.y.quantity: y}
@@ -217,6 +226,7 @@ def scan(
     *,
     mode: Mode = "semivisible",
     expected: bool = True,
+    others: bool = True,
     kept: Path | None = None,
     seed: int = 1,
     threads: int = 1,
@@ -230,6 +240,7 @@ def scan(
         counts, exposure: of an analysis; without them the card's own.
         mode: ``invisible`` for A' -> invisible (S2 alone).
         expected: also contours of the expected limits.
+        others: also the thermal relic line and what other experiments exclude.
         kept: a file for what is done, from which an interrupted scan goes on; removed at the end.
         threads: columns in parallel; the result does not depend on it.
         progress: called with (columns done, all columns).
@@ -268,6 +279,7 @@ def scan(
     return PlaneResult(
         plane=chosen.name,
         mode=mode,
+        epsilon_is=chosen.epsilon_is,
         x=x.tolist(),
         y=y.tolist(),
         upper_limit_mu=[
@@ -275,7 +287,7 @@ def scan(
         ],
         contours=contours.pop("observed"),
         expected_contours=contours,
-        overlays=_overlays(card, x) if chosen.name == "mass-epsilon" else {},
+        overlays=overlays_of(card, chosen, others=others, threads=threads),
         epsilon_low=low,
         epsilon_high=high,
         g2_excluded_up_to_GeV=end_point,
@@ -473,32 +485,160 @@ def _score(end_point: float | None) -> dict[str, float | str | None]:
     }
 
 
-def _overlays(card: Card, masses: Array) -> dict[str, Overlay]:
-    overlays = {}
-    g2 = card.muon_g2
-    for name, central, sigma, source in (
-        ("g-2", g2.central, g2.uncertainty, g2.central.source),
-        (
-            "g-2 before Fermilab",
-            g2.central_before_fermilab,
-            g2.uncertainty_before_fermilab,
-            g2.central_before_fermilab.source,
-        ),
+def overlays_of(card: Card, plane: Plane, *, others: bool = True, threads: int = 1) -> dict[str, Overlay]:
+    """Lines of theory and what other experiments exclude, in the paper's planes; in others there are none.
+
+    Args:
+        others: also what takes seconds: the thermal relic line, E137, BaBar, NuCal, CHARM.
+    """
+    axes = plane.x.quantity, plane.y.quantity
+    parameters = plane.parameters
+    points = min(plane.x.points, OVERLAY_POINTS[0])
+    x = replace(plane.x, points=points).values
+    lines: list[Line] = []
+    found: dict[str, Overlay] = {}
+    if axes == ("mass", "epsilon"):
+        found |= _g2_overlays(card, plane.x.values)
+        lines.append(overlays.electron_g2(plane.x.values))
+        if others:
+            lines.append(overlays.relic_line(x, parameters))
+            for region in overlays.regions(x, parameters, threads=threads):
+                found |= _region_overlays(region)
+        found["NA64 invisible 2019"] = Overlay(
+            kind="published",
+            source="arXiv:1906.00176 Fig. 3, as tabulated in DarkCast",
+            caveat="A' -> invisible, 2.84e11 EOT, 90 % CL: holds where chi2 lives long",
+            contour=[list(point) for point in overlays.published_curve("na64_invisible_2019")],
+        )
+    elif plane.epsilon is None and axes in (("mass", "alpha"), ("mass1", "splitting")):
+        masses = x if axes[0] == "mass" else x * parameters.mass_ratio
+        epsilon = theory.epsilon_g2(masses, plane.delta_a_mu)
+        if axes[0] == "mass":
+            lines.append(overlays.landau_pole(plane.x.values))
+            if others:
+                lines.append(overlays.relic_alpha_dark(x, epsilon, parameters))
+        else:
+            lines += [
+                overlays.chi2_stable(plane.x.values),
+                overlays.decay_closed(plane.x.values, parameters.mass_ratio),
+            ]
+            if others:
+                lines.append(overlays.relic_splitting(x, epsilon, parameters))
+        if others:
+            found |= _other_experiments(plane, threads)
+    for line in lines:
+        found |= _line_overlays(line)
+    low, high = plane.y.low, plane.y.high
+    return {
+        name: overlay
+        for name, overlay in found.items()
+        if any(low <= point[1] <= high for point in overlay.contour) or name.startswith("g-2")
+    }
+
+
+def _g2_overlays(card: Card, masses: Array) -> dict[str, Overlay]:
+    """Central line and edges at two standard deviations, with Fermilab's average and before it."""
+    found = {}
+    for name, line in (
+        ("g-2", overlays.muon_g2(card, masses)),
+        ("g-2 before Fermilab", overlays.muon_g2(card, masses, before_fermilab=True)),
     ):
-        for label, pull in (("central", 0), ("minus2", -2), ("plus2", 2)):
-            line = theory.epsilon_g2(masses, central.value + pull * sigma.value)
-            if np.isfinite(line).all():
-                points = np.stack([masses, line], axis=1).tolist()
-                overlays[f"{name} {label}"] = Overlay(source=source, contour=points)
-    overlays["NA64 invisible 2019"] = Overlay(
-        source="A' -> invisible, 2.84e11 EOT, 90 % CL, arXiv:1906.00176 Fig. 3, as tabulated in DarkCast",
-        contour=[list(point) for point in published_curve("na64_invisible_2019")],
-    )
-    return overlays
+        for label, values in (("central", line.y), ("minus2", line.band_low), ("plus2", line.band_high)):
+            contour = [[x, y] for x, y in zip(line.x, values, strict=True) if y is not None]
+            if contour:
+                found[f"{name} {label}"] = Overlay(
+                    kind="line", source=line.source, caveat=line.caveat, contour=contour
+                )
+    return found
 
 
-def published_curve(name: str) -> list[tuple[float, float]]:
-    """A published limit that comes with the package, as (mass_GeV, epsilon) points."""
-    text = (resources.files("na64root") / "data" / f"{name}.csv").read_text("utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return [(float(row["mass_GeV"]), float(row["epsilon"])) for row in rows]
+def _line_overlays(line: Line) -> dict[str, Overlay]:
+    kind: Literal["bound", "line"] = "bound" if line.excluded_side == "above" else "line"
+    found = {}
+    for name, piece in _pieces(line.name, line.x, line.y):
+        contour = [[x, y] for x, (y, _) in piece]
+        found[name] = Overlay(kind=kind, source=line.source, caveat=line.caveat, contour=contour)
+    for name, piece in _pieces(f"{line.name} band", line.x, line.band_low, line.band_high):
+        found[name] = Overlay(kind="band", source=line.source, caveat=line.caveat, contour=_around(piece))
+    return found
+
+
+def _region_overlays(region: Region) -> dict[str, Overlay]:
+    return {
+        name: Overlay(kind="excluded", source=region.source, caveat=region.caveat, contour=_around(piece))
+        for name, piece in _pieces(region.name, region.mass_GeV, region.epsilon_low, region.epsilon_high)
+    }
+
+
+Piece = list[tuple[float, tuple[float, float]]]
+
+
+def _pieces(
+    name: str, x: Sequence[float], low: Sequence[float | None], high: Sequence[float | None] | None = None
+) -> Iterator[tuple[str, Piece]]:
+    """The parts without a gap that have two points or more, numbered from the second on."""
+    pieces: list[Piece] = [[]]
+    for value, bottom, top in zip(x, low, low if high is None else high, strict=False):
+        if bottom is None or top is None:
+            pieces.append([])
+        else:
+            pieces[-1].append((value, (bottom, top)))
+    whole = [piece for piece in pieces if len(piece) > 1]
+    for number, piece in enumerate(whole, start=1):
+        yield (name if number == 1 else f"{name} ({number})"), piece
+
+
+def _around(piece: Piece) -> list[list[float]]:
+    there = [[x, low] for x, (low, _) in piece]
+    back = [[x, high] for x, (_, high) in reversed(piece)]
+    return [*there, *back, there[0]]
+
+
+def _other_experiments(plane: Plane, threads: int) -> dict[str, Overlay]:
+    """Other experiments where epsilon is no axis: at each x the range of y that they exclude."""
+    columns = replace(plane, x=replace(plane.x, points=OVERLAY_POINTS[0]))
+    x, y = columns.x.values, replace(plane.y, points=OVERLAY_POINTS[1])
+    found = {}
+    for name in overlays.EXPERIMENTS:
+
+        def ends(value: float, name: str = name) -> tuple[float | None, float | None]:
+            return _excluded_range(columns, name, value, y)
+
+        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+            ranges = list(pool.map(ends, x.tolist()))
+        source, caveat = overlays.about(name)
+        for key, piece in _pieces(name, x.tolist(), [low for low, _ in ranges], [high for _, high in ranges]):
+            found[key] = Overlay(kind="excluded", source=source, caveat=caveat, contour=_around(piece))
+    return found
+
+
+def _excluded_range(plane: Plane, experiment: str, x: float, y: Axis) -> tuple[float | None, float | None]:
+    """The lowest and highest y that another experiment excludes at this x, each found by bisection."""
+
+    def excluded(values: Sequence[float]) -> NDArray[np.bool_]:
+        points = [plane.at(x, value) for value in values]
+        known = [point for point in points if point is not None]
+        result = np.zeros(len(values), dtype=bool)
+        if known:
+            pairs = [(point.parameters, point.epsilon) for point in known]
+            strengths = overlays.strengths(experiment, known[0].mass_GeV, pairs)
+            result[[point is not None for point in points]] = strengths >= 1.0
+        return result
+
+    values = y.values
+    inside = np.flatnonzero(excluded(values.tolist()))
+    if not len(inside):
+        return None, None
+    edges = []
+    for last, beyond in ((inside[0], inside[0] - 1), (inside[-1], inside[-1] + 1)):
+        within = float(y.place(values[last]))
+        if 0 <= beyond < len(values):
+            without = float(y.place(values[beyond]))
+            for _ in range(BISECTIONS):
+                middle = 0.5 * (within + without)
+                if excluded([float(y.value(np.array(middle)))])[0]:
+                    within = middle
+                else:
+                    without = middle
+        edges.append(float(y.value(np.array(within))))
+    return edges[0], edges[1]

@@ -7,6 +7,7 @@ No global state: figures are made without pyplot, the style holds only while a f
 from __future__ import annotations
 
 import functools
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,14 @@ from matplotlib.ticker import MaxNLocator
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .results import AssumedUncertainty, ClsScan, CutFlowRow, StatisticDistribution
+    from .results import (
+        AssumedUncertainty,
+        BestRCut,
+        ClsScan,
+        CutFlowRow,
+        PlaneResult,
+        StatisticDistribution,
+    )
 
 Array = np.typing.NDArray[np.float64]
 Parameters = ParamSpec("Parameters")
@@ -207,6 +215,73 @@ def r_distribution(edges: Array, contents: Array, r_max: float, title: str = "")
 
 
 @_styled
+def r_cut(scans: Sequence[BestRCut], largest: float = 0.12) -> Figure:
+    """Signal efficiency, background and sensitivity of S1 against the cut on R, a colour for each core."""
+    figure = Figure(figsize=(8.0, 10.0))
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(3, 1, sharex=True)
+    labels = (
+        "signal efficiency of R",
+        "background of S1 [events]",
+        "sensitivity over that\nof the card's cut",
+    )
+    colours = (COLOURS["S1"], COLOURS["S2"])
+    # Of the background the cores differ by less than the line is wide, of the sensitivity one is the card's.
+    for scan, colour, style in zip(scans, colours, ("-", "--"), strict=False):
+        points = [point for point in scan.cuts if point.r_max <= largest]
+        x = [point.r_max for point in points]
+        name = {"period": "core cells of each period", "single": "one core cell in every module"}[scan.core]
+        for axes, values, errors in (
+            (panels[0], "signal_efficiency", "signal_efficiency_error"),
+            (panels[1], "background", "background_error"),
+            (panels[2], "sensitivity", "sensitivity_error"),
+        ):
+            axes.errorbar(
+                x,
+                [getattr(point, values) for point in points],
+                yerr=[getattr(point, errors) for point in points],
+                fmt="o",
+                linestyle=style,
+                markersize=4,
+                linewidth=1.2,
+                capsize=2,
+                color=colour,
+                label=name,
+            )
+        panels[2].annotate(
+            rf"best $R < {scan.best:g}$: ${100 * scan.gain:+.1f} \pm {100 * scan.gain_error:.1f}$ %",
+            (scan.best, 1.0 + scan.gain),
+            xytext=(0.14, 0.13 if style == "-" else 0.05),
+            textcoords="axes fraction",
+            color=colour,
+            fontsize=13,
+        )
+    for axes, label in zip(panels, labels, strict=True):
+        axes.axvline(scans[0].r_max, color="grey", linestyle=":", linewidth=1.5)
+        axes.set_ylabel(label)
+    panels[2].axhline(1.0, color="grey", linewidth=0.8)
+    panels[0].set_ylim(0.0, 1.1)
+    panels[1].set_ylim(bottom=0.0)
+    panels[2].set_ylim(0.6, 1.12)
+    panels[2].set_xlim(0.0, largest * 1.02)
+    panels[0].annotate(
+        f"$R < {scans[0].r_max:g}$",
+        (scans[0].r_max, 0.08),
+        xytext=(6, 0),
+        textcoords="offset points",
+        color="grey",
+    )
+    panels[0].legend(loc="lower right")
+    panels[2].set_xlabel(r"upper cut on $R = (E - E_\mathrm{core})/E$ over HCAL2 and HCAL3")
+    panels[0].set_title(
+        rf"$m_{{A'}} = {scans[0].mass_GeV:g}$ GeV, $\epsilon = {scans[0].epsilon:g}$; "
+        "R of the background: assumed",
+        loc="left",
+    )
+    return figure
+
+
+@_styled
 def limit_comparison(limits: Sequence[tuple[str, float, float]], cl: float) -> Figure:
     """Upper limits side by side: (label, limit, error) each, on the expected number of signal events."""
     figure, axes = _figure(figsize=(8.0, 1.6 + 0.7 * len(limits)))
@@ -234,113 +309,167 @@ def limit_comparison(limits: Sequence[tuple[str, float, float]], cl: float) -> F
     return figure
 
 
+# Axis titles of the quantities of a plane, and what is written of those that are no axis.
+AXES = {
+    "mass": r"$m_{A'}$ [GeV]",
+    "mass1": r"$m_{\chi_1}$ [GeV]",
+    "epsilon": r"$\epsilon$",
+    "alpha": r"$\alpha_D$",
+    "ratio": r"$m_{A'}/m_{\chi_1}$",
+    "splitting": r"$\Delta/m_{\chi_1}$",
+}
+# Colour, line and depth of what is drawn over a plane, by the beginning of its name.
+OVERLAY_STYLES: dict[str, dict[str, Any]] = {
+    "thermal relic": {"color": "black", "linewidth": 2.8},
+    "Landau pole": {"color": "#7a4b00", "linestyle": (0, (5, 2)), "linewidth": 1.6},
+    "chi2 stable": {"color": "#5a5a5a", "linestyle": ":", "linewidth": 1.6},
+    "A' -> chi1 chi2 closed": {"color": "#5a5a5a", "linestyle": "-", "linewidth": 1.6},
+    "electron g-2": {"color": "#b5651d", "linestyle": (0, (1, 1)), "linewidth": 1.4},
+    "NA64 invisible": {"color": "#4f7942", "linestyle": "-.", "linewidth": 1.4},
+    "E137": {"color": "#9467bd"},
+    "BaBar": {"color": "#e07b00"},
+    "NuCal": {"color": "#17a2b8"},
+    "CHARM": {"color": "#8c564b"},
+}
+# How names are written in figures.
+WRITTEN = {
+    "chi2 stable": r"$\chi_2$ stable ($\Delta < 2m_e$)",
+    "A' -> chi1 chi2 closed": r"$A' \to \chi_1\chi_2$ closed",
+    "NuCal": "NuCal (illustrative)",
+    "CHARM": "CHARM (illustrative)",
+    "electron g-2 (rubidium)": r"$(g-2)_e$, excluded above (Rb)",
+}
+# Colours of projections, in their order.
+PROJECTIONS = ("#c2185b", "#00695c", "#5c6bc0")
+
+
+# Plain names in sources and caveats, and how a figure writes them.
+SYMBOLS = {
+    "m_chi1": r"$m_{\chi_1}$",
+    "m_chi2": r"$m_{\chi_2}$",
+    "alpha_D": r"$\alpha_D$",
+    "epsilon": r"$\epsilon$",
+    "m_A'": r"$m_{A'}$",
+    "chi1": r"$\chi_1$",
+    "chi2": r"$\chi_2$",
+    "m_e": r"$m_e$",
+    "m2": "m²",
+    "A'": r"$A'$",
+}
+_PLAIN = re.compile(r"(?<!\w)(" + "|".join(map(re.escape, SYMBOLS)) + r")(?!\w)")
+
+
+def _written(text: str) -> str:
+    return _PLAIN.sub(lambda match: SYMBOLS[match[0]], text)
+
+
 @_styled
-def mass_epsilon_plane(
-    mass_GeV: Array,
-    epsilon: Array,
-    upper_limit_mu: Array,
-    bands: Mapping[str, tuple[Array, Array, Array]],
-    *,
-    title: str,
-    cl: float = 0.9,
-    overlays: Mapping[str, tuple[str, Array]] | None = None,
-    end_point_GeV: float | None = None,
+def exclusion_plane(
+    plane: PlaneResult, *, title: str, cl: float = 0.9, projections: Mapping[str, PlaneResult] | None = None
 ) -> Figure:
-    """The exclusion plane as Fig. 4 of the paper: log axes, the excluded region filled, g-2 bands.
+    """An exclusion plane as Figs. 4 and 5 of the paper: the excluded region filled, the rest around it.
 
     Args:
-        upper_limit_mu: limit on the signal strength, shape (n_epsilon, n_mass); excluded below 1.
-        bands: "new" and "old" g-2 bands as (low, central, high) epsilon per mass; NaN where there is none.
-        overlays: by name (source, contour of shape (n, 2)), drawn as labelled lines.
-        end_point_GeV: the mass up to which the central g-2 line is excluded, marked.
+        projections: other results in the same plane by the label of their contour.
     """
-    figure, axes = _figure(figsize=(8.6, 8.6))
-    handles: list[Any] = []
-    names = {
-        "old": r"$(g-2)_\mu$, $\pm 2\sigma$, before Fermilab",
-        "new": r"$(g-2)_\mu$, $\pm 2\sigma$, with Fermilab (2021)",
-    }
-    for key, zorder in (("old", 1), ("new", 2)):
-        if key not in bands:
+    figure, axes = _figure(figsize=(9.4, 10.2))
+    x, y = np.array(plane.x), np.array(plane.y)
+    handles: list[Any] = [*_g2_bands(axes, plane)]
+    regions: list[Any] = []
+    notes: list[str] = []
+    labelled = set()
+    for name, overlay in plane.overlays.items():
+        if name.startswith("g-2"):
             continue
-        low, central, high = bands[key]
-        axes.fill_between(mass_GeV, low, high, color=COLOURS[key], alpha=0.30, linewidth=0, zorder=zorder)
-        handles.append(Patch(facecolor=COLOURS[key], alpha=0.30, label=names[key]))
-        if key == "new":
-            handles += axes.plot(
-                mass_GeV, central, color=COLOURS[key], linestyle="--", zorder=3, label=r"$(g-2)_\mu$, central"
-            )
+        first = re.sub(r" \(\d+\)$", "", name)
+        key = next((key for key in OVERLAY_STYLES if first.startswith(key)), "")
+        style = {"color": "#5a5a5a", "linewidth": 1.3, **OVERLAY_STYLES.get(key, {})}
+        curve = np.array(overlay.contour)
+        if overlay.kind == "band":
+            axes.fill(curve[:, 0], curve[:, 1], color="black", alpha=0.12, linewidth=0, zorder=2)
+            continue
+        if overlay.kind == "excluded" and (curve[0] == curve[-1]).all():
+            axes.fill(curve[:, 0], curve[:, 1], color=style["color"], alpha=0.10, linewidth=0, zorder=1)
+        (line,) = axes.plot(curve[:, 0], curve[:, 1], zorder=4, **style)
+        if first in labelled:
+            continue
+        labelled.add(first)
+        line.set_label(WRITTEN.get(first, first))
+        regions.append(line)
+        notes.append(f"{first}: {overlay.source}; {overlay.caveat}.")
 
-    # log(mu) is smooth in the logarithms of the axes; points without any signal are far from excluded.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        height = np.log(upper_limit_mu)
-    height = np.clip(np.nan_to_num(height, nan=50.0, posinf=50.0, neginf=-50.0), -50.0, 50.0)
-    axes.contourf(mass_GeV, epsilon, height, levels=[-51.0, 0.0], colors=[COLOURS["exclusion"]], alpha=0.35)
-    axes.contour(mass_GeV, epsilon, height, levels=[0.0], colors=[COLOURS["exclusion"]], linewidths=2.4)
+    # log(mu) is smooth where axes are even; points without any signal are far from excluded.
+    mu = np.array([[np.inf if value is None else value for value in row] for row in plane.upper_limit_mu])
+    height = np.clip(np.log(np.maximum(mu, 1e-30)), -50.0, 50.0)
+    axes.contourf(x, y, height, levels=[-51.0, 0.0], colors=[COLOURS["exclusion"]], alpha=0.35, zorder=1.5)
+    for contour in plane.contours:
+        axes.plot(*np.array(contour).T, color=COLOURS["exclusion"], linewidth=2.6, zorder=5)
     handles.append(
         Patch(
             facecolor=(*matplotlib.colors.to_rgb(COLOURS["exclusion"]), 0.35),
             edgecolor=COLOURS["exclusion"],
-            label=f"excluded at {100 * cl:g} % CL, this analysis",
+            linewidth=2.0,
+            label=f"this analysis, excluded at {100 * cl:g} % CL",
         )
     )
-    rows, columns = np.nonzero(height < 0.0)
-    if len(columns):
-        column = int(np.median(columns)) // 2
-        row = int(np.quantile(rows[columns == column], 0.7)) if (columns == column).any() else int(rows[0])
-        axes.text(
-            mass_GeV[column],
-            epsilon[row],
-            "NA64",
-            color=COLOURS["exclusion"],
-            fontsize=20,
-            fontweight="bold",
-            ha="center",
-        )
-    greys = ["#5a5a5a", "#8c564b", "#9467bd", "#e07b00", "#17becf"]
-    for i, (name, (source, contour)) in enumerate((overlays or {}).items()):
-        colour = greys[i % len(greys)]
-        (line,) = axes.plot(contour[:, 0], contour[:, 1], color=colour, linewidth=1.2, zorder=4)
-        line.set_label(textwrap.fill(f"{name}: {source}", 90, subsequent_indent="    "))
-        handles.append(line)
-        inside = contour[
-            (contour[:, 0] >= mass_GeV[0])
-            & (contour[:, 0] <= mass_GeV[-1])
-            & (contour[:, 1] >= epsilon[0])
-            & (contour[:, 1] <= epsilon[-1])
-        ]
-        if len(inside):
-            axes.annotate(
-                name,
-                inside[np.argsort(inside[:, 0])[len(inside) // 2]],
-                xytext=(8, -6),
-                textcoords="offset points",
-                va="top",
-                color=colour,
-                fontsize=12,
-            )
-    if end_point_GeV is not None:
-        axes.axvline(end_point_GeV, color=COLOURS["new"], linestyle=":", linewidth=1.3, zorder=3)
-        axes.annotate(
-            f"central line excluded\nup to {end_point_GeV:.3g} GeV",
-            (end_point_GeV, 0.03),
-            xycoords=("data", "axes fraction"),
-            xytext=(-6, 0),
-            textcoords="offset points",
-            ha="right",
-            fontsize=12,
-            color=COLOURS["new"],
-        )
+    for number, contour in enumerate(plane.expected_contours.get("median", [])):
+        (line,) = axes.plot(*np.array(contour).T, color="#1b3d14", linewidth=1.2, linestyle="--", zorder=5)
+        if number == 0:
+            line.set_label("expected (median)")
+            handles.append(line)
+    for colour, (label, other) in zip(PROJECTIONS * 9, (projections or {}).items(), strict=False):
+        for number, contour in enumerate(other.contours):
+            (line,) = axes.plot(*np.array(contour).T, color=colour, linewidth=2.2, linestyle="--", zorder=5)
+            if number == 0:
+                line.set_label(label)
+                handles.append(line)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlim(mass_GeV[0], mass_GeV[-1])
-    axes.set_ylim(epsilon[0], epsilon[-1])
-    axes.set_xlabel(r"$m_{A'}$ [GeV]")
-    axes.set_ylabel(r"$\epsilon$")
+    axes.set_xlim(x[0], x[-1])
+    axes.set_ylim(y[0], y[-1])
+    if plane.g2_excluded_up_to_GeV is not None:
+        _mark_end_point(axes, plane.g2_excluded_up_to_GeV)
+    x_quantity, y_quantity = plane.plane.split("-")
+    axes.set_xlabel(AXES[x_quantity])
+    axes.set_ylabel(AXES[y_quantity])
     axes.set_title(title, loc="left", fontsize=13)
-    # Below the axes: sources are long, and the plane is full.
-    figure.legend(handles=handles, loc="outside lower left", fontsize=11, borderaxespad=0.5)
+    # Below the axes: the plane is full, and sources are long.
+    text = "\n".join(textwrap.fill(note, 155, subsequent_indent="   ") for note in notes)
+    if text:
+        figure.supxlabel(_written(text), x=0.02, ha="left", fontsize=7.5, linespacing=1.25)
+    figure.legend(handles=[*handles, *regions], loc="outside upper left", ncols=3, fontsize=10.5)
     return figure
+
+
+def _g2_bands(axes: Axes, plane: PlaneResult) -> Iterable[Any]:
+    """The muon's g-2 as in Fig. 4: blue before Fermilab, red with it, the central line dashed."""
+    for name, key, label, zorder in (
+        ("g-2 before Fermilab", "old", r"$(g-2)_\mu$, $\pm 2\sigma$, before Fermilab", 1.0),
+        ("g-2", "new", r"$(g-2)_\mu$, $\pm 2\sigma$, with Fermilab (2021)", 2.0),
+    ):
+        low, central, high = (plane.overlays.get(f"{name} {line}") for line in ("minus2", "central", "plus2"))
+        if low is not None and high is not None:
+            around = np.concatenate([np.array(low.contour), np.array(high.contour)[::-1]])
+            axes.fill(around[:, 0], around[:, 1], color=COLOURS[key], alpha=0.30, linewidth=0, zorder=zorder)
+            yield Patch(facecolor=COLOURS[key], alpha=0.30, label=label)
+        if key == "new" and central is not None:
+            (line,) = axes.plot(*np.array(central.contour).T, color=COLOURS[key], linestyle="--", zorder=3)
+            line.set_label(r"$(g-2)_\mu$, central")
+            yield line
+
+
+def _mark_end_point(axes: Axes, mass_GeV: float) -> None:
+    axes.axvline(mass_GeV, color=COLOURS["new"], linestyle=":", linewidth=1.3, zorder=3)
+    axes.annotate(
+        f"central line excluded\nup to {mass_GeV:.3g} GeV",
+        (mass_GeV, 0.02),
+        xycoords=("data", "axes fraction"),
+        xytext=(-6, 0),
+        textcoords="offset points",
+        ha="right",
+        fontsize=11,
+        color=COLOURS["new"],
+    )
 
 
 @_styled
@@ -482,4 +611,69 @@ def assumed_uncertainties(sweeps: Sequence[AssumedUncertainty], cl: float) -> Fi
         axes.set_ylabel(f"{100 * cl:g} % CL upper limit [events]")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=4)
+    return figure
+
+
+def _scientific(value: float) -> str:
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return rf"{float(mantissa):g} \times 10^{{{int(exponent)}}}"
+
+
+@_styled
+def exposure_plan(
+    mass_GeV: Array,
+    panels: Sequence[tuple[str, Sequence[tuple[str, Array, Array]]]],
+    *,
+    card_eot: float,
+    largest_eot: float,
+    what: str,
+    note: str,
+    cl: float = 0.9,
+) -> Figure:
+    """Electrons on target needed against mass, a panel for each thing that is varied.
+
+    Args:
+        mass_GeV: shape (n_mass,).
+        panels: title, and (label, needed with no event seen, needed by the median limit) for each setup, of
+            shape (n_mass,), NaN where no exposure up to `largest_eot` (electrons) is enough.
+        card_eot: electrons on target, marked.
+        what: is excluded, for the axis.  note: what is kept, below the figure.
+    """
+    figure = Figure(figsize=(7.2 * len(panels), 7.4))
+    FigureCanvasAgg(figure)
+    colours = ["#3f90da", "#17becf", "#4f7942", "#e07b00", "#bd1f01", "#9467bd", "#8c564b"]
+    known = [
+        float(np.nanmin(values))
+        for _, curves in panels
+        for _, zero, median in curves
+        for values in (zero, median)
+        if np.isfinite(values).any()
+    ]
+    lowest = 10.0 ** np.floor(np.log10(min(known, default=0.1 * card_eot)))
+    drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, curves) in zip(drawn, panels, strict=True):
+        for i, (label, zero, median) in enumerate(curves):
+            colour = colours[i % len(colours)]
+            axes.plot(mass_GeV, zero, color=colour, label=label)
+            axes.plot(mass_GeV, median, color=colour, linestyle="--")
+        axes.plot([], [], color="black", label="no event seen")
+        axes.plot([], [], color="black", linestyle="--", label="expected median")
+        axes.axhline(card_eot, color="grey", linestyle=":", linewidth=1.4)
+        axes.annotate(
+            rf"${_scientific(card_eot)}$ electrons, the card's",
+            (mass_GeV[0], card_eot),
+            xytext=(8, 4),
+            textcoords="offset points",
+            fontsize=11,
+            color="#555555",
+        )
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlim(mass_GeV[0], mass_GeV[-1])
+        axes.set_ylim(lowest, largest_eot)
+        axes.set_xlabel(r"$m_{A'}$ [GeV]")
+        axes.set_title(title, loc="left")
+        axes.legend(loc="upper left", fontsize=12)
+    drawn[0].set_ylabel(f"electrons on target to exclude {what} at {100 * cl:g} % CL", fontsize=14)
+    figure.supxlabel(textwrap.fill(note, 75 * len(panels)), x=0.01, ha="left", fontsize=11)
     return figure

@@ -11,12 +11,12 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from . import _core
 from .config import Card, Signature
@@ -74,6 +74,98 @@ class LimitResult(Record):
     treatment: str
     toys: int
     criterion: str = "cls"
+
+
+class Line(Record):
+    """A curve drawn over a plane, with whose it is and what to keep in mind.
+
+    Attributes:
+        name: for the legend.  source, caveat: for the legend and the file of the figure; one line each.
+        parameters: what it was computed with, apart from x and y.
+        x, y: coordinates, null in y where there is no line; x rises.
+        band_low, band_high: its uncertainty, empty where there is none.
+        excluded_side: where the curve is a bound, the side of y that it excludes.
+        uncertain: of each point, whether `caveat` says that it is less sure than the rest; empty for none.
+    """
+
+    name: str
+    source: str
+    caveat: str
+    parameters: dict[str, float]
+    x_quantity: str = "mass_GeV"
+    y_quantity: str = "epsilon"
+    x: list[float]
+    y: list[float | None]
+    band_low: list[float | None] = []
+    band_high: list[float | None] = []
+    excluded_side: Literal["above", "below"] | None = None
+    uncertain: list[bool] = []
+
+    @model_validator(mode="after")
+    def _same_lengths(self) -> Line:
+        optional = [column for column in (self.band_low, self.band_high, self.uncertain) if column]
+        _check_lengths(self.name, len(self.x), self.y, *optional)
+        return self
+
+
+class Region(Record):
+    """What another experiment excludes, between two edges at each mass.
+
+    Attributes:
+        name, source, caveat, parameters: as of a :class:`Line`.
+        mass_GeV: rises.  epsilon_low, epsilon_high: the edges, null where nothing is excluded.
+        high_is_frame: of each mass, whether the upper edge is the end of the table or of the scan, and no
+            measurement: nothing is known above it.
+        bands: other choices of what `caveat` names, as pairs of edges.
+    """
+
+    name: str
+    source: str
+    caveat: str
+    parameters: dict[str, float]
+    mass_GeV: list[float]
+    epsilon_low: list[float | None]
+    epsilon_high: list[float | None]
+    high_is_frame: list[bool]
+    bands: dict[str, tuple[list[float | None], list[float | None]]] = {}
+
+    @model_validator(mode="after")
+    def _same_lengths(self) -> Region:
+        edges = [column for pair in self.bands.values() for column in pair]
+        n = len(self.mass_GeV)
+        _check_lengths(self.name, n, self.epsilon_low, self.epsilon_high, self.high_is_frame, *edges)
+        return self
+
+
+def _check_lengths(name: str, length: int, *columns: Sequence[object]) -> None:
+    if any(len(column) != length for column in columns):
+        raise ValueError(f"{name} has columns of different lengths")
+
+
+class Score(Record):
+    """A published number or curve beside what is computed here.
+
+    Attributes:
+        name, source: what it is, and whose.
+        published, computed: a number each, or null for curves, whose points are in `points`.
+        points: [x, published, computed] of a curve.
+        ratio: computed over published; of a curve the median.
+        median_dex, max_dex: of |log10 ratio| over the points of a curve.
+        tolerance, within: as fixed in docs/decisions/007 before the first value, and whether it is met.
+        reason: why it misses, or what else is known of the difference.
+    """
+
+    name: str
+    source: str
+    published: float | None = None
+    computed: float | None = None
+    points: list[tuple[float, float, float | None]] = []
+    ratio: float | None
+    median_dex: float | None = None
+    max_dex: float | None = None
+    tolerance: str
+    within: bool
+    reason: str
 
 
 class ToyPoint(Record):
@@ -162,9 +254,15 @@ class Provenance(Record):
 
 
 class Overlay(Record):
-    """A curve that is not computed from this data; `source` says whose it is, with its caveats."""
+    """A curve over a plane that is not this search: whose it is, and what to keep in mind.
 
+    `contour` has points [x, y]; of kind `excluded` it goes around a region, of kind `band` around one that is
+    favoured, of kind `bound` the plane is excluded above it.
+    """
+
+    kind: Literal["line", "band", "bound", "excluded", "published", "projection"]
     source: str
+    caveat: str
     contour: list[list[float]]
 
 
@@ -175,11 +273,12 @@ class PlaneResult(Record):
     grid; a line that ends at the frame of the plane goes on beyond it. `expected_contours` has those of the
     expected limits, minus2 to plus2. `epsilon_low` and `epsilon_high` are the ends of the excluded range at
     each mass, null where nothing is excluded; of its widest part where it has several: the contours have all.
-    They are empty where the axes are not mass and epsilon.
+    They are empty where the axes are not mass and epsilon. `epsilon_is` says in words what epsilon is.
     """
 
     plane: str
     mode: Literal["semivisible", "invisible"]
+    epsilon_is: str
     x: list[float]
     y: list[float]
     upper_limit_mu: list[list[float | None]]
@@ -222,6 +321,48 @@ class LimitReport(LimitResult):
     discovery: Discovery | None = None
     interval: Interval | None = None
     files: dict[str, str] = {}
+
+
+class RCutPoint(Record):
+    """A cut on R.
+
+    `signal` is the expected signal, `background` the expected background of S1, `mean_limit` the mean upper
+    limit that experiments without signal set on the signal of S1. `sensitivity` is signal over mean limit,
+    in units of that of the card's cut. Errors are statistical, of both samples.
+    """
+
+    r_max: float
+    signal: float
+    signal_efficiency: float
+    signal_efficiency_error: float
+    background: float
+    background_error: float
+    mean_limit: float
+    sensitivity: float
+    sensitivity_error: float
+
+
+class BestRCut(Record):
+    """Result of `na64root.best_r_cut`. `gain`: sensitivity of the best cut over that of the card's, less 1.
+
+    `flat` are the lowest and highest cut within 1 % of the best sensitivity. `best` is chosen and measured
+    with the same events, which makes `gain` too large by a part of its error at most. `candidates` counts the
+    events of each sample that pass the other cuts.
+    """
+
+    mass_GeV: float
+    epsilon: float
+    core: Literal["period", "single"]
+    r_max: float
+    best: float
+    flat: tuple[float, float]
+    gain: float
+    gain_error: float
+    cuts: list[RCutPoint]
+    candidates: dict[str, int]
+    background: str
+    published: str
+    provenance: Provenance
 
 
 def provenance(

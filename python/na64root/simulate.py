@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, cast
 
-from . import _core, cling
+from . import _core, hepmc
 from .cling import root
 from .config import Card, Period
 from .errors import ConfigError, ConvergenceError, Na64Error
-from .results import Provenance, Record, provenance, write_atomically
-from .selection import implicit_threads
+from .results import Provenance, Record, provenance
 from .signal import Parameters, SignalModel
+from .writer import Format, Output, Progress, check_format, writers
 
 GunParticle = Literal["e-", "pair"]
 GunVolume = Literal["ecal", "hcal1", "hcal2", "hcal3"]
@@ -26,12 +23,6 @@ SIGNAL_MODES: tuple[SignalMode, ...] = ("semivisible", "invisible", "visible")
 # Where decays can be forced; `signal` is HCAL2 and HCAL3, what S1 looks for.
 ForcedVolume = Literal["signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond"]
 FORCED_VOLUMES: tuple[ForcedVolume, ...] = ("signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond")
-Progress = Callable[[int, int], None]
-
-# Between two pieces of this many events Ctrl-C is seen.
-_PIECE = 10_000
-
-_FILL_FAILED = "TTree::Fill failed"
 
 _TRUTH = {
     "mc_class": f"number of the class of events, in the order of `classes`; {_core.signal_class} is signal",
@@ -39,6 +30,12 @@ _TRUTH = {
     "mc_missing_energy_GeV": "energy not left in the ECAL by an electromagnetic shower, GeV",
     "mc_x_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
     "mc_y_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
+}
+
+_CALORIMETER_TRUTH = {
+    "mc_ecal_GeV": "visible energy in the ECAL before sampling fluctuations, GeV",
+    "mc_veto_GeV": "energy in the VETO before fluctuations, GeV",
+    "mc_hcal_GeV": "visible energy in HCAL1, 2, 3 before sampling fluctuations, GeV",
 }
 
 _SIGNAL_TRUTH = {
@@ -64,9 +61,8 @@ _SIGNAL_TRUTH = {
     "mc_positron_GeV": "e+ of the decay, GeV; zero without decay",
     "mc_production_cm": "place of production x, y, z, cm from the beam axis and the front of the ECAL",
     "mc_decay_cm": "place of the decay x, y, z, cm; z infinite without decay",
-    "mc_ecal_GeV": "visible energy in the ECAL before sampling fluctuations, GeV",
-    "mc_veto_GeV": "energy in the VETO before fluctuations, GeV",
-    "mc_hcal_GeV": "visible energy in HCAL1, 2, 3 before sampling fluctuations, GeV",
+    "mc_beam_slope": "dx/dz and dy/dz of the beam electron",
+    **_CALORIMETER_TRUTH,
 }
 
 _GUN_TRUTH = {
@@ -87,130 +83,9 @@ _GUN_TRUTH = {
     "mc_track_positron_X0": "track length of e+ above 1, 10 and 50 GeV, radiation lengths; 0 in the HCAL",
     "mc_r50_mm": "radius around the axis with half of the visible energy, mm",
     "mc_r90_mm": "radius around the axis with 90 % of the visible energy, mm",
-    "mc_ecal_GeV": "visible energy in the ECAL before sampling fluctuations, GeV",
-    "mc_veto_GeV": "energy in the VETO before fluctuations, GeV",
-    "mc_hcal_GeV": "visible energy in HCAL1, 2, 3 before sampling fluctuations, GeV",
+    **_CALORIMETER_TRUTH,
     "mc_leakage_GeV": "energy that leaves the ECAL at its back, GeV",
 }
-
-# The one place where the generators meet ROOT: branches from the lists in the headers, filled by number.
-_WRITER = """
-#include <map>
-#include <memory>
-#include <type_traits>
-#include "TTree.h"
-#include "na64root/event.hpp"
-#include "na64root/gun.hpp"
-#include "na64root/pseudodata.hpp"
-
-namespace na64root_simulate {
-
-struct BranchMaker {
-    TTree &tree;
-    template <class Member> void operator()(const char *name, Member &member, const char *dimensions) const {
-        using Element = std::remove_all_extents_t<Member>;
-        if constexpr (std::is_arithmetic_v<Element>) {
-            const char *code = std::is_same_v<Element, double>          ? "/D"
-                               : std::is_same_v<Element, bool>          ? "/O"
-                               : std::is_same_v<Element, std::uint32_t> ? "/i"
-                                                                        : "/I";
-            tree.Branch(name, &member, (std::string(name) + dimensions + code).c_str());
-        } else {
-            tree.Branch(name, &member);
-        }
-    }
-};
-
-// One generator behind one tree; `next(entry, event)` fills an event.
-template <class Event> class Writer {
-  public:
-    explicit Writer(TTree &tree) : tree_(tree) { for_each_branch(event_, BranchMaker{tree_}); }
-    // Returns the sum of weights; throws when the disk is full.
-    template <class Generate> double fill(unsigned long first, unsigned long last, const Generate &next) {
-        double sum = 0.0;
-        for (; first < last; ++first) {
-            next(first, event_);
-            sum += event_.mcWeight;
-            if (tree_.Fill() < 0)
-                throw std::runtime_error("TTree::Fill failed");
-        }
-        return sum;
-    }
-
-  private:
-    Event event_{};
-    TTree &tree_;
-};
-
-// Background events, and behind them those of an injected signal.
-class PseudodataWriter {
-  public:
-    PseudodataWriter(const na64root::PseudodataConfig &config, TTree &tree)
-        : generator_(config), writer_(tree) {}
-    void inject(const na64root::EventConfig &config, unsigned long seed) {
-        signal_ = std::make_unique<na64root::InjectedSignal>(config, seed);
-    }
-    void weigh(int class_number, double weight) { weights_[class_number] = weight; }
-    unsigned long size() const { return generator_.size() + injected(); }
-    unsigned long drawn(int class_number) const { return generator_.drawn(class_number); }
-    unsigned long injected() const { return signal_ ? signal_->size() : 0; }
-    double injected_expected() const { return signal_ ? signal_->expected() : 0.0; }
-    double fill(unsigned long first, unsigned long last) {
-        return writer_.fill(first, last, [&](unsigned long entry, na64root::TreeAEvent &event) {
-            if (entry < generator_.size()) {
-                generator_.generate(entry, event);
-                const auto weight = weights_.find(event.mc_class);
-                if (weight != weights_.end())
-                    event.mcWeight = weight->second;
-            } else {
-                signal_->generate(entry - generator_.size(), signal_event_);
-                event = signal_event_;
-            }
-        });
-    }
-
-  private:
-    na64root::PseudodataGenerator generator_;
-    std::unique_ptr<na64root::InjectedSignal> signal_;
-    na64root::SignalEvent signal_event_{};
-    std::map<int, double> weights_;
-    Writer<na64root::TreeAEvent> writer_;
-};
-
-class SignalWriter {
-  public:
-    SignalWriter(const na64root::EventConfig &config, unsigned long seed, TTree &tree)
-        : generator_(config), seed_(seed), writer_(tree) {}
-    double fill(unsigned long first, unsigned long last) {
-        return writer_.fill(first, last, [&](unsigned long entry, na64root::SignalEvent &event) {
-            generator_(seed_, entry, event);
-        });
-    }
-
-  private:
-    na64root::EventGenerator generator_;
-    unsigned long seed_;
-    Writer<na64root::SignalEvent> writer_;
-};
-
-class GunWriter {
-  public:
-    GunWriter(const na64root::GunConfig &config, unsigned long seed, TTree &tree)
-        : generator_(config), seed_(seed), writer_(tree) {}
-    double fill(unsigned long first, unsigned long last) {
-        return writer_.fill(first, last, [&](unsigned long entry, na64root::GunEvent &event) {
-            generator_(seed_, entry, event);
-        });
-    }
-
-  private:
-    na64root::GunGenerator generator_;
-    unsigned long seed_;
-    Writer<na64root::GunEvent> writer_;
-};
-
-} // namespace na64root_simulate
-"""
 
 
 class ClassFacts(Record):
@@ -268,6 +143,7 @@ class SignalResult(Record):
     mass_ratio: float
     relative_splitting: float
     forced: ForcedVolume | None
+    hepmc: str | None
     ctau_cm: float
     electrons: dict[str, float]
     truth: dict[str, str]
@@ -308,6 +184,8 @@ def signal(
     period: str = "all",
     eot: Mapping[str, float] | None = None,
     first_event: int = 0,
+    hepmc_file: str | Path | None = None,
+    format: Format = "ttree",
     seed: int = 1,
     threads: int = 1,
     force: bool = False,
@@ -323,13 +201,15 @@ def signal(
         period: a run period, or all in proportion to their electrons.
         first_event: number of the first event: samples of one seed and other ranges are independent parts
             of one, each normalised to its own number of events.
-        threads: threads that compress the file; its events do not depend on them.
+        hepmc_file: also write the generated particles as HepMC3, see :mod:`na64root.hepmc`.
+        format: what the events are written as, in the same columns: a TTree or an RNTuple.
+        threads: threads that make events and compress the file; its events do not depend on them.
 
     Raises:
         ConfigError: an unphysical model, no events, an unknown period, mode or volume.
         Na64Error: the file exists and `force` is not set, or cannot be written.
     """
-    _check_seed(seed)
+    _check(seed, format)
     if not events > 0:
         raise ConfigError(f"cannot simulate {events} events (1 or more are needed): correct -n")
     if not 0 <= first_event < 2**32 - events:
@@ -343,24 +223,17 @@ def signal(
             )
         exposure = {name: electrons if name == period else 0.0 for name, electrons in exposure.items()}
 
-    def config_of(core: Any) -> Any:
-        return event_config(core, card, point, exposure=exposure, forced=forced, events=events)
-
-    ctau_cm = event_generator(config_of(_core), point).ctau  # before ROOT starts
+    config = event_config(_core, card, point, exposure=exposure, forced=forced, events=events)
+    generator = event_generator(config, point)
     parameters = point.parameters or Parameters.of(card)
-    path = Path(path)
-    done: list[SignalResult] = []
+    if hepmc_file is not None:
+        hepmc.check(Path(hepmc_file), first_event + events, force=force)
 
-    def write(temporary: Path) -> None:
-        ROOT = root()
-        _declare_writer()
-        file, tree = _open(temporary, "na64root signal, layout A")
-        writer = ROOT.na64root_simulate.SignalWriter(config_of(ROOT.na64root), seed, tree)
-        total = _fill(writer, file, events, progress, first=first_event)
-        result = SignalResult(
+    def record(_: Any, number: int, weights_sum: float) -> SignalResult:
+        return SignalResult(
             file=str(path),
-            events=events,
-            weights_sum=total,
+            events=number,
+            weights_sum=weights_sum,
             seed=seed,
             first_event=first_event,
             mode=point.mode,
@@ -370,17 +243,37 @@ def signal(
             mass_ratio=parameters.mass_ratio,
             relative_splitting=parameters.relative_splitting,
             forced=forced,
-            ctau_cm=ctau_cm,
+            hepmc=None if hepmc_file is None else str(hepmc_file),
+            ctau_cm=generator.ctau,
             electrons=_electrons(card, exposure),
             truth=_SIGNAL_TRUTH,
             provenance=provenance(card, seed=seed),
         )
-        _close(file, tree, result)
-        done.append(result)
 
-    with _writing(threads):
-        write_atomically(path, write, force=force)
-    return done[0]
+    def write_hepmc(result: SignalResult) -> None:
+        if hepmc_file is None:
+            return
+        model = parameters.model(point.mass_GeV, point.epsilon)
+        total = (
+            SignalModel(card).cross_section(point.mass_GeV, point.epsilon).total(card.beam.energy_GeV.value)
+        )
+        events_of_core = hepmc.Events(
+            first=first_event,
+            number=events,
+            columns=lambda first, n: generator.generate(seed, first, n, threads, set(hepmc.COLUMNS)),
+            masses_GeV={"aprime": model.mass, "chi1": model.chi1_mass, "chi2": model.chi2_mass},
+            cross_section_pb=(total.value, total.error),
+        )
+        hepmc.write(Path(hepmc_file), events_of_core, result, force=force)
+
+    return Output(Path(path), "signal", format, threads, force, progress).write(
+        "Signal",
+        lambda: writers().signal(generator.address, seed),
+        record,
+        first=first_event,
+        events=events,
+        beside=write_hepmc,
+    )
 
 
 def event_generator(config: Any, point: Signal) -> Any:
@@ -499,6 +392,7 @@ def pseudodata(
     scale: float = 1.0,
     weighted: bool = False,
     inject: Signal | None = None,
+    format: Format = "ttree",
     threads: int = 1,
     force: bool = False,
     progress: Progress | None = None,
@@ -514,7 +408,8 @@ def pseudodata(
         weighted: mcWeight is the prescale of the class: expected events of the exposure, no data.
         inject: a signal among the background, its number Poisson-drawn from the expected one (with the
             residual efficiency, which the rates of the backgrounds hold as well).
-        threads: threads that compress the file; its events do not depend on them.
+        format: what the events are written as, in the same columns: a TTree or an RNTuple.
+        threads: threads that make events and compress the file; its events do not depend on them.
 
     Raises:
         ConfigError: an unknown period, a negative exposure, scale or seed; an unphysical signal, or one of
@@ -523,8 +418,7 @@ def pseudodata(
     """
     if not (scale > 0.0):
         raise ConfigError(f"cannot scale the sample by {scale:g} (a positive number is needed): correct it")
-    _check_seed(seed)
-    path = Path(path)
+    _check(seed, format)
     exposure = card.exposure(eot)
     prescales = {
         name: rate.prescale.value if rate.prescale.value == 1.0 else max(1.0, rate.prescale.value / scale)
@@ -539,16 +433,13 @@ def pseudodata(
     }
     if inject is not None:
         event_generator(event_config(_core, card, inject, exposure=exposure), inject)  # before ROOT starts
-    done: list[SimulationResult] = []
 
-    def write(temporary: Path) -> None:
+    def make_generator() -> Any:
         ROOT = root()
-        _declare_writer()
-        file, tree = _open(temporary, "na64root pseudo-data, layout A")
-        writer = ROOT.na64root_simulate.PseudodataWriter(_generator_config(ROOT, card, seed, means), tree)
+        generator = writers().Pseudodata(_generator_config(ROOT, card, seed, means))
         if inject is not None:
             try:
-                writer.inject(event_config(ROOT.na64root, card, inject, exposure=exposure), seed)
+                generator.inject(event_config(ROOT.na64root, card, inject, exposure=exposure), seed)
             except Exception as error:
                 if "million signal events" not in str(error):
                     raise
@@ -558,17 +449,18 @@ def pseudodata(
                 ) from None
         if weighted:
             for number, prescale in enumerate(prescales.values()):
-                writer.weigh(number, prescale)
+                generator.weigh(number, prescale)
         if _class_names(ROOT) != list(means):
             raise Na64Error("classes of the card and of the core differ (mixed installation): install again")
-        events = int(writer.size())
-        if events == 0:
+        if generator.size() == 0:
             raise ConfigError("no event is expected with these exposures (the sample is empty): raise --eot")
-        total = _fill(writer, file, events, progress)
-        result = SimulationResult(
+        return generator
+
+    def record(generator: Any, number: int, weights_sum: float) -> SimulationResult:
+        return SimulationResult(
             file=str(path),
-            events=events,
-            weights_sum=total,
+            events=number,
+            weights_sum=weights_sum,
             seed=seed,
             eot=exposure,
             classes={
@@ -576,9 +468,9 @@ def pseudodata(
                     rate_per_eot=rate.rate_per_eot.value,
                     prescale=prescales[name],
                     expected=sum(means[name].values()),
-                    events=int(writer.drawn(number)),
+                    events=int(generator.drawn(index)),
                 )
-                for number, (name, rate) in enumerate(card.pseudodata.classes.items())
+                for index, (name, rate) in enumerate(card.pseudodata.classes.items())
             },
             injected=None
             if inject is None
@@ -586,18 +478,16 @@ def pseudodata(
                 mode=inject.mode,
                 mass_GeV=inject.mass_GeV,
                 epsilon=inject.epsilon,
-                expected=float(writer.injected_expected()),
-                events=int(writer.injected()),
+                expected=float(generator.injected_expected()),
+                events=int(generator.injected()),
             ),
             truth=_TRUTH,
             provenance=provenance(card, seed=seed),
         )
-        _close(file, tree, result)
-        done.append(result)
 
-    with _writing(threads):
-        write_atomically(path, write, force=force)
-    return done[0]
+    return Output(Path(path), "pseudo-data", format, threads, force, progress).write(
+        "Pseudodata", make_generator, record
+    )
 
 
 def gun(
@@ -611,6 +501,7 @@ def gun(
     mass_GeV: float | None = None,
     offset_mm: tuple[float, float] = (0.0, 0.0),
     noise: bool = True,
+    format: Format = "ttree",
     seed: int = 1,
     threads: int = 1,
     force: bool = False,
@@ -624,13 +515,14 @@ def gun(
     Args:
         offset_mm: start in x, y from the middle of the volume's central cell.
         noise: False leaves the sampling fluctuations of the structure only: no noise, no thresholds.
-        threads: threads that compress the file; its events do not depend on them.
+        format: what the events are written as, in the same columns: a TTree or an RNTuple.
+        threads: threads that make events and compress the file; its events do not depend on them.
 
     Raises:
         ConfigError: an unknown particle or volume, no events, an energy, mass or offset that is unphysical.
         Na64Error: the file exists and `force` is not set, or cannot be written.
     """
-    _check_seed(seed)
+    _check(seed, format)
     if not events > 0:
         raise ConfigError(f"cannot simulate {events} events (1 or more are needed): correct -n")
     if particle == "pair" and mass_GeV is None:
@@ -651,19 +543,12 @@ def gun(
     except ValueError as error:
         message = str(error)
         raise ConfigError(message if ": " in message else f"{message} (unphysical gun): correct it") from None
-    path = Path(path)
-    done: list[GunResult] = []
 
-    def write(temporary: Path) -> None:
-        ROOT = root()
-        _declare_writer()
-        file, tree = _open(temporary, "na64root particle gun, layout A")
-        writer = ROOT.na64root_simulate.GunWriter(config_of(ROOT.na64root), seed, tree)
-        total = _fill(writer, file, events, progress)
-        result = GunResult(
+    def record(_: Any, number: int, weights_sum: float) -> GunResult:
+        return GunResult(
             file=str(path),
-            events=events,
-            weights_sum=total,
+            events=number,
+            weights_sum=weights_sum,
             seed=seed,
             particle=cast(GunParticle, particle),
             energy_GeV=energy_GeV,
@@ -674,69 +559,16 @@ def gun(
             truth=_GUN_TRUTH,
             provenance=provenance(card, seed=seed),
         )
-        _close(file, tree, result)
-        done.append(result)
 
-    with _writing(threads):
-        write_atomically(path, write, force=force)
-    return done[0]
+    return Output(Path(path), "particle gun", format, threads, force, progress).write(
+        "Gun", lambda: writers().gun(config_of(root().na64root), seed), record, events=events
+    )
 
 
-def _check_seed(seed: int) -> None:
+def _check(seed: int, format: Format) -> None:
+    check_format(format)
     if not 0 <= seed < 2**64:
         raise ConfigError(f"seed {seed} is not acceptable (0 to 2^64 - 1): correct --seed")
-
-
-def _fill(writer: Any, file: Any, events: int, progress: Progress | None, *, first: int = 0) -> float:
-    """Have a writer fill its events into the tree of `file`; the sum of their weights."""
-    total = 0.0
-    for done in range(0, events, _PIECE):
-        last = min(done + _PIECE, events)
-        try:
-            total += float(writer.fill(first + done, first + last))
-        except Exception as error:
-            if _FILL_FAILED in str(error):
-                _give_up(file)
-            raise
-        if progress is not None:
-            progress(last, events)
-    return total
-
-
-def _give_up(file: Any) -> NoReturn:
-    """Close a file that cannot be written; nothing of it is kept."""
-    file.Close()
-    raise OSError("the file system took no more data")
-
-
-@contextlib.contextmanager
-def _writing(threads: int) -> Iterator[None]:
-    """ROOT while it writes: with threads, and silent, since a failure ends in one line of our own."""
-    ROOT = root()
-    level = ROOT.gErrorIgnoreLevel
-    with implicit_threads(threads):
-        ROOT.gErrorIgnoreLevel = ROOT.kFatal
-        try:
-            yield
-        finally:
-            ROOT.gErrorIgnoreLevel = level
-
-
-def _open(path: Path, title: str) -> tuple[Any, Any]:
-    """A new file compressed by ZSTD and the tree in it."""
-    ROOT = root()
-    file = ROOT.TFile.Open(str(path), "RECREATE")
-    file.SetCompressionSettings(100 * ROOT.RCompressionSetting.EAlgorithm.kZSTD + 1)
-    return file, ROOT.TTree("tree", title)
-
-
-def _close(file: Any, tree: Any, result: SimulationResult | SignalResult | GunResult) -> None:
-    """Write the tree and, beside it, how it was made."""
-    about = json.loads(result.model_dump_json(exclude={"file"}))
-    text = root().TNamed("na64root", json.dumps(about))
-    if tree.Write() <= 0 or file.WriteObject(text, "na64root") <= 0:
-        _give_up(file)
-    file.Close()
 
 
 def detector_config(core: Any, card: Card, *, noise: bool = True) -> Any:
@@ -777,11 +609,6 @@ def detector_config(core: Any, card: Card, *, noise: bool = True) -> Any:
     return config
 
 
-@functools.cache
-def _declare_writer() -> None:
-    cling.declare(_WRITER)
-
-
 def _class_names(ROOT: Any) -> list[str]:
     core = ROOT.na64root
     return [str(core.pseudodata_class_name(i)) for i in range(int(core.pseudodata_classes))]
@@ -789,9 +616,10 @@ def _class_names(ROOT: Any) -> list[str]:
 
 def _generator_config(ROOT: Any, card: Card, seed: int, means: Mapping[str, Mapping[str, float]]) -> Any:
     """The card's numbers as the generator of the core takes them."""
-    numbers, geometry = card.pseudodata, card.geometry
+    numbers = card.pseudodata
     config = ROOT.na64root.PseudodataConfig()
     config.seed = seed
+    config.detector = detector_config(ROOT.na64root, card)
     config.beam_energy = card.beam.energy_GeV.value
     config.beam_momentum_spread = numbers.beam_momentum_spread.value
     config.beam_spot = card.detector.beam_spot_cm.value
@@ -801,9 +629,6 @@ def _generator_config(ROOT: Any, card: Card, seed: int, means: Mapping[str, Mapp
     config.trigger_ecal_max = numbers.trigger_ecal_max_GeV.value
     config.trigger_ecal_resolution = numbers.trigger_ecal_resolution_GeV.value
     config.missing_energy_slope = numbers.missing_energy_slope_GeV.value
-    for module in range(3):
-        config.hcal_start[module] = getattr(geometry, f"hcal{module + 1}_start_cm").value
-        config.hcal_end[module] = getattr(geometry, f"hcal{module + 1}_end_cm").value
     for period in card.periods:
         entry = ROOT.na64root.PseudodataPeriod()
         entry.first_run, entry.last_run = period.first_run, period.last_run

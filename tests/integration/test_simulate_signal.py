@@ -110,7 +110,8 @@ def test_what_cannot_be_simulated_leaves_no_file(tmp_path):
     assert path.read_text() == "precious"
 
 
-def test_a_full_file_system_is_one_line(tmp_path):
+@pytest.mark.parametrize(("format", "threads"), [("ttree", "1"), ("rntuple", "2")])
+def test_a_full_file_system_is_one_line(tmp_path, format, threads):
     """A limit on the size of files stands in for it: the same errors of the same calls."""
     path = tmp_path / "signal.root"
     code = (
@@ -126,6 +127,10 @@ def test_a_full_file_system_is_one_line(tmp_path):
         "6e-3",
         "-n",
         "20000",
+        "--format",
+        format,
+        "-j",
+        threads,
         "-o",
         str(path),
     ]

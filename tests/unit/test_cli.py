@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -389,3 +392,39 @@ def test_closed_standard_output_is_no_error():
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_progress_on_a_terminal_shows_the_time_left(tmp_path):
+    """A pseudo-terminal for stderr: events done, a time; the cursor comes back; stdout is the JSON alone."""
+    leader, follower = pty.openpty()
+    arguments = [
+        "simulate",
+        "gun",
+        "--particle",
+        "e-",
+        "--energy-GeV",
+        "20",
+        "--volume",
+        "hcal2",
+        "-n",
+        "20000",
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-m", "na64root", *arguments, "--json", "-o", str(tmp_path / "gun.root")],
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        env=os.environ | {"TERM": "xterm"},
+    ) as process:
+        os.close(follower)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a pseudo-terminal
+            while piece := os.read(leader, 4096):
+                shown += piece
+        assert json.loads(process.stdout.read())["events"] == 20000
+    os.close(leader)
+    assert process.returncode == 0
+    text = shown.decode()
+    assert "10000/20000" in text
+    assert "20000/20000" in text
+    assert re.search(r"\d:\d\d:\d\d", text)
+    assert text.rstrip().endswith("\x1b[?25h")

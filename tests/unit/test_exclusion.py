@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from na64root import ConfigError, exclusion, load_card, planes, theory
+from na64root import ConfigError, exclusion, limits, load_card, planes, theory
 from na64root.explain import explain
 from na64root.results import Count
 from na64root.signal import card_counts
@@ -127,6 +127,84 @@ def test_an_allowed_gap_is_not_reported_as_excluded(card):
     inside = (epsilon > low) & (epsilon < high)
     assert excluded[inside].all()
     assert inside.sum() > 3
+
+
+def seen_model(card, s1, s2):
+    exposure = card.exposure()
+    counts = [
+        count.model_copy(update={"observed": n})
+        for count, n in zip(card_counts(card, exposure), (s1, s2), strict=True)
+    ]
+    return exclusion.LimitByShare(card, counts, exposure, points=2).model
+
+
+@pytest.mark.parametrize("treatment", ["none", "hybrid"])
+def test_an_interval_in_epsilon_is_that_in_the_signal(card, treatment):
+    """Where the signal is 1e6 epsilon^2 (analytic), and twice where it also falls."""
+    model = seen_model(card, 1, 3)
+    low, high = (math.sqrt(mu / 1e6) for mu in limits.interval(model(0.3), treatment=treatment))
+
+    def rising(epsilon):
+        return 1e6 * np.outer(epsilon**2, [0.3, 0.7])
+
+    grid = np.geomspace(1e-4, 1e-2, 21)
+    ((first, last),) = exclusion.epsilon_intervals(rising, model, grid, treatment=treatment)
+    # 1e-4 of epsilon here, 2^-14 of a step of 0.1 events there
+    assert (first, last) == pytest.approx((low, high), rel=2e-4)
+
+    def rising_and_falling(epsilon):
+        return rising(np.where(epsilon < 5e-3, epsilon, 25e-6 / epsilon))
+
+    parts = exclusion.epsilon_intervals(
+        rising_and_falling, model, np.geomspace(1e-4, 0.25, 35), treatment=treatment
+    )
+    assert np.ravel(parts) == pytest.approx([low, high, 25e-6 / high, 25e-6 / low], rel=2e-4)
+
+
+def test_intervals_in_epsilon_end_at_the_grid_or_are_none(card):
+    area = exclusion.Exclusion(card, card_counts(card, card.exposure()), card.exposure())
+    chain = area.signal.at_mass(0.2)
+    grid = np.geomspace(1e-5, 1e-1, 33)
+    (small, large) = area.epsilon_intervals(chain, grid)  # nothing seen: small signals agree
+    assert small[0] == grid[0]
+    assert large[1] == grid[-1]
+    # The ends are where the signal leaves the interval of the model with its share.
+    for edge, outward in ((small[1], 1.001), (large[0], 0.999)):
+        for epsilon, agrees in ((edge, True), (edge * outward, False)):
+            s1, s2 = area.expected(chain, np.array([epsilon]))[0]
+            model = seen_model(card, 0, 0)(s1 / (s1 + s2))
+            assert (limits.two_sided_p_value(model, s1 + s2) > 0.1) == agrees
+    model = seen_model(card, 4, 10)
+    weak = exclusion.epsilon_intervals(lambda e: np.outer(np.ones_like(e), [0.1, 0.2]), model, grid)
+    assert weak == []
+    # Thousands of expected events are far from four, and are not enumerated.
+    assert exclusion.epsilon_intervals(lambda e: np.outer(1e9 * e, [0.4, 0.6]), model, grid) == []
+
+
+@pytest.mark.parametrize("constraint", ["lognormal", "gaussian"])
+@pytest.mark.parametrize("counts", [(0, 0), (1, 2)])
+def test_what_is_far_from_the_data_has_a_small_p_value(constraint, counts):
+    model = seen_model(load_card(overrides=[f"limit.constraint={constraint}"]), *counts)(0.3)
+    for treatment in ("none", "hybrid"):
+        engine = limits.experiment(model, treatment)
+        mu = next(mu for mu in range(5, 200) if engine.statistic(mu) > exclusion.FAR_FROM_DATA)
+        assert 0.0 < engine.two_sided_p_value(mu) < exclusion.FAR_P_VALUE
+
+
+@pytest.mark.parametrize("grid", [[], [0.0, 1.0], [2.0, 1.0], [1.0, math.inf], [math.nan]])
+def test_a_grid_of_epsilon_that_cannot_be(card, grid):
+    with pytest.raises(ConfigError, match="grid of epsilon"):
+        exclusion.epsilon_intervals(lambda e: np.zeros((len(e), 2)), seen_model(card, 1, 1), grid)
+
+
+def test_intervals_in_epsilon_refuse_levels_and_treatments(card):
+    def expected(epsilon):
+        return np.ones((len(epsilon), 2))
+
+    with pytest.raises(ConfigError, match="confidence level"):
+        exclusion.epsilon_intervals(expected, seen_model(card, 1, 1), [1e-3], cl=1.0)
+    with pytest.raises(ConfigError, match="treatment"):
+        exclusion.epsilon_intervals(expected, seen_model(card, 1, 1), [1e-3], treatment="frequentist")
 
 
 def test_explain_is_consistent_on_the_contour(card, plane):

@@ -173,7 +173,7 @@ def test_a_tree_that_is_something_else(tmp_path, card):
     file = root().TFile.Open(str(path), "RECREATE")
     file.WriteObject(root().TNamed("tree", "not a tree"), "tree")
     file.Close()
-    assert "is a TNamed (a TTree is expected)" in error_of([str(path)], card)
+    assert "is a TNamed (a TTree or RNTuple is expected)" in error_of([str(path)], card)
 
 
 def test_no_entries(tmp_path, card, good):

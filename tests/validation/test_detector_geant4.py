@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import csv
 import functools
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +178,14 @@ def test_energies_beside_the_tables(energy):
     pair = hcal_total(gun("pair", energy, "hcal2", 4000, mass=0.03))
     assert pair.mean() == pytest.approx(energy, rel=0.02)
     assert pair.std() / pair.mean() == pytest.approx(0.23 / np.sqrt(energy), rel=0.12)
+
+
+@pytest.mark.slow
+def test_the_figures_are_made_and_their_numbers_printed(tmp_path):
+    command = [sys.executable, str(Path(__file__).with_name("figures.py")), str(tmp_path)]
+    names = ["geant4_ecal", "geant4_hcal"]
+    done = subprocess.run([*command, *names], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [f"{name}.png" for name in names]
+    for quantity in ("profile 100 GeV", "track length positron", "P(R < 0.06), 80 GeV", "$r_{90}$"):
+        assert quantity in done.stdout

@@ -10,7 +10,15 @@ from scipy.stats import norm, poisson
 
 from na64root import limits_roostats
 from na64root.errors import ConfigError
-from na64root.limits import Bin, CountingModel, discovery, impacts, interval, upper_limit
+from na64root.limits import (
+    Bin,
+    CountingModel,
+    discovery,
+    impacts,
+    interval,
+    two_sided_p_value,
+    upper_limit,
+)
 
 
 def one_bin(observed, background=0.0, uncertainty=0.0, **options):
@@ -32,6 +40,31 @@ def one_bin(observed, background=0.0, uncertainty=0.0, **options):
 )
 def test_feldman_cousins_table(observed, background, low, high):
     assert interval(one_bin(observed, background), treatment="none") == pytest.approx((low, high), abs=0.006)
+
+
+@pytest.mark.parametrize(("observed", "background", "mu"), [(0, 0.72, 1.5), (3, 0.5, 0.59), (4, 0.2, 7.0)])
+def test_two_sided_p_value_is_the_sum_over_counts(observed, background, mu):
+    """Likelihood ratios and Poisson sums of SciPy (independent)."""
+
+    def ratio(n):
+        best = max(float(n), background)  # the mean at the best signal, not below zero
+        return poisson.pmf(n, mu + background) / poisson.pmf(n, best)
+
+    limit = ratio(observed) * (1.0 + 1e-9)
+    expected = sum(poisson.pmf(n, mu + background) for n in range(60) if ratio(n) <= limit)
+    found = two_sided_p_value(one_bin(observed, background), mu, treatment="none")
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_two_sided_p_value_at_the_ends_of_the_interval():
+    model = one_bin(3, 0.5, 0.2, signal_uncertainty=0.2)
+    low, high = interval(model)
+    for inside, outside in ((low + 1e-3, low - 0.02), (high - 1e-3, high + 0.02)):
+        assert two_sided_p_value(model, inside) > 0.1 > two_sided_p_value(model, outside)
+    with pytest.raises(ConfigError, match="mu = -1"):
+        two_sided_p_value(model, -1.0)
+    with pytest.raises(ConfigError, match="none or hybrid"):
+        two_sided_p_value(model, 1.0, treatment="frequentist")
 
 
 def test_interval_treatment():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from na64root import ConfigError, load_card
-from na64root.exclusion import published_curve
+from na64root.overlays import published_curve
 from na64root.signal import (
     Parameters,
     SignalModel,

@@ -103,6 +103,11 @@ class CountingExperiment {
     // std::invalid_argument for the frequentist treatment of signal uncertainties of single bins.
     Discovery discovery() const;
 
+    // Probability to find counts at total signal mu that the likelihood-ratio ordering of `interval` puts no
+    // higher than the observed ones (ties counted): mu belongs to the interval where it exceeds 1 - cl. 0
+    // where the observed counts are impossible. Throws as `interval`, and std::domain_error for mu < 0.
+    double two_sided_p_value(double mu) const;
+
     // The two-sided interval of the likelihood-ratio ordering (Feldman and Cousins, PRD 57, 3873 (1998)), all
     // mu that are not excluded at this level between its ends. Throws std::invalid_argument for the
     // frequentist treatment, where the ordering has no one-dimensional boundary: use none or hybrid.

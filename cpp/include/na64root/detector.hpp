@@ -55,6 +55,20 @@ struct CellEnergies {
     double hcal[hcal_modules][hcal_side][hcal_side];
 };
 
+// An event whose calorimeters are simulated, with the visible energies of CellEnergies in sum.
+struct CalorimeterEvent : TreeAEvent {
+    double mc_ecal_GeV, mc_veto_GeV, mc_hcal_GeV[hcal_modules];
+
+    void set_visible(const CellEnergies &cells);
+};
+
+template <class Visitor> void for_each_branch(CalorimeterEvent &event, Visitor &&visit) {
+    for_each_branch(static_cast<TreeAEvent &>(event), visit);
+    visit("mc_ecal_GeV", event.mc_ecal_GeV, "");
+    visit("mc_veto_GeV", event.mc_veto_GeV, "");
+    visit("mc_hcal_GeV", event.mc_hcal_GeV, "[3]");
+}
+
 struct Point {
     double x, y, z; // cm
 };

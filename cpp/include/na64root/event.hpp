@@ -61,7 +61,7 @@ struct EventConfig {
 };
 
 // Four-vectors are (E, x, y, z) in GeV, positions x, y, z in cm, z from the front of the ECAL.
-struct SignalEvent : TreeAEvent {
+struct SignalEvent : CalorimeterEvent {
     double mc_weight_per_electron;             // expected events of this kind per electron on target
     double mc_production_weight;               // the part of it of production, at epsilon = 1
     double mc_decay_weight;                    // the part of a forced decay
@@ -73,11 +73,11 @@ struct SignalEvent : TreeAEvent {
     double mc_aprime_GeV[4], mc_chi1_GeV[4], mc_chi2_GeV[4], mc_chi1_of_chi2_GeV[4];
     double mc_electron_GeV[4], mc_positron_GeV[4];
     double mc_production_cm[3], mc_decay_cm[3];
-    double mc_ecal_GeV, mc_veto_GeV, mc_hcal_GeV[hcal_modules]; // visible, before sampling and noise
+    double mc_beam_slope[2]; // dx/dz, dy/dz of the beam electron
 };
 
 template <class Visitor> void for_each_branch(SignalEvent &event, Visitor &&visit) {
-    for_each_branch(static_cast<TreeAEvent &>(event), visit);
+    for_each_branch(static_cast<CalorimeterEvent &>(event), visit);
     visit("mc_weight_per_electron", event.mc_weight_per_electron, "");
     visit("mc_production_weight", event.mc_production_weight, "");
     visit("mc_decay_weight", event.mc_decay_weight, "");
@@ -95,9 +95,7 @@ template <class Visitor> void for_each_branch(SignalEvent &event, Visitor &&visi
     visit("mc_positron_GeV", event.mc_positron_GeV, "[4]");
     visit("mc_production_cm", event.mc_production_cm, "[3]");
     visit("mc_decay_cm", event.mc_decay_cm, "[3]");
-    visit("mc_ecal_GeV", event.mc_ecal_GeV, "");
-    visit("mc_veto_GeV", event.mc_veto_GeV, "");
-    visit("mc_hcal_GeV", event.mc_hcal_GeV, "[3]");
+    visit("mc_beam_slope", event.mc_beam_slope, "[2]");
 }
 
 // Makes events one by one from (seed, entry), whatever the order, thread or range.

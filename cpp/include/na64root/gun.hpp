@@ -39,21 +39,19 @@ inline constexpr std::uint32_t gun_run = 999999;
 inline constexpr int track_thresholds = 3;
 inline constexpr double track_threshold[track_thresholds] = {1.0, 10.0, 50.0};
 
-struct GunEvent : TreeAEvent {
+struct GunEvent : CalorimeterEvent {
     double mc_energy_GeV, mc_pair_mass_GeV;
     double mc_start_x_mm, mc_start_y_mm, mc_start_z_mm;
     double mc_depth_X0; // of the start, from the front of the volume
     double
         mc_profile_GeV[Detector::profile_bins]; // all deposited energy, per X0 from the front of the volume
     double mc_track_electron_X0[track_thresholds], mc_track_positron_X0[track_thresholds];
-    double mc_r50_mm, mc_r90_mm;      // around the axis, visible energy
-    double mc_ecal_GeV, mc_veto_GeV;  // visible, before sampling and noise
-    double mc_hcal_GeV[hcal_modules]; // the same
-    double mc_leakage_GeV;            // behind the ECAL
+    double mc_r50_mm, mc_r90_mm; // around the axis, visible energy
+    double mc_leakage_GeV;       // behind the ECAL
 };
 
 template <class Visitor> void for_each_branch(GunEvent &event, Visitor &&visit) {
-    for_each_branch(static_cast<TreeAEvent &>(event), visit);
+    for_each_branch(static_cast<CalorimeterEvent &>(event), visit);
     visit("mc_energy_GeV", event.mc_energy_GeV, "");
     visit("mc_pair_mass_GeV", event.mc_pair_mass_GeV, "");
     visit("mc_start_x_mm", event.mc_start_x_mm, "");
@@ -65,9 +63,6 @@ template <class Visitor> void for_each_branch(GunEvent &event, Visitor &&visit) 
     visit("mc_track_positron_X0", event.mc_track_positron_X0, "[3]");
     visit("mc_r50_mm", event.mc_r50_mm, "");
     visit("mc_r90_mm", event.mc_r90_mm, "");
-    visit("mc_ecal_GeV", event.mc_ecal_GeV, "");
-    visit("mc_veto_GeV", event.mc_veto_GeV, "");
-    visit("mc_hcal_GeV", event.mc_hcal_GeV, "[3]");
     visit("mc_leakage_GeV", event.mc_leakage_GeV, "");
 }
 

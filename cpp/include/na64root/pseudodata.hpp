@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "na64root/tree_a.hpp"
+#include "na64root/detector.hpp"
 
 namespace na64root {
 
@@ -45,17 +45,16 @@ struct PseudodataPeriod {
 
 struct PseudodataConfig {
     std::uint64_t seed = 1;
-    double beam_energy = 100.0;                  // GeV
-    double beam_momentum_spread = 0.01;          // relative, standard deviation
-    double beam_spot = 0.8;                      // cm, standard deviation at the ECAL
-    double ecal_stochastic = 0.10;               // sigma/E = this/sqrt(E/GeV)
-    double hcal_stochastic = 0.60;               // of hadrons
-    double trigger_ecal_max = 90.0;              // GeV, threshold of the physics trigger
-    double trigger_ecal_resolution = 3.0;        // GeV
-    double hcal_interaction_length = 20.3;       // cm of module
-    double hcal_start[3] = {60.0, 220.0, 380.0}; // cm from the front of the ECAL
-    double hcal_end[3] = {210.0, 370.0, 530.0};
-    double missing_energy_slope = 12.0; // GeV, of the class large_missing_energy above 10 GeV
+    DetectorConfig detector;               // places and cells; the response is its own
+    double beam_energy = 100.0;            // GeV
+    double beam_momentum_spread = 0.01;    // relative, standard deviation
+    double beam_spot = 0.8;                // cm, standard deviation at the ECAL
+    double ecal_stochastic = 0.10;         // sigma/E = this/sqrt(E/GeV)
+    double hcal_stochastic = 0.60;         // of hadrons
+    double trigger_ecal_max = 90.0;        // GeV, threshold of the physics trigger
+    double trigger_ecal_resolution = 3.0;  // GeV
+    double hcal_interaction_length = 20.3; // cm of module
+    double missing_energy_slope = 12.0;    // GeV, of the class large_missing_energy above 10 GeV
     std::vector<PseudodataPeriod> periods;
 };
 
