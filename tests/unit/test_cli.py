@@ -76,6 +76,8 @@ def test_the_verbs_are_those_of_the_documentation():
         ("explain",),
         ("limit",),
         ("scan",),
+        ("ledger",),
+        ("plan",),
         ("export",),
         ("simulate", "signal"),
         ("simulate", "background"),
