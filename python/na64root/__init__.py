@@ -14,6 +14,7 @@ from .errors import ConfigError, ConvergenceError, DataError, Na64Error
 if TYPE_CHECKING:
     from .acceptance import efficiency, r_efficiency
     from .config import Card, load_card
+    from .efficiency_map import EfficiencyMap
     from .limits import Bin, CountingModel, upper_limit
     from .planes import Plane, scan
     from .r_cut import best_r_cut
@@ -27,6 +28,7 @@ _LAZY = {
     "Card": "config",
     "CountingModel": "limits",
     "Plane": "planes",
+    "EfficiencyMap": "efficiency_map",
     "Signal": "simulate",
     "SignalModel": "signal",
     "best_r_cut": "r_cut",
@@ -50,6 +52,7 @@ __all__ = [
     "CountingModel",
     "DarkBremsstrahlung",
     "DataError",
+    "EfficiencyMap",
     "InelasticModel",
     "Na64Error",
     "Plane",

@@ -6,24 +6,25 @@ noise, the preshower, the beam, the R cut. None of it is tuned.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from . import _core, cling, selection, simulate
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError
 from .results import Provenance, Record, provenance
-from .signal import Parameters, expected_signal
+from .signal import SignalModel, expected_signal
+from .signal_sample import effective_events
 from .simulate import ForcedVolume, Signal, SignalMode
 
+# The paper: the efficiency of the R cut is 45 % at least.
+PAPER_LOWEST_R_EFFICIENCY = 0.45
 # Names of DecayVolume in event.hpp, from -1 on.
 VOLUMES = ("none", "ecal", "veto", "hcal1", "hcal2", "hcal3", "beyond")
 
@@ -44,8 +45,9 @@ class CutAcceptance(Record):
 class SignatureAcceptance(Record):
     """A signature: its cut flow, and its share `acceptance` of the simulated A' events.
 
-    `by_volume` has the expected events by the place of the decay; `semi_analytic` is the expectation of the
-    deterministic chain, null where that chain does not apply (forced decays, mode visible).
+    `by_volume` has the expected events by the place of the decay, `by_volume_error` their statistical errors,
+    `hcal3_share` the part of decays in HCAL3; `semi_analytic` is the expectation of the deterministic chain,
+    null where that chain does not apply (forced decays, mode visible).
     """
 
     signature: Signature
@@ -56,11 +58,18 @@ class SignatureAcceptance(Record):
     effective_events: float
     cut_flow: list[CutAcceptance]
     by_volume: dict[str, float]
+    by_volume_error: dict[str, float]
+    hcal3_share: float
+    hcal3_share_error: float
     semi_analytic: float | None
 
 
 class Acceptance(Record):
-    """Result of :func:`efficiency`. `produced` counts the expected A' events before all cuts."""
+    """Result of :func:`efficiency`. `produced` counts the expected A' events before all cuts.
+
+    `decays` is where they decay, as shares; `decays_semi_analytic` the same by the chain, for A' above the
+    ECAL threshold alone, where a gap belongs to what stands before it (null where it does not apply).
+    """
 
     mode: SignalMode
     mass_GeV: float
@@ -68,6 +77,8 @@ class Acceptance(Record):
     forced: ForcedVolume | None
     events: int
     produced: float
+    decays: dict[str, float]
+    decays_semi_analytic: dict[str, float] | None
     signatures: list[SignatureAcceptance]
     provenance: Provenance
 
@@ -94,14 +105,15 @@ def efficiency(
     Raises:
         ConfigError, Na64Error: as :func:`simulate.signal`.
     """
-    sample, selected, truth = _simulated(
+    sample, selected, columns, decays = _simulated(
         card, point, events=events, forced=forced, period=period, eot=eot, seed=seed, threads=threads
     )
-    volumes = truth["mc_decay_volume"].astype(np.int64)
     semi_analytic: dict[Signature, float] = {}
+    chain_decays = None
     if forced is None and period == "all" and point.mode == "semivisible" and point.parameters is None:
         numbers = expected_signal(card, [point.mass_GeV], [point.epsilon], card.exposure(eot))[0, 0]
         semi_analytic = dict(zip(SIGNATURES, map(float, numbers), strict=True))
+        chain_decays = SignalModel(card).at_mass(point.mass_GeV).decay_probability(point.epsilon)
     return Acceptance(
         mode=point.mode,
         mass_GeV=point.mass_GeV,
@@ -109,7 +121,9 @@ def efficiency(
         forced=forced,
         events=events,
         produced=sample.weights_sum,
-        signatures=[_signature(s, selected, volumes, semi_analytic.get(s)) for s in SIGNATURES],
+        decays=decays,
+        decays_semi_analytic=chain_decays,
+        signatures=[_signature(s, selected, columns[s], semi_analytic.get(s)) for s in SIGNATURES],
         provenance=provenance(card, seed=seed),
     )
 
@@ -124,9 +138,13 @@ def _simulated(
     eot: Mapping[str, float] | None = None,
     seed: int,
     threads: int,
-) -> tuple[simulate.SignalResult, selection.SelectionResult, dict[str, NDArray[np.float64]]]:
-    """A sample, its selection, and the truth of its events by their number."""
-    names = ["mc_decay_volume", "mc_flight_length_cm", "mc_gamma_beta"]
+) -> tuple[
+    simulate.SignalResult,
+    selection.SelectionResult,
+    dict[Signature, selection.SelectedColumns],
+    dict[str, float],
+]:
+    """A sample, its selection, where its selected events decayed, and the shares of all."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signal.root"
         sample = simulate.signal(
@@ -140,19 +158,23 @@ def _simulated(
             seed=seed,
             threads=threads,
         )
-        selected = selection.select([str(path)], card, eot=eot, threads=threads)
-        data = cling.root().RDataFrame("tree", str(path)).AsNumpy(["spillevent", *names])
-    number = np.asarray(data["spillevent"], dtype=np.int64) - _core.first_signal_number
-    truth = {name: np.empty(len(number)) for name in names}
-    for name, column in truth.items():
-        column[number] = data[name]
-    return sample, selected, truth
+        selected, columns = selection.select_with(
+            [str(path)], card, ["mc_decay_volume"], eot=eot, threads=threads
+        )
+        everything = cling.root().RDataFrame("tree", str(path)).AsNumpy(["mc_decay_volume", "mcWeight"])
+    total = float(everything["mcWeight"].sum())
+    decays = _by_volume(everything["mc_decay_volume"], everything["mcWeight"])
+    return sample, selected, columns, {name: w / total if total > 0.0 else 0.0 for name, w in decays.items()}
+
+
+def _by_volume(volume: NDArray[Any], weight: NDArray[Any]) -> dict[str, float]:
+    return {name: float(weight[volume == number].sum()) for number, name in enumerate(VOLUMES, start=-1)}
 
 
 def _signature(
     signature: Signature,
     selected: selection.SelectionResult,
-    volumes: NDArray[np.int64],
+    columns: selection.SelectedColumns,
     semi_analytic: float | None,
 ) -> SignatureAcceptance:
     sums: dict[str, tuple[int, float, float]] = {}
@@ -161,7 +183,9 @@ def _signature(
             n, weight, square = sums.get(row.cut, (0, 0.0, 0.0))
             sums[row.cut] = n + row.events, weight + row.weighted, square + error**2
     flow = [
-        CutAcceptance(cut=cut, events=n, expected=w, error=math.sqrt(s), effective_events=_effective(w, s))
+        CutAcceptance(
+            cut=cut, events=n, expected=w, error=math.sqrt(s), effective_events=float(effective_events(w, s))
+        )
         for cut, (n, w, s) in sums.items()
     ]
     all_weight, all_square = sums["initial"][1:]
@@ -169,11 +193,9 @@ def _signature(
     share = last.expected / all_weight if all_weight > 0.0 else 0.0
     # A share of weights, passing and failing events independent.
     variance = (1.0 - share) ** 2 * last.error**2 + share**2 * (all_square - last.error**2)
-    by_volume = dict.fromkeys(VOLUMES, 0.0)
-    for candidate in selected.candidates:
-        if candidate.signature == signature:
-            place = volumes[candidate.spillevent - _core.first_signal_number]
-            by_volume[VOLUMES[place + 1]] += candidate.weight
+    place, selected_weight = columns["mc_decay_volume"], columns["weight"]
+    by_volume = _by_volume(place, selected_weight)
+    hcal3, hcal3_error = _share(place == VOLUMES.index("hcal3") - 1, selected_weight)
     return SignatureAcceptance(
         signature=signature,
         expected=last.expected,
@@ -183,93 +205,20 @@ def _signature(
         effective_events=last.effective_events,
         cut_flow=flow,
         by_volume=by_volume,
+        by_volume_error={name: math.sqrt(s) for name, s in _by_volume(place, selected_weight**2).items()},
+        hcal3_share=hcal3,
+        hcal3_share_error=hcal3_error,
         semi_analytic=semi_analytic,
     )
 
 
-def _effective(weight: float, square: float) -> float:
-    return weight**2 / square if square > 0.0 else 0.0
-
-
-@dataclass(frozen=True)
-class Reweighted:
-    """Expected events at other parameters, shape (n, 2) for S1 and S2, with their statistical errors.
-
-    `effective` is the number of unweighted events with the same relative error: where it is small the sample
-    does not know that point, whatever `expected` says.
-    """
-
-    expected: NDArray[np.float64]
-    error: NDArray[np.float64]
-    effective: NDArray[np.float64]
-
-
-class SignalSample:
-    """The selected events of one simulated sample, which serve every epsilon and alpha_D near it.
-
-    Production goes as epsilon^2 times the branching ratio of the A', and a decay after a flight L has the
-    density exp(-L/l)/l, l = gamma beta c tau: each event is reweighted by their ratios. Masses are fixed.
-
-    Raises:
-        ConfigError: a mode in which nothing flies or the A' itself does; as :func:`simulate.signal`.
-    """
-
-    def __init__(
-        self,
-        card: Card,
-        point: Signal,
-        *,
-        events: int = 100_000,
-        forced: ForcedVolume | None = None,
-        eot: Mapping[str, float] | None = None,
-        seed: int = 1,
-        threads: int = 1,
-    ) -> None:
-        if point.mode != "semivisible":
-            raise ConfigError(f"mode {point.mode} is not reweighted (chi2 must decay): simulate each point")
-        _, selected, truth = _simulated(
-            card, point, events=events, forced=forced, eot=eot, seed=seed, threads=threads
-        )
-        self.point = point
-        self.parameters = point.parameters or Parameters.of(card)
-        self._width = _core.WidthFormula.__members__[card.model.width]
-        number = np.array([c.spillevent for c in selected.candidates], dtype=np.int64)
-        number -= _core.first_signal_number
-        self._signature = np.array([SIGNATURES.index(c.signature) for c in selected.candidates])
-        self._weight = np.array([c.weight for c in selected.candidates])
-        self._flight = truth["mc_flight_length_cm"][number]
-        self._gamma_beta = truth["mc_gamma_beta"][number]
-
-    def expected(self, epsilon: ArrayLike, *, alpha_dark: float | None = None) -> Reweighted:
-        """Expected events for each epsilon, shape (n,), and one alpha_D, that of the sample unless given."""
-        values = np.atleast_1d(np.asarray(epsilon, dtype=float))
-        parameters = self.parameters
-        if alpha_dark is not None:
-            parameters = dataclasses.replace(parameters, alpha_dark=alpha_dark)
-        production, ctau = self._production_and_ctau(self.point.epsilon, self.parameters)
-        old = self._decay_density(ctau)
-        sums = np.zeros((len(values), len(SIGNATURES), 2))
-        for i, value in enumerate(values):
-            new_production, new_ctau = self._production_and_ctau(float(value), parameters)
-            weight = self._weight * (new_production / production) * self._decay_density(new_ctau) / old
-            for j in range(len(SIGNATURES)):
-                chosen = weight[self._signature == j]
-                sums[i, j] = chosen.sum(), (chosen**2).sum()
-        total, square = sums[..., 0], sums[..., 1]
-        effective = np.divide(total**2, square, out=np.zeros_like(total), where=square > 0.0)
-        return Reweighted(total, np.sqrt(square), effective)
-
-    def _production_and_ctau(self, epsilon: float, parameters: Parameters) -> tuple[float, float]:
-        model = parameters.model(self.point.mass_GeV, epsilon)
-        branching = _core.aprime_width_to_chi(model) / _core.aprime_width(model)
-        return epsilon**2 * branching, _core.chi2_ctau(model, self._width)
-
-    def _decay_density(self, ctau: float) -> NDArray[np.float64]:
-        """Per cm at the flight length of each event; 1 for those that do not decay."""
-        if not math.isfinite(ctau):
-            return np.ones_like(self._flight)
-        length = self._gamma_beta * ctau
-        return np.asarray(np.exp(-self._flight / length) / length)
+def _share(inside: NDArray[np.bool_], weight: NDArray[np.float64]) -> tuple[float, float]:
+    """The share of weight inside and its error; NaN where there is none."""
+    total = float(weight.sum())
+    if not total > 0.0:
+        return math.nan, math.nan
+    share = float(weight[inside].sum()) / total
+    return share, math.sqrt(float((weight**2 * (inside - share) ** 2).sum())) / total
 
 
 Cause = Literal["hcal3", "single_core", "noise", "width", "spot", "angles", "all"]
@@ -349,17 +298,42 @@ def r_efficiency(
         inside[here] = _core.passes_r(_core.hcal_r(data["HCAL_ene"][here], core), cut)
         total = float(weight[here].sum())
         by_period[period.name] = float(weight[here & inside].sum()) / total if total > 0.0 else math.nan
-    total = float(weight.sum())
-    share = float(weight[inside].sum()) / total if total > 0.0 else math.nan
-    variance = float((weight**2 * (inside - share) ** 2).sum())
+    share, error = _share(inside, weight)
     return REfficiency(
         cause=cause,
         description=CAUSES[cause] if cause else "everything simulated",
         efficiency=share,
-        error=math.sqrt(variance) / total if total > 0.0 else math.nan,
+        error=error,
         by_period=by_period,
-        before=total,
+        before=float(weight.sum()),
     )
+
+
+class RReport(Record):
+    """What each cause takes by the R cut, beside the numbers of the paper."""
+
+    paper_average: float
+    paper_lowest: float
+    causes: list[REfficiency]
+
+
+def r_report(card: Card, point: Signal, *, events: int = 200_000, seed: int = 1, threads: int = 1) -> RReport:
+    """:func:`r_efficiency` of everything simulated and with each cause switched off; nothing is tuned."""
+    causes: tuple[Cause | None, ...] = (None, *CAUSES)
+    return RReport(
+        paper_average=card.signal.r_efficiency.value,
+        paper_lowest=PAPER_LOWEST_R_EFFICIENCY,
+        causes=[
+            r_efficiency(card, point, cause, events=events, seed=seed, threads=threads) for cause in causes
+        ],
+    )
+
+
+class AcceptanceReport(Acceptance):
+    """What `na64root acceptance` tells; `map` is the file of the efficiency map."""
+
+    r_report: RReport | None = None
+    map: str | None = None
 
 
 _R_COLUMNS = {

@@ -9,15 +9,27 @@ import logging
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import exclusion, limits, planes, planner, plots, results, selection, simulate, theory
+from . import (
+    exclusion,
+    limits,
+    planes,
+    planner,
+    plots,
+    results,
+    selection,
+    signal_files,
+    simulate,
+    theory,
+)
 from .cling import root
-from .config import Card, Treatment
+from .config import SIGNATURES, Acceptance, Card, Signature, Treatment
 from .results import (
     Count,
     CutFlowRow,
@@ -32,7 +44,7 @@ from .results import (
     renamed_into,
     require_writable,
 )
-from .signal import Mode, card_counts
+from .signal import MODES, Mode, Parameters, SignalModel, card_counts, effective_exposure
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +85,29 @@ class Exclusion(Record):
     epsilon_high: list[float | None]
 
 
+class SignalOfSample(Record):
+    """The limit for the expected signal of a sample given by files, in place of the chain's.
+
+    `chain` is what the chain expects there, null in mode visible. `upper_limit` is the exact one on the
+    number of signal events, `upper_limit_mu` the same over `expected`.
+    """
+
+    sample: signal_files.SimulatedSignal
+    expected: float
+    error: float
+    chain: dict[str, float] | None
+    upper_limit: float
+    upper_limit_mu: float
+    excluded: bool
+
+
 class Analysis(Record):
     """The result of `na64root analyze`.
 
     `expected` holds the counts of weighted simulation, which has no observed ones. `limit` is null when no
     bin has both a count and exposure. `discovery` and `interval` are null where nothing was observed.
+    `signal` is null without a signal sample; with one, `limit` has its shares and statistical errors, while
+    the plane remains that of `acceptance`: the chain or the own simulation.
     """
 
     cutflow: list[CutFlowRow]
@@ -92,6 +122,17 @@ class Analysis(Record):
     expected: list[selection.ExpectedCount]
     discovery: Discovery | None = None
     interval: Interval | None = None
+    acceptance: Acceptance = "chain"
+    signal: SignalOfSample | None = None
+
+
+@dataclass(frozen=True)
+class SignalFiles:
+    """A simulated sample in place of the chain's signal; mass and epsilon where the files do not say them."""
+
+    files: Sequence[str]
+    mass_GeV: float | None = None
+    epsilon: float | None = None
 
 
 def analyze(
@@ -101,6 +142,7 @@ def analyze(
     eot: Mapping[str, float] | None = None,
     output_dir: Path,
     pseudodata: bool = False,
+    signal: SignalFiles | None = None,
     seed: int = 1,
     threads: int = 1,
     force: bool = False,
@@ -110,6 +152,7 @@ def analyze(
 
     Args:
         pseudodata: first write pseudodata.root into `output_dir` and analyse it in place of `files`.
+        signal: a simulated sample; it takes the place of the chain's signal in `limit`.
 
     Raises:
         Na64Error: results exist and `force` is not set; what the modules of the chain raise.
@@ -127,7 +170,17 @@ def analyze(
     for note in selected.notes:
         log.info("%s", note)
     counts = _counts_of_likelihood(selected)
-    limit = plane = model = found = interval = None
+    limit = plane = model = found = interval = sample = of_sample = None
+    if signal is not None:
+        log.info("selecting signal events")
+        sample = signal_files.read_signal(
+            signal.files,
+            card,
+            selected.exposure,
+            mass_GeV=signal.mass_GeV,
+            epsilon=signal.epsilon,
+            threads=threads,
+        )
     if counts:
         log.info("computing the exclusion plane")
         plane = planes.scan(
@@ -136,13 +189,16 @@ def analyze(
             counts,
             selected.exposure,
             expected=False,
-            others=False,
             seed=seed,
             threads=threads,
             progress=progress,
             input_files=selected.files,
         )
-        model = _counting_model(card, counts, selected.exposure, plane)
+        if sample is None:
+            model = _counting_model(card, counts, selected.exposure, plane)
+        else:
+            model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
+            of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
         log.info("setting limits, RooStats and exact")
         kind: Kind = "expected" if selected.weighted else "observed"
         limit = limits_side_by_side(model, card, kind=kind, seed=seed, processes=threads)
@@ -168,6 +224,8 @@ def analyze(
         ),
         discovery=found,
         interval=interval,
+        acceptance=card.signal.acceptance,
+        signal=of_sample,
     )
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
@@ -281,6 +339,7 @@ def scan(
         counts,
         exposure,
         mode=mode,
+        others=True,
         kept=kept,
         seed=seed,
         threads=threads,
@@ -371,7 +430,6 @@ def counting_model(
         counts,
         exposure,
         expected=False,
-        others=False,
         seed=seed,
         threads=threads,
         progress=progress,
@@ -427,8 +485,42 @@ def _counting_model(
     point = exclusion.Exclusion(card, counts, exposure)
     mass = plane.g2_excluded_up_to_GeV or plane.x[-1]
     epsilon = theory.epsilon_g2([mass], card.muon_g2.central.value)
-    s1, s2 = point.expected(point.signal.at_mass(mass), epsilon)[0]
+    s1, s2 = point.expected(point.at_mass(mass), epsilon)[0]
     return point.limit.model(float(s1 / (s1 + s2)) if s1 + s2 > 0.0 else 0.5)
+
+
+def _signal_of_sample(
+    card: Card,
+    counts: Sequence[Count],
+    exposure: Mapping[str, float],
+    model: limits.CountingModel,
+    sample: signal_files.SimulatedSignal,
+) -> SignalOfSample:
+    """What the sample's own point is worth, beside the chain's number there."""
+    bins = [sample.of(b.period, cast(Signature, b.signature)) for b in model.bins]
+    expected = sum(b.expected for b in bins)
+    limit = limits.upper_limit(
+        model,
+        cl=card.limit.confidence_level.value,
+        method="exact",
+        treatment=card.limit.treatment,
+        expected=False,
+    )
+    chain: dict[str, float] | None = None
+    if sample.mode in MODES:
+        at_mass = SignalModel(card, mode=sample.mode).at_mass(sample.mass_GeV, Parameters.of(card))
+        weight = effective_exposure(card, exposure, counts)
+        per_electron = at_mass.per_electron([sample.epsilon])[0]
+        chain = {s: float(n) * weight[s] for s, n in zip(SIGNATURES, per_electron, strict=True)}
+    return SignalOfSample(
+        sample=sample,
+        expected=expected,
+        error=math.sqrt(sum(b.error**2 for b in bins)),
+        chain=chain,
+        upper_limit=limit.upper_limit,
+        upper_limit_mu=limit.upper_limit / expected,
+        excluded=expected >= limit.upper_limit,
+    )
 
 
 def _excluded(plane: results.PlaneResult | None) -> Exclusion:

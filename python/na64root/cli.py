@@ -30,7 +30,8 @@ from .errors import ConfigError, Na64Error
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .analyze import Analysis, Limits
+    from .acceptance import AcceptanceReport, RReport
+    from .analyze import Analysis, Limits, SignalOfSample
     from .export import Exported
     from .ledger import Ledger, PresetComparison
     from .limits import CountingModel, Method
@@ -472,6 +473,8 @@ def _show_analysis(record: Analysis, console: Console) -> None:
     if record.limit is not None:
         _show_side_by_side(record.limit, console)
         _show_evidence(record.discovery, record.interval, record.limit.roostats.cl, console)
+        if record.signal is not None:
+            _show_signal(record.signal, console)
         console.print()
         _show_g2(record.g2_excluded_up_to_GeV, console)
     else:
@@ -479,6 +482,70 @@ def _show_analysis(record: Analysis, console: Console) -> None:
     console.print("\n[bold]Results[/]")
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)
+
+
+def _show_acceptance(record: AcceptanceReport, console: Console) -> None:
+    from rich.table import Table
+
+    console.print(
+        f"A' of {record.mass_GeV:g} GeV, epsilon = {record.epsilon:g}, {record.mode}: "
+        f"{record.produced:.4g} expected before cuts, {record.events} simulated"
+    )
+    for found in record.signatures:
+        console.print(f"\n[bold]{found.signature}[/]")
+        table = Table("cut", box=None)
+        for column in ("simulated", "effective", "expected"):
+            table.add_column(column, justify="right")
+        for row in found.cut_flow:
+            value = f"{row.expected:.4g} ± {row.error:.2g}"
+            table.add_row(row.cut, str(row.events), f"{row.effective_events:.0f}", value)
+        console.print(table)
+        chain = "" if found.semi_analytic is None else f"; semi-analytic {found.semi_analytic:.4g} events"
+        console.print(f"acceptance {found.acceptance:.4g} ± {found.acceptance_error:.2g}{chain}")
+        console.print(f"share of decays in HCAL3: {found.hcal3_share:.3f} ± {found.hcal3_share_error:.3f}")
+    console.print("\n[bold]Decays[/]")
+    table = Table("volume", box=None)
+    for column in ("all", *(f"{found.signature}, events" for found in record.signatures)):
+        table.add_column(column, justify="right")
+    for volume, share in record.decays.items():
+        events = (
+            f"{found.by_volume[volume]:.4g} ± {found.by_volume_error[volume]:.2g}"
+            for found in record.signatures
+        )
+        table.add_row(volume, f"{share:.4f}", *events)
+    console.print(table)
+    if record.r_report is not None:
+        _show_r_report(record.r_report, console)
+    if record.map is not None:
+        console.print(f"\n  {record.map}", soft_wrap=True)
+
+
+def _show_r_report(report: RReport, console: Console) -> None:
+    from rich.table import Table
+
+    console.print(
+        f"\n[bold]Efficiency of the R cut[/] (the paper: {report.paper_average:g} on average, "
+        f"{report.paper_lowest:g} at least)"
+    )
+    table = Table("switched", "efficiency", box=None)
+    for period in report.causes[0].by_period:
+        table.add_column(period, justify="right")
+    for cause in report.causes:
+        periods = (f"{value:.3f}" for value in cause.by_period.values())
+        table.add_row(cause.description, f"{cause.efficiency:.3f} ± {cause.error:.3f}", *periods)
+    console.print(table)
+
+
+def _show_signal(signal: SignalOfSample, console: Console) -> None:
+    sample = signal.sample
+    console.print(
+        f"\n[bold]Signal of the sample[/] at m_A' = {sample.mass_GeV:g} GeV, epsilon = {sample.epsilon:g}"
+    )
+    chain = "" if signal.chain is None else f" (chain {sum(signal.chain.values()):.3f})"
+    console.print(
+        f"  expected {signal.expected:.3f} ± {signal.error:.3f}{chain}, upper limit "
+        f"{signal.upper_limit:.3f}: {'excluded' if signal.excluded else 'not excluded'}"
+    )
 
 
 def _show_side_by_side(limit: Limits, console: Console) -> None:
@@ -507,13 +574,40 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
 @click.option(
     "--pseudodata", is_flag=True, help="Write a pseudo-data ntuple into the output folder, analyse it."
 )
-def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseudodata: bool) -> Record:
+@click.option(
+    "--signal",
+    "signal_files",
+    multiple=True,
+    metavar="FILE",
+    help="Simulated signal in place of the chain's; may be repeated.",
+)
+@click.option(
+    "--signal-mass-GeV",
+    "signal_mass_GeV",
+    type=float,
+    help="A' mass of --signal, for files of another simulation.",
+)
+@click.option("--signal-epsilon", type=float, help="Kinetic mixing of --signal, likewise.")  # fmt: skip
+def _analyze(
+    common: Common,
+    files: tuple[str, ...],
+    eot: tuple[str, ...],
+    pseudodata: bool,
+    signal_files: tuple[str, ...],
+    signal_mass_GeV: float | None,
+    signal_epsilon: float | None,
+) -> Record:
     """The whole chain: read, select, count, limits, exclusion plane, figures.
 
     FILES are NA64 ntuples: paths, globs, text files of paths, or root:// addresses.
     """
-    from .analyze import analyze
+    from .analyze import SignalFiles, analyze
 
+    signal = SignalFiles(signal_files, signal_mass_GeV, signal_epsilon) if signal_files else None
+    if signal is None and (signal_mass_GeV is not None or signal_epsilon is not None):
+        raise ConfigError(
+            "--signal-mass-GeV or --signal-epsilon without --signal (no sample): give its files"
+        )
     if bool(files) == pseudodata:
         raise click.UsageError("give FILES to analyse, or --pseudodata", click.get_current_context())
     return analyze(
@@ -522,6 +616,7 @@ def _analyze(common: Common, files: tuple[str, ...], eot: tuple[str, ...], pseud
         eot=exposure_option(common.card, eot),
         output_dir=common.output_dir,
         pseudodata=pseudodata,
+        signal=signal,
         **common.how("masses"),
     )
 
@@ -730,7 +825,87 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
     """Every number of one model point, from couplings to verdict."""
     from .explain import explain
 
-    return explain(common.card, mass_GeV=mass_GeV, epsilon=epsilon, seed=common.seed, **parameters)
+    return explain(
+        common.card,
+        mass_GeV=mass_GeV,
+        epsilon=epsilon,
+        seed=common.seed,
+        threads=common.threads,
+        **parameters,
+    )
+
+
+@_verb(application, "acceptance", show=_show_acceptance,
+       example="na64root acceptance --mass-GeV 0.39 --epsilon 6e-3 -n 100000 --map map.json")  # fmt: skip
+@click.option("--mass-GeV", "mass_GeV", type=float, required=True, help="A' mass.")
+@click.option("--epsilon", type=float, required=True, help="Kinetic mixing.")
+@click.option(
+    "--mode",
+    type=click.Choice(["semivisible", "invisible", "visible"]),
+    default="semivisible",
+    show_default=True,
+    help="What the A' decays to.",
+)
+@click.option(
+    "--forced",
+    is_flag=False,
+    flag_value="signal",
+    type=click.Choice(["signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond"]),
+    help="All decays there, with weights; without a volume in HCAL2 and HCAL3 (signal).",
+)
+@click.option("-n", "--events", type=int, default=100000, show_default=True, help="To simulate.")
+@_EOT
+@click.option("--r-report", "with_r", is_flag=True, help="What each cause takes by the R cut.")
+@click.option("--map", "map_file", type=click.Path(path_type=Path), metavar="FILE.json",
+              help="Also simulate a map of the efficiency against chi2 energy and c tau.")  # fmt: skip
+def _acceptance(
+    common: Common,
+    mass_GeV: float,
+    epsilon: float,
+    mode: SignalMode,
+    forced: ForcedVolume | None,
+    events: int,
+    eot: tuple[str, ...],
+    with_r: bool,
+    map_file: Path | None,
+) -> Record:
+    """Simulated signal selected as data: cut flow, decay volumes, efficiencies, beside the chain.
+
+    With --map also an efficiency map for models of others, -n events for each decade of c tau.
+    """
+    from .acceptance import AcceptanceReport, efficiency, r_report
+    from .simulate import Signal
+
+    card, point = common.card, Signal(mass_GeV, epsilon, mode)
+    if mode != "semivisible" and (with_r or map_file is not None):
+        raise ConfigError(f"--r-report and --map in mode {mode} (they need decays of chi2): leave them out")
+    if map_file is not None and map_file.exists() and not common.force:
+        raise Na64Error(f"{map_file} exists (results are kept): use --force or another name")
+    found = efficiency(
+        card,
+        point,
+        events=events,
+        forced=forced,
+        eot=exposure_option(card, eot, total=True),
+        seed=common.seed,
+        threads=common.threads,
+    )
+    report = (
+        r_report(card, point, events=events, seed=common.seed, threads=common.threads) if with_r else None
+    )
+    if map_file is not None:
+        from .efficiency_map import make_map
+
+        made = make_map(
+            card,
+            mass_GeV,
+            events=events,
+            seed=common.seed,
+            threads=common.threads,
+            progress=_progress("samples"),
+        )
+        made.save(map_file, force=common.force)
+    return AcceptanceReport(**dict(found), r_report=report, map=None if map_file is None else str(map_file))
 
 
 def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:

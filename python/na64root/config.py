@@ -34,6 +34,7 @@ Annihilation = Literal["off", "on"]
 Constraint = Literal["lognormal", "gaussian"]
 Treatment = Literal["none", "frequentist", "hybrid"]
 Correlation = Literal["all", "none"]
+Acceptance = Literal["chain", "simulation"]
 Criterion = Literal["cls", "clsb"]
 
 DEFAULT_CARD = "paper2021"
@@ -229,7 +230,15 @@ class Selection(_Model):
 
 
 class SignalConfig(_Model):
+    """Where the expected signal comes from: the semi-analytic chain, with the published efficiency of the R
+    cut, or the own simulation, in samples of `simulated_events`; a point with fewer than
+    `effective_events_min` effective events in a signature gets a sample of its own.
+    """
+
+    acceptance: Acceptance
     r_efficiency: Fraction
+    simulated_events: Whole
+    effective_events_min: Positive
 
 
 class SignatureCounts(_Model):

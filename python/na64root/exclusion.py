@@ -20,11 +20,17 @@ from .counting import SignalSource, check_choice
 from .errors import ConfigError, ConvergenceError
 from .results import Count, Expected, LimitResult
 from .signal import Mode, SignalAtMass, SignalModel, effective_exposure
+from .signal_files import SimulatedSignal
+from .signal_sample import SignalSamples
 
 Array = NDArray[np.float64]
 # A count, its signature, and the exposure times efficiency that it stands for.
 LikelihoodBin = tuple[Count, Signature, float]
+# Where the expected signal at a mass comes from.
+ExpectedSignal = SignalAtMass | SignalSamples
 
+# The source of the signal uncertainty that a simulated sample brings itself.
+MONTE_CARLO_STATISTICS = "monte_carlo_statistics"
 # Where the signal is too large and twice the log likelihood ratio above the first number, its two-sided
 # p-value is below the second: it need not be enumerated, which takes minutes for hundreds of expected events.
 # The ratio ends at 25 where a Gaussian signal uncertainty is 20 %.
@@ -122,21 +128,60 @@ def counting_model(card: Card, bins: Sequence[LikelihoodBin], share_s1: float) -
     """The counting model of these bins, the signal divided between signatures by the share of S1."""
     totals = {s: sum(part for _, signature, part in bins if signature == s) for s in SIGNATURES}
     share: dict[Signature, float] = {"S1": share_s1, "S2": 1.0 - share_s1}
+    fractions = [share[signature] * part / totals[signature] for _, signature, part in bins]
+    return _model(card, [count for count, _, _ in bins], fractions)
+
+
+def counting_model_of_sample(
+    card: Card, counts: Sequence[Count], exposure: Mapping[str, float], sample: SimulatedSignal
+) -> limits.CountingModel:
+    """The counting model with the signal of a simulated sample: its shares, and its statistical errors.
+
+    Each bin has the relative error of its own events; a source of that name in the card is not added to it.
+    """
+    kept = [count for count, _, _ in _bins(card, counts, exposure)]
+    found = [sample.of(count.period, count.signature) for count in kept]
+    total = sum(b.expected for b in found)
+    if not total > 0.0:
+        raise ConfigError(
+            "the signal sample has no events in a bin with a count (nothing to set a limit on): simulate more"
+        )
+    return _model(
+        card,
+        kept,
+        [b.expected / total for b in found],
+        [b.error / b.expected if b.expected > 0.0 else 0.0 for b in found],
+        without=(MONTE_CARLO_STATISTICS,),
+    )
+
+
+def _model(
+    card: Card,
+    counts: Sequence[Count],
+    fractions: Sequence[float],
+    uncertainties: Sequence[float] | None = None,
+    without: Sequence[str] = (),
+) -> limits.CountingModel:
     return limits.CountingModel(
         bins=tuple(
             limits.Bin(
-                name=f"{signature} {count.period}",
-                signature=signature,
+                name=f"{count.signature} {count.period}",
+                signature=count.signature,
                 period=count.period,
                 observed=count.observed or 0,
                 background=count.background,
                 background_uncertainty=count.background_uncertainty,
-                signal_fraction=share[signature] * part / totals[signature],
+                signal_fraction=fraction,
+                signal_uncertainty=uncertainty,
             )
-            for count, signature, part in bins
+            for count, fraction, uncertainty in zip(
+                counts, fractions, uncertainties or [0.0] * len(counts), strict=True
+            )
         ),
         signal_sources={
-            name: SignalSource(q.value, q.correlation) for name, q in card.limit.signal_uncertainties.items()
+            name: SignalSource(q.value, q.correlation)
+            for name, q in card.limit.signal_uncertainties.items()
+            if name not in without
         },
         constraint=card.limit.constraint,
     )
@@ -153,18 +198,43 @@ class Exclusion:
         *,
         mode: Mode = "semivisible",
         expected: bool = False,
+        seed: int = 1,
+        threads: int = 1,
     ) -> None:
+        """`seed` and `threads` are of the simulation, where the card takes the acceptance from it."""
         self.card = card
         self.signal = SignalModel(card, mode=mode)
+        self._exposure, self._seed, self._threads = exposure, seed, threads
+        self._samples: dict[float, SignalSamples] = {}
         self.limit = LimitByShare(card, counts, exposure, expected=expected)
         weight = effective_exposure(card, exposure, counts)
-        self._weight = np.array([weight[signature] for signature in SIGNATURES])
+        self.weight = np.array([weight[signature] for signature in SIGNATURES])
 
-    def expected(self, at_mass: SignalAtMass, epsilon: ArrayLike) -> Array:
+    @property
+    def simulated(self) -> bool:
+        """Whether the signal is that of simulated samples and not of the chain."""
+        return self.card.signal.acceptance == "simulation"
+
+    def at_mass(self, mass_GeV: float) -> ExpectedSignal:
+        """The signal at one mass: of the chain, or of samples, as the card's `signal.acceptance` says."""
+        if not self.simulated:
+            return self.signal.at_mass(mass_GeV)
+        if mass_GeV not in self._samples:
+            self._samples[mass_GeV] = SignalSamples(
+                self.card,
+                mass_GeV,
+                mode=self.signal.mode,
+                exposure=self._exposure,
+                seed=self._seed,
+                threads=self._threads,
+            )
+        return self._samples[mass_GeV]
+
+    def expected(self, at_mass: ExpectedSignal, epsilon: ArrayLike) -> Array:
         """Expected (S1, S2) events, shape (n_epsilon, 2)."""
-        return np.asarray(at_mass.per_electron(epsilon) * self._weight)
+        return np.asarray(at_mass.per_electron(epsilon) * self.weight)
 
-    def strength(self, at_mass: SignalAtMass, epsilon: Array) -> Array:
+    def strength(self, at_mass: ExpectedSignal, epsilon: Array) -> Array:
         """Expected signal over its upper limit, shape (n_epsilon,)."""
         total, share = _total_and_share(self.expected(at_mass, np.atleast_1d(epsilon)))
         return np.asarray(total / self.limit(share))
@@ -179,7 +249,7 @@ class Exclusion:
         found = {"observed": total / self.limit(share)}
         return found | {name: total / limit for name, limit in self.limit.expected(share).items()}
 
-    def epsilon_range(self, at_mass: SignalAtMass, epsilon: Array) -> tuple[float | None, float | None]:
+    def epsilon_range(self, at_mass: ExpectedSignal, epsilon: Array) -> tuple[float | None, float | None]:
         """The ends of the excluded range of epsilon, by root finding between the points of the grid.
 
         Events seen in S2 can leave an allowed gap between a part excluded by S2 and one excluded by S1: then
@@ -194,7 +264,7 @@ class Exclusion:
             self._edge(at_mass, epsilon, int(part[-1]), int(part[-1]) + 1),
         )
 
-    def _edge(self, at_mass: SignalAtMass, epsilon: Array, inside: int, outside: int) -> float:
+    def _edge(self, at_mass: ExpectedSignal, epsilon: Array, inside: int, outside: int) -> float:
         if not 0 <= outside < len(epsilon):
             return float(epsilon[inside])
 
@@ -205,7 +275,7 @@ class Exclusion:
         low, high = sorted((math.log(epsilon[inside]), math.log(epsilon[outside])))
         return math.exp(optimize.brentq(log_strength, low, high, xtol=1e-6))
 
-    def epsilon_intervals(self, at_mass: SignalAtMass, epsilon: Array) -> list[tuple[float, float]]:
+    def epsilon_intervals(self, at_mass: ExpectedSignal, epsilon: Array) -> list[tuple[float, float]]:
         """The two-sided interval in epsilon at one mass and the card's level: :func:`epsilon_intervals`.
 
         Nuisance parameters are fixed where the card's treatment is ``none``, and averaged over otherwise.
@@ -224,7 +294,7 @@ class Exclusion:
         epsilon = theory.epsilon_g2([mass_GeV], self.card.muon_g2.central.value)
         if not np.isfinite(epsilon[0]):
             return 0.0
-        return float(self.strength(self.signal.at_mass(mass_GeV), epsilon)[0])
+        return float(self.strength(self.at_mass(mass_GeV), epsilon)[0])
 
     def g2_end_point(self, masses: Array, strengths: Array) -> float | None:
         """Largest mass such that the central g-2 line is excluded from the first of `masses` up to it.

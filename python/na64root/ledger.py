@@ -162,6 +162,7 @@ def ledger(card: Card, *, threads: int = 1, progress: Progress | None = None, se
     Raises:
         ConfigError: an unphysical card.  ConvergenceError: an integral or a limit that did not converge.
     """
+    require_chain(card)
     nominal = answers(card)
     found = vary(card, variations(card), nominal, threads=threads, progress=progress)
     # What is refused both ways is not known to have no effect.
@@ -178,6 +179,15 @@ def ledger(card: Card, *, threads: int = 1, progress: Progress | None = None, se
         files={},
         provenance=provenance(card, seed=seed, limit_method=f"exact, {card.limit.treatment}"),
     )
+
+
+def require_chain(card: Card) -> None:
+    """Raise ConfigError where the card takes its acceptance from simulated samples: hours, and noise."""
+    if card.signal.acceptance == "simulation":
+        raise ConfigError(
+            f"card {card.card.name} has signal.acceptance = simulation (shifts would be those of its "
+            'statistics): use --set signal.acceptance="chain"'
+        )
 
 
 def vary(

@@ -24,7 +24,8 @@ from .config import Card
 from .errors import ConfigError
 from .exclusion import NO_SIGNAL, Exclusion
 from .results import Count, InputFile, Line, Overlay, PlaneResult, Region, provenance
-from .signal import Mode, Parameters, SignalAtMass, SignalModel, card_counts
+from .signal import Mode, Parameters, SignalAtMass, card_counts
+from .signal_sample import SignalSamples
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -226,7 +227,7 @@ def scan(
     *,
     mode: Mode = "semivisible",
     expected: bool = True,
-    others: bool = True,
+    others: bool = False,
     kept: Path | None = None,
     seed: int = 1,
     threads: int = 1,
@@ -255,12 +256,14 @@ def scan(
     counts = card_counts(card, exposure) if counts is None else counts
     if mode == "invisible":
         counts = [count for count in counts if count.signature == "S2"]
-    exclusion = Exclusion(card, counts, exposure, mode=mode, expected=expected)
+    exclusion = Exclusion(card, counts, exposure, mode=mode, expected=expected, seed=seed, threads=threads)
     origin = provenance(
         card, seed=seed, limit_method=f"exact, {card.limit.treatment}", input_files=input_files
     )
     what = (origin.model_dump(exclude={"input_files", "seed"}), repr(chosen), mode, expected)
-    work = _Work(exclusion, chosen, _Kept(kept, what, counts, exposure), threads, progress)
+    # Samples are made one after the other, each on all threads.
+    workers = 1 if exclusion.simulated else threads
+    work = _Work(exclusion, chosen, _Kept(kept, what, counts, exposure), workers, progress)
     x, y = chosen.x.values, chosen.y.values
     every = tuple(range(len(y)))
     coarse = _grid(work.columns(x, y, [(i, every) for i in range(len(x))]), len(x), len(y))
@@ -380,7 +383,7 @@ class _Work:
 
     def epsilon_ranges(self, masses: Array, epsilon: Array) -> list[tuple[float | None, float | None]]:
         def ends(mass: float) -> tuple[float | None, float | None]:
-            return self.exclusion.epsilon_range(self.exclusion.signal.at_mass(mass), epsilon)
+            return self.exclusion.epsilon_range(self.exclusion.at_mass(mass), epsilon)
 
         return self.run(ends, [float(mass) for mass in masses])
 
@@ -389,14 +392,14 @@ def _column(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float]) ->
     """Strengths along a column; NaN where there is no model. What points share is computed once."""
     points = [plane.at(x, value) for value in y]
     events = np.full((len(y), 2), math.nan)
-    signal = _SharedSignal(exclusion.signal)
+    signal = _SharedSignal(exclusion)
     groups: dict[tuple[float, Parameters], list[int]] = {}
     for j, point in enumerate(points):
         if point is not None:
             groups.setdefault((point.mass_GeV, point.parameters), []).append(j)
     for (mass, parameters), members in groups.items():
         epsilon = [point.epsilon for j in members if (point := points[j]) is not None]
-        events[members] = exclusion.expected(signal.at(mass, parameters), epsilon)
+        events[members] = signal.expected(mass, parameters, epsilon)
     known = np.isfinite(events).all(axis=1)
     strengths = exclusion.strengths(np.where(known[:, None], events, 0.0))
     return {name: np.where(known, strength, math.nan) for name, strength in strengths.items()}
@@ -405,18 +408,25 @@ def _column(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float]) ->
 class _SharedSignal:
     """Signals at a few points, which share production at one mass and kinematics at one alpha_D."""
 
-    def __init__(self, signal: SignalModel) -> None:
-        self._signal = signal
+    def __init__(self, exclusion: Exclusion) -> None:
+        self._exclusion = exclusion
         self._production: dict[float, list[_core.ProductionPoint]] = {}
         self._kinematics: dict[tuple[float, float, float], SignalAtMass] = {}
 
-    def at(self, mass_GeV: float, parameters: Parameters) -> SignalAtMass:
+    def expected(self, mass_GeV: float, parameters: Parameters, epsilon: Sequence[float]) -> Array:
+        """Expected (S1, S2) events, shape (n_epsilon, 2)."""
+        found = self._exclusion.at_mass(mass_GeV) if self._exclusion.simulated else None
+        if isinstance(found, SignalSamples):
+            return np.asarray(found.per_electron(epsilon, parameters) * self._exclusion.weight)
+        return self._exclusion.expected(self._at(mass_GeV, parameters), epsilon)
+
+    def _at(self, mass_GeV: float, parameters: Parameters) -> SignalAtMass:
+        signal = self._exclusion.signal
         key = (mass_GeV, parameters.mass_ratio, parameters.relative_splitting)
         if key not in self._kinematics:
             if mass_GeV not in self._production:
-                self._production[mass_GeV] = self._signal.production(mass_GeV)
-            made = self._production[mass_GeV]
-            self._kinematics[key] = self._signal.at_mass(mass_GeV, parameters, made)
+                self._production[mass_GeV] = signal.production(mass_GeV)
+            self._kinematics[key] = signal.at_mass(mass_GeV, parameters, self._production[mass_GeV])
         return self._kinematics[key].with_alpha_dark(parameters.alpha_dark)
 
 
@@ -443,6 +453,8 @@ def _refined(work: _Work, plane: Plane, coarse: Mapping[str, Array]) -> dict[str
                 True
             )
     fine = {name: _interpolated_grid(_height(grid), n_x, n_y) for name, grid in coarse.items()}
+    if work.exclusion.simulated:  # a sample for each mass takes seconds
+        return fine
     columns: list[Column] = [
         (i, tuple(np.flatnonzero(wanted[:, i]).tolist())) for i in range(len(x)) if wanted[:, i].any()
     ]

@@ -19,7 +19,7 @@ from . import limits, overlays, theory
 from .config import SIGNATURES, Card, changed_card
 from .errors import ConfigError
 from .exclusion import LikelihoodBin, LimitByShare, counting_model
-from .ledger import Answers, answers
+from .ledger import Answers, answers, require_chain
 from .results import Count, Provenance, Record, provenance
 from .signal import Parameters, SignalModel, card_counts, effective_exposure
 
@@ -127,6 +127,7 @@ def plan(
             raise ConfigError(f"no {name} {value} (known: {', '.join(known)}): correct it")
     if not (largest_eot > 0.0 and math.isfinite(largest_eot)):
         raise ConfigError(f"largest exposure {largest_eot:g} (must be above zero): correct it")
+    require_chain(card)
     masses = np.geomspace(*MASS_RANGE_GEV, MASS_POINTS) if mass_GeV is None else np.array(mass_GeV)
     if not (len(masses) > 0 and (masses > 0.0).all() and (np.diff(masses) > 0.0).all()):
         raise ConfigError("masses that do not rise from above zero: correct --masses-GeV")

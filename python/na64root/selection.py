@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import cling
 from .cling import root
@@ -23,6 +24,8 @@ from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading, r
 from .results import Count, CutFlowRow, InputFile, Record, write_atomically
 
 _INITIAL = "initial"
+# Of the selected events of one signature, each of shape (n_selected,).
+SelectedColumns = dict[str, NDArray[np.float64]]
 _WHOLE_NUMBERS = frozenset(["run", "spill", "spillevent", "period", "beam_cell"])
 
 
@@ -121,6 +124,30 @@ def select(
         ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
+    return select_with(inputs, card, (), eot=eot, threads=threads)[0]
+
+
+def select_with(
+    inputs: Sequence[str],
+    card: Card,
+    columns: Sequence[str],
+    *,
+    eot: Mapping[str, float] | None = None,
+    threads: int = 1,
+) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
+    """As :func:`select`, and what else the files know about the selected events, in the same loop.
+
+    Args:
+        columns: numbers per event: branches beyond the layout (``mc_depth_X0``), elements of arrays
+            (``mc_chi2_GeV[0]``).
+
+    Returns:
+        the result, and for each signature a column of shape (n_selected,) for each name, beside `weight` and
+        `period` (its number in the card); rows in the order of run, spill, number in the spill.
+
+    Raises:
+        ConfigError, DataError: as :func:`select`; a branch of `columns` that is not in the files.
+    """
     exposure = card.exposure(eot)
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
@@ -132,9 +159,9 @@ def select(
             f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them"
         )
     with implicit_threads(threads), reading(ntuple):
-        booked = _Booked(ntuple, card)
+        booked = _Booked(ntuple, card, columns)
         booked.run()
-    return booked.result(exposure, lacking)
+    return booked.result(exposure, lacking), {s: booked.selected_columns(s) for s in booked.candidates}
 
 
 def cuts(card: Card, signature: Signature, ntuple: Ntuple) -> list[Cut]:
@@ -269,11 +296,17 @@ def _stable(value: float) -> float:
 class _Booked:
     """One event loop: its actions, and the records made from them."""
 
-    def __init__(self, ntuple: Ntuple, card: Card) -> None:
+    def __init__(self, ntuple: Ntuple, card: Card, columns: Sequence[str] = ()) -> None:
         cling.include("selection.hpp")
-        self.ntuple, self.card = ntuple, card
+        self.ntuple, self.card, self.columns = ntuple, card, list(columns)
         self.names = period_names(card)
         self.frame = ntuple.data_frame()
+        in_tree = {str(name) for name in self.frame.GetColumnNames()}
+        for name in self.columns:
+            if (branch := name.partition("[")[0]) not in in_tree:
+                raise DataError(
+                    f"{ntuple.paths[0]} has no branch {branch} (truth of the simulation): give a file with it"
+                )
         self.has_weight = "mcWeight" in ntuple.present
         self.cuts = {s: cuts(card, s, ntuple) for s in SIGNATURES}
         self.rows: dict[tuple[Signature, str], _PeriodCounts] = {}
@@ -431,7 +464,7 @@ class _Booked:
         known = self.ntuple.present | {str(name) for name in node.GetDefinedColumnNames()}
         columns = {field: column for field, column in columns.items() if column in known}
         # One column of one type: each type taken costs a second of just-in-time compilation.
-        values = ", ".join(f"static_cast<double>({column})" for column in columns.values())
+        values = ", ".join(f"static_cast<double>({column})" for column in [*columns.values(), *self.columns])
         column = f"na64_candidate_{signature}"
         action = node.Define(column, f"ROOT::RVecD{{{values}}}").Take["ROOT::RVecD"](column)
         self.candidates[signature] = list(columns), action
@@ -581,7 +614,8 @@ class _Booked:
         fields, action = self.candidates[signature]
         candidates = []
         for values in action.GetValue():
-            event: dict[str, Any] = dict(zip(fields, (float(value) for value in values), strict=True))
+            numbers = [float(value) for value in values]
+            event: dict[str, Any] = dict(zip(fields, numbers[: len(fields)], strict=True))
             for field in _WHOLE_NUMBERS & event.keys():
                 event[field] = int(event[field])
             event["period"] = self.card.periods[event["period"]].name
@@ -602,6 +636,14 @@ class _Booked:
                 )
             )
         return candidates
+
+    def selected_columns(self, signature: Signature) -> SelectedColumns:
+        fields, action = self.candidates[signature]
+        names = [*fields, *self.columns]
+        rows = np.array([np.asarray(values) for values in action.GetValue()]).reshape(-1, len(names))
+        order = np.lexsort([rows[:, names.index(name)] for name in ("spillevent", "spill", "run")])
+        kept = ["weight", "period", *self.columns]
+        return {name: rows[order, names.index(name)] for name in kept}
 
 
 def _core_expression(card: Card) -> str:

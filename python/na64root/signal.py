@@ -257,6 +257,58 @@ class SignalAtMass:
         s1 = s1 * self._branching_ee * self.signal.card.signal.r_efficiency.value
         return np.stack([s1 * square * branching, s2 * square * branching], axis=1)
 
+    def chi2_spectrum(self) -> tuple[Array, Array]:
+        """Energies of chi2 in GeV of A' above the lower ECAL threshold, and weights, which sum to 1."""
+        if not self._fluxes:
+            return np.array([]), np.array([])
+        energy, weight = (
+            np.concatenate([getattr(flux.chi2, name) for flux in self._fluxes])
+            for name in ("chi2_energy", "weight")
+        )
+        return energy, weight / np.sum(weight)
+
+    def produced(self, epsilon: float) -> float:
+        """A' to chi1 chi2 above the lower ECAL threshold, per electron on target."""
+        return self.produced_to_anything(epsilon) * self._branching_to_chi(epsilon)
+
+    def produced_to_anything(self, epsilon: float) -> float:
+        """A' above the lower ECAL threshold, whatever they decay to, per electron on target."""
+        return self._weight() * epsilon**2
+
+    def _weight(self) -> float:
+        """A' above the lower ECAL threshold, per electron on target at epsilon = 1."""
+        return sum(float(np.sum(flux.chi2.weight)) for flux in self._fluxes)
+
+    def _branching_to_chi(self, epsilon: float) -> float:
+        return self._width_to_chi / (self._width_to_chi + self._width_to_leptons * epsilon**2)
+
+    def efficiencies(self, epsilon: float) -> dict[Signature, dict[str, float]]:
+        """What each step keeps of what the one before left, from :meth:`produced` to :meth:`per_electron`.
+
+        In the order of the chain: ``ecal`` the cut on E_A', ``decay`` of chi2 in HCAL2 or HCAL3 (S1) or
+        behind them (S2), and for S1 ``chi2_to_ee``, ``hcal`` the threshold on the pair, ``r``. A step that
+        nothing reaches keeps nothing.
+        """
+        geometry = self.signal.card.geometry
+        ctau = self.ctau_cm([epsilon])
+        front, end = geometry.hcal2_start_cm.value, geometry.hcal3_end_cm.value
+        volumes: dict[Signature, tuple[float, float]] = {"S1": (front, end), "S2": (end, math.inf)}
+        found: dict[Signature, dict[str, float]] = {}
+        for signature, volume in volumes.items():
+            left, decayed, accepted = 0.0, 0.0, 0.0
+            for flux in self._fluxes:
+                kept = np.where(flux.chi2.aprime_energy > self.signal.aprime_threshold[signature], 1.0, 0.0)
+                left += float(np.sum(flux.chi2.weight * kept))
+                decayed += float(_core.decays_between(flux.chi2, kept, ctau, *volume)[0])
+                accepted += float(_core.decays_between(flux.chi2, flux.accepted[signature], ctau, *volume)[0])
+            steps = {"ecal": _share(left, self._weight()), "decay": _share(decayed, left)}
+            if signature == "S1":
+                steps["chi2_to_ee"] = self._branching_ee
+                steps["hcal"] = _share(accepted, decayed)
+                steps["r"] = self.signal.card.signal.r_efficiency.value
+            found[signature] = steps
+        return found
+
     def decay_probability(self, epsilon: float) -> dict[str, float]:
         """Where chi2 decays, by region; sums to 1. Weighted by production above the lower ECAL threshold.
 
@@ -274,7 +326,7 @@ class SignalAtMass:
             math.inf,
         ]
         ctau = self.ctau_cm([epsilon])
-        total = sum(float(np.sum(flux.chi2.weight)) for flux in self._fluxes)
+        total = self._weight()
         if not total > 0.0:
             raise ConfigError(
                 f"no A' of {self.mass_GeV:g} GeV is produced above the ECAL threshold: give a smaller mass"
@@ -287,6 +339,10 @@ class SignalAtMass:
             / total
             for region, low, high in zip(REGIONS, edges[:-1], edges[1:], strict=True)
         }
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0.0 else 0.0
 
 
 def effective_exposure(

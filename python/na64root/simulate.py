@@ -23,6 +23,8 @@ SIGNAL_MODES: tuple[SignalMode, ...] = ("semivisible", "invisible", "visible")
 # Where decays can be forced; `signal` is HCAL2 and HCAL3, what S1 looks for.
 ForcedVolume = Literal["signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond"]
 FORCED_VOLUMES: tuple[ForcedVolume, ...] = ("signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond")
+# Or a range of z, cm from the front of the ECAL.
+DecayRange = tuple[float, float]
 
 _TRUTH = {
     "mc_class": f"number of the class of events, in the order of `classes`; {_core.signal_class} is signal",
@@ -142,7 +144,7 @@ class SignalResult(Record):
     alpha_dark: float
     mass_ratio: float
     relative_splitting: float
-    forced: ForcedVolume | None
+    forced: ForcedVolume | DecayRange | None
     hepmc: str | None
     ctau_cm: float
     electrons: dict[str, float]
@@ -180,7 +182,7 @@ def signal(
     point: Signal,
     *,
     events: int,
-    forced: ForcedVolume | None = None,
+    forced: ForcedVolume | DecayRange | None = None,
     period: str = "all",
     eot: Mapping[str, float] | None = None,
     first_event: int = 0,
@@ -197,7 +199,8 @@ def signal(
     period is in it, and what it stands for (DAQ, pile-up, tracking, SRD) is not simulated again.
 
     Args:
-        forced: all decays in this volume, weighted with their probability; everywhere when not given.
+        forced: all decays in this volume, or range of z in cm, weighted with their probability; everywhere
+            when not given.
         period: a run period, or all in proportion to their electrons.
         first_event: number of the first event: samples of one seed and other ranges are independent parts
             of one, each normalised to its own number of events.
@@ -298,7 +301,7 @@ def event_config(
     point: Signal,
     *,
     exposure: Mapping[str, float] | None = None,
-    forced: ForcedVolume | None = None,
+    forced: ForcedVolume | DecayRange | None = None,
     events: int = 1,
     noise: bool = True,
 ) -> Any:
@@ -355,10 +358,12 @@ def event_config(
     return config
 
 
-def _decay_range(card: Card, point: Signal, forced: ForcedVolume) -> tuple[float, float]:
+def _decay_range(card: Card, point: Signal, forced: ForcedVolume | DecayRange) -> DecayRange:
     geometry = card.geometry
     if point.mode == "invisible":
         raise ConfigError("decays cannot be forced in mode invisible (nothing decays): leave --forced out")
+    if not isinstance(forced, str):
+        return forced
     if forced not in FORCED_VOLUMES:
         raise ConfigError(f"no volume {forced} (known: {', '.join(FORCED_VOLUMES)}): correct --forced")
     if forced == "signal":

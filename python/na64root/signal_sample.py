@@ -1,0 +1,489 @@
+"""Samples of simulated signal: selected as data, then reweighted to the points of the model near them.
+
+What is reweighted, event by event, from a sample at (epsilon, alpha_D, splitting) to another point at the
+same m_A' and m_A'/m_chi1: production (epsilon^2 and the branching ratio of the A'), the flight of chi2, its
+energy in A' -> chi1 chi2 and the energy of the pair in its decay. What is not: angles, the mass of the pair
+and the sharing between its members, which the calorimeters hardly see. A sample knows the points where its
+effective number of events is large; elsewhere :class:`SignalSamples` makes another one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core, cling, selection, simulate
+from .config import SIGNATURES, Card, Signature
+from .errors import ConfigError, ConvergenceError
+from .signal import Parameters, SignalModel
+from .simulate import DecayRange, ForcedVolume, Signal, SignalMode
+
+Array = NDArray[np.float64]
+
+# Branches of the truth that reweighting needs.
+TRUTH = (
+    "mc_decay_volume",
+    "mc_flight_length_cm",
+    "mc_gamma_beta",
+    "mc_production_cm[2]",
+    "mc_chi2_GeV[0]",
+    "mc_chi2_GeV[3]",
+    "mc_aprime_GeV[0]",
+    "mc_electron_GeV[0]",
+    "mc_positron_GeV[0]",
+)
+# A point is served only where a sample can have this share of its decays: what the masses forbid in the
+# sample no weight can bring back. The bias is below the statistical error of any point that is accepted.
+COVERED_MIN = 0.99
+# A signature is asked for its own effective number of events where it makes this share of the signal.
+SHARE_THAT_COUNTS = 0.05
+# Larger logarithms of a ratio of weights belong to events whose own weight is near the end of the doubles, or
+# beyond it: the sample has lost them.
+LARGEST_LOG_RATIO = 300.0
+# A sample that is too small is made again, four times larger each time.
+LARGEST_FACTOR = 16
+
+
+@dataclass(frozen=True)
+class Reweighted:
+    """Expected events at other parameters, shape (n, 2) for S1 and S2, with their statistical errors.
+
+    `effective` is the number of unweighted events with the same relative error: where it is small, or 0, the
+    sample does not know that point, whatever `expected` says. `covered` is the share of the decays there that
+    the sample can have at all; 1 unless the splitting changes.
+    """
+
+    expected: Array
+    error: Array
+    effective: Array
+    covered: float = 1.0
+
+
+def effective_events(weight: ArrayLike, square: ArrayLike) -> Array:
+    """(sum of weights)^2 / sum of squared weights; 0 without weights."""
+    weight, square = np.asarray(weight, dtype=float), np.asarray(square, dtype=float)
+    return np.asarray(np.divide(weight**2, square, out=np.zeros_like(weight), where=square > 0.0))
+
+
+@dataclass(frozen=True)
+class Produced:
+    """chi2 of a sample before the selection and whatever their decay, of A' above the lower ECAL threshold.
+
+    `weight` sums to their expected number; both have the shape (n_events,).
+    """
+
+    chi2_energy: Array
+    weight: Array
+
+
+class SignalSample:
+    """The selected events of one simulated sample, which serve every epsilon, alpha_D and splitting near it.
+
+    Production goes as epsilon^2 times the branching ratio of the A'. A decay in the detector after a flight L
+    has the density exp(-L/l)/l, l = gamma beta c tau; one behind it, whose place nothing sees, the
+    probability exp(-L'/l), L' the flight to the end of HCAL3.
+    """
+
+    def __init__(
+        self,
+        card: Card,
+        point: Signal,
+        selected: Mapping[Signature, selection.SelectedColumns],
+        produced: Produced | None = None,
+    ) -> None:
+        """`selected` has the columns of :data:`TRUTH`, as :func:`na64root.selection.select_with` gives them.
+
+        Raises:
+            ConfigError: mode visible, in which the A' itself flies.
+        """
+        if point.mode == "visible":
+            raise ConfigError("mode visible is not reweighted (chi2 must decay): simulate each point")
+        self.point = point
+        self.parameters = point.parameters or Parameters.of(card)
+        self.produced = produced
+        self._card = card
+        columns = {
+            name: np.concatenate([selected[s][name] for s in SIGNATURES if s in selected])
+            for name in ("weight", "period", *TRUTH)
+        }
+        signature = np.concatenate(
+            [np.full(len(selected[s]["weight"]), SIGNATURES.index(s)) for s in selected]
+        )
+        self._signature, self._column = signature, columns
+        behind = VOLUME_BEYOND
+        place = self._column["mc_decay_volume"]
+        self._seen = (place >= 0) & (place < behind)
+        self._chi2_energy = self._column["mc_chi2_GeV[0]"]
+        momentum = self._column["mc_gamma_beta"] * self._chi2_mass(self.parameters)
+        cosine = np.divide(
+            self._column["mc_chi2_GeV[3]"], momentum, out=np.ones_like(momentum), where=momentum > 0.0
+        )
+        # Those that fly backwards do not leave; they decay in the ECAL.
+        to_end = card.geometry.hcal3_end_cm.value - self._column["mc_production_cm[2]"]
+        to_end = np.divide(to_end, cosine, out=np.full_like(to_end, math.inf), where=cosine > 0.0)
+        self._length = np.where(self._seen, self._column["mc_flight_length_cm"], to_end)
+
+    @classmethod
+    def make(
+        cls,
+        card: Card,
+        point: Signal,
+        *,
+        events: int = 100_000,
+        forced: ForcedVolume | Sequence[DecayRange] | None = None,
+        shares: Sequence[float] | None = None,
+        eot: Mapping[str, float] | None = None,
+        first_event: int = 0,
+        seed: int = 1,
+        threads: int = 1,
+    ) -> SignalSample:
+        """Simulate a sample and select it.
+
+        Args:
+            forced: a volume, or ranges of z that do not overlap.
+            shares: of the events for each range, equal when not given; they sum to 1.
+
+        Raises:
+            ConfigError, Na64Error: as :func:`na64root.simulate.signal`.
+        """
+        if point.mode == "visible":
+            raise ConfigError("mode visible is not reweighted (chi2 must decay): simulate each point")
+        parts: Sequence[ForcedVolume | DecayRange | None] = (
+            [forced] if isinstance(forced, str | None) else forced
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            paths = []
+            edges = np.rint(events * np.cumsum([0.0, *(shares or [1.0 / len(parts)] * len(parts))])).astype(
+                int
+            )
+            for i, part in enumerate(parts):
+                first, last = int(edges[i]), int(edges[i + 1])
+                paths.append(str(Path(folder) / f"signal{i}.root"))
+                simulate.signal(
+                    card,
+                    paths[-1],
+                    point,
+                    events=max(1, last - first),
+                    forced=part,
+                    eot=eot,
+                    first_event=first_event + first,
+                    seed=seed,
+                    threads=threads,
+                )
+            _, selected = selection.select_with(paths, card, TRUTH, eot=eot, threads=threads)
+            produced = _produced(card, point, paths, eot)
+        return cls(card, point, selected, produced)
+
+    @classmethod
+    def read(cls, files: Sequence[str], card: Card, point: Signal, *, threads: int = 1) -> SignalSample:
+        """Select a sample from files whose weights sum to the expected signal at `point`.
+
+        Raises:
+            DataError: files without mcWeight or without the truth in :data:`TRUTH`; as
+                :func:`na64root.selection.select`.
+        """
+        _, selected = selection.select_with(files, card, ("mcWeight", *TRUTH), threads=threads)
+        return cls(card, point, selected)
+
+    def expected(
+        self,
+        epsilon: ArrayLike,
+        *,
+        alpha_dark: float | None = None,
+        relative_splitting: float | None = None,
+    ) -> Reweighted:
+        """Expected events for each epsilon, shape (n,), one alpha_D and one splitting (the sample's).
+
+        Raises:
+            ConfigError: an unphysical model.
+        """
+        values = np.atleast_1d(np.asarray(epsilon, dtype=float))
+        given = {"alpha_dark": alpha_dark, "relative_splitting": relative_splitting}
+        new = dataclasses.replace(
+            self.parameters, **{name: value for name, value in given.items() if value is not None}
+        )
+        kinematics, covered = self._kinematics(new)
+        sums = np.zeros((len(values), len(SIGNATURES), 2))
+        lost = np.zeros(len(values), dtype=bool)
+        for i, value in enumerate(values):
+            ratio, lost[i] = self._ratio(float(value), new)
+            weight = self._column["weight"] * kinematics * ratio
+            for j in range(len(SIGNATURES)):
+                chosen = weight[self._signature == j]
+                sums[i, j] = chosen.sum(), (chosen**2).sum()
+        total, square = sums[..., 0], sums[..., 1]
+        effective = np.where(lost[:, np.newaxis], 0.0, effective_events(total, square))
+        return Reweighted(total, np.sqrt(square), effective, covered)
+
+    def selected(self, epsilon: float) -> dict[Signature, tuple[Array, Array, Array]]:
+        """Energies of chi2 and of the A', and weights, of the selected events of each signature at `epsilon`.
+
+        For a c tau within a factor of 10 of the sample's: there an event that is lost weighs below 1e-14.
+        """
+        weight = self._column["weight"] * self._ratio(epsilon, self.parameters)[0]
+        result = {}
+        for number, signature in enumerate(SIGNATURES):
+            chosen = self._signature == number
+            result[signature] = (
+                self._chi2_energy[chosen],
+                self._column["mc_aprime_GeV[0]"][chosen],
+                weight[chosen],
+            )
+        return result
+
+    def production_ratio(self, epsilon: float) -> float:
+        """Expected A' at `epsilon` over those of the sample."""
+        new, _ = self._production_and_ctau(epsilon, self.parameters)
+        return new / self._production_and_ctau(self.point.epsilon, self.parameters)[0]
+
+    def _ratio(self, epsilon: float, new: Parameters) -> tuple[Array, bool]:
+        """Of production and flight, new over old, for each event; whether it is too large to be known."""
+        production, ctau = self._production_and_ctau(self.point.epsilon, self.parameters)
+        new_production, new_ctau = self._production_and_ctau(epsilon, new)
+        ratio = new_production / production
+        if self.point.mode == "invisible":
+            return np.full_like(self._length, ratio), False
+        old_length = self._column["mc_gamma_beta"] * ctau
+        new_gamma = self._chi2_energy / self._chi2_mass(new)
+        new_length = np.sqrt(np.maximum(0.0, new_gamma**2 - 1.0)) * new_ctau
+        if new == self.parameters or self._chi2_mass(new) == self._chi2_mass(self.parameters):
+            new_length = self._column["mc_gamma_beta"] * new_ctau
+        with np.errstate(divide="ignore", invalid="ignore"):
+            exponent = self._length / old_length - self._length / new_length
+            exponent += np.where(self._seen, np.log(old_length / new_length), 0.0)
+        exponent[np.isnan(exponent)] = -math.inf  # cannot be
+        lost = exponent > LARGEST_LOG_RATIO
+        exponent[lost] = -math.inf
+        return ratio * np.exp(exponent), bool(lost.any())
+
+    def _production_and_ctau(self, epsilon: float, parameters: Parameters) -> tuple[float, float]:
+        """Up to a factor: A' whose decays are simulated; c tau of chi2 in cm."""
+        model = parameters.model(self.point.mass_GeV, epsilon)
+        width = _core.WidthFormula.__members__[self._card.model.width]
+        branching = _core.aprime_width_to_chi(model) / _core.aprime_width(model)
+        if self.point.mode == "invisible":
+            return epsilon**2 * branching, math.inf
+        if model.chi2_decays:
+            branching *= _core.chi2_branching_to_electrons(model, width)
+        return epsilon**2 * branching, _core.chi2_ctau(model, width)
+
+    def _chi2_mass(self, parameters: Parameters) -> float:
+        return parameters.model(self.point.mass_GeV, self.point.epsilon).chi2_mass
+
+    def _kinematics(self, new: Parameters) -> tuple[Array | float, float]:
+        """Ratio of the densities of the energies of chi2 and of the pair, and the share that is covered.
+
+        Both are scaled: E(chi2)/E(A') is flat between its ends, E(pair)/E(chi2) follows the decay; the mass
+        of what flies over its energy is neglected, below 1 % from a gamma of 10 on.
+        """
+        if new.relative_splitting == self.parameters.relative_splitting:
+            return 1.0, 1.0
+        low, high = self._chi2_range(self.parameters)
+        new_low, new_high = self._chi2_range(new)
+        x = self._chi2_energy / self._column["mc_aprime_GeV[0]"]
+        ratio = np.where((x >= new_low) & (x <= new_high), (high - low) / (new_high - new_low), 0.0)
+        covered = max(0.0, min(high, new_high) - max(low, new_low)) / (new_high - new_low)
+        if self.point.mode == "invisible":
+            return ratio, covered
+        old_pair, new_pair = self._pair_spectrum(self.parameters), self._pair_spectrum(new)
+        u = (self._column["mc_electron_GeV[0]"] + self._column["mc_positron_GeV[0]"]) / self._chi2_energy
+        density = old_pair.density(u)
+        pair = np.divide(new_pair.density(u), density, out=np.zeros_like(u), where=density > 0.0)
+        return ratio * np.where(self._seen, pair, 1.0), covered * (1.0 - new_pair.above(old_pair.end))
+
+    def _chi2_range(self, parameters: Parameters) -> tuple[float, float]:
+        """The ends of E(chi2)/E(A') for an A' much faster than its decay."""
+        model = parameters.model(self.point.mass_GeV, self.point.epsilon)
+        mass, m1, m2 = model.mass, model.chi1_mass, model.chi2_mass
+        energy = (mass**2 + m2**2 - m1**2) / (2.0 * mass)
+        momentum = math.sqrt(max(0.0, energy**2 - m2**2))
+        return (energy - momentum) / mass, (energy + momentum) / mass
+
+    def _pair_spectrum(self, parameters: Parameters) -> _PairSpectrum:
+        model = parameters.model(self.point.mass_GeV, self.point.epsilon)
+        return _PairSpectrum(
+            _core.Chi2Decayer(model, _core.DecayModel.__members__[self._card.model.decay]), model
+        )
+
+
+def _produced(card: Card, point: Signal, paths: Sequence[str], eot: Mapping[str, float] | None) -> Produced:
+    frame = cling.root().RDataFrame("tree", paths)
+    frame = frame.Define("na64_chi2", "mc_chi2_GeV[0]").Define("na64_aprime", "mc_aprime_GeV[0]")
+    data = frame.AsNumpy(["na64_chi2", "na64_aprime", "mc_production_weight"])
+    parameters = point.parameters or Parameters.of(card)
+    model = parameters.model(point.mass_GeV, point.epsilon)
+    branching = _core.aprime_width_to_chi(model) / _core.aprime_width(model)
+    if point.mode == "semivisible" and model.chi2_decays:
+        branching *= _core.chi2_branching_to_electrons(
+            model, _core.WidthFormula.__members__[card.model.width]
+        )
+    exposure = card.exposure(eot)
+    electrons = sum(exposure[p.name] * p.residual_efficiency.value for p in card.periods)
+    per_event = electrons * point.epsilon**2 * branching / len(data["na64_chi2"])
+    kept = data["na64_aprime"] > min(SignalModel(card).aprime_threshold.values())
+    return Produced(data["na64_chi2"][kept], per_event * data["mc_production_weight"][kept])
+
+
+# Number of DecayVolume::beyond in event.hpp.
+VOLUME_BEYOND = 5
+
+
+class _PairSpectrum:
+    """The spectrum of u = E(pair)/E(chi2) in the decay of a fast chi2."""
+
+    _BINS = 500
+    _GAMMA = 1e3
+
+    def __init__(self, decay: _core.Chi2Decayer, model: _core.InelasticModel) -> None:
+        self.end = 1.0 - (model.chi1_mass / model.chi2_mass) ** 2  # a massless pair, forward
+        self._u = np.linspace(0.0, self.end, self._BINS + 1)
+        energy = self._GAMMA * model.chi2_mass
+        self._above = np.array(
+            [float(decay.fraction_above(float(u) * energy, np.array([energy]))[0]) for u in self._u]
+        )
+
+    def above(self, u: float) -> float:
+        return float(np.interp(u, self._u, self._above))
+
+    def density(self, u: Array) -> Array:
+        values = -np.diff(self._above) / np.diff(self._u)
+        middle = 0.5 * (self._u[1:] + self._u[:-1])
+        inside = (u > 0.0) & (u < self.end)
+        return np.where(inside, np.interp(u, middle, values), 0.0)
+
+
+# Of the events of a sample for each of `decay_ranges`: most for S1, few for HCAL1, whose decays are vetoed.
+RANGE_SHARES = (0.25, 0.1, 0.4, 0.25)
+
+
+def decay_ranges(card: Card) -> list[DecayRange]:
+    """Ranges of z in cm that share out all decays: to the ECAL and VETO, HCAL1, HCAL2 and 3, and beyond."""
+    geometry = card.geometry
+    edges = [
+        -math.inf,
+        geometry.hcal1_start_cm.value,
+        geometry.hcal2_start_cm.value,
+        geometry.hcal3_end_cm.value,
+        math.inf,
+    ]
+    return list(itertools.pairwise(edges))
+
+
+class SignalSamples:
+    """The simulated signal at one mass, for any epsilon: samples are made where those there are too small.
+
+    Takes the place of :class:`na64root.signal.SignalAtMass`. S2, and S1 where it makes a share of the signal
+    that counts, have at least the card's `signal.effective_events_min` at every point. Whether S1 counts is
+    asked of the chain as well: a sample that has lost S1 does not know it.
+    """
+
+    def __init__(
+        self,
+        card: Card,
+        mass_GeV: float,
+        *,
+        mode: SignalMode = "semivisible",
+        exposure: Mapping[str, float] | None = None,
+        seed: int = 1,
+        threads: int = 1,
+    ) -> None:
+        """`exposure` is the electrons on target of each period, the card's when not given."""
+        self.card = card
+        self.mass_GeV = mass_GeV
+        self.mode = mode
+        self.samples: list[SignalSample] = []
+        self._exposure = dict(card.exposure() if exposure is None else exposure)
+        self._electrons = sum(self._exposure[p.name] * p.residual_efficiency.value for p in card.periods)
+        self._seed, self._threads = seed, threads
+        self._next_event = 0
+        self._chain = SignalModel(card)
+
+    def per_electron(self, epsilon: ArrayLike, parameters: Parameters | None = None) -> Array:
+        """Expected (S1, S2) per electron on target, before the residual efficiency, shape (n_epsilon, 2)."""
+        values = np.atleast_1d(np.asarray(epsilon, dtype=float))
+        found = [
+            self.at(float(value), parameters).expected[0] if value > 0.0 else np.zeros(2) for value in values
+        ]
+        return np.asarray(found) / self._electrons
+
+    def at(self, epsilon: float, parameters: Parameters | None = None) -> Reweighted:
+        """Expected events at one point, of the nearest sample that knows it, made there where none does.
+
+        Raises:
+            ConfigError: an unphysical model.
+            ConvergenceError: also a sample at the point itself has too few effective events.
+        """
+        new = parameters or Parameters.of(self.card)
+        new.model(self.mass_GeV, epsilon)  # one line where it is unphysical
+        most_s1 = self._s1_by_chain(epsilon, new)
+        best = self._nearest(epsilon, new, most_s1)
+        factor = 1
+        while best is None or not self._suffices(best, most_s1):
+            if factor > LARGEST_FACTOR:
+                raise ConvergenceError(
+                    f"too few effective events at m_A' = {self.mass_GeV:g} GeV, epsilon = {epsilon:g} (fewer "
+                    f"than {self.card.signal.effective_events_min.value:g} of "
+                    f"{factor // 4 * self.card.signal.simulated_events.value:g} simulated ones): raise "
+                    "signal.simulated_events"
+                )
+            sample = self._make(Signal(self.mass_GeV, epsilon, self.mode, new), factor)
+            self.samples.append(sample)
+            best = sample.expected([epsilon])
+            factor *= 4
+        return best
+
+    def _nearest(self, epsilon: float, parameters: Parameters, s1_by_chain: float) -> Reweighted | None:
+        """What the sample nearest in epsilon says, of those that suffice.
+
+        Not the one with the most events: that would favour samples that fluctuate upwards.
+        """
+        for sample in sorted(self.samples, key=lambda sample: abs(math.log(sample.point.epsilon / epsilon))):
+            if sample.parameters.mass_ratio != parameters.mass_ratio:
+                continue
+            found = sample.expected(
+                [epsilon], alpha_dark=parameters.alpha_dark, relative_splitting=parameters.relative_splitting
+            )
+            if found.covered >= COVERED_MIN and self._suffices(found, s1_by_chain):
+                return found
+        return None
+
+    def _suffices(self, found: Reweighted, s1_by_chain: float) -> bool:
+        return self._weakest(found, s1_by_chain) >= self.card.signal.effective_events_min.value
+
+    def _make(self, point: Signal, factor: int) -> SignalSample:
+        events = factor * round(self.card.signal.simulated_events.value)
+        first, self._next_event = self._next_event, self._next_event + events
+        return SignalSample.make(
+            self.card,
+            point,
+            events=events,
+            forced=decay_ranges(self.card) if self.mode == "semivisible" else None,
+            shares=RANGE_SHARES if self.mode == "semivisible" else None,
+            eot=self._exposure,
+            first_event=first,
+            seed=self._seed,
+            threads=self._threads,
+        )
+
+    def _s1_by_chain(self, epsilon: float, parameters: Parameters) -> float:
+        """Expected S1 events by the chain without the loss by the R cut; 0 in mode invisible."""
+        if self.mode == "invisible":
+            return 0.0
+        s1 = self._chain.at_mass(self.mass_GeV, parameters).per_electron([epsilon])[0, 0]
+        return float(s1) * self._electrons / max(self.card.signal.r_efficiency.value, 1e-3)
+
+    @staticmethod
+    def _weakest(found: Reweighted, s1_by_chain: float) -> float:
+        """The smaller effective number of the signatures that count."""
+        s1, s2 = found.expected[0]
+        if max(s1, s1_by_chain) > SHARE_THAT_COUNTS * (s1 + s2):
+            return float(found.effective[0].min())
+        return float(found.effective[0, 1])

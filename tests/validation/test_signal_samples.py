@@ -1,0 +1,208 @@
+"""Samples reweighted and made again: against samples at the point itself (self), 3 standard errors.
+
+False alarm 3e-3 for each comparison; seeds are fixed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from na64root import _core, load_card
+from na64root.errors import ConfigError, ConvergenceError
+from na64root.exclusion import mass_epsilon
+from na64root.explain import explain
+from na64root.signal import Parameters, expected_signal
+from na64root.signal_sample import (
+    COVERED_MIN,
+    RANGE_SHARES,
+    Reweighted,
+    SignalSample,
+    SignalSamples,
+    _PairSpectrum,
+    decay_ranges,
+)
+from na64root.simulate import Signal
+
+CARD = load_card()
+SIMULATED = load_card(overrides=["signal.acceptance=simulation"])
+OWN = Parameters.of(CARD)
+
+
+def make(point: Signal, *, seed: int = 1, events: int = 40_000) -> SignalSample:
+    ranges = decay_ranges(CARD)
+    return SignalSample.make(
+        CARD, point, events=events, forced=ranges, shares=RANGE_SHARES, seed=seed, threads=2
+    )
+
+
+def direct(epsilon: float, splitting: float = OWN.relative_splitting) -> Reweighted:
+    parameters = dataclasses.replace(OWN, relative_splitting=splitting)
+    return make(Signal(0.39, epsilon, parameters=parameters), seed=2).expected([epsilon])
+
+
+def agree(found: Reweighted, reference: Reweighted) -> None:
+    error = np.hypot(found.error, reference.error)
+    assert (np.abs(found.expected - reference.expected) < 3.0 * error).all()
+
+
+@pytest.fixture(scope="module")
+def sample() -> SignalSample:
+    return make(Signal(0.39, 6e-3))
+
+
+def test_ranges_of_decays_together_are_all_decays(sample):
+    unforced = SignalSample.make(CARD, Signal(0.39, 6e-3), events=40_000, seed=2, threads=2)
+    agree(sample.expected([6e-3]), unforced.expected([6e-3]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("splitting", "epsilon"), [(0.39, 4e-3), (0.42, 6e-3), (0.42, 4e-3)])
+def test_a_sample_serves_other_splittings(sample, splitting, epsilon):
+    found = sample.expected([epsilon], relative_splitting=splitting)
+    assert found.covered > COVERED_MIN
+    assert found.effective.min() > 400
+    reference = direct(epsilon, splitting)
+    agree(found, reference)
+    if epsilon == 4e-3:  # where the lifetime matters: without the reweighting many errors off
+        same = sample.expected([epsilon])
+        assert np.abs((same.expected - reference.expected) / reference.error).max() > 4.0
+
+
+def test_decays_that_a_sample_cannot_have_are_told(sample):
+    """chi2 of a smaller splitting reaches energies that the sample's masses forbid; so do larger pairs."""
+    assert sample.expected([6e-3]).covered == 1.0
+    covered = [sample.expected([6e-3], relative_splitting=f).covered for f in (0.36, 0.38, 0.42, 0.45)]
+    assert covered[0] < covered[1] < 1.0
+    assert covered[3] < covered[2] < 1.0
+    # analytic: of the chi2 energies, flat between (E -+ p)/M, the part at a splitting of 0.36 outside 0.40's
+    ends = []
+    for f in (0.36, 0.40):
+        m1, m2 = 1.0 / 3.0, (1.0 + f) / 3.0
+        energy = (1.0 + m2**2 - m1**2) / 2.0
+        momentum = math.sqrt(energy**2 - m2**2)
+        ends.append((energy - momentum, energy + momentum))
+    (low, high), (sample_low, sample_high) = ends
+    inside = (min(high, sample_high) - max(low, sample_low)) / (high - low)
+    assert covered[0] == pytest.approx(inside, rel=1e-9)  # pairs are softer there
+
+
+def test_pairs_that_nothing_sees_keep_their_weight(sample):
+    ratio, _ = sample._kinematics(dataclasses.replace(OWN, relative_splitting=0.42))
+    seen = sample._seen
+    # Of chi2 alone: a ratio of two widths, or 0 outside; a pair that is seen has a ratio of its own.
+    assert len(np.unique(ratio[~seen])) <= 2
+    assert len(np.unique(ratio[seen])) > 0.5 * np.count_nonzero(seen)
+
+
+def test_samples_are_made_where_those_there_are_too_small():
+    samples = SignalSamples(SIMULATED, 0.39, threads=2)
+    minimum = SIMULATED.signal.effective_events_min.value
+    here = samples.at(6e-3)
+    agree(here, direct(6e-3))
+    for epsilon in (3e-4, 2e-3, 8e-3):  # one sample is enough for a factor of 25
+        assert samples.at(epsilon).effective.min() >= minimum
+    assert len(samples.samples) == 1
+    far = samples.at(6e-2)  # the flight is 100 times shorter
+    assert len(samples.samples) == 2
+    assert far.effective[0, 1] >= minimum
+    per_electron = samples.per_electron([6e-3, 0.0])
+    electrons = sum(p.eot.value * p.residual_efficiency.value for p in CARD.periods)
+    assert per_electron[0] * electrons == pytest.approx(here.expected[0])
+    assert (per_electron[1] == 0.0).all()
+    other = dataclasses.replace(OWN, relative_splitting=0.5)
+    assert samples.at(4e-3, other).covered == 1.0
+    assert len(samples.samples) > 2
+
+
+@pytest.mark.parametrize("splitting", [0.39, 0.42])
+def test_the_spectrum_of_pairs_is_reweighted(splitting):
+    """Decays of the core at the sample's splitting, weighted, against decays at the new one (self)."""
+    spectra, shares = [], []
+    for f in (OWN.relative_splitting, splitting):
+        model = dataclasses.replace(OWN, relative_splitting=f).model(0.39, 6e-3)
+        decay = _core.Chi2Decayer(model)
+        energy = 1e3 * model.chi2_mass
+        _, minus, plus = decay.sample(energy, 1, 0, 200_000)
+        spectra.append(_PairSpectrum(decay, model))
+        shares.append((minus[:, 0] + plus[:, 0]) / energy)
+    old, new = shares
+    weight = spectra[1].density(old) / spectra[0].density(old)
+    assert weight.mean() == pytest.approx(1.0 - spectra[1].above(spectra[0].end), abs=3e-3)
+    for cut in (0.1, 0.3, 0.42):
+        found, expected = (weight * (old > cut)).mean(), (new > cut).mean()
+        error = math.hypot(*(np.std(x) / math.sqrt(len(x)) for x in (weight * (old > cut), new > cut)))
+        # 5 standard errors, false alarm 6e-7, and what is not covered
+        assert abs(found - expected) < 5.0 * error + 2e-3
+    without, change = (old > 0.42).mean(), (new > 0.42).mean()
+    assert abs(without - change) > 5e-3
+
+
+@pytest.mark.slow
+def test_a_sample_that_has_lost_a_signature_is_not_asked_for_it():
+    """At 6e-2 all chi2 decay in the ECAL: nothing of S1 is left to be reweighted to 6e-3."""
+    samples = SignalSamples(SIMULATED, 0.39, threads=2)
+    samples.at(6e-2)
+    assert (samples.samples[0].expected([6e-3]).effective == 0.0).all()
+    agree(samples.at(6e-3), direct(6e-3))
+    assert len(samples.samples) == 2
+
+
+def test_a_signature_counts_by_the_chain_too():
+    def found(s1: float, effective: float) -> Reweighted:
+        return Reweighted(np.array([[s1, 5.0]]), np.zeros((1, 2)), np.array([[effective, 1000.0]]))
+
+    assert SignalSamples._weakest(found(0.0, 0.0), 2.0) == 0.0  # S1 is there, and the sample has lost it
+    assert SignalSamples._weakest(found(0.0, 0.0), 0.01) == 1000.0
+    assert SignalSamples._weakest(found(2.0, 30.0), 0.01) == 30.0
+
+
+def test_too_few_events_are_an_error_and_never_a_number():
+    few = load_card(overrides=["signal.simulated_events=100", "signal.effective_events_min=1e5"])
+    with pytest.raises(ConvergenceError, match=r"too few effective events at m_A' = 0.39 GeV"):
+        SignalSamples(few, 0.39).at(6e-3)
+    with pytest.raises(ConfigError, match="unphysical"):
+        SignalSamples(SIMULATED, -1.0).at(6e-3)
+
+
+def test_invisible_decays_scale_with_epsilon(sample):
+    invisible = SignalSamples(SIMULATED, 0.39, mode="invisible", threads=2)
+    one, two = invisible.at(1e-4), invisible.at(2e-4)
+    assert two.expected == pytest.approx(4.0 * one.expected, rel=1e-6)
+    assert len(invisible.samples) == 1
+    assert one.expected[0, 0] == 0.0
+    # Where chi2 decays far behind the detector the semi-visible signal is the same, but for a few S1.
+    far = sample.expected([1e-4])
+    error = math.hypot(one.error[0, 1], far.error[0, 1])
+    assert abs(far.expected[0, 1] - one.expected[0, 1]) < 3.0 * error
+    assert far.expected[0, 0] < 1e-3 * far.expected[0, 1]
+
+
+def test_explain_takes_the_acceptance_that_the_card_says():
+    chain = explain(CARD, mass_GeV=0.39, epsilon=6e-3)
+    assert chain.acceptance == "chain"
+    simulated = explain(SIMULATED, mass_GeV=0.39, epsilon=6e-3, threads=2)
+    assert simulated.acceptance == "simulation"
+    expected = direct(6e-3)
+    error = np.hypot(expected.error[0], 0.05 * expected.expected[0])  # of the sample in explain, at most
+    found = np.array([simulated.n_signal.s1, simulated.n_signal.s2])
+    assert (np.abs(found - expected.expected[0]) < 3.0 * error).all()
+    assert expected_signal(CARD, [0.39], [6e-3])[0, 0] == pytest.approx(
+        [chain.n_signal.s1, chain.n_signal.s2], rel=1e-9
+    )
+
+
+@pytest.mark.slow
+def test_a_plane_of_the_simulation():
+    """self: at small epsilon nearly all signal is S2 behind the detector. The simulation loses a quarter
+    of it to trigger, preshower and beam cell; epsilon, whose square counts, moves by some 10 %.
+    """
+    grid = ["plane.mass_points=2", "plane.epsilon_points=12", "plane.mass_min_GeV=0.02"]
+    grid += ["plane.mass_max_GeV=0.1"]
+    chain = mass_epsilon(load_card(overrides=grid))
+    simulated = mass_epsilon(load_card(overrides=[*grid, "signal.acceptance=simulation"]), threads=2)
+    for low, reference in zip(simulated.epsilon_low, chain.epsilon_low, strict=True):
+        assert 1.05 < low / reference < 1.2
