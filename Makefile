@@ -51,14 +51,21 @@ bench: build
 	$(BUILD)/bench_samplers
 	$(BIN)/python -m pytest tests/benchmark --benchmark-only --benchmark-columns=median,iqr,rounds
 
-# The plane needs no data: the exposure and the counts of the card.
+# Planes need no data: the exposure and the counts of the card. In each folder is scan.json, for `na64root plot`.
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+SCAN := $(BIN)/na64root scan --force -j $(JOBS)
 figures: build
-	$(BIN)/na64root scan mass-epsilon -o build/figures --force
 	mkdir -p docs/figures
-	cp build/figures/mass-epsilon.png docs/figures/exclusion.png
-	$(BIN)/na64root ledger -o build/figures --force
+	$(SCAN) mass-epsilon -o build/figures/mass-epsilon
+	$(SCAN) mass-alpha -o build/figures/mass-alpha
+	$(SCAN) mass1-splitting -o build/figures/mass1-splitting
+	$(SCAN) mass1-splitting --config compact_hcal -o build/figures/compact_hcal
+	$(BIN)/na64root plot build/figures/mass1-splitting/scan.json build/figures/compact_hcal/scan.json -o build/figures/mass1-splitting --force
+	cp build/figures/mass-epsilon/mass-epsilon.png docs/figures/exclusion.png
+	cp build/figures/mass-alpha/mass-alpha.png build/figures/mass1-splitting/mass1-splitting.png docs/figures/
+	$(BIN)/na64root ledger -j $(JOBS) -o build/figures --force
 	cp build/figures/ledger.md docs/assumptions.md
-	for target in g2 relic; do $(BIN)/na64root plan --target $$target -o build/figures --force && cp build/figures/exposure-$$target.png docs/figures/ || exit 1; done
+	for target in g2 relic; do $(BIN)/na64root plan --target $$target -j $(JOBS) -o build/figures --force && cp build/figures/exposure-$$target.png docs/figures/ || exit 1; done
 	$(BIN)/python tests/validation/figures.py docs/figures
 
 clean:

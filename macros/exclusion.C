@@ -1,7 +1,8 @@
-// The excluded region of the (mass, epsilon) plane, drawn by ROOT from the results of an analysis.
+// An excluded region, drawn by ROOT from the results of an analysis or of a scan, with the curves beside it.
 //
 //   .venv/bin/root -l -b -q macros/exclusion.C
 //   .venv/bin/root -l -b -q 'macros/exclusion.C("na64root-output/results.root", "exclusion.pdf")'
+//   .venv/bin/root -l -b -q 'macros/exclusion.C("scan/mass-alpha.root", "mass-alpha.pdf")'
 //
 // The plane and the g-2 lines are read; the core tells which Delta a_mu the central line stands for.
 #pragma cling add_include_path("$ROOTSYS/../na64root/include")
@@ -13,9 +14,11 @@
 #include "na64root/units.hpp"
 
 #include "TCanvas.h"
+#include "TCollection.h"
 #include "TFile.h"
 #include "TGraph.h"
 #include "TH2D.h"
+#include "TKey.h"
 #include "TLegend.h"
 #include "TParameter.h"
 #include "TString.h"
@@ -55,16 +58,18 @@ void exclusion(const char *input = "na64root-output/results.root", const char *o
     const auto line_of = [&](const std::string &name) { return file->Get<TGraph>(name.c_str()); };
 
     gStyle->SetOptStat(0);
-    auto *canvas = new TCanvas("exclusion", "exclusion", 750, 650);
+    auto *canvas = new TCanvas("exclusion", "exclusion", 750, 900);
     canvas->SetLogx();
     canvas->SetLogy();
     canvas->SetTicks();
-    canvas->SetMargin(0.13, 0.04, 0.12, 0.05);
-    auto *frame = canvas->DrawFrame(masses->GetXmin(), epsilons->GetXmin(), masses->GetXmax(),
-                                    epsilons->GetXmax(), ";m_{A'} [GeV];#varepsilon");
+    canvas->SetMargin(0.13, 0.04, 0.32, 0.04); // below: the legend
+    auto *frame =
+        canvas->DrawFrame(masses->GetXmin(), epsilons->GetXmin(), masses->GetXmax(), epsilons->GetXmax(),
+                          TString::Format(";%s;%s", masses->GetTitle(), epsilons->GetTitle()));
     frame->GetXaxis()->SetTitleOffset(1.2);
     frame->GetYaxis()->SetTitleOffset(1.4);
-    auto *legend = new TLegend(0.45, 0.14, 0.94, 0.34);
+    auto *legend = new TLegend(0.08, 0.01, 0.96, 0.24);
+    legend->SetNColumns(2);
     legend->SetBorderSize(0);
     legend->SetFillStyle(0);
     for (const auto &band : bands) {
@@ -88,6 +93,22 @@ void exclusion(const char *input = "na64root-output/results.root", const char *o
             na64root::magnetic_moment(na64root::units::muon_mass, line->GetPointX(0), line->GetPointY(0));
         std::cout << TString::Format("central line: Delta a_mu = %.4g\n", moment);
         legend->AddEntry(line, TString::Format("(g-2)_{#mu}, #Deltaa_{#mu} = %.3g", moment), "l");
+    }
+
+    // What else is in the file: lines of theory, other experiments.
+    const int colours[] = {kViolet + 1, kOrange + 7, kCyan + 2, kOrange + 3, kGray + 2, kBlack, kTeal + 3};
+    int drawn = 0;
+    for (const auto *key : TRangeDynCast<TKey>(file->GetListOfKeys())) {
+        const TString name = key->GetName();
+        if (TString(key->GetClassName()) != "TGraph" || name.BeginsWith("g-2") ||
+            name.BeginsWith("contour_") || name.EndsWith("band"))
+            continue;
+        auto *curve = line_of(name.Data());
+        curve->SetLineColor(colours[drawn++ % 7]);
+        curve->SetLineWidth(2);
+        curve->Draw("L");
+        TString title = name;
+        legend->AddEntry(curve, title.ReplaceAll("_", " "), "l");
     }
 
     // Excluded where the limit on the signal strength is below 1.

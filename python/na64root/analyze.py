@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -17,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import (
+    acceptance,
     exclusion,
     limits,
     planes,
     planner,
     plots,
     results,
+    scorecard,
     selection,
     signal_files,
     simulate,
@@ -30,6 +33,7 @@ from . import (
 )
 from .cling import root
 from .config import SIGNATURES, Acceptance, Card, Signature, Treatment
+from .errors import ConfigError
 from .results import (
     Count,
     CutFlowRow,
@@ -40,6 +44,7 @@ from .results import (
     LimitResult,
     Provenance,
     Record,
+    Score,
     refuse_to_replace,
     renamed_into,
     require_writable,
@@ -55,10 +60,34 @@ Kind = Literal["observed", "expected"]
 # Everything an analysis may write: checked before it starts; what a new one does not make again is removed.
 FIGURES = ("cut_flow", "ecal_hcal", "r", "limits", "exclusion")
 FILES = ("results.json", "results.root", *(f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")))
+# What a plane is written as.
+PLANE_FILES = ("pdf", "png", "csv", "root")
+ROOT_TITLES = {
+    "mass": "m_{A'} [GeV]",
+    "mass1": "m_{#chi_{1}} [GeV]",
+    "epsilon": "#varepsilon",
+    "alpha": "#alpha_{D}",
+    "ratio": "m_{A'}/m_{#chi_{1}}",
+    "splitting": "#Delta/m_{#chi_{1}}",
+}
 # RooStats and the exact engine may differ by this many of RooStats' own toy errors.
 TOY_ERRORS = 3.0
 # Makes the seed of a second, independent set of toys.
 SECOND_SET = 0x5EC0
+
+
+class Scorecard(Record):
+    """Result of :func:`score`."""
+
+    scores: list[Score]
+    provenance: Provenance
+
+
+class Plotted(Record):
+    """What :func:`plot` wrote, by name."""
+
+    plane: str
+    files: dict[str, str]
 
 
 class EnginesDisagreeError(Exception):
@@ -325,7 +354,7 @@ def scan(
     With `output_dir` its figure is written there; interrupted, the scan goes on from what it kept there.
     """
     chosen = planes.Plane.named(plane, card) if isinstance(plane, str) else plane
-    names = (f"{chosen.name}.pdf", f"{chosen.name}.png")
+    names = [f"{chosen.name}.{kind}" for kind in PLANE_FILES]
     kept = None
     if output_dir:
         refuse_to_replace(output_dir, names, force)
@@ -348,8 +377,58 @@ def scan(
     )
     if output_dir:
         with renamed_into(output_dir, names) as folder:
-            _draw_plane(result, card, folder, chosen.name)
+            _write_plane(result, card, folder)
     return result
+
+
+def plot(
+    plane: results.PlaneResult,
+    card: Card,
+    output_dir: Path,
+    *,
+    projections: Mapping[str, results.PlaneResult] | None = None,
+    force: bool = False,
+) -> Plotted:
+    """Figure, curves (CSV) and ROOT objects of a plane, as :func:`scan` writes them.
+
+    Args:
+        card: of the plane, for the title.
+        projections: other results in the same plane by the label of their contours.
+
+    Raises:
+        Na64Error: they exist and `force` is not set.  ConfigError: a projection in another plane.
+    """
+    for label, other in (projections or {}).items():
+        if other.plane != plane.plane:
+            raise ConfigError(
+                f"{label} is a plane {other.plane} (drawn over {plane.plane}): give one of these"
+            )
+    names = [f"{plane.plane}.{kind}" for kind in PLANE_FILES]
+    refuse_to_replace(output_dir, names, force)
+    require_writable(output_dir)
+    with renamed_into(output_dir, names) as folder:
+        _write_plane(plane, card, folder, projections)
+    return Plotted(plane=plane.plane, files={name: str(output_dir / name) for name in names})
+
+
+def score(card: Card, *, seed: int = 1, threads: int = 1) -> Scorecard:
+    """Every published number and curve beside what is computed here, with the tolerances of decision 007.
+
+    Raises:
+        Na64Error: what the modules of the chain raise.
+    """
+    plane = planes.scan(card, "mass-epsilon", expected=False, seed=seed, threads=threads)
+    point = simulate.Signal(scorecard.R_POINT[0], scorecard.R_POINT[1])
+    r_cut = acceptance.r_efficiency(card, point, seed=seed, threads=threads)
+    return Scorecard(
+        scores=scorecard.scorecard(
+            card,
+            end_point_GeV=plane.g2_excluded_up_to_GeV,
+            r_cut_efficiency=r_cut.efficiency,
+            threads=threads,
+        ),
+        provenance=results.provenance(card, seed=seed),
+    )
 
 
 def plan(
@@ -554,6 +633,43 @@ def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, f
         plots.save(plots.limit_comparison(side_by_side, quoted.cl), folder, "limits")
 
 
+def _write_plane(
+    plane: results.PlaneResult,
+    card: Card,
+    folder: Path,
+    projections: Mapping[str, results.PlaneResult] | None = None,
+) -> None:
+    """PLANE_FILES of a plane."""
+    _draw_plane(plane, card, folder, plane.plane, projections)
+    with (folder / f"{plane.plane}.csv").open("w", encoding="utf-8", newline="") as file:
+        for name, overlay in plane.overlays.items():
+            file.write(f"# {name}: {overlay.source}; {overlay.caveat}\n")
+        writer = csv.writer(file)
+        writer.writerow(["curve", "kind", "part", *plane.plane.split("-")])
+        for name, kind, part, contour in _curves(plane, projections):
+            writer.writerows([name, kind, part, *point] for point in contour)
+    ROOT = root()
+    file = ROOT.TFile.Open(str(folder / f"{plane.plane}.root"), "RECREATE")
+    try:
+        _write_plane_objects(file, plane, card.limit.confidence_level.value)
+    finally:
+        file.Close()
+
+
+def _curves(
+    plane: results.PlaneResult, projections: Mapping[str, results.PlaneResult] | None
+) -> Iterator[tuple[str, str, int, list[list[float]]]]:
+    """Every curve of a figure: name, kind, part and points."""
+    groups = {"observed": ("excluded", plane.contours)}
+    groups |= {f"expected {name}": ("expected", lines) for name, lines in plane.expected_contours.items()}
+    groups |= {label: ("projection", other.contours) for label, other in (projections or {}).items()}
+    for name, (kind, lines) in groups.items():
+        for part, line in enumerate(lines):
+            yield name, kind, part, line
+    for name, overlay in plane.overlays.items():
+        yield name, overlay.kind, 0, overlay.contour
+
+
 def _draw_plane(
     plane: results.PlaneResult,
     card: Card,
@@ -604,23 +720,29 @@ def _write_root(
         if model:
             file.WriteObject(limits.workspace(model), "workspace")
         if plane:
-            histogram = ROOT.TH2D(
-                "upper_limit_mu",
-                "Upper limit on the signal strength;m_{A'} [GeV];#varepsilon",
-                *(part for axis in (plane.x, plane.y) for part in (len(axis), _bin_edges(axis))),
-            )
-            for j, row in enumerate(plane.upper_limit_mu, start=1):
-                for i, mu in enumerate(row, start=1):
-                    histogram.SetBinContent(i, j, math.inf if mu is None else mu)
-            file.WriteObject(histogram, histogram.GetName())
-            file.WriteObject(ROOT.TParameter["double"]("confidence_level", cl), "confidence_level")
-            curves = {f"contour_{i}": points for i, points in enumerate(plane.contours)}
-            curves |= {key.replace(" ", "_"): overlay.contour for key, overlay in plane.overlays.items()}
-            for name, points in curves.items():
-                x, y = np.array(points, dtype=float).T.copy()
-                file.WriteObject(ROOT.TGraph(len(x), x, y), name)
+            _write_plane_objects(file, plane, cl)
     finally:
         file.Close()
+
+
+def _write_plane_objects(file: Any, plane: results.PlaneResult, cl: float) -> None:
+    ROOT = root()
+    titles = ";".join(ROOT_TITLES[quantity] for quantity in plane.plane.split("-"))
+    histogram = ROOT.TH2D(
+        "upper_limit_mu",
+        f"Upper limit on the signal strength;{titles}",
+        *(part for axis in (plane.x, plane.y) for part in (len(axis), _bin_edges(axis))),
+    )
+    for j, row in enumerate(plane.upper_limit_mu, start=1):
+        for i, mu in enumerate(row, start=1):
+            histogram.SetBinContent(i, j, math.inf if mu is None else mu)
+    file.WriteObject(histogram, histogram.GetName())
+    file.WriteObject(ROOT.TParameter["double"]("confidence_level", cl), "confidence_level")
+    curves = {f"contour_{i}": points for i, points in enumerate(plane.contours)}
+    curves |= {key.replace(" ", "_"): overlay.contour for key, overlay in plane.overlays.items()}
+    for name, points in curves.items():
+        x, y = np.array(points, dtype=float).T.copy()
+        file.WriteObject(ROOT.TGraph(len(x), x, y), name)
 
 
 def _bin_edges(points: Sequence[float]) -> plots.Array:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .acceptance import AcceptanceReport, RReport
-    from .analyze import Analysis, Limits, SignalOfSample
+    from .analyze import Analysis, Limits, Scorecard, SignalOfSample
     from .export import Exported
     from .ledger import Ledger, PresetComparison
     from .limits import CountingModel, Method
@@ -1101,6 +1101,48 @@ def _scan(
         output_dir=common.output,
         **common.how("masses"),
     )
+
+
+def _show_scorecard(record: Scorecard, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("what", "published", "here", "ratio", "median, max dex", "tolerance", "", box=None)
+    for score in record.scores:
+        numbers = ("curve" if v is None else f"{v:.3g}" for v in (score.published, score.computed))
+        ratio = "-" if score.ratio is None else f"{score.ratio:.3f}"
+        dex = "" if score.median_dex is None else f"{score.median_dex:.3f}, {score.max_dex:.3f}"
+        within = "within" if score.within else f"misses: {score.reason}"
+        table.add_row(score.name, *numbers, ratio, dex, score.tolerance, within)
+    console.print(table)
+
+
+@_verb(application, "scorecard", example="na64root scorecard -j 2", show=_show_scorecard)
+def _scorecard(common: Common) -> Record:
+    """Published numbers and curves beside those computed here, with tolerances fixed in advance."""
+    from .analyze import score
+
+    return score(common.card, seed=common.seed, threads=common.threads)
+
+
+@_verb(application, "plot", show=_show_record, keeps=True,
+       example="na64root plot scan/scan.json projection/scan.json -o figures")  # fmt: skip
+@click.argument("plane", type=click.Path(path_type=Path))
+@click.argument("projections", nargs=-1, type=click.Path(path_type=Path))
+def _plot(common: Common, plane: Path, projections: tuple[Path, ...]) -> Record:
+    """A plane drawn again from the JSON of `scan`: PDF, PNG, its curves as CSV, ROOT objects.
+
+    PROJECTIONS are results in the same plane, drawn as lines with the description of their card. --config
+    names the card of the plane, which the title is made from.
+    """
+    from .analyze import plot
+    from .results import PlaneResult, read_record
+
+    drawn = read_record(plane, PlaneResult, "the JSON of `na64root scan`")
+    others = {}
+    for path in projections:
+        other = read_record(path, PlaneResult, "the JSON of `na64root scan`")
+        others[f"{other.provenance.card}: {sum(other.exposure.values()):.3g} EOT"] = other
+    return plot(drawn, common.card, common.output_dir, projections=others, force=common.force)
 
 
 def _show_presets(record: Ledger | PresetComparison, console: Console) -> None:

@@ -14,13 +14,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from . import _core
 from .config import Card, Signature
-from .errors import Na64Error
+from .errors import DataError, Na64Error
 
 
 class Record(BaseModel):
@@ -449,6 +449,24 @@ def require_writable(folder: Path) -> None:
     """Fail before minutes of computing, not after them."""
     with renamed_into(folder, ()):
         pass
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def read_record(path: Path, kind: type[AnyRecord], what: str) -> AnyRecord:
+    """A record from its JSON.
+
+    Raises:
+        DataError: no such file, or not `what`.
+    """
+    try:
+        return kind.model_validate_json(path.read_text("utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read {path} ({error.strerror}): give {what}") from None
+    except ValueError as error:
+        first = str(error).splitlines()[0]
+        raise DataError(f"{path} is not readable ({first}): give {what}") from None
 
 
 @contextlib.contextmanager

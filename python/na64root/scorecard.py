@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 # The paper's.
 BENCHMARK = Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
+# Mass (GeV) and epsilon at which the R cut is compared: the end of the excluded g-2 line.
+R_POINT = 0.39, 6e-3
 # Epsilon of the relic line by a separate implementation of the same equations.
 OTHER_RELIC_LINE = {0.1: 1.46e-3, 0.3: 4.5e-3, 0.39: 5.9e-3}
 # The invisible search of 2019: exposure, efficiency and events excluded, as in section 3 of docs/physics.md.

@@ -77,6 +77,8 @@ def test_the_verbs_are_those_of_the_documentation():
         ("acceptance",),
         ("limit",),
         ("scan",),
+        ("scorecard",),
+        ("plot",),
         ("ledger",),
         ("plan",),
         ("export",),
@@ -168,7 +170,7 @@ def test_help_and_version_of_the_program():
         ([*GUN, "--volume", "hcal2", "--particle", "pair", "--mass-GeV", "0.001"], ["2 electron masses"]),
         ([*GUN, "--volume", "ecal", "--set", "geometry.hcal2_end_cm=390"], ["hcal3_start_cm"]),
         ([*GUN, "--volume", "ecal", "--set", "detector.hcal_layers=0"], ["number of layers"]),
-        (["scan"], ["PLANE"]),
+        (["scan"], ["no plane", "mass-epsilon"]),
         (["scan", "mass-mass"], ["mass-mass", "mass-epsilon"]),
     ],
 )

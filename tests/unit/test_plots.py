@@ -9,8 +9,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from na64root import plots
-from na64root.results import CutFlowRow
+from na64root import load_card, plots
+from na64root.results import CutFlowRow, Overlay, PlaneResult, provenance
 
 MASS = np.geomspace(1e-3, 1.0, 31)
 EPSILON = np.geomspace(1e-6, 1e-1, 41)
@@ -81,40 +81,72 @@ def test_an_empty_file_still_gives_figures(tmp_path):
     plots.r_distribution(edges, np.zeros(30), 0.06)
 
 
-def plane(mu: np.ndarray, **options):
+def plane(mu, contours=(), **overlays):
+    """A (mass, epsilon) plane with g-2 bands, and nothing that a computation would be needed for."""
     central = 3e-3 * (MASS / 0.1)
-    bands = {"new": (0.7 * central, central, 1.2 * central), "old": (0.6 * central, central, 1.4 * central)}
-    return plots.mass_epsilon_plane(MASS, EPSILON, mu, bands, title="benchmark", **options)
+    lines = {
+        f"{name} {line}": Overlay(
+            kind="line",
+            source="a measurement",
+            caveat="none",
+            contour=np.stack([MASS, factor * central], axis=1).tolist(),
+        )
+        for name in ("g-2", "g-2 before Fermilab")
+        for line, factor in (("minus2", 0.7), ("central", 1.0), ("plus2", 1.2))
+    }
+    return PlaneResult(
+        plane="mass-epsilon",
+        mode="semivisible",
+        epsilon_is="an axis",
+        x=MASS.tolist(),
+        y=EPSILON.tolist(),
+        upper_limit_mu=mu,
+        contours=list(contours),
+        expected_contours={},
+        overlays=lines | overlays,
+        epsilon_low=[],
+        epsilon_high=[],
+        g2_excluded_up_to_GeV=0.39,
+        scorecard={},
+        counts=[],
+        exposure={},
+        provenance=provenance(load_card(), seed=1),
+    )
 
 
-def test_the_excluded_contour_is_where_the_limit_crosses_one():
+def drawn(record, **options):
+    return plots.exclusion_plane(record, title="benchmark", **options)
+
+
+def test_the_excluded_region_is_where_the_limit_is_below_one():
     """Reference: analytic. mu = (1e-3/epsilon)^2 is excluded above epsilon = 1e-3 at every mass."""
-    mu = np.repeat(((1e-3 / EPSILON) ** 2)[:, None], len(MASS), axis=1)
-    axes = plane(mu).axes[0]
-    lines = [
-        path.vertices
-        for collection in axes.collections
-        if type(collection).__name__ == "QuadContourSet" and not collection.filled
-        for path in collection.get_paths()
-    ]
-    vertices = np.concatenate(lines)
-    # linear interpolation of log(mu) between grid points 13 % apart, done by matplotlib in epsilon
-    assert np.allclose(vertices[:, 1], 1e-3, rtol=0.05)
+    mu = np.repeat(((1e-3 / EPSILON) ** 2)[:, None], len(MASS), axis=1).tolist()
+    axes = drawn(plane(mu)).axes[0]
+    (filled,) = [c for c in axes.collections if type(c).__name__ == "QuadContourSet"]
+    vertices = np.concatenate([path.vertices for path in filled.get_paths()])
+    # linear interpolation of log(mu) between grid points 33 % apart, done by matplotlib in epsilon
+    assert vertices[:, 1].min() == pytest.approx(1e-3, rel=0.05)
+    assert vertices[:, 1].max() == pytest.approx(EPSILON[-1])
     assert (vertices[:, 0].min(), vertices[:, 0].max()) == pytest.approx((MASS[0], MASS[-1]))
 
 
-def test_a_plane_without_exclusion_or_with_undefined_points_is_drawn():
-    plane(np.full((len(EPSILON), len(MASS)), 1e30))
-    plane(np.full((len(EPSILON), len(MASS)), np.nan))
-    plane(np.full((len(EPSILON), len(MASS)), np.inf))
+@pytest.mark.parametrize("value", [1e30, None, 0.0])
+def test_a_plane_without_exclusion_or_without_models_is_drawn(value, tmp_path):
+    plots.save(drawn(plane([[value] * len(MASS)] * len(EPSILON))), tmp_path, "plane")
 
 
-def test_overlays_name_their_source():
-    contour = np.array([[0.03, 1e-3], [0.3, 1e-3], [0.3, 1e-2]])
-    mu = np.full((len(EPSILON), len(MASS)), 2.0)
-    figure = plane(mu, overlays={"BaBar": ("recast, f = 0.1", contour)}, end_point_GeV=0.39)
-    legend = [" ".join(t.get_text().split()) for t in figure.legends[0].get_texts()]
-    assert any("BaBar" in entry and "recast, f = 0.1" in entry for entry in legend)
+def test_a_plane_says_whose_its_curves_are():
+    region = [[0.03, 1e-3], [0.3, 1e-3], [0.3, 1e-2], [0.03, 1e-3]]
+    others = {
+        "BaBar": Overlay(kind="excluded", source="recast", caveat="f = 0.1, chi2 unseen", contour=region),
+        "BaBar (2)": Overlay(kind="excluded", source="recast", caveat="f = 0.1, chi2 unseen", contour=region),
+    }
+    record = plane([[2.0] * len(MASS)] * len(EPSILON), contours=[region], **others)
+    figure = drawn(record, projections={"more electrons": record})
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels.count("BaBar") == 1
+    assert "more electrons" in labels
+    assert "BaBar: recast; f = 0.1, $\\chi_2$ unseen." in figure.get_supxlabel()
     assert any("0.39" in text for text in texts(figure))
 
 
