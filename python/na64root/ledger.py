@@ -471,8 +471,9 @@ def excluded(preset: Preset, i: int) -> str:
     low, high = preset.epsilon_low[i], preset.epsilon_high[i]
     if low is None or high is None:
         return "-"
-    beyond = "> " if high >= preset.epsilon_max * (1.0 - 1e-9) else ""
-    return f"{low:.3g} – {beyond}{high:.3g}"
+    if high >= preset.epsilon_max * (1.0 - 1e-9):
+        return f"from {low:.3g} on"
+    return f"{low:.3g} – {high:.3g}"
 
 
 def by_size(rows: Sequence[LedgerRow]) -> list[LedgerRow]:
