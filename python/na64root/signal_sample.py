@@ -212,8 +212,8 @@ class SignalSample:
         )
         if new != self.parameters and self._card.model.annihilation == "on":
             raise ConfigError(
-                "a sample with annihilation at another alpha_D or splitting (no weight follows its line, which "
-                "has the width of the A'): simulate there"
+                "a sample with annihilation at another alpha_D or splitting (no weight follows its line, "
+                "which has the width of the A'): simulate there"
             )
         kinematics, covered = self._kinematics(new)
         sums = np.zeros((len(values), len(SIGNATURES), 2))

@@ -171,6 +171,10 @@ def test_help_and_version_of_the_program():
         ([*GUN, "--volume", "ecal", "--set", "geometry.hcal2_end_cm=390"], ["hcal3_start_cm"]),
         ([*GUN, "--volume", "ecal", "--set", "detector.hcal_layers=0"], ["number of layers"]),
         (["scan"], ["no plane", "mass-epsilon"]),
+        (["scan", "--x", "mass=1"], ["mass=1", "LOW:HIGH"]),
+        (["scan", "--x", "mass=0.1:0.2"], ["--x and --y"]),
+        (["scan", "mass-alpha", "--epsilon", "1e-3"], ["--epsilon", "mass-alpha"]),
+        (["plot", "nothing.json"], ["nothing.json", "scan"]),
         (["scan", "mass-mass"], ["mass-mass", "mass-epsilon"]),
     ],
 )
