@@ -430,7 +430,9 @@ def as_markdown(record: Ledger) -> str:
         "",
         "Written by `na64root ledger`; `make figures` makes it again. One number or choice is changed at a "
         "time, by the",
-        "amount and for the reason in its row. Edges are relative shifts of the smallest excluded ε.",
+        "amount and for the reason in its row. Edges are relative shifts of the smallest excluded ε. The "
+        "signal is that of",
+        "the chain; what the simulation says of its acceptance is in [physics.md](physics.md), section 9.",
         "",
         f"Card `{record.provenance.card}`: the central g−2 line is excluded up to "
         f"{_number(nominal.end_point_GeV, '.3f')} GeV (the paper: {PAPER_END_POINT_GEV:g} GeV); the lower "
