@@ -63,6 +63,9 @@ figures: build
 	$(BIN)/na64root plot build/figures/mass1-splitting/scan.json build/figures/compact_hcal/scan.json -o build/figures/mass1-splitting --force
 	cp build/figures/mass-epsilon/mass-epsilon.png docs/figures/exclusion.png
 	cp build/figures/mass-alpha/mass-alpha.png build/figures/mass1-splitting/mass1-splitting.png docs/figures/
+	$(BIN)/na64root ledger -j $(JOBS) -o build/figures --force
+	cp build/figures/ledger.md docs/assumptions.md
+	for target in g2 relic; do $(BIN)/na64root plan --target $$target -j $(JOBS) -o build/figures --force && cp build/figures/exposure-$$target.png docs/figures/ || exit 1; done
 	$(BIN)/python tests/validation/figures.py docs/figures
 
 clean:

@@ -25,6 +25,7 @@ void register_event(py::module_ &core) {
         .def_readwrite("model", &EventConfig::model)
         .def_readwrite("mode", &EventConfig::mode)
         .def_readwrite("approximation", &EventConfig::approximation)
+        .def_readwrite("annihilation", &EventConfig::annihilation)
         .def_readwrite("decay", &EventConfig::decay)
         .def_readwrite("width", &EventConfig::width)
         .def_readwrite("decay_start", &EventConfig::decay_start)

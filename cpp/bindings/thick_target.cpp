@@ -22,7 +22,9 @@ void register_cascade(py::module_ &core) {
         .def_property_readonly("primary", [](const TrackLength &self) { return to_array(self.primary); })
         .def_property_readonly("all", [](const TrackLength &self) { return to_array(self.all); })
         .def_property_readonly("depth_moment",
-                               [](const TrackLength &self) { return to_array(self.depth_moment); });
+                               [](const TrackLength &self) { return to_array(self.depth_moment); })
+        .def_property_readonly("primary_depth_moment",
+                               [](const TrackLength &self) { return to_array(self.primary_depth_moment); });
     core.def("track_length", &track_length, py::arg("material"), py::arg("beam_energy"), py::arg("threshold"),
              py::arg("bins") = 200, py::call_guard<py::gil_scoped_release>(),
              "Solves the transport equation of the cascade above `threshold` (GeV); see cascade.hpp.");
@@ -80,13 +82,18 @@ void register_thick_target(py::module_ &core) {
         .def_property_readonly("origin", [](const Chi2Flux &self) { return to_array(self.origin); })
         .def_property_readonly("weight", [](const Chi2Flux &self) { return to_array(self.weight); });
     py::class_<ProductionPoint>(core, "ProductionPoint",
-                                "A' energy (GeV), depth (X0) and weight per electron.")
+                                "A' energy (GeV), depth (X0), weight per electron and mass (GeV).")
         .def_readonly("energy", &ProductionPoint::energy)
         .def_readonly("depth", &ProductionPoint::depth)
-        .def_readonly("weight", &ProductionPoint::weight);
+        .def_readonly("weight", &ProductionPoint::weight)
+        .def_readonly("mass", &ProductionPoint::mass);
     core.def("production_spectrum", &production_spectrum, py::arg("cross_section"), py::arg("track"),
              py::arg("atoms_per_radiation_length"), py::arg("energy_edges"), py::arg("groups") = 12,
              py::call_guard<py::gil_scoped_release>(), "A' per electron on target; see thick_target.hpp.");
+    core.def("annihilation_spectrum", &annihilation_spectrum, py::arg("cross_section"), py::arg("track"),
+             py::arg("atoms_per_radiation_length"), py::arg("energy_edges"),
+             py::call_guard<py::gil_scoped_release>(),
+             "A' of annihilation per electron on target at epsilon = 1; see thick_target.hpp.");
     core.def("chi2_flux", &chi2_flux, py::arg("model"), py::arg("production"), py::arg("depth_scale"),
              py::arg("target_start"), py::call_guard<py::gil_scoped_release>(),
              "The chi2 from the A' of a production spectrum; depth_scale in cm per X0, target_start in cm.");

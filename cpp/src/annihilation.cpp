@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "gauss_nodes.hpp"
 #include "quadrature.hpp"
 
 #include "na64root/widths.hpp"
@@ -79,6 +80,45 @@ Estimate ResonantAnnihilation::track_integral(const TrackLength &track, double r
     }
     const double epsilon2 = model_.epsilon * model_.epsilon;
     return {sum.value * epsilon2, sum.error * epsilon2};
+}
+
+std::vector<AnnihilationPoint>
+ResonantAnnihilation::track_points(const TrackLength &track, const std::vector<double> &energy_edges) const {
+    const double mass2 = model_.mass * model_.mass, half = model_.mass * width_;
+    const double threshold = std::pow(std::max(model_.chi1_mass() + model_.chi2_mass(), 2.0 * me), 2);
+    std::vector<AnnihilationPoint> points;
+    const auto add = [&](double low, double high, double per_log, double depth) {
+        // The variable of track_integral. A distant resonance is smooth within a piece, a near one needs
+        // points on its own scale, one in v.
+        const double start = std::asinh((low - mass2) / half), end = std::asinh((high - mass2) / half);
+        const auto use = [&](double v, double weight) {
+            const double s = std::clamp(mass2 + half * std::sinh(v), low, high);
+            const double value = smooth_part(s) / (half * std::cosh(v) * (s - 2.0 * me * me));
+            if (value > 0.0)
+                points.push_back({s / (2.0 * me) - me, depth, value * weight * per_log});
+        };
+        if (end - start < 0.05 && low > threshold) { // above it the width rises like a square root
+            gauss_nodes<2>(start, end, use);
+            return;
+        }
+        const double parts = std::ceil(0.5 * (end - start)), step = (end - start) / parts;
+        for (double part = 0.0; part < parts; ++part)
+            gauss_nodes<8>(start + part * step, start + (part + 1.0) * step, use);
+    };
+    for (std::size_t i = 0; i + 1 < track.edges.size(); ++i) {
+        const double per_log = track.positron(i) / std::log(track.edges[i] / track.edges[i + 1]);
+        const double low = std::max(s(track.edges[i + 1]), threshold), high = s(track.edges[i]);
+        if (!(high > low) || !(per_log > 0.0))
+            continue;
+        std::vector<double> bounds{low, high};
+        for (const double edge : energy_edges)
+            if (edge >= me && s(edge) > low && s(edge) < high)
+                bounds.push_back(s(edge));
+        std::sort(bounds.begin(), bounds.end());
+        for (std::size_t j = 0; j + 1 < bounds.size(); ++j)
+            add(bounds[j], bounds[j + 1], per_log, track.positron_depth(i));
+    }
+    return points;
 }
 
 } // namespace na64root

@@ -104,18 +104,23 @@ TrackLength track_length(const Material &material, double beam_energy, double th
     const std::vector<double> edges = logarithmic_edges(std::log(beam_energy / threshold), bins);
     const std::size_t count = edges.size() - 1;
 
-    TrackLength result{beam_energy, std::vector<double>(count + 1), std::vector<double>(count),
-                       std::vector<double>(count), std::vector<double>(count)};
+    TrackLength result{beam_energy,
+                       std::vector<double>(count + 1),
+                       std::vector<double>(count),
+                       std::vector<double>(count),
+                       std::vector<double>(count),
+                       std::vector<double>(count)};
     for (std::size_t i = 0; i <= count; ++i)
         result.edges[i] = beam_energy * std::exp(-edges[i]);
     result.edges.back() = threshold;
 
     // Densities in l, constant in each bin; the equation holds at the far edge of each bin: a lower
     // triangular system, solved forward.
-    double covered = 0.0;
+    double covered = 0.0, primary_covered = 0.0;
     for (std::size_t i = 0; i < count; ++i) {
         const double far = edges[i + 1];
         double primary = 1.0, all = 1.0, moment = 0.0, created = 0.0, fall = 0.0, creation = 0.0;
+        double primary_moment = 0.0;
         for (std::size_t j = 0; j <= i; ++j) {
             const double low = std::max(0.0, far - edges[j + 1]), high = far - edges[j];
             fall = kernel_integral([&](double u) { return fall_rate(coefficients, u); }, low, high);
@@ -125,6 +130,7 @@ TrackLength track_length(const Material &material, double beam_energy, double th
             primary -= result.primary[j] * fall;
             all -= result.all[j] * (fall - creation);
             moment -= result.depth_moment[j] * (fall - creation);
+            primary_moment -= result.primary_depth_moment[j] * fall;
             created += result.all[j] * creation;
         }
         result.primary[i] = primary / fall;
@@ -135,9 +141,12 @@ TrackLength track_length(const Material &material, double beam_energy, double th
         created += result.all[i] * creation;
         moment += covered + created / coefficients.conversion_rate();
         result.depth_moment[i] = moment / (fall - creation);
+        primary_covered += result.primary[i] * (edges[i + 1] - edges[i]);
+        result.primary_depth_moment[i] = (primary_moment + primary_covered) / fall;
     }
     for (std::size_t i = 0; i < count; ++i)
-        for (auto *column : {&result.primary, &result.all, &result.depth_moment})
+        for (auto *column :
+             {&result.primary, &result.all, &result.depth_moment, &result.primary_depth_moment})
             (*column)[i] *= edges[i + 1] - edges[i];
     return result;
 }

@@ -51,6 +51,7 @@ SignalGeneratorConfig signal_config(const EventConfig &config) {
     signal.target_start = config.detector.ecal_start;
     signal.mode = config.mode;
     signal.approximation = config.approximation;
+    signal.annihilation = config.annihilation;
     signal.decay = config.decay;
     signal.width = config.width;
     signal.decay_start = config.decay_start;

@@ -5,25 +5,12 @@
 #include <functional>
 #include <stdexcept>
 
-#include <boost/math/quadrature/gauss.hpp>
+#include "gauss_nodes.hpp"
 
 #include "na64root/decay.hpp"
 
 namespace na64root {
 namespace {
-
-// Calls use(node, weight) for the N-point Gauss rule on [low, high].
-template <unsigned N, class Use> void gauss_nodes(double low, double high, Use &&use) {
-    using Rule = boost::math::quadrature::gauss<double, N>;
-    const auto &nodes = Rule::abscissa();
-    const auto &weights = Rule::weights();
-    const double center = 0.5 * (low + high), half = 0.5 * (high - low);
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-        use(center + half * nodes[i], half * weights[i]);
-        if (nodes[i] != 0.0)
-            use(center - half * nodes[i], half * weights[i]);
-    }
-}
 
 struct Group {
     double energy, depth, length;
@@ -92,7 +79,8 @@ std::vector<ProductionPoint> production_spectrum(const DarkBremsstrahlung &cross
                 const double sigma = cross_section.dsigma_dx(group.energy, x).value;
                 points.push_back({x * group.energy, group.depth,
                                   sigma * one_minus_x * weight * group.length * atoms_per_radiation_length *
-                                      units::pb_in_cm2});
+                                      units::pb_in_cm2,
+                                  cross_section.mass(), ProductionProcess::dark_bremsstrahlung});
             };
             if (y_high - y_low < 1.0) {
                 gauss_nodes<10>(y_low, y_high, use);
@@ -108,15 +96,39 @@ std::vector<ProductionPoint> production_spectrum(const DarkBremsstrahlung &cross
     return points;
 }
 
+std::vector<ProductionPoint> annihilation_spectrum(const ResonantAnnihilation &cross_section,
+                                                   const TrackLength &track,
+                                                   double atoms_per_radiation_length,
+                                                   const std::vector<double> &energy_edges) {
+    if (energy_edges.empty())
+        throw std::invalid_argument("a production spectrum needs energy edges");
+    const double lowest = *std::min_element(energy_edges.begin(), energy_edges.end());
+    std::vector<double> edges; // of the positron: E_A' = E+ + m_e
+    for (const double edge : energy_edges)
+        edges.push_back(edge - units::electron_mass);
+    std::vector<ProductionPoint> points;
+    for (const AnnihilationPoint &point : cross_section.track_points(track, edges)) {
+        const double energy = point.energy + units::electron_mass;
+        if (energy > lowest)
+            points.push_back({energy, point.depth,
+                              point.weight * atoms_per_radiation_length * units::pb_in_cm2,
+                              std::sqrt(cross_section.s(point.energy)), ProductionProcess::annihilation});
+    }
+    return points;
+}
+
 Chi2Flux chi2_flux(const InelasticModel &model, const std::vector<ProductionPoint> &production,
                    double depth_scale, double target_start) {
     model.validate();
-    const double m2 = model.chi2_mass();
-    const double momentum = two_body_momentum(model.mass, model.chi1_mass(), m2);
-    const double energy = std::hypot(momentum, m2);
+    const double m1 = model.chi1_mass(), m2 = model.chi2_mass();
     Chi2Flux flux;
     for (const auto &point : production) {
-        const double gamma = point.energy / model.mass;
+        const double momentum = two_body_momentum(point.mass, m1, m2), p2 = momentum * momentum;
+        const double energy = std::hypot(momentum, m2);
+        // An A' made by annihilation is polarised across the beam: E1 E2 + m1 m2 + p^2 cos^2.
+        const bool polarised = point.process == ProductionProcess::annihilation;
+        const double flat = std::hypot(momentum, m1) * energy + m1 * m2;
+        const double gamma = point.energy / point.mass;
         const double gamma_beta = std::sqrt(std::max(0.0, (gamma - 1.0) * (gamma + 1.0)));
         gauss_nodes<16>(-1.0, 1.0, [&](double cosine, double weight) {
             const double chi2_energy = gamma * energy + gamma_beta * momentum * cosine;
@@ -125,7 +137,8 @@ Chi2Flux chi2_flux(const InelasticModel &model, const std::vector<ProductionPoin
             flux.chi2_energy.push_back(chi2_energy);
             flux.gamma_beta.push_back(std::sqrt(std::max(0.0, (chi2_gamma - 1.0) * (chi2_gamma + 1.0))));
             flux.origin.push_back(target_start + depth_scale * point.depth);
-            flux.weight.push_back(0.5 * weight * point.weight);
+            const double shape = polarised ? (flat + p2 * cosine * cosine) / (flat + p2 / 3.0) : 1.0;
+            flux.weight.push_back(0.5 * shape * weight * point.weight);
         });
     }
     return flux;

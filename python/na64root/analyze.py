@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import (
     acceptance,
     exclusion,
     limits,
     planes,
+    planner,
     plots,
     results,
     scorecard,
@@ -50,6 +52,8 @@ from .results import (
 from .signal import MODES, Mode, Parameters, SignalModel, card_counts, effective_exposure
 
 log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
 
 Kind = Literal["observed", "expected"]
 
@@ -425,6 +429,61 @@ def score(card: Card, *, seed: int = 1, threads: int = 1) -> Scorecard:
         ),
         provenance=results.provenance(card, seed=seed),
     )
+
+
+def plan(
+    card: Card,
+    target: planner.Target = "g2",
+    *,
+    output_dir: Path | None = None,
+    seed: int = 1,
+    threads: int = 1,
+    force: bool = False,
+    progress: planes.Progress | None = None,
+    **options: Any,
+) -> planner.Plan:
+    """The exposures needed to reach a target, `options` as for :func:`planner.plan`.
+
+    With `output_dir` its figure is written there.
+    """
+    names = tuple(f"exposure-{target}.{kind}" for kind in ("pdf", "png"))
+    if output_dir:
+        refuse_to_replace(output_dir, names, force)
+        require_writable(output_dir)
+    made = planner.plan(card, target, seed=seed, threads=threads, progress=progress, **options)
+    if not output_dir:
+        return made
+    what = {
+        "g2": r"the central $(g-2)_\mu$ line",
+        "g2-band": r"the $(g-2)_\mu$ band, $\pm 2\sigma$,",
+        "relic": "the thermal relic line",
+    }
+
+    def curve(label: str, found: planner.PlanCurve) -> tuple[str, Array, Array]:
+        return label, np.array(found.eot_zero_events, dtype=float), np.array(found.eot_median, dtype=float)
+
+    figure = plots.exposure_plan(
+        np.array(made.mass_GeV),
+        [
+            (
+                f"HCAL1 length, beam of {card.beam.energy_GeV.value:g} GeV",
+                [curve(f"{found.hcal1_length_cm:g} cm", found) for found in made.by_hcal1_length],
+            ),
+            (
+                f"beam energy, HCAL1 of {planner.hcal1_length(card):g} cm",
+                [curve(f"{found.beam_energy_GeV:g} GeV", found) for found in made.by_beam_energy],
+            ),
+        ],
+        card_eot=made.card_eot,
+        largest_eot=made.largest_eot,
+        what=what[target],
+        note=f"Backgrounds {made.background}. Scaled: {'; '.join(made.scaled)}. "
+        f"Kept: {'; '.join(made.kept)}.",
+        cl=made.confidence_level,
+    )
+    with renamed_into(output_dir, names) as folder:
+        plots.save(figure, folder, f"exposure-{target}")
+    return made.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
 
 
 def counting_model(

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from .acceptance import AcceptanceReport, RReport
     from .analyze import Analysis, Limits, Scorecard, SignalOfSample
     from .export import Exported
+    from .ledger import Ledger, PresetComparison
     from .limits import CountingModel, Method
     from .planes import Axis, Plane
+    from .planner import Background, Plan, Target
     from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
     from .signal import Mode
     from .simulate import ForcedVolume, SignalMode
@@ -1141,6 +1143,153 @@ def _plot(common: Common, plane: Path, projections: tuple[Path, ...]) -> Record:
         other = read_record(path, PlaneResult, "the JSON of `na64root scan`")
         others[f"{other.provenance.card}: {sum(other.exposure.values()):.3g} EOT"] = other
     return plot(drawn, common.card, common.output_dir, projections=others, force=common.force)
+
+
+def _show_presets(record: Ledger | PresetComparison, console: Console) -> None:
+    from rich.table import Table
+
+    from .ledger import excluded
+
+    table = Table("", *(preset.card for preset in record.presets), box=None)
+    for name in record.presets[0].choices:
+        table.add_row(name, *(preset.choices[name] for preset in record.presets))
+    ends = [preset.end_point_GeV for preset in record.presets]
+    table.add_row("end point [GeV]", *("-" if end is None else f"{end:.3f}" for end in ends))
+    for i, mass in enumerate(record.presets[0].mass_GeV):
+        table.add_row(
+            f"epsilon excluded at {1e3 * mass:g} MeV", *(excluded(preset, i) for preset in record.presets)
+        )
+    console.print(table)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def _show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
+    from rich.table import Table
+
+    from .ledger import Ledger, by_size, shown
+
+    if isinstance(record, Ledger):
+        _show_g2(record.answers.end_point_GeV, console)
+        table = Table(box=None)
+        for column in ("number or choice", "from", "to"):
+            table.add_column(column, no_wrap=True)
+        for column in ("end point [GeV]", "shift", "edge at 10 MeV", "at 100 MeV"):
+            table.add_column(column, justify="right")
+        table.add_column("why so much", overflow="fold")
+        for row in by_size(record.rows):
+            values = [v if isinstance(v, str) else f"{v:.4g}" for v in (row.card_value, row.varied_to)]
+            table.add_row(row.name, *values, *shown(row), row.refused or row.reason)
+        console.print(table)
+        console.print(f"{len(record.does_not_enter)} assumed numbers do not enter.")
+        console.print("\n[bold]Choices beside each other[/]")
+    _show_presets(record, console)
+
+
+@_verb(application, "ledger", example="na64root ledger -o ledger", show=_show_ledger)
+@click.option("--presets", "presets_only", is_flag=True, help="Only the cards with other choices.")
+def _ledger(common: Common, presets_only: bool) -> Record:
+    """What each assumed number of the card and each choice of model moves, one at a time.
+
+    Watched are the end of the excluded part of the central g-2 line and the lower edge at 10 and 100 MeV.
+    With -o also as ledger.csv and ledger.md.
+    """
+    from .ledger import PresetComparison, as_csv, as_markdown, ledger, presets
+    from .results import provenance, refuse_to_replace, require_writable, write_atomically
+
+    if presets_only:
+        return PresetComparison(
+            presets=presets(), files={}, provenance=provenance(common.card, seed=common.seed)
+        )
+    folder = common.output
+    if folder is not None:
+        refuse_to_replace(folder, ("ledger.csv", "ledger.md"), common.force)
+        require_writable(folder)
+    record = ledger(common.card, threads=common.threads, progress=_progress("variations"), seed=common.seed)
+    if folder is None:
+        return record
+    for name, text in (("ledger.csv", as_csv(record)), ("ledger.md", as_markdown(record))):
+        write_atomically(folder / name, functools.partial(_write_text, text=text), force=common.force)
+    files = {name: str(folder / name) for name in ("ledger.csv", "ledger.md")}
+    return record.model_copy(update={"files": files})
+
+
+def _show_plan(record: Plan, console: Console) -> None:
+    from rich.table import Table
+
+    console.print(
+        f"Electrons on target to exclude {record.target} at {100 * record.confidence_level:g} % CL: no event "
+        f"seen / expected median; - beyond {record.largest_eot:.3g}; backgrounds {record.background}"
+    )
+    for name, curves in (("HCAL1", record.by_hcal1_length), ("beam", record.by_beam_energy)):
+        table = Table("m_A' [GeV]", box=None)
+        for curve in curves:
+            unit = f"{curve.hcal1_length_cm:g} cm" if name == "HCAL1" else f"{curve.beam_energy_GeV:g} GeV"
+            table.add_column(f"{name} {unit}", justify="right")
+        for i, mass in enumerate(record.mass_GeV):
+            pairs = [(curve.eot_zero_events[i], curve.eot_median[i]) for curve in curves]
+            cells = [" / ".join("-" if x is None else f"{x:.2g}" for x in pair) for pair in pairs]
+            table.add_row(f"{mass:.4g}", *cells)
+        console.print(table)
+    table = Table("beam [GeV]", "g-2 line excluded up to [GeV]", "edge at 10 MeV", "at 100 MeV", box=None)
+    for row in record.sensitivity:
+        found = row.answers
+        values = (found.end_point_GeV, found.lower_edge_10MeV, found.lower_edge_100MeV)
+        table.add_row(f"{row.beam_energy_GeV:g}", *("-" if x is None else f"{x:.3g}" for x in values))
+    console.print("With the exposure and the counts of the card:")
+    console.print(table)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+@_verb(application, "plan", example="na64root plan --target relic -o plan", show=_show_plan)
+@click.option(
+    "--target",
+    type=click.Choice(["g2", "g2-band", "relic"]),
+    default="g2",
+    show_default=True,
+    help="What to exclude: the central g-2 line, all of its 2 sigma band, the thermal relic line.",
+)
+@click.option("--hcal1-length-cm", "lengths", type=_Numbers(), help="Default: 50,75,100,125,150.")
+@click.option("--energies-GeV", "energies", type=_Numbers(), help="Of the beam; default: 50,75,100,125,150.")
+@click.option("--masses-GeV", "masses", type=_Numbers(), help="Default: 30 from 0.02 to 0.8.")
+@click.option(
+    "--background",
+    type=click.Choice(["scaled", "kept"]),
+    default="scaled",
+    show_default=True,
+    help="With the exposure, or as in the card, whatever the exposure.",
+)
+@click.option("--largest-eot", type=float, default=1e14, show_default=True, help="Beyond it: none.")
+def _plan(
+    common: Common,
+    target: Target,
+    lengths: list[float] | None,
+    energies: list[float] | None,
+    masses: list[float] | None,
+    background: Background,
+    largest_eot: float,
+) -> Record:
+    """Electrons on target that it takes to reach a line of models, for lengths of HCAL1 and beam energies.
+
+    With -o also the figure, exposure-TARGET.pdf and .png.
+    """
+    from .analyze import plan
+
+    return plan(
+        common.card,
+        target,
+        hcal1_lengths_cm=lengths,
+        beam_energies_GeV=energies,
+        mass_GeV=masses,
+        background=background,
+        largest_eot=largest_eot,
+        output_dir=common.output,
+        seed=common.seed,
+        threads=common.threads,
+        force=common.force,
+        progress=_progress("masses"),
+    )
 
 
 def _show_exported(record: Exported, console: Console) -> None:

@@ -30,6 +30,7 @@ SIGNATURES: tuple[Signature, ...] = ("S1", "S2")
 Approximation = Literal["etl", "ww", "iww"]
 WidthFormula = Literal["exact", "paper"]
 DecayModel = Literal["matrix_element", "phase_space"]
+Annihilation = Literal["off", "on"]
 Constraint = Literal["lognormal", "gaussian"]
 Treatment = Literal["none", "frequentist", "hybrid"]
 Correlation = Literal["all", "none"]
@@ -84,6 +85,7 @@ class ModelConfig(_Model):
     approximation: Approximation
     width: WidthFormula
     decay: DecayModel
+    annihilation: Annihilation
 
 
 class Beam(_Model):
@@ -495,7 +497,20 @@ def load_card(name_or_path: str | Path = DEFAULT_CARD, overrides: Iterable[str] 
         ConfigError: no such card, broken TOML, an unknown key (the nearest name is suggested), a value of the
             wrong type, signatures or run ranges that overlap.
     """
-    data, origin = _card_data(name_or_path)
+    return _with_overrides(*_card_data(name_or_path), overrides)
+
+
+def changed_card(card: Card, values: Mapping[str, float | str]) -> Card:
+    """The card with other numbers and choices, by their dotted names; numbers are marked as the user's.
+
+    Raises:
+        ConfigError: an unknown name, or a card that is not acceptable with them.
+    """
+    overrides = [f"{name}={value}" for name, value in values.items()]
+    return _with_overrides(card.model_dump(), f"card {card.card.name}", overrides)
+
+
+def _with_overrides(data: dict[str, Any], origin: str, overrides: Iterable[str]) -> Card:
     for override in overrides:
         _apply_override(data, override)
     try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import math
 
+import numpy as np
+
 from . import _core, limits
-from .config import SIGNATURES, Acceptance, Card, Quantity
+from .config import SIGNATURES, Acceptance, Card, Quantity, Signature
 from .errors import ConfigError, ConvergenceError
 from .exclusion import Exclusion
 from .results import Provenance, Record, provenance
-from .signal import Parameters, card_counts
+from .signal import Parameters, SignalAtMass, card_counts
 from .theory import landau_pole_bound, muon_g2_band
 
 log = logging.getLogger(__name__)
@@ -57,9 +59,32 @@ class ExpectedEvents(Record):
     total: float
 
 
+class EfficiencyStep(Record):
+    """What a step keeps of what the one before left, and the expected events that are then left."""
+
+    step: str
+    efficiency: float
+    events: float
+
+
+class Efficiencies(Record):
+    """The steps from A' produced to events expected, by signature, in order; of the chain.
+
+    The first is A' -> chi1 chi2 of all A' above the lower threshold of the ECAL cut, the last one the
+    residual efficiency of the run periods; the others are those of `SignalAtMass.efficiencies`.
+    """
+
+    s1: list[EfficiencyStep]
+    s2: list[EfficiencyStep]
+
+
 class Explanation(Record):
     """What `na64root explain` tells; units are in the names, cross sections per atom at the beam energy.
 
+    `n_aprime` are A' made by the whole exposure above the lower threshold of the ECAL cut; the mean energy of
+    chi2 and its mean decay length (null when stable), gamma beta c tau, are of these. `deciding_factor` is
+    the step with the smallest efficiency of the signature that expects more events, or `production` where
+    even all A' made would be fewer than the limit; `verdict` says what it decides, in words.
     `n_signal` and the verdict are of the chain or of the own simulation, as `acceptance` says; `k_factor` is
     the exact one, also where the card takes the width of the paper with its constant K.
     """
@@ -82,10 +107,16 @@ class Explanation(Record):
     a_mu: float
     epsilon_g2: G2Line
     decay_probability: DecayProbability
+    n_aprime: float
+    mean_chi2_energy_GeV: float
+    mean_decay_length_cm: float | None
+    efficiency: Efficiencies
     n_signal: ExpectedEvents
     upper_limit: float
     cls: float
     excluded: bool
+    deciding_factor: str
+    verdict: str
     landau_pole_bound: float
     provenance: Provenance
     acceptance: Acceptance
@@ -163,6 +194,13 @@ def explain(
     ctau = _core.chi2_ctau(model, width)
     cross_section, mean_x = _by_approximation(card, exclusion, mass_GeV, epsilon)
     band = muon_g2_band(card, [mass_GeV])
+    exposed = sum(exposure.values())
+    efficiency, made = _efficiencies(exclusion, at_mass, epsilon, exposed)
+    excluded = total >= upper_limit
+    deciding, verdict = _verdict(made, efficiency, upper_limit, total, excluded)
+    spectrum = at_mass.chi2_spectrum()
+    mean_energy = float(np.sum(spectrum[0] * spectrum[1]))
+    momentum = np.sqrt(np.maximum(spectrum[0] ** 2 - model.chi2_mass**2, 0.0))
     return Explanation(
         mass_GeV=mass_GeV,
         epsilon=epsilon,
@@ -182,13 +220,83 @@ def explain(
         a_mu=float(_core.magnetic_moment(_core.units.muon_mass, mass_GeV, epsilon)),
         epsilon_g2=G2Line(**{name: _finite(line[0]) for name, line in band._asdict().items()}),
         decay_probability=DecayProbability(**at_mass.decay_probability(epsilon)),
+        n_aprime=made,
+        mean_chi2_energy_GeV=mean_energy,
+        mean_decay_length_cm=_finite(float(np.sum(momentum * spectrum[1])) / model.chi2_mass * ctau),
+        efficiency=efficiency,
         n_signal=ExpectedEvents(s1=events["S1"], s2=events["S2"], total=total),
         upper_limit=upper_limit,
         cls=cls,
-        excluded=total >= upper_limit,
+        excluded=excluded,
+        deciding_factor=deciding,
+        verdict=verdict,
         landau_pole_bound=bound,
         provenance=provenance(card, seed=seed, limit_method=f"exact, {card.limit.treatment}"),
         acceptance=card.signal.acceptance,
+    )
+
+
+# The steps in words, for the verdict.
+STEPS = {
+    "aprime_to_chi1_chi2": "the branching ratio A' -> chi1 chi2",
+    "ecal": "the cut on the ECAL energy",
+    "decay": "the probability that chi2 decays in the right place",
+    "chi2_to_ee": "the branching ratio chi2 -> chi1 e e",
+    "hcal": "the threshold on the pair in the HCAL",
+    "r": "the cut on R",
+    "residual_efficiency": "the residual efficiency",
+    "production": "production",
+}
+
+
+def _efficiencies(
+    exclusion: Exclusion, at_mass: SignalAtMass, epsilon: float, exposed: float
+) -> tuple[Efficiencies, float]:
+    """The steps, and the A' made by `exposed` electrons on target above the lower ECAL threshold."""
+    branching = at_mass.produced(epsilon) / at_mass.produced_to_anything(epsilon)
+    made = at_mass.produced_to_anything(epsilon) * exposed
+    found: dict[Signature, list[EfficiencyStep]] = {}
+    for signature, weight in zip(SIGNATURES, exclusion.weight.tolist(), strict=True):
+        steps = {
+            "aprime_to_chi1_chi2": branching,
+            **at_mass.efficiencies(epsilon)[signature],
+            "residual_efficiency": weight / exposed,
+        }
+        events, rows = made, []
+        for name, efficiency in steps.items():
+            events *= efficiency
+            rows.append(EfficiencyStep(step=name, efficiency=efficiency, events=events))
+        found[signature] = rows
+    return Efficiencies(s1=found["S1"], s2=found["S2"]), made
+
+
+def _verdict(
+    made: float, efficiency: Efficiencies, upper_limit: float, total: float, excluded: bool
+) -> tuple[str, str]:
+    """The deciding factor and the verdict in words: definitions in :class:`Explanation`."""
+    answer = (
+        f"{'excluded' if excluded else 'not excluded'}: {total:.3g} events are expected, "
+        f"{upper_limit:.3g} or more are excluded."
+    )
+    if made < upper_limit:
+        return "production", f"{answer} Production decides: only {made:.3g} A' are made."
+    by_signature = {"S1": efficiency.s1, "S2": efficiency.s2}
+    signature = max(by_signature, key=lambda name: by_signature[name][-1].events)
+    steps = by_signature[signature]
+    smallest = min(steps, key=lambda row: row.efficiency)
+    what = f"{STEPS[smallest.step]}, {smallest.efficiency:.3g}, keeps least of {signature}"
+    if excluded:
+        events = steps[-1].events
+        other = max(total - events, 0.0)
+        if other >= upper_limit:
+            return smallest.step, f"{answer} Of {made:.3g} A' {what}; the other signature alone would do."
+        margin = events / (upper_limit - other)
+        return smallest.step, f"{answer} Of {made:.3g} A' {what}; it could be {margin:.3g} times smaller."
+    without = math.prod(row.efficiency for row in steps if row is not smallest) * made
+    would = "enough" if without >= upper_limit else "still too few"
+    return smallest.step, (
+        f"{answer} Of {made:.3g} A' {what}; without that loss {signature} alone would be {without:.3g} "
+        f"events, {would}."
     )
 
 

@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -611,4 +611,72 @@ def assumed_uncertainties(sweeps: Sequence[AssumedUncertainty], cl: float) -> Fi
         axes.set_ylabel(f"{100 * cl:g} % CL upper limit [events]")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=4)
+    return figure
+
+
+def _scientific(value: float) -> str:
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return rf"{float(mantissa):g} \times 10^{{{int(exponent)}}}"
+
+
+@_styled
+def exposure_plan(
+    mass_GeV: Array,
+    panels: Sequence[tuple[str, Sequence[tuple[str, Array, Array]]]],
+    *,
+    card_eot: float,
+    largest_eot: float,
+    what: str,
+    note: str,
+    cl: float = 0.9,
+) -> Figure:
+    """Electrons on target needed against mass, a panel for each thing that is varied.
+
+    Args:
+        mass_GeV: shape (n_mass,).
+        panels: title, and (label, needed with no event seen, needed by the median limit) for each setup, of
+            shape (n_mass,), NaN where no exposure up to `largest_eot` (electrons) is enough.
+        card_eot: electrons on target, marked.
+        what: is excluded, for the axis.  note: what is kept, below the figure.
+    """
+    figure = Figure(figsize=(7.2 * len(panels), 7.4))
+    FigureCanvasAgg(figure)
+    colours = ["#3f90da", "#17becf", "#4f7942", "#e07b00", "#bd1f01", "#9467bd", "#8c564b"]
+    known = [
+        float(np.nanmin(values))
+        for _, curves in panels
+        for _, zero, median in curves
+        for values in (zero, median)
+        if np.isfinite(values).any()
+    ]
+    lowest = 10.0 ** np.floor(np.log10(min(known, default=0.1 * card_eot)))
+    drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, curves) in zip(drawn, panels, strict=True):
+        for i, (label, zero, median) in enumerate(curves):
+            colour = colours[i % len(colours)]
+            axes.plot(mass_GeV, zero, color=colour, label=label)
+            axes.plot(mass_GeV, median, color=colour, linestyle="--")
+        axes.plot([], [], color="black", label="no event seen")
+        axes.plot([], [], color="black", linestyle="--", label="expected median")
+        axes.axhline(card_eot, color="grey", linestyle=":", linewidth=1.4)
+        axes.annotate(
+            rf"${_scientific(card_eot)}$ electrons, the card's",
+            (mass_GeV[0], card_eot),
+            xytext=(8, 4),
+            textcoords="offset points",
+            fontsize=11,
+            color="#555555",
+        )
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlim(mass_GeV[0], mass_GeV[-1])
+        axes.set_ylim(lowest, largest_eot)
+        axes.set_xlabel(r"$m_{A'}$ [GeV]")
+        axes.set_title(title, loc="left")
+        axes.legend(loc="upper left", fontsize=12)
+    drawn[0].set_ylabel(f"electrons on target to exclude {what} at {100 * cl:g} % CL", fontsize=14)
+    figure.supxlabel(textwrap.fill(note, 75 * len(panels)), x=0.01, ha="left", fontsize=11)
     return figure

@@ -1,5 +1,7 @@
 """Expected signal: thick-target production, flight and decay of chi2, the card's acceptance.
 
+A' are made by dark bremsstrahlung and, where the card says so, by resonant annihilation of positrons.
+
 Nothing here is Monte Carlo: the integrals run in the C++ core (``thick_target.hpp``), so yields carry no
 statistical noise. A card's efficiencies stand for what is not computed: the R cut and the residual one.
 """
@@ -107,7 +109,7 @@ class SignalModel:
         return _core.DarkBremsstrahlung(mass_GeV, self.element, approximation, epsilon)
 
     def production(self, mass_GeV: float) -> list[_core.ProductionPoint]:
-        """A' produced along the shower, for epsilon = 1; it depends on no other parameter.
+        """A' of bremsstrahlung along the shower, for epsilon = 1; it depends on no other parameter.
 
         Raises:
             ConvergenceError: an integral that did not converge.
@@ -122,6 +124,23 @@ class SignalModel:
         except RuntimeError as error:
             raise ConvergenceError(f"no yield at m_A' = {mass_GeV:g} GeV ({error}): report this") from None
 
+    def annihilation(self, mass_GeV: float, parameters: Parameters) -> list[_core.ProductionPoint]:
+        """A' -> chi1 chi2 of annihilation along the shower, for epsilon = 1; none where the card has it off.
+
+        The width of the A' is that to chi1 chi2. That to leptons multiplies the peak, as it does any other
+        A', by the branching ratio to chi1 chi2; what lies off the peak it leaves as it is, which is not
+        followed here: at most alpha epsilon^2/alpha_D of it.
+
+        Raises:
+            ConfigError: an unphysical model.
+        """
+        if self.card.model.annihilation == "off":
+            return []
+        formula = _core.ResonantAnnihilation(parameters.model(mass_GeV, 0.0), self.element.atomic_number)
+        return _core.annihilation_spectrum(
+            formula, self.track, self.atoms_per_radiation_length, sorted(self.aprime_threshold.values())
+        )
+
     def at_mass(
         self,
         mass_GeV: float,
@@ -131,7 +150,8 @@ class SignalModel:
         """The signal as a function of epsilon at one mass.
 
         Args:
-            production: :meth:`production` at this mass, where it serves several parameters.
+            production: :meth:`production` at this mass, where it serves several parameters; annihilation,
+                which depends on them, is added to it.
 
         Raises:
             ConfigError: an unphysical model.  ConvergenceError: an integral that did not converge.
@@ -141,6 +161,14 @@ class SignalModel:
             return SignalAtMass(self, mass_GeV, parameters or Parameters.of(self.card), made)
         except RuntimeError as error:
             raise ConvergenceError(f"no yield at m_A' = {mass_GeV:g} GeV ({error}): report this") from None
+
+
+@dataclass(frozen=True)
+class _Flux:
+    """The chi2 of one process, and the share of each that counts for a signature; shape (n,)."""
+
+    chi2: _core.Chi2Flux
+    accepted: dict[Signature, Array]
 
 
 class SignalAtMass:
@@ -153,23 +181,36 @@ class SignalAtMass:
         parameters: Parameters,
         production: list[_core.ProductionPoint],
     ) -> None:
-        card = signal.card
         self.signal = signal
         self.mass_GeV = mass_GeV
         self._set_widths(parameters)
-        geometry = card.geometry
-        flux = _core.chi2_flux(self._model, production, signal.depth_scale_cm, geometry.ecal_start_cm.value)
-        self._flux = flux
-        self._accepted: dict[Signature, Array] = {
+        self._decay = None
+        if self._model.chi2_decays:
+            model = signal.card.model.decay
+            self._decay = _core.Chi2Decayer(self._model, _core.DecayModel.__members__[model])
+        self._bremsstrahlung = self._flux_of(production)
+        self._annihilation = self._flux_of(signal.annihilation(mass_GeV, parameters))
+
+    def _flux_of(self, production: list[_core.ProductionPoint]) -> _Flux | None:
+        if not production:
+            return None
+        card, signal = self.signal.card, self.signal
+        start = card.geometry.ecal_start_cm.value
+        flux = _core.chi2_flux(self._model, production, signal.depth_scale_cm, start)
+        accepted: dict[Signature, Array] = {
             signature: np.where(flux.aprime_energy > threshold, 1.0, 0.0)
             for signature, threshold in signal.aprime_threshold.items()
         }
-        if self._model.chi2_decays:
-            decay = _core.Chi2Decayer(self._model, _core.DecayModel.__members__[card.model.decay])
+        if self._decay is not None:
             threshold = card.selection.hcal.s1_signal_min_GeV.value
             energies = np.linspace(flux.chi2_energy.min(), flux.chi2_energy.max(), ENERGY_POINTS)
-            above = interpolate.PchipInterpolator(energies, decay.fraction_above(threshold, energies))
-            self._accepted["S1"] = self._accepted["S1"] * above(flux.chi2_energy)
+            above = interpolate.PchipInterpolator(energies, self._decay.fraction_above(threshold, energies))
+            accepted["S1"] = accepted["S1"] * above(flux.chi2_energy)
+        return _Flux(flux, accepted)
+
+    @property
+    def _fluxes(self) -> list[_Flux]:
+        return [flux for flux in (self._bremsstrahlung, self._annihilation) if flux is not None]
 
     def _set_widths(self, parameters: Parameters) -> None:
         self.parameters = parameters
@@ -181,13 +222,15 @@ class SignalAtMass:
         self._width_to_leptons = _core.aprime_width(self._model) - self._width_to_chi
 
     def with_alpha_dark(self, alpha_dark: float) -> SignalAtMass:
-        """The same at another alpha_D, on which widths depend but neither production nor kinematics.
+        """The same at another alpha_D, on which widths and annihilation depend; the rest does not.
 
         Raises:
             ConfigError: an unphysical model.
         """
         other = copy.copy(self)
-        other._set_widths(replace(self.parameters, alpha_dark=alpha_dark))
+        parameters = replace(self.parameters, alpha_dark=alpha_dark)
+        other._set_widths(parameters)
+        other._annihilation = other._flux_of(self.signal.annihilation(self.mass_GeV, parameters))
         return other
 
     def ctau_cm(self, epsilon: ArrayLike) -> Array:
@@ -201,28 +244,70 @@ class SignalAtMass:
         epsilon = np.atleast_1d(np.asarray(epsilon, dtype=float))
         square = epsilon**2
         if self.signal.mode == "invisible":
-            produced = float(np.sum(self._flux.weight * self._accepted["S2"]))
+            produced = sum(float(np.sum(f.chi2.weight * f.accepted["S2"])) for f in self._fluxes)
             return np.stack([np.zeros_like(square), produced * square], axis=1)
         geometry = self.signal.card.geometry
         ctau = self.ctau_cm(epsilon)
-        s1 = _core.decays_between(
-            self._flux, self._accepted["S1"], ctau, geometry.hcal2_start_cm.value, geometry.hcal3_end_cm.value
-        )
-        s2 = _core.decays_between(
-            self._flux, self._accepted["S2"], ctau, geometry.hcal3_end_cm.value, math.inf
-        )
+        front, end = geometry.hcal2_start_cm.value, geometry.hcal3_end_cm.value
+        s1, s2 = np.zeros_like(square), np.zeros_like(square)
+        for flux in self._fluxes:
+            s1 = s1 + _core.decays_between(flux.chi2, flux.accepted["S1"], ctau, front, end)
+            s2 = s2 + _core.decays_between(flux.chi2, flux.accepted["S2"], ctau, end, math.inf)
         branching = self._width_to_chi / (self._width_to_chi + self._width_to_leptons * square)
         s1 = s1 * self._branching_ee * self.signal.card.signal.r_efficiency.value
         return np.stack([s1 * square * branching, s2 * square * branching], axis=1)
 
     def chi2_spectrum(self) -> tuple[Array, Array]:
         """Energies of chi2 in GeV of A' above the lower ECAL threshold, and weights, which sum to 1."""
-        return np.asarray(self._flux.chi2_energy), np.asarray(self._flux.weight / np.sum(self._flux.weight))
+        if not self._fluxes:
+            return np.array([]), np.array([])
+        energy, weight = (
+            np.concatenate([getattr(flux.chi2, name) for flux in self._fluxes])
+            for name in ("chi2_energy", "weight")
+        )
+        return energy, weight / np.sum(weight)
 
     def produced(self, epsilon: float) -> float:
         """A' to chi1 chi2 above the lower ECAL threshold, per electron on target."""
-        branching = self._width_to_chi / (self._width_to_chi + self._width_to_leptons * epsilon**2)
-        return float(np.sum(self._flux.weight)) * epsilon**2 * branching
+        return self.produced_to_anything(epsilon) * self._branching_to_chi(epsilon)
+
+    def produced_to_anything(self, epsilon: float) -> float:
+        """A' above the lower ECAL threshold, whatever they decay to, per electron on target."""
+        return self._weight() * epsilon**2
+
+    def _weight(self) -> float:
+        """A' above the lower ECAL threshold, per electron on target at epsilon = 1."""
+        return sum(float(np.sum(flux.chi2.weight)) for flux in self._fluxes)
+
+    def _branching_to_chi(self, epsilon: float) -> float:
+        return self._width_to_chi / (self._width_to_chi + self._width_to_leptons * epsilon**2)
+
+    def efficiencies(self, epsilon: float) -> dict[Signature, dict[str, float]]:
+        """What each step keeps of what the one before left, from :meth:`produced` to :meth:`per_electron`.
+
+        In the order of the chain: ``ecal`` the cut on E_A', ``decay`` of chi2 in HCAL2 or HCAL3 (S1) or
+        behind them (S2), and for S1 ``chi2_to_ee``, ``hcal`` the threshold on the pair, ``r``. A step that
+        nothing reaches keeps nothing.
+        """
+        geometry = self.signal.card.geometry
+        ctau = self.ctau_cm([epsilon])
+        front, end = geometry.hcal2_start_cm.value, geometry.hcal3_end_cm.value
+        volumes: dict[Signature, tuple[float, float]] = {"S1": (front, end), "S2": (end, math.inf)}
+        found: dict[Signature, dict[str, float]] = {}
+        for signature, volume in volumes.items():
+            left, decayed, accepted = 0.0, 0.0, 0.0
+            for flux in self._fluxes:
+                kept = np.where(flux.chi2.aprime_energy > self.signal.aprime_threshold[signature], 1.0, 0.0)
+                left += float(np.sum(flux.chi2.weight * kept))
+                decayed += float(_core.decays_between(flux.chi2, kept, ctau, *volume)[0])
+                accepted += float(_core.decays_between(flux.chi2, flux.accepted[signature], ctau, *volume)[0])
+            steps = {"ecal": _share(left, self._weight()), "decay": _share(decayed, left)}
+            if signature == "S1":
+                steps["chi2_to_ee"] = self._branching_ee
+                steps["hcal"] = _share(accepted, decayed)
+                steps["r"] = self.signal.card.signal.r_efficiency.value
+            found[signature] = steps
+        return found
 
     def decay_probability(self, epsilon: float) -> dict[str, float]:
         """Where chi2 decays, by region; sums to 1. Weighted by production above the lower ECAL threshold.
@@ -240,17 +325,24 @@ class SignalAtMass:
             geometry.hcal3_end_cm.value,
             math.inf,
         ]
-        everywhere = np.ones_like(self._flux.weight)
         ctau = self.ctau_cm([epsilon])
-        total = float(np.sum(self._flux.weight))
+        total = self._weight()
         if not total > 0.0:
             raise ConfigError(
                 f"no A' of {self.mass_GeV:g} GeV is produced above the ECAL threshold: give a smaller mass"
             )
         return {
-            region: float(_core.decays_between(self._flux, everywhere, ctau, low, high)[0]) / total
+            region: sum(
+                float(_core.decays_between(f.chi2, np.ones_like(f.chi2.weight), ctau, low, high)[0])
+                for f in self._fluxes
+            )
+            / total
             for region, low, high in zip(REGIONS, edges[:-1], edges[1:], strict=True)
         }
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0.0 else 0.0
 
 
 def effective_exposure(

@@ -203,13 +203,18 @@ class SignalSample:
         """Expected events for each epsilon, shape (n,), one alpha_D and one splitting (the sample's).
 
         Raises:
-            ConfigError: an unphysical model.
+            ConfigError: an unphysical model; another alpha_D or splitting with annihilation.
         """
         values = np.atleast_1d(np.asarray(epsilon, dtype=float))
         given = {"alpha_dark": alpha_dark, "relative_splitting": relative_splitting}
         new = dataclasses.replace(
             self.parameters, **{name: value for name, value in given.items() if value is not None}
         )
+        if new != self.parameters and self._card.model.annihilation == "on":
+            raise ConfigError(
+                "a sample with annihilation at another alpha_D or splitting (no weight follows its line, "
+                "which has the width of the A'): simulate there"
+            )
         kinematics, covered = self._kinematics(new)
         sums = np.zeros((len(values), len(SIGNATURES), 2))
         lost = np.zeros(len(values), dtype=bool)
@@ -447,6 +452,8 @@ class SignalSamples:
         """
         for sample in sorted(self.samples, key=lambda sample: abs(math.log(sample.point.epsilon / epsilon))):
             if sample.parameters.mass_ratio != parameters.mass_ratio:
+                continue
+            if sample.parameters != parameters and self.card.model.annihilation == "on":
                 continue
             found = sample.expected(
                 [epsilon], alpha_dark=parameters.alpha_dark, relative_splitting=parameters.relative_splitting

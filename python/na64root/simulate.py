@@ -332,6 +332,8 @@ def event_config(
     config.approximation = getattr(core.Approximation, card.model.approximation)
     config.decay = getattr(core.DecayModel, card.model.decay)
     config.width = getattr(core.WidthFormula, card.model.width)
+    if point.mode != "visible":  # A' without dark states: made by bremsstrahlung alone
+        config.annihilation = getattr(core.Annihilation, card.model.annihilation)
     if forced is not None:
         config.decay_start, config.decay_end = _decay_range(card, point, forced)
     config.target = card.target.material

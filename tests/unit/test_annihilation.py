@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from na64root import _core
+from na64root import _core, load_card
+from na64root.signal import Parameters, SignalModel
 
 ME = _core.units.electron_mass
 LEAD = _core.material("Pb")
@@ -133,3 +134,130 @@ def test_bad_input_raises():
             _core.ResonantAnnihilation(model(), number)
     with pytest.raises(RuntimeError, match="did not converge"):
         annihilation.track_integral(_core.track_length(LEAD, 100.0, 20.0), 1e-18)
+
+
+@pytest.mark.parametrize(
+    ("mass", "alpha_dark"),
+    [(0.3, 0.1), (0.3, 1e-3), (0.3, 1e-9), (0.2, 0.1), (0.39, 0.1), (0.31, 0.5), (0.1, 0.1), (0.15, 1.0)],
+)
+def test_points_add_up_to_the_track_integral(mass, alpha_dark):
+    """The adaptive integral of the same formula (self), tested above against SciPy, within 1e-3.
+
+    They are worst where just the highest energies are open, at M = 0.39."""
+    point = model(mass, epsilon=1e-9, alpha_dark=alpha_dark)
+    annihilation = _core.ResonantAnnihilation(point, Z)
+    track = _core.track_length(LEAD, 100.0, 15.0)
+    points = _core.annihilation_spectrum(annihilation, track, 1.0, [15.0, 50.0])
+    total = sum(p.weight for p in points) / _core.units.pb_in_cm2
+    # Positrons between 15 GeV - m_e and 15 GeV are the difference.
+    assert total == pytest.approx(annihilation.track_integral(track).value / 1e-18, rel=1e-3)
+
+
+@pytest.mark.parametrize("alpha_dark", [0.1, 1e-4])
+def test_edges_divide_the_spectrum(alpha_dark):
+    """A' of more than 50 GeV, with the resonance at 50.5 GeV: those of a track that ends at 50 GeV."""
+    mass = math.sqrt(2.0 * ME * (50.5 + ME))
+    annihilation = _core.ResonantAnnihilation(model(mass, epsilon=1e-9, alpha_dark=alpha_dark), Z)
+    long, short = (_core.track_length(LEAD, 100.0, low) for low in (15.0, 50.0))
+    above = [
+        p.weight
+        for p in _core.annihilation_spectrum(annihilation, long, 1.0, [15.0, 50.0])
+        if p.energy > 50.0
+    ]
+    # Bins of 1 % in energy, differently placed in the two tracks, in which the track is flat and should
+    # fall by 2 %: at most that for a narrow line.
+    expected = annihilation.track_integral(short).value / 1e-18
+    assert sum(above) / _core.units.pb_in_cm2 == pytest.approx(expected, rel=0.02)
+
+
+def test_masses_and_energies_of_the_points():
+    """s = 2 m_e E_A', analytic: an A' that takes all of the positron and of an electron at rest."""
+    annihilation = _core.ResonantAnnihilation(model(), Z)
+    points = _core.annihilation_spectrum(annihilation, _core.track_length(LEAD, 100.0, 15.0), 1.0, [15.0])
+    for point in points:
+        assert point.mass**2 == pytest.approx(2.0 * ME * point.energy, rel=1e-12)
+        assert point.mass > 0.24  # (m_chi1 + m_chi2) at M = 0.3
+
+
+def test_positrons_are_deeper_than_the_beam_electron():
+    """Mean depths by the Monte Carlo of the same cascade (self), up to 0.2 X0 deeper: physics.md."""
+    track = _core.track_length(LEAD, 100.0, 15.0)
+    steps = _core.sample_cascade(LEAD, 100.0, 15.0, 1, 0, 40_000)
+    middle = steps["depth"] + 0.5 * steps["length"]
+    primary, positron = steps["primary"].astype(bool), steps["charge"] > 0
+
+    def sampled(chosen):
+        return float(np.average(middle[chosen], weights=steps["length"][chosen]))
+
+    primary_depth = track.primary_depth_moment.sum() / track.primary.sum()
+    # Of e- and e+ of the shower, of which there are as many.
+    moment = (track.depth_moment - track.primary_depth_moment).sum()
+    positron_depth = moment / (track.all - track.primary).sum()
+    assert positron_depth > primary_depth + 1.0
+    assert primary_depth == pytest.approx(sampled(primary), abs=0.05)
+    assert positron_depth == pytest.approx(sampled(positron), abs=0.2)
+
+
+ON = ["model.annihilation=on"]
+
+
+def test_the_chain_agrees_with_the_simulation():
+    """Share of annihilation in A' and in S2 at M = 0.25 GeV, where E_res = 61 GeV (self: the generator)."""
+    card = load_card(overrides=ON)
+    signal = SignalModel(card)
+    mass, epsilon = 0.25, 4e-3
+    on, off = (SignalModel(c).at_mass(mass) for c in (card, load_card()))
+    end = card.geometry.hcal3_end_cm.value
+    generator = _core.SignalGenerator(
+        Parameters.of(card).model(mass, epsilon),
+        material=LEAD,
+        beam_energy=100.0,
+        threshold=min(signal.aprime_threshold.values()),
+        atoms_per_radiation_length=signal.atoms_per_radiation_length,
+        depth_scale=signal.depth_scale_cm,
+        annihilation=_core.Annihilation.on,
+        decay_start=end,
+    )
+    events = generator.generate(1, 0, 200_000, 2)
+    resonant = events["process"] == 1
+    assert resonant.any()
+    energy = events["aprime"][:, 0]
+
+    def share(weight):
+        """And its statistical error."""
+        total, part = weight.sum(), weight[resonant].sum()
+        spread = weight * (resonant - part / total)
+        return part / total, math.sqrt((spread**2).sum()) / total
+
+    made = signal.annihilation(mass, Parameters.of(card))
+    annihilated = sum(p.weight for p in made if p.energy > 50.0)
+    radiated = sum(p.weight for p in signal.production(mass) if p.energy > 50.0)
+    found, error = share(events["production_weight"] * (energy > 50.0))
+    # The generator's positrons above 50 GeV are 1 % more than those of the transport equation.
+    expected = annihilated / (annihilated + radiated)
+    assert found == pytest.approx(expected, abs=4 * error + 0.01 * expected)
+    # Times the branching ratio of chi2 -> chi1 e e, which S2 does not ask for.
+    found, error = share(events["weight"] / events["branching_to_electrons"] * (energy > 50.0))
+    s2 = [at_mass.per_electron([epsilon])[0, 1] for at_mass in (on, off)]
+    expected = (s2[0] - s2[1]) / s2[0]
+    assert found == pytest.approx(expected, abs=4 * error + 0.02 * expected)
+
+
+def test_another_alpha_dark_makes_another_line():
+    """Annihilation depends on alpha_D by the width of the A'; the rest of the signal as ever."""
+    signal = SignalModel(load_card(overrides=ON))
+    changed = signal.at_mass(0.33).with_alpha_dark(0.02).per_electron([1e-3, 5e-3])
+    made = signal.at_mass(0.33, Parameters(0.02, 3.0, 0.4)).per_electron([1e-3, 5e-3])
+    np.testing.assert_allclose(changed, made, rtol=1e-12)
+    without = SignalModel(load_card()).at_mass(0.33, Parameters(0.02, 3.0, 0.4)).per_electron([1e-3, 5e-3])
+    assert (made > 1.0005 * without).all()
+
+
+def test_annihilation_is_off_by_default():
+    assert load_card().model.annihilation == "off"
+    assert SignalModel(load_card()).annihilation(0.3, Parameters(0.1, 3.0, 0.4)) == []
+
+
+def test_regions_of_decay_with_annihilation():
+    regions = SignalModel(load_card(overrides=ON)).at_mass(0.25).decay_probability(3e-3)
+    assert sum(regions.values()) == pytest.approx(1.0, abs=1e-12)

@@ -77,6 +77,10 @@ def test_the_verbs_are_those_of_the_documentation():
         ("acceptance",),
         ("limit",),
         ("scan",),
+        ("scorecard",),
+        ("plot",),
+        ("ledger",),
+        ("plan",),
         ("export",),
         ("simulate", "signal"),
         ("simulate", "background"),
@@ -439,3 +443,42 @@ def test_progress_on_a_terminal_shows_the_time_left(tmp_path):
     assert "20000/20000" in text
     assert re.search(r"\d:\d\d:\d\d", text)
     assert text.rstrip().endswith("\x1b[?25h")
+
+
+def test_plan_writes_its_figure_and_keeps_it(tmp_path, capsys):
+    arguments = ["plan", "--masses-GeV", "0.1,0.3", "--hcal1-length-cm", "50,150", "--energies-GeV", "100",
+                 "-o", str(tmp_path), "--json"]  # fmt: skip
+    code, text = run(*arguments)
+    assert code == 0
+    found = json.loads(text)
+    assert [curve["hcal1_length_cm"] for curve in found["by_hcal1_length"]] == [50.0, 150.0]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["exposure-g2.pdf", "exposure-g2.png", "plan.json"]
+    assert found["files"] == {p.name: str(p) for p in tmp_path.glob("exposure*")}
+    assert run(*arguments)[0] == 2
+    assert_one_line(capsys, "exists", "--force")
+
+
+def test_plan_tells_a_person():
+    code, text = run("plan", "--masses-GeV", "0.1", "--hcal1-length-cm", "150", "--energies-GeV", "100")
+    assert code == 0
+    assert "HCAL1 150 cm" in text
+    assert "beam 100 GeV" in text
+
+
+def test_presets_beside_each_other():
+    code, text = run("ledger", "--presets", "--json")
+    assert code == 0
+    assert [preset["card"] for preset in json.loads(text)["presets"]] == [
+        "paper2021",
+        "paper_choices",
+        "best",
+    ]
+    code, text = run("ledger", "--presets")
+    assert code == 0
+    assert "phase_space" in text
+
+
+def test_ledger_and_plan_are_of_the_chain(capsys):
+    for verb in ("ledger", "plan"):
+        assert run(verb, "--set", "signal.acceptance=simulation")[0] == 2
+        assert_one_line(capsys, "acceptance", "chain")

@@ -9,7 +9,7 @@ import pytest
 from na64root import ConfigError, exclusion, limits, load_card, planes, theory
 from na64root.explain import explain
 from na64root.results import Count
-from na64root.signal import card_counts
+from na64root.signal import SignalModel, card_counts
 
 SMALL = ["plane.mass_points=12", "plane.epsilon_points=40"]
 
@@ -256,6 +256,63 @@ def test_explain_agrees_with_the_plane(card, plane):
         assert (point.cls < 0.1) is excluded
         assert sum(point.decay_probability.model_dump().values()) == pytest.approx(1.0, abs=1e-12)
     assert point.n_signal.total == pytest.approx(point.n_signal.s1 + point.n_signal.s2)
+
+
+@pytest.mark.parametrize("overrides", [[], ["model.annihilation=on"], ["model.alpha_dark=1e-6"]])
+def test_efficiencies_lead_from_production_to_events(overrides):
+    """The product of all steps is the expected signal of the chain, to rounding."""
+    card = load_card(overrides=overrides)
+    point = explain(card, mass_GeV=0.25, epsilon=3e-3)
+    for steps, events in (
+        (point.efficiency.s1, point.n_signal.s1),
+        (point.efficiency.s2, point.n_signal.s2),
+    ):
+        assert point.n_aprime * math.prod(s.efficiency for s in steps) == pytest.approx(events, rel=1e-9)
+        assert steps[-1].events == pytest.approx(events, rel=1e-9)
+        assert all(0.0 <= s.efficiency <= 1.0 for s in steps)
+    assert [s.step for s in point.efficiency.s1] == [
+        "aprime_to_chi1_chi2", "ecal", "decay", "chi2_to_ee", "hcal", "r", "residual_efficiency"
+    ]  # fmt: skip
+    assert point.efficiency.s1[5].efficiency == card.signal.r_efficiency.value
+
+
+def test_aprimes_go_as_epsilon_squared_and_the_flight_as_its_inverse(card):
+    """Analytic; the mean energy of chi2 is E1 E2 kinematics: E_A' (M^2 + m2^2 - m1^2)/(2 M^2) on average."""
+    one, two = (explain(card, mass_GeV=0.1, epsilon=epsilon) for epsilon in (1e-3, 2e-3))
+    assert two.n_aprime == pytest.approx(4.0 * one.n_aprime, rel=1e-9)
+    assert two.mean_chi2_energy_GeV == pytest.approx(one.mean_chi2_energy_GeV, rel=1e-12)
+    assert two.mean_decay_length_cm == pytest.approx(one.mean_decay_length_cm / 4.0, rel=1e-9)
+    made = SignalModel(card).production(0.1)
+    mean = sum(p.energy * p.weight for p in made) / sum(p.weight for p in made)
+    share = (0.1**2 + one.chi2_mass_GeV**2 - one.chi1_mass_GeV**2) / (2.0 * 0.1**2)
+    assert one.mean_chi2_energy_GeV == pytest.approx(share * mean, rel=1e-6)
+    assert one.mean_decay_length_cm > one.chi2_ctau_cm
+    assert explain(card, mass_GeV=0.005, epsilon=1e-3).mean_decay_length_cm is None
+
+
+def test_the_deciding_factor(card):
+    few = explain(card, mass_GeV=0.5, epsilon=1e-5)
+    assert few.deciding_factor == "production"
+    assert few.n_aprime < few.upper_limit
+    # far above the upper edge chi2 decays too early
+    early = explain(card, mass_GeV=0.5, epsilon=3e-2)
+    assert early.n_aprime > 100.0 * early.upper_limit
+    assert early.deciding_factor == "decay"
+    assert early.verdict.startswith("not excluded")
+    assert "enough" in early.verdict
+    long_lived = explain(card, mass_GeV=0.02, epsilon=1e-3)
+    assert long_lived.deciding_factor == "ecal"
+    assert long_lived.verdict.startswith("excluded")
+
+
+def test_what_decides_turns_the_verdict(card):
+    """An excluded point becomes allowed when its deciding factor is smaller by more than is said."""
+    point = explain(card, mass_GeV=0.2, epsilon=2e-3)
+    assert point.excluded
+    assert point.deciding_factor == "ecal"
+    margin = float(point.verdict.split("could be ")[1].split(" times")[0])
+    other, this = point.n_signal.s1, point.n_signal.s2
+    assert other + this / (0.98 * margin) > point.upper_limit > other + this / (1.02 * margin)
 
 
 def test_explain_changes_and_errors(card, caplog):

@@ -43,6 +43,8 @@ ORDER = [
     "exclusion",
     "scorecard",
     "planes",
+    "ledger",
+    "planner",
     "r_cut",
     "explain",
     "plots",

@@ -99,7 +99,7 @@ def test_the_core_refuses_what_it_cannot_integrate():
     signal = SignalModel(CARD)
     with pytest.raises(ValueError, match="below the threshold"):
         _core.production_spectrum(signal.cross_section(0.1), signal.track, 1.0, [5.0])
-    flux = signal.at_mass(0.1)._flux
+    flux = _core.chi2_flux(Parameters.of(CARD).model(0.1, 1.0), signal.production(0.1), 1.1, 0.0)
     with pytest.raises(ValueError, match="start <= end"):
         _core.decays_between(flux, np.ones_like(flux.weight), [1.0], 500.0, 200.0)
 

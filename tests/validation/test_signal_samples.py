@@ -202,7 +202,16 @@ def test_a_plane_of_the_simulation():
     """
     grid = ["plane.mass_points=2", "plane.epsilon_points=12", "plane.mass_min_GeV=0.02"]
     grid += ["plane.mass_max_GeV=0.1"]
-    chain = scan(load_card(overrides=grid))
-    simulated = scan(load_card(overrides=[*grid, "signal.acceptance=simulation"]), threads=2)
+    chain = scan(load_card(overrides=grid), expected=False)
+    simulated = scan(load_card(overrides=[*grid, "signal.acceptance=simulation"]), expected=False, threads=2)
     for low, reference in zip(simulated.epsilon_low, chain.epsilon_low, strict=True):
         assert 1.05 < low / reference < 1.2
+
+
+def test_annihilation_is_not_reweighted_to_another_width():
+    """Its line has the width of the A', which follows alpha_D: a new sample is needed."""
+    card = load_card(overrides=["model.annihilation=on"])
+    made = SignalSample.make(card, Signal(0.2, 1e-3), events=300, seed=1)
+    assert made.expected([2e-3]).expected.sum() > 0.0
+    with pytest.raises(ConfigError, match="annihilation"):
+        made.expected([1e-3], alpha_dark=0.05)

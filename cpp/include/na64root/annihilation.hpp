@@ -2,12 +2,24 @@
 #ifndef NA64ROOT_ANNIHILATION_HPP
 #define NA64ROOT_ANNIHILATION_HPP
 
+#include <vector>
+
 #include "na64root/cascade.hpp"
 #include "na64root/estimate.hpp"
 #include "na64root/materials.hpp"
 #include "na64root/model.hpp"
 
 namespace na64root {
+
+enum class ProductionProcess : int { dark_bremsstrahlung = 0, annihilation = 1 };
+
+// A quadrature point of annihilation along the track: energy of the positron in GeV, its mean depth in
+// radiation lengths, weight in pb times radiation lengths.
+struct AnnihilationPoint {
+    double energy;
+    double depth;
+    double weight;
+};
 
 // Cross section per atom, Z electrons at rest (arXiv:2108.04195; Breit-Wigner with spin factors 3/4):
 //   sigma(s) = 12 pi/(s beta_e^2) s Gamma_ee(sqrt s) Gamma_chi(sqrt s)/((s - M^2)^2 + M^2 Gamma^2),
@@ -37,6 +49,11 @@ class ResonantAnnihilation {
     // cm^2 in a radiation length and pb_in_cm2 it is the A' per electron on target. Integrated in
     // asinh((s - M^2)/(M Gamma)), so any width is safe. Throws std::runtime_error without convergence.
     Estimate track_integral(const TrackLength &track, double relative_tolerance = 1e-6) const;
+
+    // The same integral over epsilon^2 as a sum of weights, to 1e-3, for what depends on the energy. No
+    // point's range straddles one of `energy_edges` (of the positron, GeV).
+    std::vector<AnnihilationPoint> track_points(const TrackLength &track,
+                                                const std::vector<double> &energy_edges) const;
 
   private:
     double smooth_part(double s) const; // sigma times the denominator, pb GeV^4

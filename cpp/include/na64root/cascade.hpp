@@ -32,7 +32,13 @@ struct TrackLength {
     std::vector<double> primary;      // of the incoming electron, in radiation lengths, per bin
     std::vector<double> all;          // e- and e+ with the secondaries
     std::vector<double> depth_moment; // length times depth, in radiation lengths squared, per bin
+    std::vector<double> primary_depth_moment;
     double positron(std::size_t bin) const { return 0.5 * (all[bin] - primary[bin]); }
+    // Mean depth of the positrons in radiation lengths; 0 where there are none.
+    double positron_depth(std::size_t bin) const {
+        const double length = all[bin] - primary[bin];
+        return length > 0.0 ? (depth_moment[bin] - primary_depth_moment[bin]) / length : 0.0;
+    }
     double electron(std::size_t bin) const { return all[bin] - positron(bin); }
 };
 

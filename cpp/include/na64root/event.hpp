@@ -36,6 +36,7 @@ struct EventConfig {
     Approximation approximation = Approximation::etl;
     DecayModel decay = DecayModel::matrix_element;
     WidthFormula width = WidthFormula::exact;
+    Annihilation annihilation = Annihilation::off;
     double decay_start = -std::numeric_limits<double>::infinity(); // cm, as in SignalGeneratorConfig
     double decay_end = std::numeric_limits<double>::infinity();
 

@@ -25,8 +25,6 @@ enum class SignalMode {
 
 enum class Annihilation { off, on };
 
-enum class ProductionProcess : int { dark_bremsstrahlung = 0, annihilation = 1 };
-
 struct SignalGeneratorConfig {
     // To be given; what is left out is refused.
     InelasticModel model{};

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "na64root/annihilation.hpp"
 #include "na64root/cascade.hpp"
 #include "na64root/dark_brem.hpp"
 #include "na64root/model.hpp"
@@ -15,6 +16,8 @@ struct ProductionPoint {
     double energy;
     double depth;
     double weight;
+    double mass; // of this A', GeV: sqrt(s) in annihilation
+    ProductionProcess process;
 };
 
 // A' with energies above the lowest of `energy_edges` (GeV):
@@ -28,7 +31,16 @@ std::vector<ProductionPoint> production_spectrum(const DarkBremsstrahlung &cross
                                                  const std::vector<double> &energy_edges,
                                                  std::size_t groups = 12);
 
-// The flux of chi2 from A' -> chi1 chi2, isotropic: 16 energies for each production point.
+// A' from annihilation of the positrons of the track, with energies E+ + m_e above the lowest of
+// `energy_edges`, for epsilon = 1 with the width of `cross_section`. Throws std::invalid_argument for empty
+// edges.
+std::vector<ProductionPoint> annihilation_spectrum(const ResonantAnnihilation &cross_section,
+                                                   const TrackLength &track,
+                                                   double atoms_per_radiation_length,
+                                                   const std::vector<double> &energy_edges);
+
+// The flux of chi2 from A' -> chi1 chi2, isotropic or, in annihilation, for an A' polarised across the beam:
+// 16 energies for each production point.
 struct Chi2Flux {
     std::vector<double> aprime_energy; // GeV
     std::vector<double> chi2_energy;   // GeV

@@ -207,6 +207,8 @@ class TrackLength:
     def all(self) -> _Array: ...
     @property
     def depth_moment(self) -> _Array: ...
+    @property
+    def primary_depth_moment(self) -> _Array: ...
 
 def track_length(
     material: Material, beam_energy: float, threshold: float, bins: int = 200
@@ -223,6 +225,8 @@ class ProductionPoint:
     def depth(self) -> float: ...
     @property
     def weight(self) -> float: ...
+    @property
+    def mass(self) -> float: ...
 
 class Chi2Flux:
     @property
@@ -242,6 +246,12 @@ def production_spectrum(
     atoms_per_radiation_length: float,
     energy_edges: Sequence[float],
     groups: int = 12,
+) -> list[ProductionPoint]: ...
+def annihilation_spectrum(
+    cross_section: ResonantAnnihilation,
+    track: TrackLength,
+    atoms_per_radiation_length: float,
+    energy_edges: Sequence[float],
 ) -> list[ProductionPoint]: ...
 def chi2_flux(
     model: InelasticModel,
@@ -499,6 +509,7 @@ class EventConfig:
     approximation: Approximation
     decay: DecayModel
     width: WidthFormula
+    annihilation: Annihilation
     decay_start: float
     decay_end: float
     target: str

@@ -1,0 +1,176 @@
+"""The ledger of assumptions: completeness, what enters and what does not, presets."""
+
+import csv
+import io
+
+import pytest
+
+from na64root import ConfigError, exclusion, ledger, load_card
+from na64root.config import Quantity, changed_card
+from na64root.signal import card_counts
+
+# All other numbers are taken as published: a short ledger of every kind of row.
+KEPT = {
+    "selection.hcal.s1_signal_min_GeV",
+    "geometry.hcal2_start_cm",
+    "geometry.veto_cm",
+    "periods.2016.residual_efficiency",
+    "periods.2017.residual_efficiency",
+    "periods.2017.eot",
+    "periods.2018.eot",
+    "selection.straw.hits_min",
+}
+
+
+def few_assumed():
+    data = load_card().model_dump()
+
+    def publish(node, prefix=""):
+        if isinstance(node, dict) and set(node) >= set(Quantity.model_fields):
+            if node["provenance"] == "assumed" and prefix not in KEPT:
+                node["provenance"] = "published"
+        elif isinstance(node, dict):
+            for key, child in node.items():
+                publish(child, f"{prefix}.{key}" if prefix else key)
+        elif isinstance(node, list):
+            for i, child in enumerate(node):
+                name = child.get("name", str(i)) if isinstance(child, dict) else str(i)
+                publish(child, f"{prefix}.{name}")
+
+    publish(data)
+    card = type(load_card()).model_validate(data)
+    assert set(card.assumed()) == KEPT
+    return card
+
+
+@pytest.fixture(scope="module")
+def record():
+    return ledger.ledger(few_assumed(), threads=2)
+
+
+def row(record, name, varied_to):
+    (found,) = [r for r in record.rows if r.name == name and r.varied_to == pytest.approx(varied_to)]
+    return found
+
+
+def test_every_assumed_number_has_its_place(record):
+    named = {r.name for r in record.rows if r.kind == "number"} | set(record.does_not_enter)
+    assert named >= KEPT
+    assert not {r.name for r in record.rows} & set(record.does_not_enter)
+
+
+def test_what_does_not_enter_by_computation(record):
+    """Nothing behind the selection is simulated here, and periods of one efficiency share one exposure."""
+    assert set(record.does_not_enter) == {
+        "geometry.veto_cm",
+        "selection.straw.hits_min",
+        "periods.2017.eot",
+        "periods.2018.eot",
+    }
+
+
+def test_exposures_enter_where_efficiencies_differ(record):
+    card = changed_card(few_assumed(), {"periods.2018.residual_efficiency": 0.3})
+    shares = [v for v in ledger.variations(card) if v.name.endswith(".eot")]
+    rows = ledger.vary(card, shares, record.answers)
+    assert set(rows) == {"periods.2017.eot", "periods.2018.eot"}
+    assert None not in [r for both in rows.values() for r in both]
+    for variation in shares:  # the sum is published
+        assert changed_card(card, variation.values).eot == pytest.approx(card.eot, rel=1e-12)
+
+
+def test_shifts_are_those_of_the_end_point(record):
+    """The end point by the bisection of a fine grid of masses (self)."""
+    card = changed_card(load_card(), {"selection.hcal.s1_signal_min_GeV": 25.0})
+    exposure = card.exposure()
+    area = exclusion.Exclusion(card, card_counts(card, exposure), exposure)
+    low, high = 0.3, 0.4
+    while high - low > 1e-5:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if area.on_central_g2_line(middle) >= 1.0 else (low, middle)
+    found = row(record, "selection.hcal.s1_signal_min_GeV", 25.0)
+    assert found.end_point_GeV == pytest.approx(low, abs=3e-5)
+    assert found.end_point_shift_GeV == found.end_point_GeV - record.answers.end_point_GeV
+    assert found.end_point_shift_GeV < -0.01
+
+
+def test_efficiency_moves_the_lower_edge_as_its_root(record):
+    """Long-lived chi2, no event: epsilon^2 times efficiency is fixed (analytic)."""
+    assert record.answers.lower_edge_10MeV is not None
+    # 2018 has 0.658 of the exposure; only 2016 and 2017 vary.
+    share = (4.3e10 + 5.4e10) / 2.84e11
+    for varied, factor in ((0.4, 0.8), (0.6, 1.2)):
+        found = row(record, "residual_efficiency of all periods", varied)
+        expected = (1.0 + (factor - 1.0) * share) ** -0.5 - 1.0
+        assert found.lower_edge_10MeV_shift == pytest.approx(expected, abs=2e-4)
+
+
+def test_every_choice_is_there(record):
+    choices = {(r.name, r.varied_to) for r in record.rows if r.kind == "choice"}
+    assert {("model.approximation", "ww"), ("model.approximation", "iww"), ("model.width", "paper"),
+            ("model.decay", "phase_space"), ("model.annihilation", "on"),
+            ("limit.treatment", "none"), ("limit.treatment", "hybrid")} <= choices  # fmt: skip
+
+
+def test_no_signal_uncertainty_moves_the_limit_by_the_closed_form(record):
+    """2.3026 for 2.107 events (analytic): epsilon as the root of the ratio, 2e-3 for the share of S2."""
+    found = row_of_choice(record, "limit.treatment", "none")
+    assert found.lower_edge_10MeV_shift == pytest.approx((2.3026 / 2.107) ** 0.5 - 1.0, abs=4e-3)
+
+
+def row_of_choice(record, name, choice):
+    (found,) = [r for r in record.rows if (r.name, r.varied_to) == (name, choice)]
+    return found
+
+
+def test_what_the_card_refuses_is_said(record):
+    across = ledger.Variation("front", "number", 220.0, 400.0, "", {"geometry.hcal2_start_cm": 400.0})
+    ((found,),) = ledger.vary(load_card(), [across], record.answers).values()
+    assert found.end_point_GeV is None
+    assert "hcal2_start_cm" in found.refused
+
+
+def test_threads_do_not_matter(record):
+    card = few_assumed()
+    some = [v for v in ledger.variations(card) if v.name.startswith("selection")]
+    one, two = (ledger.vary(card, some, record.answers, threads=n) for n in (1, 2))
+    assert one == two
+    assert all(row in record.rows for row in one["selection.hcal.s1_signal_min_GeV"])
+
+
+def test_presets_differ_in_their_choices_alone():
+    frozen = load_card()
+    for name in ("paper_choices", "best"):
+        card = load_card(name)
+        for part in ("beam", "periods", "geometry", "target", "selection", "signal", "muon_g2"):
+            assert getattr(card, part) == getattr(frozen, part), part
+        assert card.limit.S1 == frozen.limit.S1
+    assert load_card("paper_choices").model.width == "paper"
+    assert load_card("best").model.annihilation == "on"
+
+
+def test_annihilation_strengthens_the_best_preset(record):
+    paper, choices, best = record.presets
+    assert [p.card for p in record.presets] == ["paper2021", "paper_choices", "best"]
+    assert paper.end_point_GeV == pytest.approx(record.answers.end_point_GeV, abs=1e-9)
+    i = best.mass_GeV.index(0.2)  # E_res = 39 GeV
+    assert best.epsilon_low[i] < 0.95 * paper.epsilon_low[i]
+    assert choices.epsilon_low[i] == pytest.approx(paper.epsilon_low[i], rel=2e-3)
+
+
+def test_csv_has_a_row_for_each(record):
+    rows = list(csv.DictReader(io.StringIO(ledger.as_csv(record))))
+    assert len(rows) == len(record.rows) + len(record.does_not_enter)
+    assert float(rows[0]["end_point_GeV"]) == record.rows[0].end_point_GeV
+
+
+def test_markdown_puts_the_largest_first(record):
+    text = ledger.as_markdown(record)
+    first = next(line for line in text.splitlines() if line.startswith("| `"))
+    assert "iww" in first
+    assert "`geometry.veto_cm`" in text
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ConfigError, match="hcal2_start_cm"):
+        changed_card(load_card(), {"geometry.hcal2_stat_cm": 1.0})
