@@ -361,9 +361,20 @@ def test_scan_without_files_is_the_plane_of_the_card(tmp_path, capsys):
         len(plane["y"]),
         len(plane["x"]),
     )
-    assert set(plane["overlays"]["NA64 invisible 2019"]) == {"source", "contour"}
-    names = ["mass-epsilon.pdf", "mass-epsilon.png", "scan.json"]
+    assert {"source", "contour"} <= set(plane["overlays"]["NA64 invisible 2019"])
+    names = [*(f"mass-epsilon.{kind}" for kind in ("csv", "pdf", "png", "root")), "scan.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
+    lines = (tmp_path / "mass-epsilon.csv").read_text().splitlines()
+    assert any(line.startswith("# BaBar: ") for line in lines)
+    rows = [line.split(",") for line in lines if line.startswith("observed,excluded,0,")]
+    assert [[float(x), float(y)] for *_, x, y in rows] == plane["contours"][0]
+    from na64root import cli
+
+    drawn = tmp_path / "drawn"
+    arguments = ["plot", str(tmp_path / "scan.json"), str(tmp_path / "scan.json"), "-o", str(drawn)]
+    again = cli.run(arguments, io.StringIO())
+    assert again == 0
+    assert sorted(path.name for path in drawn.iterdir()) == names[:-1]
     (tmp_path / "scan.json").unlink()
     assert scan("-o", str(tmp_path))[0] == 2
     assert "mass-epsilon.pdf exists (results are kept): use --force" in capsys.readouterr().err

@@ -33,10 +33,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from na64root import _core, acceptance, cling, exclusion, limits, load_card, selection, simulate
+from na64root import _core, cling, exclusion, limits, load_card, selection, simulate, writer
 from na64root.cling import root
 from na64root.config import SIGNATURES
 from na64root.signal import card_counts
+from na64root.signal_sample import SignalSample
 from na64root.simulate import Signal
 
 CARD = load_card()
@@ -57,7 +58,7 @@ namespace na64root_closure {
 unsigned long write(const na64root::PseudodataConfig &config, double chi2_max, TTree &tree) {
     const na64root::PseudodataGenerator generator(config);
     na64root::TreeAEvent event{};
-    na64root::for_each_branch(event, na64root_simulate::BranchMaker{tree});
+    na64root::for_each_branch(event, na64root_writer::BranchMaker{tree});
     for (unsigned long entry = 0; entry < generator.size(); ++entry) {
         generator.generate(entry, event);
         if (na64root::passes_shower_chi2(event.showerChi2, chi2_max))
@@ -72,7 +73,7 @@ unsigned long write(const na64root::PseudodataConfig &config, double chi2_max, T
 
 @functools.cache
 def _declare() -> None:
-    simulate._declare_writer()
+    writer.writers()
     cling.include("selection.hpp")
     cling.declare(_SKIM)
 
@@ -171,7 +172,7 @@ class Closure:
     counts: np.ndarray
     expected: np.ndarray
     error: np.ndarray
-    sample: acceptance.SignalSample
+    sample: SignalSample
 
     @property
     def share(self) -> float:
@@ -197,8 +198,8 @@ class Closure:
 
 
 @functools.cache
-def acceptance_at(point: tuple[float, float], events: int, seed: int) -> acceptance.SignalSample:
-    return acceptance.SignalSample(CARD, Signal(*point), events=events, seed=seed)
+def acceptance_at(point: tuple[float, float], events: int, seed: int) -> SignalSample:
+    return SignalSample.make(CARD, Signal(*point), events=events, seed=seed)
 
 
 def closure(point, experiments: int, seed: int, events: int) -> Closure:
