@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, cling, selection, simulate
+from . import _core, cling, cut_table, selection, simulate
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError
 from .results import Provenance, Record, provenance
@@ -279,7 +279,7 @@ def r_efficiency(
         config.beam_spot = config.beam_divergence = 0.0
     if off("angles"):
         config.angles = _core.Angles.off
-    cores = selection.hcal_core_bits(card)
+    cores = cut_table.hcal_core_bits(card)
     if off("hcal3") or off("single_core"):
         cores = [[1 << 4] * 3 for _ in cores]
     if off("hcal3"):

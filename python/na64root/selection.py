@@ -1,7 +1,7 @@
 """The selection: the card's cuts as named filters of one RDataFrame event loop.
 
 Everything is booked first and filled in one pass: cut flow per period and signature, histograms, candidates.
-The predicates are those of the core's `selection.hpp`, compiled by Cling; thresholds come from the card.
+What is booked is the cut table's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ from numpy.typing import NDArray
 
 from . import cling
 from .cling import root
-from .config import SIGNATURES, Card, Selection, Signature
+from .config import SIGNATURES, Card, Signature
+from .cut_table import cuts, definitions
 from .errors import ConfigError, DataError
-from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading, run_ranges
+from .histograms import Histogram, bins, record, stable, to_root, variances
+from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
 from .results import Count, CutFlowRow, InputFile, Record, write_atomically
 
 _INITIAL = "initial"
@@ -63,26 +64,6 @@ class Candidate(Record):
     shower_chi2: float | None
 
 
-class Axis(Record):
-    """Axis of a histogram; `edges` has one number more than there are bins."""
-
-    title: str
-    edges: list[float]
-
-
-class Histogram(Record):
-    """`contents` has the bins of the first axis, in two dimensions a list of bins of the second in each.
-
-    `outside` is the sum of weights under, over or at no bin (NaN). `variances` is null for unweighted events.
-    """
-
-    title: str
-    axes: list[Axis]
-    contents: list[float] | list[list[float]]
-    variances: list[float] | list[list[float]] | None
-    outside: float
-
-
 class SelectionResult(Record):
     """What the selection found. `weighted`: simulation with weights, so that nothing is observed.
 
@@ -100,14 +81,6 @@ class SelectionResult(Record):
     event_loops: int
     notes: list[str]
     histograms: dict[str, Histogram]
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A cut of a signature: a C++ expression of columns; `None` when the file lacks a branch it reads."""
-
-    name: str
-    expression: str | None
 
 
 def select(
@@ -164,53 +137,6 @@ def select_with(
     return booked.result(exposure, lacking), {s: booked.selected_columns(s) for s in booked.candidates}
 
 
-def cuts(card: Card, signature: Signature, ntuple: Ntuple) -> list[Cut]:
-    """The cuts of a signature in the order of the card, as C++ expressions of columns."""
-    cut, value = card.selection, _number
-    expressions = {
-        "trigger": "passes_trigger(isPhysics, isTriggerPhysics, isOnSpill, isCalibration)",
-        "pile_up": f"passes_pile_up(na64_out_of_time, {value(cut.pile_up.out_of_time_max_GeV.value)})",
-        "straw": f"passes_straw(straw3X, straw3Y, {value(cut.straw.hits_min.value)}, "
-        f"{value(cut.straw.hits_max.value)})",
-        "beam_cell": f"passes_beam_cell(na64_leading_cell, {int(cut.beam_cell.x.value)}, "
-        f"{int(cut.beam_cell.y.value)})",
-        "srd": f"passes_srd(na64_srd0, na64_srd1, na64_srd2, {value(cut.srd.module_min_GeV.value)}, "
-        f"{value(cut.srd.module_max_GeV.value)}, {value(cut.srd.modules_below_max.value)})",
-        "momentum": f"passes_momentum(trackMomentum, {value(cut.momentum.nominal_GeV.value)}, "
-        f"{value(cut.momentum.window_GeV.value)})",
-        "preshower": f"passes_preshower(ecal0, {value(cut.preshower.energy_min_GeV.value)})",
-        "ecal": f"passes_ecal(ecalTotal, "
-        f"{value((cut.ecal.s1_max_GeV if signature == 'S1' else cut.ecal.s2_max_GeV).value)})",
-        "veto": f"passes_veto(na64_veto, {value(cut.veto.energy_max_GeV.value)})",
-        "hcal": (
-            f"passes_hcal_s1(hcal0, hcal1, hcal2, {value(cut.hcal.s1_hcal1_max_GeV.value)}, "
-            f"{value(cut.hcal.s1_signal_min_GeV.value)})"
-            if signature == "S1"
-            else f"passes_hcal_s2(hcal0, hcal1, hcal2, {value(cut.hcal.s2_total_max_GeV.value)})"
-        ),
-        "r": f"passes_r(na64_r, {value(cut.r.r_max.value)})",
-        "shower_chi2": f"passes_shower_chi2(showerChi2, {value(cut.shower_chi2.chi2_max.value)})",
-    }
-    return [
-        Cut(
-            name,
-            None if ntuple.schema.missing_for(name, ntuple.present) else f"na64root::{expressions[name]}",
-        )
-        for name in Selection.model_fields
-        if name != "r" or "r" in DEFINING_CUTS[signature]
-    ]
-
-
-def hcal_core_bits(card: Card) -> list[list[int]]:
-    """Core cells of HCAL1, HCAL2, HCAL3 for each period, bit x * 3 + y of each module."""
-    if card.selection.r.core == "single":
-        return [[1 << 4] * 3 for _ in card.periods]
-    return [
-        [sum(1 << (3 * x + y) for x, y in {tuple(cell) for cell in module}) for module in period.hcal_core]
-        for period in card.periods
-    ]
-
-
 def write_root(result: SelectionResult, path: Path, *, force: bool = False) -> None:
     """Write cut flow and histograms into a ROOT file as TH1D and TH2D, beside and renamed.
 
@@ -244,25 +170,8 @@ def write_into(result: SelectionResult, directory: Any) -> None:
             flow.SetBinContent(i, row.weighted)
         directory.WriteObject(flow, flow.GetName())
     for name, histogram in result.histograms.items():
-        filled = _to_root(ROOT, name, histogram)
+        filled = to_root(ROOT, name, histogram)
         directory.WriteObject(filled, name)
-
-
-def _to_root(ROOT: Any, name: str, histogram: Histogram) -> Any:
-    edges = [np.asarray(axis.edges) for axis in histogram.axes]
-    titles = ";".join([histogram.title, *(axis.title for axis in histogram.axes), "Events"])
-    kind = ROOT.TH1D if len(edges) == 1 else ROOT.TH2D
-    filled = kind(name, titles, *(part for axis in edges for part in (len(axis) - 1, axis)))
-    filled.SetDirectory(ROOT.nullptr)
-    contents = np.asarray(histogram.contents, dtype=float)
-    for index in zip(*np.nonzero(contents), strict=True):
-        filled.SetBinContent(*(int(i) + 1 for i in index), contents[index])
-    if histogram.variances is not None:
-        errors = np.sqrt(np.asarray(histogram.variances, dtype=float))
-        for index in zip(*np.nonzero(errors), strict=True):
-            filled.SetBinError(*(int(i) + 1 for i in index), errors[index])
-    filled.SetEntries(float(contents.sum()))
-    return filled
 
 
 @contextlib.contextmanager
@@ -281,16 +190,6 @@ def implicit_threads(threads: int) -> Iterator[None]:
             ROOT.DisableImplicitMT()
         if before:
             ROOT.EnableImplicitMT(before)
-
-
-def _number(value: float) -> str:
-    """A C++ literal of exactly this double."""
-    return float(value).hex()
-
-
-def _stable(value: float) -> float:
-    """A sum without the last digits, which depend on the order of summation and so on the threads."""
-    return float(f"{value:.12g}")
 
 
 class _Booked:
@@ -321,7 +220,9 @@ class _Booked:
     # Booking
 
     def _book(self) -> None:
-        start = self._define(self.frame)
+        start = self.frame
+        for name, expression in definitions(self.card, self.ntuple.present).items():
+            start = start.Define(name, expression)
         self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
         in_period = start.Filter(f"na64_period < {len(self.card.periods)}", "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)
@@ -350,36 +251,6 @@ class _Booked:
                 self._book_plane(f"ecal_hcal_{signature}", f"Selected, {signature}", node)
                 self._book_candidates(signature, node)
 
-    def _define(self, frame: Any) -> Any:
-        """The derived quantities of an event, each where its branches are there."""
-        card, present = self.card, self.ntuple.present
-        ranges = ", ".join(f"{{{first}u, {last}u}}" for first, last in run_ranges(card))
-        count = len(run_ranges(card))
-        balance = _number(card.selection.veto.photomultiplier_balance.value)
-        definitions = {
-            # Of one type in all histograms: each combination of types costs a second of compilation.
-            "na64_weight": ("", "static_cast<double>(mcWeight)" if self.has_weight else "1.0"),
-            "na64_one": ("", "1.0"),
-            "na64_period": (
-                "run",
-                f"constexpr std::array<na64root::RunRange, {count}> ranges{{{{{ranges}}}}}; "
-                "return static_cast<double>(na64root::range_index(ranges, static_cast<std::uint32_t>(run)));",
-            ),
-            "na64_out_of_time": (
-                "ecalTotalNoTimecut ecalTotal",
-                "na64root::out_of_time_energy(ecalTotalNoTimecut, ecalTotal)",
-            ),
-            "na64_leading_cell": ("ECAL_ene", "na64root::leading_ecal_cell(ECAL_ene)"),
-            **{f"na64_srd{i}": ("SRD_ene", f"static_cast<double>(SRD_ene[{i}])") for i in range(3)},
-            "na64_veto": ("VETO_ene", f"na64root::veto_energy(VETO_ene, {balance})"),
-            "na64_hcal": ("hcal0 hcal1 hcal2", "static_cast<double>(hcal0) + hcal1 + hcal2"),
-            "na64_r": ("HCAL_ene", _core_expression(card)),
-        }
-        for name, (needs, expression) in definitions.items():
-            if all(branch in present for branch in needs.split()):
-                frame = frame.Define(name, expression)
-        return frame
-
     def _book_before(self, signature: Signature, cut: str, node: Any) -> None:
         """The distribution that a cut looks at, just before it."""
         columns = {
@@ -390,8 +261,8 @@ class _Booked:
             "momentum": [("trackMomentum", "momentum", "Track momentum", "Momentum [GeV]", 120, 80.0, 120.0)],
             "r": [("na64_r", "r", "S1, after all cuts before R", "R", 100, 0.0, 1.0)],
         }
-        for column, name, title, axis, bins, low, high in columns.get(cut, []):
-            model = (name, title, bins, low, high)
+        for column, name, title, axis, n_bins, low, high in columns.get(cut, []):
+            model = (name, title, n_bins, low, high)
             action = self._histogram(node.Histo1D, model, column)
             self._keep(name, title, [axis], action)
         if cut == "ecal" and "ecal_hcal_preselection" not in self.histograms:
@@ -408,7 +279,7 @@ class _Booked:
         action = self._histogram(node.Histo2D, model, "ecalTotal", "na64_period")
 
         def split() -> dict[str, Histogram]:
-            both = _record(action, "", ["ECAL energy [GeV]", ""], self.weighted)
+            both = record(action, "", ["ECAL energy [GeV]", ""], self.weighted)
             records = {}
             for i, period in enumerate(self.card.periods):
                 records[f"ecal_{period.name}"] = Histogram(
@@ -432,7 +303,7 @@ class _Booked:
         self._keep(name, title, axes, action)
 
     def _keep(self, name: str, title: str, axes: Sequence[str], action: Any) -> None:
-        self.histograms[name] = lambda: {name: _record(action, title, axes, self.weighted)}
+        self.histograms[name] = lambda: {name: record(action, title, axes, self.weighted)}
 
     def _histogram(self, book: Callable[..., Any], model: tuple[Any, ...], *columns: str) -> Any:
         return book(model, *columns, "na64_weight")
@@ -521,14 +392,14 @@ class _Booked:
                 for cut, counts in self._flow(signature):
                     n, weight, square = counts.fetch()
                     flow.append(_row(period.name, signature, cut, n[i], weight[i]))
-                    errors.append(_stable(math.sqrt(square[i])))
+                    errors.append(stable(math.sqrt(square[i])))
         outside = range(len(self.card.periods), len(self.names))
         for reason in dict.fromkeys(self.names[i] for i in outside):
             members = [i for i in outside if self.names[i] == reason]
             if events[members].sum() > 0:
                 for signature in SIGNATURES:
                     flow.append(_row(reason, signature, _INITIAL, events[members].sum(), sums[members].sum()))
-                    errors.append(_stable(math.sqrt(squares[members].sum())))
+                    errors.append(stable(math.sqrt(squares[members].sum())))
         return flow, errors
 
     def _flow(self, signature: Signature) -> Iterator[tuple[str, _PeriodCounts]]:
@@ -571,8 +442,8 @@ class _Booked:
             ExpectedCount(
                 period=period.name,
                 signature=signature,
-                expected=_stable(self._last(signature).fetch()[1][i]),
-                error=_stable(math.sqrt(self._last(signature).fetch()[2][i])),
+                expected=stable(self._last(signature).fetch()[1][i]),
+                error=stable(math.sqrt(self._last(signature).fetch()[2][i])),
             )
             for i, period in enumerate(self.card.periods)
             for signature in self.candidates
@@ -646,17 +517,6 @@ class _Booked:
         return {name: rows[order, names.index(name)] for name in kept}
 
 
-def _core_expression(card: Card) -> str:
-    """R of an event with the core cells of its period."""
-    cores = ", ".join("{{" + ", ".join(map(str, bits)) + "}}" for bits in hcal_core_bits(card))
-    size = len(card.periods)
-    # Runs outside all periods get the first core; no histogram or count sees them.
-    return (
-        f"constexpr na64root::HcalCore cores[{size}] = {{{cores}}}; "
-        f"return na64root::hcal_r(HCAL_ene, cores[na64_period < {size} ? static_cast<int>(na64_period) : 0]);"
-    )
-
-
 class _PeriodCounts:
     """Events and sums of weights of a node, one bin for each index of the run's period."""
 
@@ -669,54 +529,16 @@ class _PeriodCounts:
     def fetch(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Events, sums of weights, sums of squared weights."""
         events = self.events.GetValue()
-        counts = np.rint(_bins(events, (self.bins,))[1:-1]).astype(np.int64)
+        counts = np.rint(bins(events, (self.bins,))[1:-1]).astype(np.int64)
         if self.sums is None:
             return counts, counts.astype(float), counts.astype(float)
         sums = self.sums.GetValue()
-        weights = _bins(sums, (self.bins,))[1:-1]
-        squares = _variances(sums, (self.bins,))[1:-1]
+        weights = bins(sums, (self.bins,))[1:-1]
+        squares = variances(sums, (self.bins,))[1:-1]
         return counts, weights, squares
 
 
 def _row(period: str, signature: str, cut: str, events: Any, weighted: Any) -> CutFlowRow:
     return CutFlowRow(
-        period=period, signature=signature, cut=cut, events=int(events), weighted=_stable(float(weighted))
+        period=period, signature=signature, cut=cut, events=int(events), weighted=stable(float(weighted))
     )
-
-
-def _record(action: Any, title: str, axis_titles: Sequence[str], weighted: bool) -> Histogram:
-    """A filled histogram as a record."""
-    filled = action.GetValue() if hasattr(action, "GetValue") else action
-    axes = [filled.GetXaxis(), filled.GetYaxis()][: len(axis_titles)]
-    shape = tuple(axis.GetNbins() for axis in axes)
-    full = _bins(filled, shape)
-    inside = (slice(1, -1),) * len(shape)
-    variances = None
-    if weighted:
-        variances = _stable_list(_variances(filled, shape)[inside])
-    edges = [[axis.GetBinLowEdge(i + 1) for i in range(axis.GetNbins() + 1)] for axis in axes]
-    return Histogram(
-        title=title,
-        axes=[Axis(title=name, edges=values) for name, values in zip(axis_titles, edges, strict=True)],
-        contents=_stable_list(full[inside]),
-        variances=variances,
-        outside=_stable(float(full.sum() - full[inside].sum())),
-    )
-
-
-def _bins(array: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """A copy of a TArrayD with the bins of a histogram, under- and overflow included, first axis first."""
-    size = math.prod(n + 2 for n in shape)
-    flat = np.frombuffer(array.GetArray(), dtype=np.float64, count=size).copy()
-    return flat.reshape(*(n + 2 for n in reversed(shape))).T
-
-
-def _variances(filled: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """Sums of squared weights; where all weights were 1 ROOT keeps none, and they are the contents."""
-    return _bins(filled.GetSumw2() if filled.GetSumw2N() > 0 else filled, shape)
-
-
-def _stable_list(values: np.ndarray[Any, Any]) -> Any:
-    return [
-        _stable_list(value) if isinstance(value, np.ndarray) else _stable(float(value)) for value in values
-    ]
