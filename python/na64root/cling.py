@@ -61,18 +61,26 @@ def declare(code: str) -> None:
         )
 
 
+_ADVICE = "install g++ with its standard library headers (Debian: apt install g++)"
+
+
+@functools.cache
+def compiler() -> str:
+    """Path of the C++ compiler; raises Na64Error where there is none."""
+    path = shutil.which("c++") or shutil.which("g++")
+    if path is None:
+        raise Na64Error(f"no C++ compiler found (ROOT needs its headers at run time): {_ADVICE}")
+    return path
+
+
 def _check_compiler() -> None:
-    advice = "install g++ with its standard library headers (Debian: apt install g++)"
-    compiler = shutil.which("c++") or shutil.which("g++")
-    if compiler is None:
-        raise Na64Error(f"no C++ compiler found (ROOT needs its headers at run time): {advice}")
     try:
         subprocess.run(
-            [compiler, "-xc++", "-fsyntax-only", "-"],
+            [compiler(), "-xc++", "-fsyntax-only", "-"],
             input=b"#include <cstddef>\n",
             check=True,
             capture_output=True,
             timeout=60,
         )
     except (OSError, subprocess.SubprocessError):
-        raise Na64Error(f"{compiler} finds no C++ standard headers (ROOT needs them): {advice}") from None
+        raise Na64Error(f"{compiler()} finds no C++ standard headers (ROOT needs them): {_ADVICE}") from None

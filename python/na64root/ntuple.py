@@ -200,9 +200,9 @@ class Ntuple:
         """Branches of the layout that the files lack; `mcWeight` belongs to simulation and is not missed."""
         return [b.name for b in self.schema.branches if b.name not in self.present and b.name != "mcWeight"]
 
-    def data_frame(self) -> Any:
-        """An RDataFrame over all files."""
-        return root().RDataFrame(self.schema.tree, self.paths)
+    def data_frame(self, **distributed: Any) -> Any:
+        """An RDataFrame over all files; `executor` and `npartitions` make it a distributed one."""
+        return root().RDataFrame(self.schema.tree, self.paths, **distributed)
 
 
 class PeriodContent(Record):

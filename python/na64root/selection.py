@@ -6,16 +6,15 @@ What is booked is the cut table's.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import cling
+from . import cling, compiled, engines
 from .cling import root
 from .config import SIGNATURES, Card, Signature
 from .cut_table import cuts, definitions
@@ -84,20 +83,27 @@ class SelectionResult(Record):
 
 
 def select(
-    inputs: Sequence[str], card: Card, *, eot: Mapping[str, float] | None = None, threads: int = 1
+    inputs: Sequence[str],
+    card: Card,
+    *,
+    eot: Mapping[str, float] | None = None,
+    threads: int = 1,
+    engine: engines.Engine = engines.THREADS,
 ) -> SelectionResult:
     """Apply the card's selection to NA64-format ntuples.
 
     Args:
         inputs: paths, globs, text files of paths, root:// addresses.
         eot: exposure of some periods, in place of the card's.
-        threads: threads of the event loop; the result does not depend on it.
+        threads: threads of the event loop, or workers; the result does not depend on it.
+        engine: what runs the event loop; the result does not depend on it either.
 
     Raises:
-        ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1.
+        ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1; the
+            engine's cluster cannot be reached.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
-    return select_with(inputs, card, (), eot=eot, threads=threads)[0]
+    return select_with(inputs, card, (), eot=eot, threads=threads, engine=engine)[0]
 
 
 def select_with(
@@ -107,6 +113,7 @@ def select_with(
     *,
     eot: Mapping[str, float] | None = None,
     threads: int = 1,
+    engine: engines.Engine = engines.THREADS,
 ) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
     """As :func:`select`, and what else the files know about the selected events, in the same loop.
 
@@ -131,8 +138,8 @@ def select_with(
         raise DataError(
             f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them"
         )
-    with implicit_threads(threads), reading(ntuple):
-        booked = _Booked(ntuple, card, columns)
+    with engine.running(threads), reading(ntuple):
+        booked = _Booked(ntuple, card, columns, engine)
         booked.run()
     return booked.result(exposure, lacking), {s: booked.selected_columns(s) for s in booked.candidates}
 
@@ -174,44 +181,25 @@ def write_into(result: SelectionResult, directory: Any) -> None:
         directory.WriteObject(filled, name)
 
 
-@contextlib.contextmanager
-def implicit_threads(threads: int) -> Iterator[None]:
-    """ROOT's implicit multi-threading for one event loop; its state is put back afterwards."""
-    ROOT = root()
-    before = ROOT.GetThreadPoolSize() if ROOT.IsImplicitMTEnabled() else 0
-    if before:
-        ROOT.DisableImplicitMT()
-    if threads > 1:
-        ROOT.EnableImplicitMT(threads)
-    try:
-        yield
-    finally:
-        if threads > 1:
-            ROOT.DisableImplicitMT()
-        if before:
-            ROOT.EnableImplicitMT(before)
-
-
 class _Booked:
     """One event loop: its actions, and the records made from them."""
 
-    def __init__(self, ntuple: Ntuple, card: Card, columns: Sequence[str] = ()) -> None:
-        cling.include("selection.hpp")
-        self.ntuple, self.card, self.columns = ntuple, card, list(columns)
+    def __init__(
+        self,
+        ntuple: Ntuple,
+        card: Card,
+        columns: Sequence[str] = (),
+        engine: engines.Engine = engines.THREADS,
+    ) -> None:
+        self.ntuple, self.card, self.columns, self.engine = ntuple, card, list(columns), engine
         self.names = period_names(card)
-        self.frame = ntuple.data_frame()
-        in_tree = {str(name) for name in self.frame.GetColumnNames()}
-        for name in self.columns:
-            if (branch := name.partition("[")[0]) not in in_tree:
-                raise DataError(
-                    f"{ntuple.paths[0]} has no branch {branch} (truth of the simulation): give a file with it"
-                )
         self.has_weight = "mcWeight" in ntuple.present
         self.cuts = {s: cuts(card, s, ntuple) for s in SIGNATURES}
-        self.rows: dict[tuple[Signature, str], _PeriodCounts] = {}
-        self.histograms: dict[str, Callable[[], dict[str, Histogram]]] = {}
-        self.candidates: dict[Signature, tuple[list[str], Any]] = {}
-        self._book()
+        try:
+            self.frame = engine.compiled_frame(ntuple)
+            self._book(self.frame)
+        except compiled.NotCompiledError:
+            self._book_strings()
 
     def run(self) -> None:
         """The event loop; every booked action is filled by it."""
@@ -219,8 +207,24 @@ class _Booked:
 
     # Booking
 
-    def _book(self) -> None:
-        start = self.frame
+    def _book_strings(self) -> None:
+        """Book strings, compiled just in time."""
+        cling.include("selection.hpp")
+        self.frame = self.engine.data_frame(self.ntuple)
+        in_tree = {str(name) for name in self.frame.GetColumnNames()}
+        for name in self.columns:
+            if (branch := name.partition("[")[0]) not in in_tree:
+                raise DataError(
+                    f"{self.ntuple.paths[0]} has no branch {branch} (truth of the simulation): "
+                    "give a file with it"
+                )
+        self._book(self.frame)
+
+    def _book(self, start: Any) -> None:
+        """Book everything on a frame: of RDataFrame, or of the compiled library."""
+        self.rows: dict[tuple[Signature, str], _PeriodCounts] = {}
+        self.histograms: dict[str, Callable[[], dict[str, Histogram]]] = {}
+        self.candidates: dict[Signature, tuple[list[str], Any]] = {}
         for name, expression in definitions(self.card, self.ntuple.present).items():
             start = start.Define(name, expression)
         self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
@@ -332,12 +336,9 @@ class _Booked:
             "r": "na64_r",
             "shower_chi2": "showerChi2",
         }
-        known = self.ntuple.present | {str(name) for name in node.GetDefinedColumnNames()}
+        known = self.ntuple.present | definitions(self.card, self.ntuple.present).keys()
         columns = {field: column for field, column in columns.items() if column in known}
-        # One column of one type: each type taken costs a second of just-in-time compilation.
-        values = ", ".join(f"static_cast<double>({column})" for column in [*columns.values(), *self.columns])
-        column = f"na64_candidate_{signature}"
-        action = node.Define(column, f"ROOT::RVecD{{{values}}}").Take["ROOT::RVecD"](column)
+        action = engines.table(node, f"na64_candidate_{signature}", [*columns.values(), *self.columns])
         self.candidates[signature] = list(columns), action
 
     # Records
@@ -379,7 +380,7 @@ class _Booked:
             candidates=candidates,
             files=list(self.ntuple.files),
             weighted=self.weighted,
-            event_loops=int(self.frame.GetNRuns()),
+            event_loops=self.engine.loops(self.frame),
             notes=notes,
             histograms=histograms,
         )

@@ -14,7 +14,7 @@ from . import cling
 from .cling import root
 from .errors import ConfigError
 from .results import Record, write_atomically
-from .selection import implicit_threads
+from .engines import implicit_threads
 
 Format = Literal["ttree", "rntuple"]
 FORMATS: tuple[Format, ...] = ("ttree", "rntuple")

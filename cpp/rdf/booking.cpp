@@ -1,0 +1,666 @@
+#include "booking.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "ROOT/RDF/RActionImpl.hxx"
+#include "ROOT/RDataFrame.hxx"
+#include "TH1D.h"
+#include "TH2D.h"
+#include "na64root/selection.hpp"
+
+namespace na64root::rdf {
+
+namespace {
+
+// Columns by the stage of the loop that first reads them. A stage is read only for events that something
+// later still wants, so that expensive arrays stay packed where no event of a basket gets so far.
+enum Stage { of_all, of_triggers, of_ecal_cells, of_beam, of_veto, of_rest, number_of_stages };
+
+enum Column {
+    run_number,
+    weight,
+    one,
+    period,
+    is_physics,
+    is_trigger_physics,
+    is_on_spill,
+    is_calibration,
+    ecal_total,
+    hcal0,
+    hcal1,
+    hcal2,
+    hcal_sum,
+    ecal_no_time_cut,
+    out_of_time,
+    straw_x,
+    straw_y,
+    leading_cell,
+    srd0,
+    srd1,
+    srd2,
+    momentum,
+    preshower,
+    veto,
+    r,
+    shower_chi2,
+    spill,
+    spill_event,
+    number_of_columns
+};
+
+struct Known {
+    const char *name;
+    Column column;
+    Stage stage;
+    const char *branch; // that it is made of, "" for none
+};
+
+constexpr Known known_columns[] = {
+    {"run", run_number, of_all, "run"},
+    {"na64_weight", weight, of_all, ""},
+    {"na64_one", one, of_all, ""},
+    {"na64_period", period, of_all, "run"},
+    {"isPhysics", is_physics, of_all, "isPhysics"},
+    {"isTriggerPhysics", is_trigger_physics, of_all, "isTriggerPhysics"},
+    {"isOnSpill", is_on_spill, of_all, "isOnSpill"},
+    {"isCalibration", is_calibration, of_all, "isCalibration"},
+    {"ecalTotal", ecal_total, of_all, "ecalTotal"},
+    {"hcal0", hcal0, of_all, "hcal0"},
+    {"hcal1", hcal1, of_all, "hcal1"},
+    {"hcal2", hcal2, of_all, "hcal2"},
+    {"na64_hcal", hcal_sum, of_all, "hcal0"},
+    {"ecalTotalNoTimecut", ecal_no_time_cut, of_triggers, "ecalTotalNoTimecut"},
+    {"na64_out_of_time", out_of_time, of_triggers, "ecalTotalNoTimecut"},
+    {"straw3X", straw_x, of_triggers, "straw3X"},
+    {"straw3Y", straw_y, of_triggers, "straw3Y"},
+    {"na64_leading_cell", leading_cell, of_ecal_cells, "ECAL_ene"},
+    {"na64_srd0", srd0, of_beam, "SRD_ene"},
+    {"na64_srd1", srd1, of_beam, "SRD_ene"},
+    {"na64_srd2", srd2, of_beam, "SRD_ene"},
+    {"trackMomentum", momentum, of_beam, "trackMomentum"},
+    {"ecal0", preshower, of_beam, "ecal0"},
+    {"na64_veto", veto, of_veto, "VETO_ene"},
+    {"na64_r", r, of_rest, "HCAL_ene"},
+    {"showerChi2", shower_chi2, of_rest, "showerChi2"},
+    {"spill", spill, of_rest, "spill"},
+    {"spillevent", spill_event, of_rest, "spillevent"},
+};
+
+using Predicate = bool (*)(const double *values, const int *arguments);
+
+template <class To> To argument(double value) {
+    if constexpr (std::is_same_v<To, bool>)
+        return value != 0.0;
+    else
+        return static_cast<To>(value);
+}
+
+template <auto Function, class Signature = decltype(Function)> struct Call;
+template <auto Function, class... Arguments> struct Call<Function, bool (*)(Arguments...)> {
+    static constexpr std::size_t arity = sizeof...(Arguments);
+    static bool call(const double *values, const int *arguments) {
+        return call(values, arguments, std::index_sequence_for<Arguments...>{});
+    }
+    template <std::size_t... I>
+    static bool call(const double *values, const int *arguments, std::index_sequence<I...>) {
+        return Function(argument<Arguments>(values[arguments[I]])...);
+    }
+};
+
+bool below(double value, double limit) {
+    return value < limit;
+}
+
+struct Compiled {
+    Predicate call;
+    std::size_t arity;
+};
+
+template <auto Function> constexpr Compiled compiled() {
+    return {&Call<Function>::call, Call<Function>::arity};
+}
+
+const std::map<std::string, Compiled> &predicates() {
+    static const std::map<std::string, Compiled> all = {
+        {"below", compiled<&below>()},
+        {"passes_trigger", compiled<&passes_trigger>()},
+        {"passes_pile_up", compiled<&passes_pile_up>()},
+        {"passes_straw", compiled<&passes_straw>()},
+        {"passes_beam_cell", compiled<&passes_beam_cell>()},
+        {"passes_srd", compiled<&passes_srd>()},
+        {"passes_momentum", compiled<&passes_momentum>()},
+        {"passes_preshower", compiled<&passes_preshower>()},
+        {"passes_ecal", compiled<&passes_ecal>()},
+        {"passes_veto", compiled<&passes_veto>()},
+        {"passes_hcal_s1", compiled<&passes_hcal_s1>()},
+        {"passes_hcal_s2", compiled<&passes_hcal_s2>()},
+        {"passes_r", compiled<&passes_r>()},
+        {"passes_shower_chi2", compiled<&passes_shower_chi2>()},
+    };
+    return all;
+}
+
+// What is done with an event of a node, in the order of booking.
+struct Operation {
+    enum Kind { cut, fill1, fill2, list } kind;
+    int node; // the node before a cut
+    int result; // node after a cut, number of a histogram or table
+    std::vector<int> values;
+    Predicate predicate = nullptr;
+};
+
+struct alignas(64) Slot {
+    std::vector<double> values; // columns, then the numbers in arguments of cuts
+    std::vector<char> alive;    // whether the event passed the cuts up to a node
+    std::vector<std::unique_ptr<TH1D>> histograms1;
+    std::vector<std::unique_ptr<TH2D>> histograms2;
+    std::vector<std::vector<double>> tables;
+    std::atomic<unsigned long> done{0};
+};
+
+std::unique_ptr<TH1D> copy(const TH1D &histogram) {
+    auto made = std::make_unique<TH1D>(histogram);
+    made->SetDirectory(nullptr);
+    return made;
+}
+
+std::unique_ptr<TH2D> copy(const TH2D &histogram) {
+    auto made = std::make_unique<TH2D>(histogram);
+    made->SetDirectory(nullptr);
+    return made;
+}
+
+} // namespace
+
+// What is booked, and the events at work, one in each slot.
+struct State {
+    std::vector<RunRange> ranges;
+    double balance = 0.0;
+    std::vector<HcalCore> cores;
+
+    std::vector<double> values; // numbers in arguments of cuts, behind the columns
+    std::vector<Stage> node_stages{of_all};
+    std::vector<Operation> operations[number_of_stages];
+    std::vector<int> awaited[number_of_stages]; // nodes that later stages work on
+    // Empty ones to copy; which of them is that of a number.
+    std::vector<std::unique_ptr<TH1D>> histograms1;
+    std::vector<std::unique_ptr<TH2D>> histograms2;
+    std::size_t tables = 0;
+    std::vector<std::unique_ptr<Slot>> slots;
+
+    void prepare(unsigned n_slots) {
+        for (int stage = 0; stage < number_of_stages; ++stage)
+            for (int later = stage + 1; later < number_of_stages; ++later)
+                for (const auto &operation : operations[later])
+                    if (node_stages[operation.node] <= stage)
+                        awaited[stage].push_back(operation.node);
+        for (unsigned i = 0; i < n_slots; ++i) {
+            auto slot = std::make_unique<Slot>();
+            slot->values = values;
+            slot->alive.assign(node_stages.size(), 1);
+            for (const auto &histogram : histograms1)
+                slot->histograms1.push_back(copy(*histogram));
+            for (const auto &histogram : histograms2)
+                slot->histograms2.push_back(copy(*histogram));
+            slot->tables.resize(tables);
+            slots.push_back(std::move(slot));
+        }
+    }
+
+    // Whether a later stage wants the event.
+    bool work(Slot &slot, Stage stage) const {
+        const double *values = slot.values.data();
+        for (const auto &operation : operations[stage]) {
+            const bool alive = slot.alive[operation.node];
+            const auto &v = operation.values;
+            if (operation.kind == Operation::cut)
+                slot.alive[operation.result] = alive && operation.predicate(values, v.data());
+            else if (!alive)
+                continue;
+            else if (operation.kind == Operation::fill1)
+                slot.histograms1[operation.result]->Fill(values[v[0]], values[v[1]]);
+            else if (operation.kind == Operation::fill2)
+                slot.histograms2[operation.result]->Fill(values[v[0]], values[v[1]], values[v[2]]);
+            else
+                for (const int column : v)
+                    slot.tables[operation.result].push_back(values[column]);
+        }
+        for (const int node : awaited[stage])
+            if (slot.alive[node])
+                return true;
+        return false;
+    }
+
+    void merge() {
+        Slot &all = *slots.front();
+        for (std::size_t i = 1; i < slots.size(); ++i) {
+            const Slot &slot = *slots[i];
+            for (std::size_t h = 0; h < histograms1.size(); ++h)
+                all.histograms1[h]->Add(slot.histograms1[h].get());
+            for (std::size_t h = 0; h < histograms2.size(); ++h)
+                all.histograms2[h]->Add(slot.histograms2[h].get());
+            for (std::size_t t = 0; t < tables; ++t)
+                all.tables[t].insert(all.tables[t].end(), slot.tables[t].begin(), slot.tables[t].end());
+        }
+    }
+};
+
+namespace {
+
+struct OfAll {
+    std::shared_ptr<State> state;
+    bool operator()(unsigned slot_number, std::uint32_t run, double event_weight, bool physics,
+                    bool trigger_physics, bool on_spill, bool calibration, double ecal, double h0, double h1,
+                    double h2) const {
+        Slot &slot = *state->slots[slot_number];
+        slot.done.store(slot.done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        double *values = slot.values.data();
+        values[run_number] = run;
+        values[weight] = event_weight;
+        values[one] = 1.0;
+        values[period] = range_index(state->ranges, run);
+        values[is_physics] = physics;
+        values[is_trigger_physics] = trigger_physics;
+        values[is_on_spill] = on_spill;
+        values[is_calibration] = calibration;
+        values[ecal_total] = ecal;
+        values[hcal0] = h0;
+        values[hcal1] = h1;
+        values[hcal2] = h2;
+        values[hcal_sum] = h0 + h1 + h2;
+        return state->work(slot, of_all);
+    }
+};
+
+struct OfTriggers {
+    std::shared_ptr<State> state;
+    bool operator()(unsigned slot_number, double no_time_cut, double x, double y) const {
+        Slot &slot = *state->slots[slot_number];
+        double *values = slot.values.data();
+        values[ecal_no_time_cut] = no_time_cut;
+        values[out_of_time] = out_of_time_energy(no_time_cut, values[ecal_total]);
+        values[straw_x] = x;
+        values[straw_y] = y;
+        return state->work(slot, of_triggers);
+    }
+};
+
+struct OfEcalCells {
+    std::shared_ptr<State> state;
+    bool operator()(unsigned slot_number, const ROOT::RVecD &energies) const {
+        Slot &slot = *state->slots[slot_number];
+        slot.values[leading_cell] = leading_ecal_cell(energies);
+        return state->work(slot, of_ecal_cells);
+    }
+};
+
+struct OfBeam {
+    std::shared_ptr<State> state;
+    bool operator()(unsigned slot_number, const ROOT::RVecD &srd, double track, double before_ecal) const {
+        Slot &slot = *state->slots[slot_number];
+        double *values = slot.values.data();
+        values[srd0] = srd[0];
+        values[srd1] = srd[1];
+        values[srd2] = srd[2];
+        values[momentum] = track;
+        values[preshower] = before_ecal;
+        return state->work(slot, of_beam);
+    }
+};
+
+struct OfVeto {
+    std::shared_ptr<State> state;
+    bool operator()(unsigned slot_number, const ROOT::RVecD &photomultipliers) const {
+        Slot &slot = *state->slots[slot_number];
+        slot.values[veto] = veto_energy(photomultipliers, state->balance);
+        return state->work(slot, of_veto);
+    }
+};
+
+// The last stage is the action: it makes the loop ask for all those before it.
+class OfRest : public ROOT::Detail::RDF::RActionImpl<OfRest> {
+  public:
+    using Result_t = int;
+
+    explicit OfRest(std::shared_ptr<State> state) : state_(std::move(state)) {}
+    OfRest(OfRest &&) = default;
+    OfRest(const OfRest &) = delete;
+
+    std::shared_ptr<int> GetResultPtr() const { return result_; }
+    void Initialize() {}
+    void InitTask(TTreeReader *, unsigned) {}
+    void Exec(unsigned slot_number, const ROOT::RVecD &hcal, double chi2, double spill_number,
+              double number_in_spill) {
+        Slot &slot = *state_->slots[slot_number];
+        double *values = slot.values.data();
+        // Runs outside all periods get the first core; no histogram or count sees them.
+        const auto index = static_cast<std::size_t>(values[period]);
+        values[r] = hcal_r(hcal, state_->cores[index < state_->cores.size() ? index : 0]);
+        values[shower_chi2] = chi2;
+        values[spill] = spill_number;
+        values[spill_event] = number_in_spill;
+        state_->work(slot, of_rest);
+    }
+    void Finalize() { state_->merge(); }
+    std::string GetActionName() { return "na64root selection"; }
+
+  private:
+    std::shared_ptr<State> state_;
+    std::shared_ptr<int> result_ = std::make_shared<int>();
+};
+
+using Node = ROOT::RDF::RNode;
+
+template <class From, class To> void convert(Node &node, const std::string &from, const std::string &to) {
+    if constexpr (std::is_arithmetic_v<From>)
+        node = node.Define(to, [](From value) { return argument<To>(value); }, {from});
+    else
+        node = node.Define(to, [](const From &values) { return To(values.begin(), values.end()); }, {from});
+}
+
+template <class To> void constant(Node &node, const std::string &name, To value) {
+    node = node.Define(name, [value] { return value; });
+}
+
+const std::map<std::string, std::string> plain_types = {
+    {"Double_t", "double"},       {"Float_t", "float"},        {"Int_t", "int"},
+    {"UInt_t", "unsigned int"},   {"std::uint32_t", "unsigned int"}, {"std::int32_t", "int"},
+    {"Bool_t", "bool"},           {"UChar_t", "unsigned char"}, {"std::uint8_t", "unsigned char"},
+};
+
+// Element type of a column, plain and with whether it is an array.
+std::pair<std::string, bool> type_of(Node &node, const std::string &column) {
+    std::string type = node.GetColumnType(column);
+    bool array = false;
+    for (const std::string prefix : {"ROOT::VecOps::RVec<", "ROOT::RVec<"})
+        if (type.rfind(prefix, 0) == 0) {
+            type = type.substr(prefix.size(), type.size() - prefix.size() - 1);
+            array = true;
+        }
+    const auto plain = plain_types.find(type);
+    return {plain == plain_types.end() ? type : plain->second, array};
+}
+
+// Name of a column of exactly the type wanted with the values of a branch; none where a type is not foreseen.
+std::optional<std::string> number_column(Node &node, const std::string &branch) {
+    const auto [type, array] = type_of(node, branch);
+    const std::string made = "na64_compiled_" + branch;
+    if (array)
+        return std::nullopt;
+    if (type == "double")
+        return branch;
+    if (type == "float")
+        convert<float, double>(node, branch, made);
+    else if (type == "int")
+        convert<int, double>(node, branch, made);
+    else if (type == "unsigned int")
+        convert<unsigned, double>(node, branch, made);
+    else
+        return std::nullopt;
+    return made;
+}
+
+std::optional<std::string> flag_column(Node &node, const std::string &branch) {
+    const auto [type, array] = type_of(node, branch);
+    const std::string made = "na64_compiled_" + branch;
+    if (array)
+        return std::nullopt;
+    if (type == "bool")
+        return branch;
+    if (type == "unsigned char")
+        convert<unsigned char, bool>(node, branch, made);
+    else if (type == "int")
+        convert<int, bool>(node, branch, made);
+    else
+        return std::nullopt;
+    return made;
+}
+
+std::optional<std::string> run_column(Node &node, const std::string &branch) {
+    const auto [type, array] = type_of(node, branch);
+    const std::string made = "na64_compiled_" + branch;
+    if (array)
+        return std::nullopt;
+    if (type == "unsigned int")
+        return branch;
+    if (type != "int")
+        return std::nullopt;
+    convert<int, std::uint32_t>(node, branch, made);
+    return made;
+}
+
+std::optional<std::string> array_column(Node &node, const std::string &branch) {
+    const auto [type, array] = type_of(node, branch);
+    const std::string made = "na64_compiled_" + branch;
+    if (!array)
+        return std::nullopt;
+    if (type == "double")
+        return branch;
+    if (type != "float")
+        return std::nullopt;
+    convert<ROOT::RVecF, ROOT::RVecD>(node, branch, made);
+    return made;
+}
+
+} // namespace
+
+class Graph {
+  public:
+    Graph(const std::string &tree, const std::vector<std::string> &files,
+          const std::vector<std::string> &present, const Settings &settings)
+        : node_(ROOT::RDataFrame(tree, files)), present_(present.begin(), present.end()) {
+        State &state = *state_;
+        for (std::size_t i = 0; i + 1 < settings.ranges.size(); i += 2)
+            state.ranges.push_back({settings.ranges[i], settings.ranges[i + 1]});
+        state.balance = settings.photomultiplier_balance;
+        for (std::size_t i = 0; i + hcal_modules_behind_ecal <= settings.cores.size();
+             i += hcal_modules_behind_ecal) {
+            HcalCore core;
+            for (int module = 0; module < hcal_modules_behind_ecal; ++module)
+                core[module] = static_cast<std::uint16_t>(settings.cores[i + module]);
+            state.cores.push_back(core);
+        }
+        if (state.cores.empty())
+            state.cores.push_back({});
+        state.values.assign(number_of_columns, 0.0);
+    }
+
+    // False where a branch is of another type than foreseen.
+    bool bind() {
+        bool bound = columns(of_all, {"run"}, &run_column, 0u) &&
+                     columns(of_all, {"mcWeight"}, &number_column, 1.0) &&
+                     columns(of_all, {"isPhysics", "isTriggerPhysics", "isOnSpill", "isCalibration"},
+                             &flag_column, false) &&
+                     columns(of_all, {"ecalTotal", "hcal0", "hcal1", "hcal2"}, &number_column, 0.0) &&
+                     columns(of_triggers, {"ecalTotalNoTimecut", "straw3X", "straw3Y"}, &number_column, 0.0);
+        bound = bound && array(of_ecal_cells, "ECAL_ene", 2 * ecal_cells_per_side * ecal_cells_per_side);
+        bound = bound && array(of_beam, "SRD_ene", 4) &&
+                columns(of_beam, {"trackMomentum", "ecal0"}, &number_column, 0.0);
+        bound = bound && array(of_veto, "VETO_ene", 6);
+        return bound && array(of_rest, "HCAL_ene", 4 * hcal_cells_per_side * hcal_cells_per_side) &&
+               columns(of_rest, {"showerChi2", "spill", "spillevent"}, &number_column, 0.0);
+    }
+
+    int filter(int node, const std::string &name, const std::vector<std::string> &arguments) {
+        const auto found = predicates().find(name);
+        if (found == predicates().end() || found->second.arity != arguments.size())
+            return -1;
+        Operation operation{Operation::cut, node, static_cast<int>(state_->node_stages.size()), {}};
+        operation.predicate = found->second.call;
+        Stage stage = state_->node_stages[node];
+        for (const auto &text : arguments) {
+            if (const Known *column = find(text)) {
+                operation.values.push_back(column->column);
+                stage = std::max(stage, column->stage);
+                continue;
+            }
+            std::size_t read = 0;
+            try {
+                state_->values.push_back(std::stod(text, &read));
+            } catch (const std::exception &) {
+            }
+            if (read != text.size())
+                return -1;
+            operation.values.push_back(static_cast<int>(state_->values.size()) - 1);
+        }
+        state_->node_stages.push_back(stage);
+        return book(stage, std::move(operation));
+    }
+
+    int histogram(int node, const std::vector<std::string> &names, std::unique_ptr<TH1D> model) {
+        state_->histograms1.push_back(std::move(model));
+        return take(Operation::fill1, node, static_cast<int>(state_->histograms1.size()) - 1, names);
+    }
+
+    int histogram(int node, const std::vector<std::string> &names, std::unique_ptr<TH2D> model) {
+        state_->histograms2.push_back(std::move(model));
+        return take(Operation::fill2, node, static_cast<int>(state_->histograms2.size()) - 1, names);
+    }
+
+    int table(int node, const std::vector<std::string> &names) {
+        return take(Operation::list, node, static_cast<int>(state_->tables++), names);
+    }
+
+    void run() {
+        state_->prepare(node_.GetNSlots());
+        Node node = node_.Filter(OfAll{state_}, inputs_[of_all]);
+        node = node.Filter(OfTriggers{state_}, inputs_[of_triggers]);
+        node = node.Filter(OfEcalCells{state_}, inputs_[of_ecal_cells]);
+        node = node.Filter(OfBeam{state_}, inputs_[of_beam]);
+        node = node.Filter(OfVeto{state_}, inputs_[of_veto]);
+        auto done = node.Book<ROOT::RVecD, double, double, double>(OfRest{state_}, inputs_[of_rest]);
+        done.GetValue();
+    }
+
+    unsigned loops() const { return node_.GetNRuns(); }
+    const State &state() const { return *state_; }
+
+  private:
+    const Known *find(const std::string &name) const {
+        for (const Known &column : known_columns)
+            if (name == column.name && (!*column.branch || present_.count(column.branch)))
+                return &column;
+        return nullptr;
+    }
+
+    int book(Stage stage, Operation operation) {
+        const int result = operation.result;
+        state_->operations[stage].push_back(std::move(operation));
+        return result;
+    }
+
+    int take(Operation::Kind kind, int node, int result, const std::vector<std::string> &names) {
+        Operation operation{kind, node, result, {}};
+        Stage stage = state_->node_stages[node];
+        for (const auto &name : names) {
+            const Known *column = find(name);
+            if (!column)
+                return -1;
+            operation.values.push_back(column->column);
+            stage = std::max(stage, column->stage);
+        }
+        return book(stage, std::move(operation));
+    }
+
+    template <class Make, class Value>
+    bool columns(Stage stage, std::initializer_list<const char *> branches, Make make, Value absent) {
+        for (const std::string branch : branches) {
+            if (!add(stage, branch, make, absent))
+                return false;
+        }
+        return true;
+    }
+
+    bool array(Stage stage, const std::string &branch, std::size_t size) {
+        return add(stage, branch, &array_column, ROOT::RVecD(size));
+    }
+
+    template <class Make, class Value>
+    bool add(Stage stage, const std::string &branch, Make make, const Value &absent) {
+        auto &names = inputs_[stage];
+        if (names.empty() && stage != of_rest) // an action is told its slot
+            names.push_back("rdfslot_");
+        if (present_.count(branch)) {
+            const auto column = make(node_, branch);
+            if (!column)
+                return false;
+            names.push_back(*column);
+        } else {
+            names.push_back("na64_absent_" + branch);
+            constant(node_, names.back(), absent);
+        }
+        return true;
+    }
+
+    Node node_;
+    std::set<std::string> present_;
+    std::shared_ptr<State> state_ = std::make_shared<State>();
+    std::vector<std::string> inputs_[number_of_stages];
+};
+
+Graph *open(const std::string &tree, const std::vector<std::string> &files,
+            const std::vector<std::string> &present, const Settings &settings) {
+    auto graph = std::make_unique<Graph>(tree, files, present, settings);
+    return graph->bind() ? graph.release() : nullptr;
+}
+
+void close(Graph *graph) {
+    delete graph;
+}
+
+int filter(Graph &graph, int node, const std::string &predicate, const std::vector<std::string> &arguments) {
+    return graph.filter(node, predicate, arguments);
+}
+
+int histogram(Graph &graph, int node, const std::string &x, const std::string &weight, int bins, double low,
+              double high) {
+    auto model = std::make_unique<TH1D>("", "", bins, low, high);
+    model->SetDirectory(nullptr);
+    return graph.histogram(node, {x, weight}, std::move(model));
+}
+
+int histogram(Graph &graph, int node, const std::string &x, const std::string &y, const std::string &weight,
+              int x_bins, double x_low, double x_high, int y_bins, double y_low, double y_high) {
+    auto model = std::make_unique<TH2D>("", "", x_bins, x_low, x_high, y_bins, y_low, y_high);
+    model->SetDirectory(nullptr);
+    return graph.histogram(node, {x, y, weight}, std::move(model));
+}
+
+int table(Graph &graph, int node, const std::vector<std::string> &columns) {
+    return graph.table(node, columns);
+}
+
+void run(Graph &graph) {
+    graph.run();
+}
+
+unsigned loops(const Graph &graph) {
+    return graph.loops();
+}
+
+unsigned long events_done(const Graph &graph) {
+    unsigned long done = 0;
+    for (const auto &slot : graph.state().slots)
+        done += slot->done.load(std::memory_order_relaxed);
+    return done;
+}
+
+TH1D *histogram1(Graph &graph, int number) {
+    return graph.state().slots.front()->histograms1[number].get();
+}
+
+TH2D *histogram2(Graph &graph, int number) {
+    return graph.state().slots.front()->histograms2[number].get();
+}
+
+const std::vector<double> &rows(const Graph &graph, int table) {
+    return graph.state().slots.front()->tables[table];
+}
+
+} // namespace na64root::rdf

@@ -1,0 +1,56 @@
+// The compiled event loop: filters, histograms and tables of selected events on an RDataFrame.
+//
+// Only this header is shown to Cling, so that booking from Python instantiates no template. A function that is
+// asked for something it was not compiled for returns -1 or a null pointer: then the same is booked as
+// just-in-time strings.
+#ifndef NA64ROOT_RDF_BOOKING_HPP
+#define NA64ROOT_RDF_BOOKING_HPP
+
+#include <string>
+#include <vector>
+
+class TBranch;
+class TH1D;
+class TH2D;
+namespace na64root::rdf {
+
+class Graph;
+
+// Parameters of the derived columns.
+struct Settings {
+    std::vector<unsigned> ranges;     // first and last run of each range, for na64_period
+    double photomultiplier_balance{}; // for na64_veto
+    std::vector<unsigned> cores;      // core cells of HCAL1, HCAL2, HCAL3 of each period, for na64_r
+};
+
+// A graph on a tree in files with these branches of tree A; node 0 is all events. Null where a branch is of a
+// type that was not compiled for.
+Graph *open(const std::string &tree, const std::vector<std::string> &files,
+            const std::vector<std::string> &present, const Settings &settings);
+void close(Graph *graph);
+
+// A cut after a node: a predicate of selection.hpp, or "below", with columns and numbers as arguments. Returns
+// the new node.
+int filter(Graph &graph, int node, const std::string &predicate, const std::vector<std::string> &arguments);
+// Filled with the events of a node, weighted by a column. Returns the number of the histogram.
+int histogram(Graph &graph, int node, const std::string &x, const std::string &weight, int bins, double low,
+              double high);
+int histogram(Graph &graph, int node, const std::string &x, const std::string &y, const std::string &weight,
+              int x_bins, double x_low, double x_high, int y_bins, double y_low, double y_high);
+// The values of columns for each event of a node. Returns the number of the table.
+int table(Graph &graph, int node, const std::vector<std::string> &columns);
+
+// The event loop, once everything is booked.
+void run(Graph &graph);
+unsigned loops(const Graph &graph); // run so far
+// Events seen so far; may be called while the loop runs.
+unsigned long events_done(const Graph &graph);
+
+// Filled, after the loop; they live as long as the graph.
+TH1D *histogram1(Graph &graph, int number);
+TH2D *histogram2(Graph &graph, int number);
+const std::vector<double> &rows(const Graph &graph, int table); // row after row
+
+} // namespace na64root::rdf
+
+#endif

@@ -1,0 +1,187 @@
+"""What runs the event loop: one thread, ROOT's threads, or a Dask cluster.
+
+On one machine the compiled library serves what it knows, strings compiled just in time the rest. A distributed
+frame takes strings only; its workers compile the same cut table, with the predicates of the same header.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import cling, compiled
+from .cling import root
+from .errors import ConfigError, DataError
+from .ntuple import Ntuple
+
+EngineName = Literal["local", "threads", "dask"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+# Of the data for each worker: a task that is lost with its worker costs a part of the work only.
+_PARTITIONS_PER_WORKER = 3
+# An address without a scheduler is given up after this time.
+_CONNECTION_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine: `local` is one thread, `threads` as many as are asked for, `dask` a cluster of workers.
+
+    `scheduler` is the address of a running Dask scheduler; without it, workers are started on this machine,
+    as many as threads are asked for. `just_in_time` books strings even where the compiled library could
+    serve, for comparison.
+    """
+
+    name: EngineName = "threads"
+    scheduler: str | None = None
+    just_in_time: bool = False
+    _clients: list[Any] = field(default_factory=list, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise ConfigError(f"no engine {self.name} (known: {', '.join(ENGINES)}): correct --engine")
+        if self.scheduler is not None and self.name != "dask":
+            raise ConfigError(
+                f"engine {self.name} has no scheduler ({self.scheduler} was given): use --engine dask"
+            )
+
+    @contextlib.contextmanager
+    def running(self, threads: int) -> Iterator[None]:
+        """The engine at work; its threads or workers end with it, a cluster at an address stays.
+
+        Raises:
+            ConfigError: Dask is not installed, or no scheduler answers.
+            DataError: the workers could not read the data.
+        """
+        if self.name != "dask":
+            with implicit_threads(threads if self.name == "threads" else 1):
+                yield
+            return
+        with _client(self.scheduler, threads) as client, implicit_threads(1), _failures(client):
+            self._clients.append(client)
+            try:
+                yield
+            finally:
+                self._clients.pop()
+
+    def compiled_frame(self, ntuple: Ntuple) -> Any:
+        """A frame of the compiled library; raises NotCompiledError where it cannot serve."""
+        if self.name == "dask" or self.just_in_time:
+            raise compiled.NotCompiledError("strings are asked for")
+        return compiled.frame(ntuple.schema.tree, ntuple.paths, ntuple.present)
+
+    def data_frame(self, ntuple: Ntuple) -> Any:
+        """An RDataFrame that takes strings, on the cluster where the engine is one; within :meth:`running`."""
+        if self.name != "dask":
+            return ntuple.data_frame()
+        client = self._clients[-1]
+        root().RDF.Distributed.initialize(_prepare_worker)
+        workers = sum(client.nthreads().values())
+        return ntuple.data_frame(executor=client, npartitions=_PARTITIONS_PER_WORKER * workers)
+
+    def loops(self, frame: Any) -> int:
+        """Event loops over the whole input."""
+        # A distributed frame does not count: it runs everything that is booked once.
+        return 1 if self.name == "dask" else int(frame.GetNRuns())
+
+
+THREADS = Engine()
+
+
+@contextlib.contextmanager
+def implicit_threads(threads: int) -> Iterator[None]:
+    """ROOT's implicit multi-threading for one event loop; its state is put back afterwards."""
+    ROOT = root()
+    before = ROOT.GetThreadPoolSize() if ROOT.IsImplicitMTEnabled() else 0
+    if before:
+        ROOT.DisableImplicitMT()
+    if threads > 1:
+        ROOT.EnableImplicitMT(threads)
+    try:
+        yield
+    finally:
+        if threads > 1:
+            ROOT.DisableImplicitMT()
+        if before:
+            ROOT.EnableImplicitMT(before)
+
+
+def table(node: Any, name: str, columns: Sequence[str]) -> Any:
+    """Books the values of columns for each event of a node: `GetValue()` gives rows of numbers.
+
+    `name` begins the names of helping columns.
+    """
+    if isinstance(node, compiled.Node):
+        return node.table(columns)
+    numbers = [f"static_cast<double>({column})" for column in columns]
+    if hasattr(node, "proxied_node"):  # distributed: without Take
+        names = [f"{name}_{i}" for i in range(len(columns))]
+        for helping, number in zip(names, numbers, strict=True):
+            node = node.Define(helping, number)
+        return _Rows(node.AsNumpy(names, lazy=True), names)
+    # One column of one type: each type taken costs a second of just-in-time compilation.
+    return node.Define(name, f"ROOT::RVecD{{{', '.join(numbers)}}}").Take["ROOT::RVecD"](name)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a distributed frame, from the columns that its workers return."""
+
+    columns: Any
+    names: Sequence[str]
+
+    def GetValue(self) -> NDArray[np.float64]:
+        values = self.columns.GetValue()
+        return np.stack([np.asarray(values[name], dtype=np.float64) for name in self.names], axis=1)
+
+
+def _prepare_worker() -> None:
+    cling.include("selection.hpp")
+
+
+@contextlib.contextmanager
+def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
+    root()  # its environment is that of the workers
+    try:
+        from dask.distributed import Client, LocalCluster
+    except ImportError:
+        raise ConfigError("engine dask needs Dask (not installed): pip install 'na64root[dask]'") from None
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=_CONNECTION_SECONDS)
+        except (OSError, ValueError) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ConfigError(f"no Dask scheduler at {scheduler} ({why}): check --scheduler") from None
+        with client:
+            if not client.nthreads():
+                raise ConfigError(f"the Dask scheduler at {scheduler} has no worker: start some")
+            yield client
+        return
+    # Processes of one thread: ROOT's just-in-time compiler is one for a process.
+    with (
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextlib.contextmanager
+def _failures(client: Any) -> Iterator[None]:
+    """Turns what failed on a worker into one line, and keeps Dask's own progress bar to terminals."""
+    shown = sys.stderr if sys.stderr.isatty() else io.StringIO()
+    from distributed.scheduler import KilledWorker
+
+    try:
+        with contextlib.redirect_stdout(shown):
+            yield
+    except KilledWorker as error:
+        raise DataError(
+            f"workers of the cluster died again and again ({error.task}): give them more memory"
+        ) from None
