@@ -6,13 +6,19 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "ROOT/RDF/RActionImpl.hxx"
 #include "ROOT/RDataFrame.hxx"
+#include "TAxis.h"
+#include "TChain.h"
+#include "TFile.h"
 #include "TH1D.h"
 #include "TH2D.h"
+#include "TKey.h"
 #include "na64root/selection.hpp"
+#include "sound_baskets.hpp"
 
 namespace na64root::rdf {
 
@@ -148,38 +154,64 @@ const std::map<std::string, Compiled> &predicates() {
 
 // What is done with an event of a node, in the order of booking.
 struct Operation {
-    enum Kind { cut, fill1, fill2, list } kind;
-    int node; // the node before a cut
+    enum Kind { cut, fill, list } kind;
+    int node;   // the node before a cut
     int result; // node after a cut, number of a histogram or table
     std::vector<int> values;
     Predicate predicate = nullptr;
 };
 
+// Sums of a histogram in one or two dimensions in the order of TH1's bins, with ROOT's own axes: TH1::Fill
+// does too much to count events.
+struct Sums {
+    std::shared_ptr<const TAxis> x, y; // no y in one dimension
+    std::vector<double> weights, squares;
+    bool weighted = false; // some weight was not 1
+
+    Sums(std::shared_ptr<const TAxis> x_axis, std::shared_ptr<const TAxis> y_axis)
+        : x(std::move(x_axis)), y(std::move(y_axis)),
+          weights((x->GetNbins() + 2) * (y ? y->GetNbins() + 2 : 1)), squares(weights.size()) {}
+    int bin(const double *values, const std::vector<int> &columns) const {
+        const int first = x->TAxis::FindFixBin(values[columns[0]]);
+        return y ? first + (x->GetNbins() + 2) * y->TAxis::FindFixBin(values[columns[1]]) : first;
+    }
+    void fill(int bin, double weight) {
+        weights[bin] += weight;
+        squares[bin] += weight * weight;
+        weighted |= weight != 1.0;
+    }
+    void add(const Sums &other) {
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+            weights[i] += other.weights[i];
+            squares[i] += other.squares[i];
+        }
+        weighted |= other.weighted;
+    }
+    template <class Histogram> void copy_to(Histogram &histogram) const {
+        if (weighted) // as TH1: with the first weight that is not 1
+            histogram.Sumw2();
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+            histogram.SetBinContent(static_cast<int>(i), weights[i]);
+            if (weighted)
+                histogram.GetSumw2()->SetAt(squares[i], static_cast<int>(i));
+        }
+    }
+};
+
 struct alignas(64) Slot {
     std::vector<double> values; // columns, then the numbers in arguments of cuts
     std::vector<char> alive;    // whether the event passed the cuts up to a node
-    std::vector<std::unique_ptr<TH1D>> histograms1;
-    std::vector<std::unique_ptr<TH2D>> histograms2;
+    std::vector<Sums> histograms;
     std::vector<std::vector<double>> tables;
     std::atomic<unsigned long> done{0};
+    SoundBaskets sound;
 };
-
-std::unique_ptr<TH1D> copy(const TH1D &histogram) {
-    auto made = std::make_unique<TH1D>(histogram);
-    made->SetDirectory(nullptr);
-    return made;
-}
-
-std::unique_ptr<TH2D> copy(const TH2D &histogram) {
-    auto made = std::make_unique<TH2D>(histogram);
-    made->SetDirectory(nullptr);
-    return made;
-}
 
 } // namespace
 
 // What is booked, and the events at work, one in each slot.
 struct State {
+    std::unique_ptr<TChain> chain; // of a TTree, null for an RNTuple
     std::vector<RunRange> ranges;
     double balance = 0.0;
     std::vector<HcalCore> cores;
@@ -188,10 +220,9 @@ struct State {
     std::vector<Stage> node_stages{of_all};
     std::vector<Operation> operations[number_of_stages];
     std::vector<int> awaited[number_of_stages]; // nodes that later stages work on
-    // Empty ones to copy; which of them is that of a number.
-    std::vector<std::unique_ptr<TH1D>> histograms1;
-    std::vector<std::unique_ptr<TH2D>> histograms2;
+    std::vector<Sums> histograms;               // empty ones
     std::size_t tables = 0;
+    std::vector<std::string> branches[number_of_stages]; // that a stage reads
     std::vector<std::unique_ptr<Slot>> slots;
 
     void prepare(unsigned n_slots) {
@@ -204,16 +235,13 @@ struct State {
             auto slot = std::make_unique<Slot>();
             slot->values = values;
             slot->alive.assign(node_stages.size(), 1);
-            for (const auto &histogram : histograms1)
-                slot->histograms1.push_back(copy(*histogram));
-            for (const auto &histogram : histograms2)
-                slot->histograms2.push_back(copy(*histogram));
+            slot->histograms = histograms;
             slot->tables.resize(tables);
             slots.push_back(std::move(slot));
         }
     }
 
-    // Whether a later stage wants the event.
+    // The work of a stage on an event; whether a later stage wants it.
     bool work(Slot &slot, Stage stage) const {
         const double *values = slot.values.data();
         for (const auto &operation : operations[stage]) {
@@ -223,17 +251,16 @@ struct State {
                 slot.alive[operation.result] = alive && operation.predicate(values, v.data());
             else if (!alive)
                 continue;
-            else if (operation.kind == Operation::fill1)
-                slot.histograms1[operation.result]->Fill(values[v[0]], values[v[1]]);
-            else if (operation.kind == Operation::fill2)
-                slot.histograms2[operation.result]->Fill(values[v[0]], values[v[1]], values[v[2]]);
-            else
+            else if (operation.kind == Operation::fill) {
+                Sums &sums = slot.histograms[operation.result];
+                sums.fill(sums.bin(values, v), values[v.back()]);
+            } else
                 for (const int column : v)
                     slot.tables[operation.result].push_back(values[column]);
         }
         for (const int node : awaited[stage])
             if (slot.alive[node])
-                return true;
+                return slot.sound.require(stage + 1, branches[stage + 1]);
         return false;
     }
 
@@ -241,10 +268,8 @@ struct State {
         Slot &all = *slots.front();
         for (std::size_t i = 1; i < slots.size(); ++i) {
             const Slot &slot = *slots[i];
-            for (std::size_t h = 0; h < histograms1.size(); ++h)
-                all.histograms1[h]->Add(slot.histograms1[h].get());
-            for (std::size_t h = 0; h < histograms2.size(); ++h)
-                all.histograms2[h]->Add(slot.histograms2[h].get());
+            for (std::size_t h = 0; h < histograms.size(); ++h)
+                all.histograms[h].add(slot.histograms[h]);
             for (std::size_t t = 0; t < tables; ++t)
                 all.tables[t].insert(all.tables[t].end(), slot.tables[t].begin(), slot.tables[t].end());
         }
@@ -252,6 +277,15 @@ struct State {
 };
 
 namespace {
+
+// Before anything of an event is read.
+struct Begin {
+    std::shared_ptr<State> state;
+    bool operator()(unsigned slot_number) const {
+        SoundBaskets &sound = state->slots[slot_number]->sound;
+        return sound.next_event() && sound.require(of_all, state->branches[of_all]);
+    }
+};
 
 struct OfAll {
     std::shared_ptr<State> state;
@@ -278,9 +312,9 @@ struct OfAll {
     }
 };
 
-struct OfTriggers {
+template <class Hits> struct OfTriggers {
     std::shared_ptr<State> state;
-    bool operator()(unsigned slot_number, double no_time_cut, double x, double y) const {
+    bool operator()(unsigned slot_number, double no_time_cut, Hits x, Hits y) const {
         Slot &slot = *state->slots[slot_number];
         double *values = slot.values.data();
         values[ecal_no_time_cut] = no_time_cut;
@@ -334,7 +368,9 @@ class OfRest : public ROOT::Detail::RDF::RActionImpl<OfRest> {
 
     std::shared_ptr<int> GetResultPtr() const { return result_; }
     void Initialize() {}
-    void InitTask(TTreeReader *, unsigned) {}
+    void InitTask(TTreeReader *reader, unsigned slot_number) {
+        state_->slots[slot_number]->sound.begin(reader, state_->chain.get());
+    }
     void Exec(unsigned slot_number, const ROOT::RVecD &hcal, double chi2, double spill_number,
               double number_in_spill) {
         Slot &slot = *state_->slots[slot_number];
@@ -369,9 +405,15 @@ template <class To> void constant(Node &node, const std::string &name, To value)
 }
 
 const std::map<std::string, std::string> plain_types = {
-    {"Double_t", "double"},       {"Float_t", "float"},        {"Int_t", "int"},
-    {"UInt_t", "unsigned int"},   {"std::uint32_t", "unsigned int"}, {"std::int32_t", "int"},
-    {"Bool_t", "bool"},           {"UChar_t", "unsigned char"}, {"std::uint8_t", "unsigned char"},
+    {"Double_t", "double"},
+    {"Float_t", "float"},
+    {"Int_t", "int"},
+    {"UInt_t", "unsigned int"},
+    {"std::uint32_t", "unsigned int"},
+    {"std::int32_t", "int"},
+    {"Bool_t", "bool"},
+    {"UChar_t", "unsigned char"},
+    {"std::uint8_t", "unsigned char"},
 };
 
 // Element type of a column, plain and with whether it is an array.
@@ -454,7 +496,8 @@ class Graph {
   public:
     Graph(const std::string &tree, const std::vector<std::string> &files,
           const std::vector<std::string> &present, const Settings &settings)
-        : node_(ROOT::RDataFrame(tree, files)), present_(present.begin(), present.end()) {
+        : state_(std::make_shared<State>()), node_(frame(*state_, tree, files)),
+          present_(present.begin(), present.end()) {
         State &state = *state_;
         for (std::size_t i = 0; i + 1 < settings.ranges.size(); i += 2)
             state.ranges.push_back({settings.ranges[i], settings.ranges[i + 1]});
@@ -478,7 +521,7 @@ class Graph {
                      columns(of_all, {"isPhysics", "isTriggerPhysics", "isOnSpill", "isCalibration"},
                              &flag_column, false) &&
                      columns(of_all, {"ecalTotal", "hcal0", "hcal1", "hcal2"}, &number_column, 0.0) &&
-                     columns(of_triggers, {"ecalTotalNoTimecut", "straw3X", "straw3Y"}, &number_column, 0.0);
+                     columns(of_triggers, {"ecalTotalNoTimecut"}, &number_column, 0.0) && straws();
         bound = bound && array(of_ecal_cells, "ECAL_ene", 2 * ecal_cells_per_side * ecal_cells_per_side);
         bound = bound && array(of_beam, "SRD_ene", 4) &&
                 columns(of_beam, {"trackMomentum", "ecal0"}, &number_column, 0.0);
@@ -513,14 +556,10 @@ class Graph {
         return book(stage, std::move(operation));
     }
 
-    int histogram(int node, const std::vector<std::string> &names, std::unique_ptr<TH1D> model) {
-        state_->histograms1.push_back(std::move(model));
-        return take(Operation::fill1, node, static_cast<int>(state_->histograms1.size()) - 1, names);
-    }
-
-    int histogram(int node, const std::vector<std::string> &names, std::unique_ptr<TH2D> model) {
-        state_->histograms2.push_back(std::move(model));
-        return take(Operation::fill2, node, static_cast<int>(state_->histograms2.size()) - 1, names);
+    int histogram(int node, const std::vector<std::string> &names, std::shared_ptr<const TAxis> x,
+                  std::shared_ptr<const TAxis> y = nullptr) {
+        state_->histograms.emplace_back(std::move(x), std::move(y));
+        return take(Operation::fill, node, static_cast<int>(state_->histograms.size()) - 1, names);
     }
 
     int table(int node, const std::vector<std::string> &names) {
@@ -529,19 +568,62 @@ class Graph {
 
     void run() {
         state_->prepare(node_.GetNSlots());
-        Node node = node_.Filter(OfAll{state_}, inputs_[of_all]);
-        node = node.Filter(OfTriggers{state_}, inputs_[of_triggers]);
+        Node node = node_.Filter(Begin{state_}, {"rdfslot_"});
+        node = node.Filter(OfAll{state_}, inputs_[of_all]);
+        if (whole_hits_)
+            node = node.Filter(OfTriggers<int>{state_}, inputs_[of_triggers]);
+        else
+            node = node.Filter(OfTriggers<double>{state_}, inputs_[of_triggers]);
         node = node.Filter(OfEcalCells{state_}, inputs_[of_ecal_cells]);
         node = node.Filter(OfBeam{state_}, inputs_[of_beam]);
         node = node.Filter(OfVeto{state_}, inputs_[of_veto]);
         auto done = node.Book<ROOT::RVecD, double, double, double>(OfRest{state_}, inputs_[of_rest]);
         done.GetValue();
+        for (const auto &slot : state_->slots)
+            if (!slot->sound.failure().empty())
+                throw std::runtime_error(slot->sound.failure());
     }
 
     unsigned loops() const { return node_.GetNRuns(); }
     const State &state() const { return *state_; }
 
+    // Filled histograms, made when they are asked for.
+    TH1D *histogram1(int number) {
+        const Sums &sums = state_->slots.front()->histograms[number];
+        auto &made = histograms1_[number];
+        if (!made) {
+            made = std::make_unique<TH1D>("", "", sums.x->GetNbins(), sums.x->GetXmin(), sums.x->GetXmax());
+            made->SetDirectory(nullptr);
+            sums.copy_to(*made);
+        }
+        return made.get();
+    }
+
+    TH2D *histogram2(int number) {
+        const Sums &sums = state_->slots.front()->histograms[number];
+        auto &made = histograms2_[number];
+        if (!made) {
+            made = std::make_unique<TH2D>("", "", sums.x->GetNbins(), sums.x->GetXmin(), sums.x->GetXmax(),
+                                          sums.y->GetNbins(), sums.y->GetXmin(), sums.y->GetXmax());
+            made->SetDirectory(nullptr);
+            sums.copy_to(*made);
+        }
+        return made.get();
+    }
+
   private:
+    // With a chain of its own, so that baskets can be looked at in the tree that is read.
+    static Node frame(State &state, const std::string &tree, const std::vector<std::string> &files) {
+        const std::unique_ptr<TFile> file(TFile::Open(files.at(0).c_str()));
+        const TKey *key = file ? file->GetKey(tree.c_str()) : nullptr;
+        if (!key || std::string(key->GetClassName()) == "ROOT::RNTuple")
+            return ROOT::RDataFrame(tree, files);
+        state.chain = std::make_unique<TChain>(tree.c_str());
+        for (const auto &name : files)
+            state.chain->Add(name.c_str());
+        return ROOT::RDataFrame(*state.chain);
+    }
+
     const Known *find(const std::string &name) const {
         for (const Known &column : known_columns)
             if (name == column.name && (!*column.branch || present_.count(column.branch)))
@@ -577,6 +659,22 @@ class Graph {
         return true;
     }
 
+    // Whole numbers as a rule: read as they are, without a column between.
+    bool straws() {
+        const auto whole = [this](const char *branch) {
+            return present_.count(branch) &&
+                   type_of(node_, branch) == std::pair<std::string, bool>{"int", false};
+        };
+        whole_hits_ = whole("straw3X") && whole("straw3Y");
+        if (!whole_hits_)
+            return columns(of_triggers, {"straw3X", "straw3Y"}, &number_column, 0.0);
+        for (const char *branch : {"straw3X", "straw3Y"}) {
+            inputs_[of_triggers].push_back(branch);
+            state_->branches[of_triggers].push_back(branch);
+        }
+        return true;
+    }
+
     bool array(Stage stage, const std::string &branch, std::size_t size) {
         return add(stage, branch, &array_column, ROOT::RVecD(size));
     }
@@ -591,6 +689,7 @@ class Graph {
             if (!column)
                 return false;
             names.push_back(*column);
+            state_->branches[stage].push_back(branch);
         } else {
             names.push_back("na64_absent_" + branch);
             constant(node_, names.back(), absent);
@@ -598,10 +697,13 @@ class Graph {
         return true;
     }
 
+    std::shared_ptr<State> state_;
     Node node_;
     std::set<std::string> present_;
-    std::shared_ptr<State> state_ = std::make_shared<State>();
     std::vector<std::string> inputs_[number_of_stages];
+    bool whole_hits_ = false;
+    std::map<int, std::unique_ptr<TH1D>> histograms1_;
+    std::map<int, std::unique_ptr<TH2D>> histograms2_;
 };
 
 Graph *open(const std::string &tree, const std::vector<std::string> &files,
@@ -620,16 +722,13 @@ int filter(Graph &graph, int node, const std::string &predicate, const std::vect
 
 int histogram(Graph &graph, int node, const std::string &x, const std::string &weight, int bins, double low,
               double high) {
-    auto model = std::make_unique<TH1D>("", "", bins, low, high);
-    model->SetDirectory(nullptr);
-    return graph.histogram(node, {x, weight}, std::move(model));
+    return graph.histogram(node, {x, weight}, std::make_shared<TAxis>(bins, low, high));
 }
 
 int histogram(Graph &graph, int node, const std::string &x, const std::string &y, const std::string &weight,
               int x_bins, double x_low, double x_high, int y_bins, double y_low, double y_high) {
-    auto model = std::make_unique<TH2D>("", "", x_bins, x_low, x_high, y_bins, y_low, y_high);
-    model->SetDirectory(nullptr);
-    return graph.histogram(node, {x, y, weight}, std::move(model));
+    return graph.histogram(node, {x, y, weight}, std::make_shared<TAxis>(x_bins, x_low, x_high),
+                           std::make_shared<TAxis>(y_bins, y_low, y_high));
 }
 
 int table(Graph &graph, int node, const std::vector<std::string> &columns) {
@@ -652,11 +751,11 @@ unsigned long events_done(const Graph &graph) {
 }
 
 TH1D *histogram1(Graph &graph, int number) {
-    return graph.state().slots.front()->histograms1[number].get();
+    return graph.histogram1(number);
 }
 
 TH2D *histogram2(Graph &graph, int number) {
-    return graph.state().slots.front()->histograms2[number].get();
+    return graph.histogram2(number);
 }
 
 const std::vector<double> &rows(const Graph &graph, int table) {

@@ -1,7 +1,7 @@
 // The compiled event loop: filters, histograms and tables of selected events on an RDataFrame.
 //
-// Only this header is shown to Cling, so that booking from Python instantiates no template. A function that is
-// asked for something it was not compiled for returns -1 or a null pointer: then the same is booked as
+// Only this header is shown to Cling, so that booking from Python instantiates no template. A function that
+// is asked for something it was not compiled for returns -1 or a null pointer: then the same is booked as
 // just-in-time strings.
 #ifndef NA64ROOT_RDF_BOOKING_HPP
 #define NA64ROOT_RDF_BOOKING_HPP
@@ -29,8 +29,8 @@ Graph *open(const std::string &tree, const std::vector<std::string> &files,
             const std::vector<std::string> &present, const Settings &settings);
 void close(Graph *graph);
 
-// A cut after a node: a predicate of selection.hpp, or "below", with columns and numbers as arguments. Returns
-// the new node.
+// A cut after a node: a predicate of selection.hpp, or "below", with columns and numbers as arguments.
+// Returns the new node.
 int filter(Graph &graph, int node, const std::string &predicate, const std::vector<std::string> &arguments);
 // Filled with the events of a node, weighted by a column. Returns the number of the histogram.
 int histogram(Graph &graph, int node, const std::string &x, const std::string &weight, int bins, double low,
@@ -40,7 +40,7 @@ int histogram(Graph &graph, int node, const std::string &x, const std::string &y
 // The values of columns for each event of a node. Returns the number of the table.
 int table(Graph &graph, int node, const std::vector<std::string> &columns);
 
-// The event loop, once everything is booked.
+// The event loop, once everything is booked. Throws std::runtime_error where a branch cannot be read.
 void run(Graph &graph);
 unsigned loops(const Graph &graph); // run so far
 // Events seen so far; may be called while the loop runs.

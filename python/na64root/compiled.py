@@ -1,4 +1,4 @@
-"""The cut table booked in the compiled library: nodes with the few methods of RDataFrame that the selection uses.
+"""The cut table booked in the compiled library: nodes with the methods of RDataFrame that the selection uses.
 
 The same booking works on these nodes and on those of RDataFrame. Whatever the library was not compiled for
 raises :class:`NotCompiledError`; then the selection books strings, compiled just in time.

@@ -1,17 +1,18 @@
 """What runs the event loop: one thread, ROOT's threads, or a Dask cluster.
 
-On one machine the compiled library serves what it knows, strings compiled just in time the rest. A distributed
-frame takes strings only; its workers compile the same cut table, with the predicates of the same header.
+On one machine the compiled library serves what it knows, strings compiled just in time the rest. A
+distributed frame takes strings only; its workers compile the same cut table, with the predicates of the same
+header.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from . import cling, compiled
 from .cling import root
 from .errors import ConfigError, DataError
-from .ntuple import Ntuple
+from .ntuple import Ntuple, check_baskets
 
 EngineName = Literal["local", "threads", "dask"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -78,13 +79,27 @@ class Engine:
         return compiled.frame(ntuple.schema.tree, ntuple.paths, ntuple.present)
 
     def data_frame(self, ntuple: Ntuple) -> Any:
-        """An RDataFrame that takes strings, on the cluster where the engine is one; within :meth:`running`."""
+        """An RDataFrame for strings, on the cluster where the engine is one; within :meth:`running`."""
         if self.name != "dask":
             return ntuple.data_frame()
         client = self._clients[-1]
         root().RDF.Distributed.initialize(_prepare_worker)
         workers = sum(client.nthreads().values())
         return ntuple.data_frame(executor=client, npartitions=_PARTITIONS_PER_WORKER * workers)
+
+    def check_baskets(self, ntuple: Ntuple) -> None:
+        """Unpack all files once, on the cluster where the engine is one; within :meth:`running`.
+
+        Raises:
+            DataError: a branch cannot be unpacked.
+        """
+        one = functools.partial(check_baskets, schema=ntuple.schema, present=ntuple.present)
+        if self.name == "dask":
+            client = self._clients[-1]
+            client.gather(client.map(one, ntuple.paths, pure=False))
+            return
+        for path in ntuple.paths:
+            one(path)
 
     def loops(self, frame: Any) -> int:
         """Event loops over the whole input."""
@@ -150,12 +165,12 @@ def _prepare_worker() -> None:
 def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
     root()  # its environment is that of the workers
     try:
-        from dask.distributed import Client, LocalCluster
+        from dask import distributed
     except ImportError:
         raise ConfigError("engine dask needs Dask (not installed): pip install 'na64root[dask]'") from None
     if scheduler is not None:
         try:
-            client = Client(scheduler, timeout=_CONNECTION_SECONDS)
+            client = distributed.Client(scheduler, timeout=_CONNECTION_SECONDS)
         except (OSError, ValueError) as error:
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ConfigError(f"no Dask scheduler at {scheduler} ({why}): check --scheduler") from None
@@ -164,10 +179,13 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
                 raise ConfigError(f"the Dask scheduler at {scheduler} has no worker: start some")
             yield client
         return
-    # Processes of one thread: ROOT's just-in-time compiler is one for a process.
+    import dask
+
+    # Processes of one thread: ROOT's just-in-time compiler is one for a process. Each warns about itself.
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
+        dask.config.set({"distributed.nanny.environ.PYTHONWARNINGS": "ignore::UserWarning:ROOT"}),
+        distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
     ):
         yield client
 

@@ -1,6 +1,7 @@
 """The second library: the compiled event loop, built by the C++ compiler against the ROOT that is used.
 
-It is built on first use, or by `make build`, and kept in the user's cache by ROOT version, sources and compiler.
+It is built on first use, or by `make build`, and kept in the user's cache by ROOT version, sources and
+compiler.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ROOT_LIBRARIES = ("ROOTDataFrame", "ROOTVecOps", "TreePlayer", "Tree", "Hist", "
 
 @functools.cache
 def booking() -> Any | None:
-    """The functions of `booking.hpp`, loaded; None where the library cannot be built, which a warning says."""
+    """The functions of `booking.hpp`, loaded; None where the library cannot be built, with a warning."""
     path = build()
     if path is None:
         return None
@@ -51,15 +52,15 @@ def build() -> Path | None:
         handle, name = tempfile.mkstemp(dir=made.parent, suffix=".so")
         os.close(handle)
     except OSError as error:
-        return _cannot(f"{made.parent} cannot be written ({error.strerror})")
+        return _no_library(f"{made.parent} cannot be written ({error.strerror})")
     try:
         subprocess.run(_command(Path(name)), check=True, capture_output=True, text=True)
         os.chmod(name, 0o755)
         os.replace(name, made)
     except subprocess.CalledProcessError as error:
-        return _cannot((error.stderr.strip().splitlines() or ["no message"])[0])
+        return _no_library((error.stderr.strip().splitlines() or ["no message"])[0])
     except OSError as error:
-        return _cannot(str(error))
+        return _no_library(str(error))
     finally:
         Path(name).unlink(missing_ok=True)
     return made
@@ -70,10 +71,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "na64root"
 
 
-def _cannot(why: str) -> None:
+def _no_library(why: str) -> Path | None:
     log.warning(
         "cannot compile the event loop (%s): events are selected by code compiled just in time, slower", why
     )
+    return None
 
 
 def _command(output: Path) -> list[str]:
@@ -104,3 +106,7 @@ def _key() -> str:
     for source in (*sorted(SOURCES.iterdir()), INCLUDE_PATH / "na64root" / "selection.hpp"):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    build()

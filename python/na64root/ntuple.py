@@ -289,8 +289,11 @@ def _read_list(path: Path) -> list[str]:
     return [found for line in entries for found in _expand_one(line, path.parent, lists=False)]
 
 
-def open_ntuple(inputs: Sequence[str], schema: Schema = TREE_A) -> Ntuple:
+def open_ntuple(inputs: Sequence[str], schema: Schema = TREE_A, *, unpack: bool = True) -> Ntuple:
     """Find and check the files of an input: readable, with the tree, with entries, of the same branches.
+
+    Args:
+        unpack: unpack each branch once to see that it can be; without, :func:`check_baskets` does so later.
 
     Raises:
         DataError: see :func:`expand`; a file that is damaged or not ROOT, a missing or empty tree, a required
@@ -300,7 +303,7 @@ def open_ntuple(inputs: Sequence[str], schema: Schema = TREE_A) -> Ntuple:
     branches: list[dict[str, str]] = []
     kinds: list[str] = []
     for path in expand(inputs):
-        kind, entries, types = _check_file(path, schema)
+        kind, entries, types = _check_file(path, schema, unpack)
         remote = "://" in path
         files.append(
             InputFile(
@@ -332,7 +335,7 @@ def _quiet() -> Iterator[None]:
         ROOT.gErrorIgnoreLevel, ROOT.gErrorAbortLevel = levels
 
 
-def _check_file(path: str, schema: Schema) -> tuple[str, int, dict[str, str]]:
+def _check_file(path: str, schema: Schema, unpack: bool) -> tuple[str, int, dict[str, str]]:
     """TTree or RNTuple, its entries, and the type of each branch of the layout that it holds."""
     # An address without a server is given up after seconds, not ten minutes; what the user has set stays.
     os.environ.setdefault("XRD_CONNECTIONWINDOW", "15")
@@ -363,12 +366,12 @@ def _check_file(path: str, schema: Schema) -> tuple[str, int, dict[str, str]]:
         try:
             if file.TestBit(ROOT.TFile.kRecovered):
                 raise DataError(damaged)
-            return _check_tree(file, path, schema)
+            return _check_tree(file, path, schema, unpack)
         finally:
             file.Close()
 
 
-def _check_tree(file: Any, path: str, schema: Schema) -> tuple[str, int, dict[str, str]]:
+def _check_tree(file: Any, path: str, schema: Schema, unpack: bool) -> tuple[str, int, dict[str, str]]:
     names = sorted({str(key.GetName()) for key in file.GetListOfKeys()})
     if schema.tree not in names:
         found = ", ".join(names[:5]) or "nothing"
@@ -390,7 +393,7 @@ def _check_tree(file: Any, path: str, schema: Schema) -> tuple[str, int, dict[st
         if branch.name in columns:
             _check_column(branch, columns[branch.name], path)
             types[branch.name] = columns[branch.name].type
-    if what != "ROOT::RNTuple":
+    if what != "ROOT::RNTuple" and unpack:
         _check_baskets(tree, entries, [b.name for b in schema.branches if b.used and b.name in types], path)
     for name in schema.required:
         if name not in types:
@@ -491,6 +494,22 @@ def _check_baskets(tree: Any, entries: int, names: Sequence[str], path: str) -> 
     for name in names:
         if not root().na64root_ntuple.baskets_are_sound(tree.GetBranch(name), entries):
             raise DataError(f"branch {name} in {path} cannot be read (the file is damaged): copy it again")
+
+
+def check_baskets(path: str, schema: Schema, present: Collection[str]) -> None:
+    """Unpack each branch of a file that the selection reads, once; an RNTuple checks itself where it is read.
+
+    Raises:
+        DataError: a branch cannot be unpacked.
+    """
+    ROOT = root()
+    with _quiet():
+        file = ROOT.TFile.Open(path, "READ")
+        tree = file.Get(schema.tree)
+        if tree.InheritsFrom("TTree"):
+            names = [b.name for b in schema.branches if b.used and b.name in present]
+            _check_baskets(tree, int(tree.GetEntries()), names, path)
+        file.Close()
 
 
 def _check_column(branch: Branch, column: _Column, path: str) -> None:
@@ -598,6 +617,8 @@ def reading(ntuple: Ntuple) -> Iterator[None]:
     except ROOT.std.exception as error:
         names = ", ".join(ntuple.paths[:3]) + (" ..." if len(ntuple.paths) > 3 else "")
         cause = str(error.what()).strip().splitlines()[-1] if hasattr(error, "what") else str(error)
+        if branch := re.search(r"branch \S+ in .+ cannot be read$", cause):
+            raise DataError(f"{branch[0]} (the file is damaged): copy it again") from None
         raise DataError(
             f"cannot read all events of {names} ({cause}): the file is damaged, make or copy it again"
         ) from None

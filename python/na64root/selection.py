@@ -7,7 +7,7 @@ What is booked is the cut table's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ def select_with(
     exposure = card.exposure(eot)
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
-    ntuple = open_ntuple(inputs)
+    ntuple = open_ntuple(inputs, unpack=False)
     lacking = {s: ntuple.schema.missing_for_signature(s, ntuple.present) for s in SIGNATURES}
     if all(lacking.values()):
         names = ", ".join(dict.fromkeys(lacking["S1"] + lacking["S2"]))
@@ -208,7 +208,8 @@ class _Booked:
     # Booking
 
     def _book_strings(self) -> None:
-        """Book strings, compiled just in time."""
+        """Book strings, compiled just in time. They read what they find, so the files are unpacked before."""
+        self.engine.check_baskets(self.ntuple)
         cling.include("selection.hpp")
         self.frame = self.engine.data_frame(self.ntuple)
         in_tree = {str(name) for name in self.frame.GetColumnNames()}

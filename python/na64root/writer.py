@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeVar
 
 from . import cling
 from .cling import root
+from .engines import implicit_threads
 from .errors import ConfigError
 from .results import Record, write_atomically
-from .engines import implicit_threads
 
 Format = Literal["ttree", "rntuple"]
 FORMATS: tuple[Format, ...] = ("ttree", "rntuple")

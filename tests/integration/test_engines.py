@@ -1,0 +1,282 @@
+"""Every engine gives the same records: compiled library, just-in-time strings, threads, a Dask cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from integration.test_planted_tree import all_events, expected_flow, flow_of
+from na64root import compiled, engines, library, load_card, selection, simulate
+from na64root.cling import root
+from na64root.config import SIGNATURES
+from na64root.engines import Engine
+from na64root.errors import ConfigError, DataError
+from na64root.ntuple import open_ntuple
+from na64root.simulate import Signal
+from tree_a import BRANCHES, event, write_tree
+
+CARD = load_card()
+FEW = {"2016": 4e8, "2017": 4e8, "2018": 8e8}
+STRINGS = Engine(just_in_time=True)
+
+
+def records(path, engine=engines.THREADS, *, card=CARD, threads=1) -> dict:
+    return selection.select([str(path)], card, engine=engine, threads=threads).model_dump()
+
+
+def books_in_library(path, card=CARD) -> bool:
+    ntuple = open_ntuple([str(path)])
+    with engines.THREADS.running(1):
+        return isinstance(selection._Booked(ntuple, card).frame, compiled.Node)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    return write_tree(tmp_path_factory.mktemp("planted") / "planted.root", all_events())
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Dask cluster of two workers, reached by its address as any other."""
+    with engines._client(None, 2) as client:
+        yield client
+
+
+def at(cluster) -> Engine:
+    return Engine("dask", scheduler=cluster.scheduler.address)
+
+
+def test_the_planted_tree_on_every_engine(planted, cluster):
+    assert books_in_library(planted)
+    result = selection.select([planted], CARD)
+    assert flow_of(result) == expected_flow()
+    expected = result.model_dump()
+    for engine, threads in [
+        (engines.THREADS, 2),
+        (Engine("local"), 2),
+        (STRINGS, 1),
+        (STRINGS, 2),
+        (at(cluster), 1),
+    ]:
+        assert records(planted, engine, threads=threads) == expected, (engine, threads)
+
+
+@pytest.mark.parametrize("format", ["ttree", "rntuple"])
+def test_pseudo_data_on_every_engine(tmp_path, cluster, format):
+    """Weighted events, with an injected signal so that many are selected, in both formats."""
+    path = tmp_path / "events.root"
+    simulate.pseudodata(CARD, path, eot=FEW, inject=Signal(0.2, 0.1), weighted=True, format=format)
+    assert books_in_library(path)
+    expected = records(path, STRINGS)
+    assert len(expected["candidates"]) > 10
+    assert expected["weighted"]
+    assert expected["histograms"]["r"]["variances"] is not None
+    assert records(path) == expected
+    assert records(path, threads=2) == expected
+    assert records(path, at(cluster)) == expected
+
+
+@pytest.mark.parametrize(
+    "omit",
+    [
+        ["HCAL_ene", "trackMomentum", "straw3X", "straw3Y"],
+        ["ECAL_ene", "SRD_ene", "ecal0", "showerChi2"],
+        ["isOnSpill", "ecalTotalNoTimecut"],
+    ],
+)
+def test_missing_branches(tmp_path, omit):
+    path = write_tree(tmp_path / "file.root", all_events(), omit=omit)
+    assert books_in_library(path)
+    assert records(path) == records(path, STRINGS)
+
+
+def test_single_precision_and_other_flags_are_compiled_too(tmp_path):
+    types = {name: "F" for name, (code, _) in BRANCHES.items() if code == "D"}
+    types |= {"isPhysics": "b", "isTriggerPhysics": "I", "run": "I", "straw3X": "D"}
+    path = write_tree(tmp_path / "file.root", all_events(), types=types)
+    assert books_in_library(path)
+    result = records(path)
+    assert result == records(path, STRINGS)
+    assert len(result["candidates"]) > 10
+
+
+def test_other_types_and_cards_are_booked_as_strings(tmp_path, planted):
+    path = write_tree(tmp_path / "file.root", all_events(), types={"straw3X": "b", "straw3Y": "b"})
+    assert not books_in_library(path)
+    assert len(records(path)["candidates"]) > 10
+
+
+def test_thresholds_are_parameters_of_one_library(planted):
+    """Another value of every threshold, one library."""
+    overrides = [
+        "selection.pile_up.out_of_time_max_GeV=0.99",
+        "selection.straw.hits_min=2",
+        "selection.beam_cell.x=2",
+        "selection.srd.module_max_GeV=0.0201",
+        "selection.momentum.window_GeV=0.51",
+        "selection.preshower.energy_min_GeV=2.9",
+        "selection.ecal.s1_max_GeV=30",
+        "selection.veto.energy_max_GeV=0.001",
+        "selection.veto.photomultiplier_balance=0.9",
+        "selection.hcal.s1_signal_min_GeV=30.3",
+        "selection.r.r_max=0.01",
+        "selection.r.core=single",
+        "selection.shower_chi2.chi2_max=3.5",
+    ]
+    default = records(planted)
+    for override in overrides:
+        card = load_card(overrides=[override])
+        assert books_in_library(planted, card)
+        changed = records(planted, card=card)
+        assert changed == records(planted, STRINGS, card=card), override
+        assert changed["cutflow"] != default["cutflow"], override
+
+
+def test_a_bin_edge_is_that_of_root(tmp_path):
+    """Energies at and next to edges of bins, where rounding decides."""
+    edges = np.linspace(0.0, 0.1, 101)
+    values = np.concatenate([edges, np.nextafter(edges, 0.0), np.nextafter(edges, 1.0)])
+    path = write_tree(
+        tmp_path / "file.root", [event(SRD_ene=[v, v, v, 0.0], ecalTotal=1000.0 * v) for v in values]
+    )
+    assert records(path)["histograms"] == records(path, STRINGS)["histograms"]
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """Three files of many different events, with several baskets in each branch."""
+    folder = tmp_path_factory.mktemp("chain")
+    rng = np.random.default_rng(3)
+    return [
+        write_tree(
+            folder / f"{i}.root",
+            [
+                event(ecalTotal=rng.uniform(0, 100), hcal1=rng.exponential(), spill=i, spillevent=2 + n)
+                for n in range(3000)
+            ],
+        )
+        for i in range(3)
+    ]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("branch", ["run", "ECAL_ene", "VETO_ene"])
+def test_a_basket_in_the_middle_that_cannot_be_unpacked(tmp_path, chain, branch, threads):
+    """The loop looks at baskets itself, as it comes to them: one line, in any file, at any stage."""
+    file = root().TFile.Open(chain[1])
+    found = file.Get("tree").GetBranch(branch)
+    assert branch == "run" or found.GetWriteBasket() > 1
+    position = found.GetBasketSeek(found.GetWriteBasket() - 1 if branch != "run" else 0)
+    file.Close()
+    content = bytearray(Path(chain[1]).read_bytes())
+    content[position + 90 : position + 110] = bytes(20)
+    path = tmp_path / "damaged.root"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"^branch {branch} in {path} cannot be read .the file is damaged"):
+        selection.select([chain[0], str(path), chain[2]], CARD, threads=threads)
+
+
+def test_without_a_library_strings_are_booked(planted, monkeypatch, caplog):
+    expected = records(planted)
+    library.booking.cache_clear()
+    monkeypatch.setattr(library, "FLAGS", ("--no-such-flag",))
+    with caplog.at_level(logging.WARNING):
+        assert not books_in_library(planted)
+        assert records(planted) == expected
+    library.booking.cache_clear()
+    (message,) = {r.getMessage() for r in caplog.records}
+    assert "cannot compile the event loop" in message
+    assert "no-such-flag" in message
+
+
+@pytest.mark.slow
+def test_two_processes_build_the_library_at_once(tmp_path):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", "from na64root.library import booking; print(booking() is not None)"]
+    started = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    assert [process.communicate()[0].strip() for process in started] == ["True", "True"]
+    (made,) = (tmp_path / "na64root").iterdir()
+    assert made.suffix == ".so"
+
+
+def test_a_worker_killed_during_the_run_changes_nothing(tmp_path, chain):
+    expected = selection.select(chain, CARD).model_dump()
+    killed = []
+    with engines._client(None, 2) as client:
+
+        def kill() -> None:
+            """One worker, as soon as it works on a part of the loop."""
+            deadline = time.monotonic() + 60.0
+            while time.monotonic() < deadline and not killed:
+                for address, tasks in client.processing().items():
+                    if any("mapper" in str(task) for task in tasks):
+                        process = client.run(os.getpid, workers=[address])[address]
+                        os.kill(process, signal.SIGKILL)
+                        killed.append(process)
+                        return
+                time.sleep(0.01)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        engine = Engine("dask", scheduler=client.scheduler.address)
+        found = selection.select(chain, CARD, engine=engine).model_dump()
+        killer.join()
+    assert len(killed) == 1
+    assert found == expected
+
+
+def test_truth_columns_on_every_engine(tmp_path, cluster):
+    path = tmp_path / "signal.root"
+    simulate.signal(CARD, path, Signal(0.39, 6e-3), events=2000)
+    columns = ["mc_depth_X0", "mc_chi2_GeV[0]"]
+    (one, of_one), (other, of_other) = (
+        selection.select_with([str(path)], CARD, columns, engine=engine)
+        for engine in (engines.THREADS, at(cluster))
+    )
+    assert one == other
+    for signature in SIGNATURES:
+        assert of_one[signature].keys() == of_other[signature].keys()
+        for name, values in of_one[signature].items():
+            np.testing.assert_array_equal(values, of_other[signature][name], err_msg=name)
+    assert sum(len(columns["weight"]) for columns in of_one.values()) > 10
+
+
+def test_damaged_data_on_a_cluster_is_one_line(tmp_path, chain, cluster):
+    file = root().TFile.Open(chain[0])
+    position = file.Get("tree").GetBranch("ecalTotal").GetBasketSeek(0)
+    file.Close()
+    content = bytearray(Path(chain[0]).read_bytes())
+    content[position + 90 : position + 110] = bytes(20)
+    path = tmp_path / "damaged.root"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"^branch ecalTotal in {path} cannot be read"):
+        records(path, at(cluster))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "spark"}, "no engine spark"),
+        ({"name": "threads", "scheduler": "tcp://here:1"}, "engine threads has no scheduler"),
+    ],
+)
+def test_engines_that_cannot_be(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Engine(**options)
+
+
+def test_a_scheduler_that_does_not_answer(planted, monkeypatch):
+    monkeypatch.setattr(engines, "_CONNECTION_SECONDS", 1)
+    with pytest.raises(ConfigError, match="no Dask scheduler at tcp://127.0.0.1:9 "):
+        records(planted, Engine("dask", scheduler="tcp://127.0.0.1:9"))
