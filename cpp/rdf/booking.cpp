@@ -224,6 +224,7 @@ struct State {
     std::size_t tables = 0;
     std::vector<std::string> branches[number_of_stages]; // that a stage reads
     std::vector<std::unique_ptr<Slot>> slots;
+    std::atomic<bool> prepared{false};
 
     void prepare(unsigned n_slots) {
         for (int stage = 0; stage < number_of_stages; ++stage)
@@ -239,6 +240,7 @@ struct State {
             slot->tables.resize(tables);
             slots.push_back(std::move(slot));
         }
+        prepared = true;
     }
 
     // The work of a stage on an event; whether a later stage wants it.
@@ -745,6 +747,8 @@ unsigned loops(const Graph &graph) {
 
 unsigned long events_done(const Graph &graph) {
     unsigned long done = 0;
+    if (!graph.state().prepared)
+        return 0;
     for (const auto &slot : graph.state().slots)
         done += slot->done.load(std::memory_order_relaxed);
     return done;

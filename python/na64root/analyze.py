@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from . import (
     acceptance,
+    engines,
     exclusion,
     limits,
     planes,
@@ -174,6 +175,7 @@ def analyze(
     signal: SignalFiles | None = None,
     seed: int = 1,
     threads: int = 1,
+    engine: engines.Engine = engines.THREADS,
     force: bool = False,
     progress: planes.Progress | None = None,
 ) -> Analysis:
@@ -182,6 +184,7 @@ def analyze(
     Args:
         pseudodata: first write pseudodata.root into `output_dir` and analyse it in place of `files`.
         signal: a simulated sample; it takes the place of the chain's signal in `limit`.
+        engine: what selects the events.
 
     Raises:
         Na64Error: results exist and `force` is not set; what the modules of the chain raise.
@@ -195,7 +198,7 @@ def analyze(
         files = [simulate.pseudodata(card, path, seed=seed, eot=eot, threads=threads, force=force).file]
 
     log.info("selecting events")
-    selected = selection.select(files, card, eot=eot, threads=threads)
+    selected = selection.select(files, card, eot=eot, threads=threads, engine=engine)
     for note in selected.notes:
         log.info("%s", note)
     counts = _counts_of_likelihood(selected)

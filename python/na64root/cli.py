@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from .acceptance import AcceptanceReport, RReport
     from .analyze import Analysis, Limits, Scorecard, SignalOfSample
+    from .engines import Engine
     from .export import Exported
     from .ledger import Ledger, PresetComparison
     from .limits import CountingModel, Method
@@ -348,6 +349,27 @@ _FORMAT = click.option(
 _EOT = click.option("--eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of a run period.")
 
 
+def _ENGINE(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of a verb that runs the event loop: `engine` and `scheduler`, for :func:`_engine`."""
+    name = click.option(
+        "--engine",
+        type=click.Choice(["local", "threads", "dask"]),
+        default="threads",
+        show_default=True,
+        help="What runs the event loop: one thread, -j threads, or a Dask cluster.",
+    )
+    scheduler = click.option(
+        "--scheduler", metavar="ADDRESS", help="Of a running Dask cluster; without, -j workers are started."
+    )
+    return name(scheduler(command))
+
+
+def _engine(name: Any, scheduler: str | None) -> Engine:
+    from .engines import Engine
+
+    return Engine(name, scheduler, progress=_progress("events"))
+
+
 def _show_record(record: Record, console: Console) -> None:
     """A record as a two-column table, nested records with dotted names."""
     from rich.table import Table
@@ -588,10 +610,13 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
     help="A' mass of --signal, for files of another simulation.",
 )
 @click.option("--signal-epsilon", type=float, help="Kinetic mixing of --signal, likewise.")  # fmt: skip
+@_ENGINE
 def _analyze(
     common: Common,
     files: tuple[str, ...],
     eot: tuple[str, ...],
+    engine: str,
+    scheduler: str | None,
     pseudodata: bool,
     signal_files: tuple[str, ...],
     signal_mass_GeV: float | None,
@@ -617,6 +642,7 @@ def _analyze(
         output_dir=common.output_dir,
         pseudodata=pseudodata,
         signal=signal,
+        engine=_engine(engine, scheduler),
         **common.how("masses"),
     )
 

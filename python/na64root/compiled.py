@@ -63,6 +63,7 @@ class _Graph:
 
     def run(self) -> None:
         if not self.has_run:
+            self.library.run.__release_gil__ = True  # for whoever follows the loop
             self.library.run(self.opened)
             self.has_run = True
 
@@ -115,6 +116,10 @@ class Node:
 
     def GetNRuns(self) -> int:
         return int(self._graph.library.loops(self._graph.opened))
+
+    def events_done(self) -> int:
+        """Events seen so far; may be asked from another thread while the loop runs."""
+        return int(self._graph.library.events_done(self._graph.opened))
 
     def table(self, columns: Sequence[str]) -> Table:
         """The values of columns for each event of the node."""

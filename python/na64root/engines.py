@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -29,6 +31,7 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 _PARTITIONS_PER_WORKER = 3
 # An address without a scheduler is given up after this time.
 _CONNECTION_SECONDS = 15
+_REPORT_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class Engine:
 
     `scheduler` is the address of a running Dask scheduler; without it, workers are started on this machine,
     as many as threads are asked for. `just_in_time` books strings even where the compiled library could
-    serve, for comparison.
+    serve, for comparison. `progress` is told events done and all events, a few times in a second; a Dask
+    cluster and strings show their own progress instead.
     """
 
     name: EngineName = "threads"
     scheduler: str | None = None
     just_in_time: bool = False
+    progress: Callable[[int, int], None] | None = field(default=None, compare=False)
     _clients: list[Any] = field(default_factory=list, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -81,11 +86,17 @@ class Engine:
     def data_frame(self, ntuple: Ntuple) -> Any:
         """An RDataFrame for strings, on the cluster where the engine is one; within :meth:`running`."""
         if self.name != "dask":
-            return ntuple.data_frame()
+            frame = ntuple.data_frame()
+            if self.progress is not None:
+                ROOT = root()
+                ROOT.RDF.Experimental.AddProgressBar(ROOT.RDF.AsRNode(frame))
+            return frame
         client = self._clients[-1]
         root().RDF.Distributed.initialize(_prepare_worker)
         workers = sum(client.nthreads().values())
-        return ntuple.data_frame(executor=client, npartitions=_PARTITIONS_PER_WORKER * workers)
+        return _with_absolute_paths(ntuple).data_frame(
+            executor=client, npartitions=_PARTITIONS_PER_WORKER * workers
+        )
 
     def check_baskets(self, ntuple: Ntuple) -> None:
         """Unpack all files once, on the cluster where the engine is one; within :meth:`running`.
@@ -96,10 +107,32 @@ class Engine:
         one = functools.partial(check_baskets, schema=ntuple.schema, present=ntuple.present)
         if self.name == "dask":
             client = self._clients[-1]
-            client.gather(client.map(one, ntuple.paths, pure=False))
+            client.gather(client.map(one, _with_absolute_paths(ntuple).paths, pure=False))
             return
         for path in ntuple.paths:
             one(path)
+
+    @contextlib.contextmanager
+    def reporting(self, frame: Any, events: int) -> Iterator[None]:
+        """Report progress while the event loop of a frame runs."""
+        if self.progress is None or not isinstance(frame, compiled.Node):
+            yield
+            return
+        report, over = self.progress, threading.Event()
+        frame.events_done()  # compiled by Cling before the loop begins
+
+        def follow() -> None:
+            while not over.wait(_REPORT_SECONDS):
+                report(frame.events_done(), events)
+
+        follower = threading.Thread(target=follow)
+        follower.start()
+        try:
+            yield
+        finally:
+            over.set()
+            follower.join()
+            report(events, events)
 
     def loops(self, frame: Any) -> int:
         """Event loops over the whole input."""
@@ -108,6 +141,15 @@ class Engine:
 
 
 THREADS = Engine()
+
+
+def _with_absolute_paths(ntuple: Ntuple) -> Ntuple:
+    """For workers, which run in folders of their own."""
+    files = tuple(
+        file if "://" in file.path else file.model_copy(update={"path": os.path.abspath(file.path)})
+        for file in ntuple.files
+    )
+    return replace(ntuple, files=files)
 
 
 @contextlib.contextmanager
@@ -184,7 +226,9 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
     # Processes of one thread: ROOT's just-in-time compiler is one for a process. Each warns about itself.
     with (
         dask.config.set({"distributed.nanny.environ.PYTHONWARNINGS": "ignore::UserWarning:ROOT"}),
-        distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+        ) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client

@@ -504,9 +504,14 @@ def check_baskets(path: str, schema: Schema, present: Collection[str]) -> None:
     """
     ROOT = root()
     with _quiet():
-        file = ROOT.TFile.Open(path, "READ")
-        tree = file.Get(schema.tree)
-        if tree.InheritsFrom("TTree"):
+        try:
+            file = ROOT.TFile.Open(path, "READ")
+        except OSError:
+            raise DataError(
+                f"cannot read {path} where the event loop runs: give a path that every worker sees"
+            ) from None
+        if str(file.GetKey(schema.tree).GetClassName()) != "ROOT::RNTuple":
+            tree = file.Get(schema.tree)
             names = [b.name for b in schema.branches if b.used and b.name in present]
             _check_baskets(tree, int(tree.GetEntries()), names, path)
         file.Close()

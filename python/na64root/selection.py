@@ -203,7 +203,8 @@ class _Booked:
 
     def run(self) -> None:
         """The event loop; every booked action is filled by it."""
-        self.initial.fetch()
+        with self.engine.reporting(self.frame, self.ntuple.entries):
+            self.initial.fetch()
 
     # Booking
 

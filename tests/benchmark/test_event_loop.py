@@ -1,0 +1,155 @@
+"""The event loop against strings compiled just in time, ROOT's own reading, and uproot with NumPy.
+
+CPU seconds of one thread, and ratios of runs that follow each other: the machine is not what is measured. On a
+file that :mod:`bench_ntuple` makes, 5 million events and 1.2 GB. The loop is measured from its start to its end
+in a process that has compiled everything before; whole commands are processes of their own, from the start of
+the interpreter, with their reading, checking and SHA-256 of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from benchmark.bench_ntuple import FOLDER, ntuple
+from na64root import compiled, engines, load_card, selection
+from na64root.cling import root
+from na64root.ntuple import TREE_A, open_ntuple
+from tree_a import event, s1_event, write_tree
+
+EVENTS = 5_000_000
+CARD = load_card()
+STRINGS = engines.Engine(just_in_time=True)
+ROUNDS = 2
+SELECT = """
+import json, sys
+from na64root import engines, load_card, selection
+engine = engines.Engine(just_in_time=sys.argv[2] == "strings")
+result = selection.select([sys.argv[1]], load_card(), engine=engine)
+print(json.dumps([[r.period, r.signature, r.cut, r.events] for r in result.cutflow]))
+"""
+
+
+@dataclass(frozen=True)
+class Used:
+    """By a process: CPU and elapsed time in seconds, most memory in GB, what it printed."""
+
+    cpu: float
+    elapsed: float
+    memory: float
+    output: str
+
+
+def used_by(*command: str) -> Used:
+    started = time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, command
+    elapsed = time.monotonic() - started
+    return Used(usage.ru_utime + usage.ru_stime, elapsed, usage.ru_maxrss / 1e6, output)
+
+
+def command(path: Path, how: str) -> Used:
+    return used_by(sys.executable, "-c", SELECT, str(path), how)
+
+
+@pytest.fixture(scope="module")
+def file() -> Path:
+    return ntuple(EVENTS)
+
+
+def loop(path: Path, engine: engines.Engine) -> float:
+    """CPU seconds of the loop alone, just-in-time compilation of a first, empty one left out."""
+    opened = open_ntuple([str(path)], unpack=False)
+    with engine.running(1):
+        booked = selection._Booked(opened, CARD, (), engine)
+        assert isinstance(booked.frame, compiled.Node) != engine.just_in_time
+        started = time.process_time()
+        booked.run()
+        return time.process_time() - started
+
+
+def read_speed(path: Path) -> float:
+    """CPU seconds of ROOT's rootreadspeed on the branches that the selection reads."""
+    present = open_ntuple([str(path)], unpack=False).present
+    branches = [b.name for b in TREE_A.branches if b.used and b.name in present]
+    program = Path(str(root().TROOT.GetBinDir())) / "rootreadspeed"
+    return used_by(
+        str(program), "--files", str(path), "--trees", "tree", "--branches", *branches, "--threads", "1"
+    ).cpu
+
+
+@pytest.mark.benchmark(group="event loop, 5 million events, CPU seconds of one thread")
+def test_event_loop(benchmark, file):
+    small = ntuple(1000)
+    loops, strings, read = [], [], []
+
+    def rounds() -> None:
+        for _ in range(ROUNDS):
+            loops.append(loop(file, engines.THREADS))
+            read.append(read_speed(file))
+            # What strings take beyond compiling them, which a file of 1000 events shows.
+            strings.append(loop(file, STRINGS) - loop(small, STRINGS))
+
+    benchmark.pedantic(rounds, rounds=1)
+    best = min(loops)
+    of_strings, of_reading = min(strings) / best, min(read) / best
+    print(
+        f"\nloop {best:.2f} s CPU, {EVENTS / best:.3g} events/s; rate over strings {of_strings:.2f}, "
+        f"over rootreadspeed {of_reading:.2f}"
+    )
+    assert of_strings >= 1.5
+    assert of_reading >= 0.6
+
+
+@pytest.mark.benchmark(group="whole command, 5 million events, CPU seconds of one thread")
+def test_whole_command(benchmark, file):
+    by_library, by_strings, by_uproot = [], [], []
+    uproot = Path(__file__).parent / "uproot_selection.py"
+
+    def rounds() -> None:
+        for _ in range(ROUNDS):
+            by_library.append(command(file, "library"))
+            by_uproot.append(used_by(sys.executable, str(uproot), str(file)))
+        by_strings.append(command(file, "strings"))
+
+    benchmark.pedantic(rounds, rounds=1)
+    flow = {(p, s, c): n for p, s, c, n in json.loads(by_library[0].output)}
+    assert json.loads(by_strings[0].output) == json.loads(by_library[0].output)
+    for key, events in json.loads(by_uproot[0].output).items():
+        period, cut = key.split(" ")
+        for signature in ("S1", "S2"):
+            if not cut.startswith("S") or cut.startswith(signature):
+                assert flow[period, signature, cut.removeprefix(signature)] == events, key
+    best = min(used.cpu for used in by_library)
+    of_strings = by_strings[0].cpu / best
+    of_uproot = min(used.cpu for used in by_uproot) / best
+    memory = max(used.memory for used in by_library)
+    print(
+        f"\ncommand {best:.2f} s CPU, {memory:.2f} GB; rate over strings {of_strings:.2f}, "
+        f"over uproot + NumPy {of_uproot:.2f}"
+    )
+    assert of_strings > 1.0
+    assert of_uproot >= 1.0
+    assert memory < 1.5
+
+
+@pytest.mark.benchmark(group="start-up, 20 events")
+def test_start_up(benchmark):
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = Path(write_tree(FOLDER / "tiny.root", [event() for _ in range(10)] + [s1_event()] * 10))
+    command(path, "library")  # the library is in the cache
+    runs = []
+    benchmark.pedantic(lambda: runs.append(command(path, "library")), rounds=5)
+    best = min(used.cpu for used in runs)
+    print(f"\nstart-up {best:.2f} s CPU, {min(used.elapsed for used in runs):.2f} s elapsed")
+    assert best < 1.5
