@@ -99,10 +99,17 @@ def _command(output: Path) -> list[str]:
 def _key() -> str:
     """Of everything that goes into the library."""
     digest = hashlib.sha256()
-    version = subprocess.run([compiler(), "--version"], capture_output=True, text=True, check=False).stdout
-    ROOT = root()
-    for text in (*FLAGS, version, str(ROOT.gROOT.GetVersion()), str(ROOT.TROOT.GetSharedLibDir())):
-        digest.update(text.encode() + b"\0")
+    program = Path(compiler()).resolve()
+    known = program.stat()  # asking it for its version would take longer
+    for text in (
+        *FLAGS,
+        program,
+        known.st_size,
+        known.st_mtime_ns,
+        root().gROOT.GetVersion(),
+        root().TROOT.GetSharedLibDir(),
+    ):
+        digest.update(str(text).encode() + b"\0")
     for source in (*sorted(SOURCES.iterdir()), INCLUDE_PATH / "na64root" / "selection.hpp"):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,7 +1,7 @@
 """The cut flow of the card `paper2021` with uproot and NumPy, as a user of theirs would write it for speed.
 
-Parts of the tree in memory, arrays cut down before the expensive branches are looked at. Prints the events after
-each cut as JSON; it makes no histograms and lists no candidates.
+Parts of the tree in memory, arrays cut down before the expensive branches are looked at. Prints the events
+after each cut as JSON; it makes no histograms and lists no candidates.
 """
 
 from __future__ import annotations
