@@ -140,8 +140,7 @@ def test_the_limit_falls_with_the_exposure(card):
 def test_the_contour_does_not_depend_on_the_grid(card):
     coarse = planes.scan(card, small(card), expected=False)
     fine = planes.scan(card, small(card, "mass=0.05:0.6:26", "alpha=0.003:0.8:26"), expected=False)
-    # In both directions. Interpolation without refinement is off by 0.07 of the coarse spacing, and less as its
-    # square with it.
+    # In both directions. Interpolation alone is off by 0.07 of the coarse spacing; refined, far less.
     spacing = math.log(12.0) / 8.0
     assert largest_distance(coarse.contours, fine.contours) < 0.03 * spacing
     assert largest_distance(fine.contours, coarse.contours) < 0.03 * spacing
