@@ -350,13 +350,13 @@ _EOT = click.option("--eot", multiple=True, metavar="PERIOD=N", help="Electrons 
 
 
 def _ENGINE(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of a verb that runs the event loop: `engine` and `scheduler`, for :func:`_engine`."""
+    """Options of a verb that can work on a cluster: `engine` and `scheduler`, for :func:`_engine`."""
     name = click.option(
         "--engine",
         type=click.Choice(["local", "threads", "dask"]),
         default="threads",
         show_default=True,
-        help="What runs the event loop: one thread, -j threads, or a Dask cluster.",
+        help="What does the work: one thread, -j threads or processes, or a Dask cluster.",
     )
     scheduler = click.option(
         "--scheduler", metavar="ADDRESS", help="Of a running Dask cluster; without, -j workers are started."
@@ -364,10 +364,10 @@ def _ENGINE(command: Callable[..., Any]) -> Callable[..., Any]:
     return name(scheduler(command))
 
 
-def _engine(name: Any, scheduler: str | None) -> Engine:
+def _engine(name: Any, scheduler: str | None, *, events: bool = True) -> Engine:
     from .engines import Engine
 
-    return Engine(name, scheduler, progress=_progress("events"))
+    return Engine(name, scheduler, progress=_progress("events") if events else None)
 
 
 def _show_record(record: Record, console: Console) -> None:
@@ -1016,8 +1016,11 @@ def _flags_model(
     is_flag=True,
     help="Write figures, and their numbers, of what the limit rests on; needs -o.",
 )
+@_ENGINE
 def _limit(
     common: Common,
+    engine: str,
+    scheduler: str | None,
     cl: float | None,
     method: Method,
     treatment: Treatment | None,
@@ -1031,6 +1034,11 @@ def _limit(
     from .limits import evidence, upper_limit
     from .results import LimitReport, provenance, refuse_to_replace, require_writable
 
+    toys_on = _engine(engine, scheduler, events=False)
+    if engine == "dask" and (method != "roostats" or diagnostics):
+        raise ConfigError(
+            "--engine dask is for the toys of --method roostats without --diagnostics: leave it out"
+        )
     cl = card.limit.confidence_level.value if cl is None else cl
     treatment = treatment or card.limit.treatment
     made = provenance(card, seed=common.seed, limit_method=f"{method}, {treatment}")
@@ -1050,15 +1058,17 @@ def _limit(
         result = found.limit
         files = write(found, folder, provenance=made, force=common.force)
     else:
-        result = upper_limit(
-            model,
-            cl=cl,
-            method=method,
-            treatment=treatment,
-            seed=common.seed,
-            processes=common.threads,
-            criterion=criterion,
-        )
+        with toys_on.executor(common.threads) as executor:
+            result = upper_limit(
+                model,
+                cl=cl,
+                method=method,
+                treatment=treatment,
+                seed=common.seed,
+                processes=1 if engine == "local" else common.threads,
+                executor=executor,
+                criterion=criterion,
+            )
     discovery, interval = evidence(model, cl=cl, treatment=treatment)
     return LimitReport(**dict(result), provenance=made, discovery=discovery, interval=interval, files=files)
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 from . import cling, compiled
 from .cling import root
 from .errors import ConfigError, DataError
-from .ntuple import Ntuple, check_baskets
+from .ntuple import Ntuple, Schema, check_baskets
 
 EngineName = Literal["local", "threads", "dask"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -70,12 +72,25 @@ class Engine:
             with implicit_threads(threads if self.name == "threads" else 1):
                 yield
             return
-        with _client(self.scheduler, threads) as client, implicit_threads(1), _failures(client):
+        with _client(self.scheduler, threads) as client, implicit_threads(1), _failures():
             self._clients.append(client)
             try:
                 yield
             finally:
                 self._clients.pop()
+
+    @contextlib.contextmanager
+    def executor(self, threads: int) -> Iterator[Executor | None]:
+        """What runs functions on the cluster; None where the engine is this machine.
+
+        Raises:
+            ConfigError, DataError: as :meth:`running`.
+        """
+        if self.name != "dask":
+            yield None
+            return
+        with _client(self.scheduler, threads) as client, _failures():
+            yield client.get_executor(pure=False)
 
     def compiled_frame(self, ntuple: Ntuple) -> Any:
         """A frame of the compiled library; raises NotCompiledError where it cannot serve."""
@@ -104,13 +119,16 @@ class Engine:
         Raises:
             DataError: a branch cannot be unpacked.
         """
-        one = functools.partial(check_baskets, schema=ntuple.schema, present=ntuple.present)
         if self.name == "dask":
             client = self._clients[-1]
-            client.gather(client.map(one, _with_absolute_paths(ntuple).paths, pure=False))
+            look = functools.partial(_problem, schema=ntuple.schema, present=ntuple.present)
+            paths = _with_absolute_paths(ntuple).paths
+            for problem in client.gather(client.map(look, paths, pure=False)):
+                if problem:
+                    raise DataError(problem)
             return
         for path in ntuple.paths:
-            one(path)
+            check_baskets(path, ntuple.schema, ntuple.present)
 
     @contextlib.contextmanager
     def reporting(self, frame: Any, events: int) -> Iterator[None]:
@@ -199,6 +217,15 @@ class _Rows:
         return np.stack([np.asarray(values[name], dtype=np.float64) for name in self.names], axis=1)
 
 
+def _problem(path: str, schema: Schema, present: Collection[str]) -> str:
+    """Why a file cannot be read; as a text, since a worker writes a log of exceptions."""
+    try:
+        check_baskets(path, schema, present)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
 def _prepare_worker() -> None:
     cling.include("selection.hpp")
 
@@ -210,6 +237,7 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
         from dask import distributed
     except ImportError:
         raise ConfigError("engine dask needs Dask (not installed): pip install 'na64root[dask]'") from None
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     if scheduler is not None:
         try:
             client = distributed.Client(scheduler, timeout=_CONNECTION_SECONDS)
@@ -235,7 +263,7 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _failures(client: Any) -> Iterator[None]:
+def _failures() -> Iterator[None]:
     """Turns what failed on a worker into one line, and keeps Dask's own progress bar to terminals."""
     shown = sys.stderr if sys.stderr.isatty() else io.StringIO()
     from distributed.scheduler import KilledWorker

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, Literal
@@ -102,6 +103,7 @@ def upper_limit(
     precision: float = 0.05,
     expected: bool = True,
     criterion: Criterion = "cls",
+    executor: Executor | None = None,
 ) -> LimitResult:
     """The upper limit on the total expected number of signal events, with the expected band.
 
@@ -111,6 +113,8 @@ def upper_limit(
         seed, processes, precision: of RooStats toys: a result depends on the seed and not on the number of
             processes; toys are added until the limit's own relative error is below ``precision``.
         expected: also the limits expected without signal.
+        executor: runs the RooStats toys in place of ``processes``, as that of a Dask client; its workers need
+            na64root.
         criterion: ``cls``, or ``clsb`` for CLs+b, which excludes signals to which the data are not sensitive.
 
     Raises:
@@ -131,6 +135,7 @@ def upper_limit(
             precision=precision,
             expected=expected,
             criterion=criterion,
+            executor=executor,
         )
         return scan.result()
     events = sum(b.observed + b.background for b in model.bins)

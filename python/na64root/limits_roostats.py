@@ -18,7 +18,7 @@ import math
 import multiprocessing
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -559,13 +559,18 @@ def _prior(w: Any, config: Any) -> Any:
 
 
 class _Runner:
-    """Runs batches, here or in processes started anew; the seeds follow from the order of the batches."""
+    """Runs batches, here, in processes started anew or in those of others, as of a cluster.
 
-    def __init__(self, model: CountingModel, treatment: Treatment, seed: int, processes: int) -> None:
+    The seeds follow from the order of the batches.
+    """
+
+    def __init__(
+        self, model: CountingModel, treatment: Treatment, seed: int, processes: int, others: Executor | None
+    ) -> None:
         self.model, self.treatment, self.seed = model, treatment, seed
         self._next = 0
-        self._pool: ProcessPoolExecutor | None = None
-        if processes > 1:
+        self._pool, self._own = others, others is None
+        if others is None and processes > 1:
             self._pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
             # They load ROOT while the first batches, which come one at a time, run here.
             for _ in range(processes):
@@ -591,7 +596,7 @@ class _Runner:
         return list((self._pool.map if self._pool and len(batches) > 1 else map)(_run_batch, batches))
 
     def close(self) -> None:
-        if self._pool:
+        if self._pool and self._own:
             self._pool.shutdown(cancel_futures=True)
 
 
@@ -605,6 +610,7 @@ def scan(
     precision: float,
     expected: bool,
     criterion: Criterion = "cls",
+    executor: Executor | None = None,
 ) -> Scan:
     """Toys at the mu that matter until the limit is known to the relative ``precision``.
 
@@ -618,7 +624,7 @@ def scan(
     least = -math.log1p(-cl)
     band = 0.5 * least, 1.4 * (background + 2.5 * math.sqrt(background) + 1.5 * least)
     result = Scan(cl, treatment, criterion)
-    runner = _Runner(model, treatment, seed, processes)
+    runner = _Runner(model, treatment, seed, processes, executor)
     try:
         find_limit(runner.run, result, start=start, precision=precision, expected=band if expected else None)
     finally:

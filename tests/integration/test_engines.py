@@ -18,8 +18,10 @@ from integration.test_planted_tree import all_events, expected_flow, flow_of
 from na64root import compiled, engines, library, load_card, selection, simulate
 from na64root.cling import root
 from na64root.config import SIGNATURES
+from na64root.counting import Bin, CountingModel
 from na64root.engines import Engine
 from na64root.errors import ConfigError, DataError
+from na64root.limits import upper_limit
 from na64root.ntuple import open_ntuple
 from na64root.simulate import Signal
 from tree_a import BRANCHES, event, write_tree
@@ -262,6 +264,19 @@ def test_damaged_data_on_a_cluster_is_one_line(tmp_path, chain, cluster):
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"^branch ecalTotal in {path} cannot be read"):
         records(path, at(cluster))
+
+
+def test_toys_on_a_cluster_are_those_of_one_process(cluster):
+    model = CountingModel((Bin("S1", "S1", "", 1, 0.2, 0.1, 1.0),), signal_uncertainty=0.2)
+    how = {"method": "roostats", "precision": 0.2, "expected": False, "seed": 5}
+    with at(cluster).executor(2) as executor:
+        ran_before = sum(cluster.run(lambda dask_worker: dask_worker.state.executed_count).values())
+        on_cluster = upper_limit(model, executor=executor, **how)
+    assert on_cluster == upper_limit(model, **how)
+    assert on_cluster.toys > 100
+    assert (
+        sum(cluster.run(lambda dask_worker: dask_worker.state.executed_count).values()) > ran_before
+    )  # there, not here
 
 
 @pytest.mark.parametrize(
