@@ -253,7 +253,7 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
 
     # Processes of one thread: ROOT's just-in-time compiler is one for a process. Each warns about itself.
     with (
-        dask.config.set({"distributed.nanny.environ.PYTHONWARNINGS": "ignore::UserWarning:ROOT"}),
+        dask.config.set({"distributed.nanny.pre-spawn-environ.PYTHONWARNINGS": "ignore::UserWarning:ROOT"}),
         distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
         ) as cluster,

@@ -170,6 +170,17 @@ def chain(tmp_path_factory):
     ]
 
 
+def test_files_read_by_several_threads_are_added_up(chain):
+    """Each file is a task, so that both threads have some."""
+    expected = selection.select(chain, CARD, engine=STRINGS)
+    assert selection.select(chain, CARD) == expected
+    assert selection.select(chain, CARD, threads=2) == expected
+    assert (
+        sum(row.events for row in expected.cutflow if (row.cut, row.signature) == ("initial", "S1")) == 9000
+    )
+    assert len(expected.candidates) > 1000
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("branch", ["run", "ECAL_ene", "VETO_ene"])
 def test_a_basket_in_the_middle_that_cannot_be_unpacked(tmp_path, chain, branch, threads):
@@ -212,6 +223,7 @@ def test_two_processes_build_the_library_at_once(tmp_path):
     assert made.suffix == ".so"
 
 
+@pytest.mark.slow
 def test_a_worker_killed_during_the_run_changes_nothing(tmp_path, chain):
     expected = selection.select(chain, CARD).model_dump()
     killed = []
@@ -266,6 +278,7 @@ def test_damaged_data_on_a_cluster_is_one_line(tmp_path, chain, cluster):
         records(path, at(cluster))
 
 
+@pytest.mark.slow
 def test_toys_on_a_cluster_are_those_of_one_process(cluster):
     model = CountingModel((Bin("S1", "S1", "", 1, 0.2, 0.1, 1.0),), signal_uncertainty=0.2)
     how = {"method": "roostats", "precision": 0.2, "expected": False, "seed": 5}
