@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
+import json
 import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 import numpy_selection
-from na64root import _core, selection
+from na64root import _core, analyze, cli, exclusion, limits, selection, simulate
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError
+from na64root.results import Count
+from na64root.signal_files import SimulatedSignal, read_signal
 from na64root.systematics import source_number
 from tree_a import event, hcal_cells, s1_event, write_tree
 
 CARD = load_card()
 BOTH = ("up", "down")
 SEED = 7
+EXPOSURE = {"2016": 0.0, "2017": 0.0, "2018": 1e11}
 
 
 def card_with(**sources: tuple[str, list[str], float]) -> Card:
@@ -340,3 +346,184 @@ def test_unknown_columns_and_missing_sources_are_one_line(tmp_path):
         selection.select([path], card_with(x=("scale", ["ecaltotal"], 0.1)), systematics=True)
     with pytest.raises(ConfigError, match=r"no systematics\.sources"):
         selection.select([path], card_with(), systematics=True)
+
+
+# Into the limit
+
+
+@pytest.fixture(scope="module")
+def sample(parts):
+    """The files as a signal sample of another simulation, in one run period."""
+    return read_signal(parts, CARD, EXPOSURE, mass_GeV=0.1, epsilon=1e-3, vary=True, seed=SEED)
+
+
+def counts(*signatures: str) -> list[Count]:
+    return [
+        Count(
+            period="2018",
+            signature=signature,
+            observed=0,
+            background=0.1,
+            background_uncertainty=0.03,
+            cuts_not_applied=[],
+        )
+        for signature in signatures
+    ]
+
+
+def test_the_effect_on_the_expected_signal_is_that_of_numpy(sample, result, columns):
+    """Reference: independent. One source on the sum of S1 and S2, up and down symmetrised."""
+    for alone, of_sample in zip(
+        [e for e in result.systematics if e.period == "2018"], sample.systematics, strict=True
+    ):
+        assert (alone.source, alone.signature) == (of_sample.source, of_sample.signature)
+        assert (alone.nominal, alone.up, alone.down) == (of_sample.nominal, of_sample.up, of_sample.down)
+    first, last = numpy_selection.PERIODS["2018"]
+    here, weight = (columns["run"] >= first) & (columns["run"] <= last), columns["mcWeight"]
+    nominal = {s: here & passing(columns, s) for s in ("S1", "S2")}
+    total = sum(weight[passes].sum() for passes in nominal.values())
+    found = exclusion.varied_sources([("2018", "S1"), ("2018", "S2")], sample)
+    assert found.keys() == CARD.systematics.sources.keys()
+    for name, source in CARD.systematics.sources.items():
+        shifts, square = [], 0.0
+        for direction in BOTH if source.kind in ("scale", "threshold") else ("up",):
+            events, factor = shifted(columns, name, direction)
+            passes = {s: here & passing(events, s, factor) for s in nominal}
+            shifts.append(sum(weight[passes[s]].sum() - weight[nominal[s]].sum() for s in nominal))
+            square += sum((weight[passes[s] ^ nominal[s]] ** 2).sum() for s in nominal)
+        assert found[name][0] == pytest.approx(np.mean(np.abs(shifts)) / total, rel=1e-6, abs=1e-12)
+        assert found[name][1] == pytest.approx(math.sqrt(square) / len(shifts) / total, rel=1e-6)
+        # S1 alone has other numbers
+        alone = exclusion.varied_sources([("2018", "S1")], sample)[name]
+        assert alone != found[name]
+
+
+def test_published_sources_stay_and_varied_ones_take_the_place_of_some(sample):
+    model = exclusion.counting_model_of_sample(CARD, counts("S1", "S2"), EXPOSURE, sample)
+    published = {name: q.value for name, q in CARD.limit.signal_uncertainties.items()}
+    assert {name: s.uncertainty for name, s in model.sources.items()} == published
+    card = load_card(overrides=["systematics.in_limit=varied"])
+    model = exclusion.counting_model_of_sample(card, counts("S1", "S2"), EXPOSURE, sample)
+    found = exclusion.varied_sources([("2018", "S1"), ("2018", "S2")], sample)
+    del published["other"]
+    expected = published | {name: relative for name, (relative, _) in found.items()}
+    assert {name: s.uncertainty for name, s in model.sources.items()} == expected
+    assert all(source.correlation == "all" for source in model.sources.values())
+    unvaried = sample.model_copy(update={"systematics": []})
+    with pytest.raises(ConfigError, match="was not varied"):
+        exclusion.counting_model_of_sample(card, counts("S1", "S2"), EXPOSURE, unvaried)
+
+
+def closed_form(delta: float) -> float:
+    """90 % limit without observed events, one log-normal signal uncertainty, frequentist.
+
+    Reference: analytic. CLs = 2 exp(-mu kappa^t) Phi(t), t = -mu kappa^t ln kappa, kappa = 1 + delta.
+    """
+
+    def cls(mu: float) -> float:
+        bend = math.log1p(delta)
+        t = optimize.brentq(lambda t: t + mu * math.exp(t * bend) * bend, -20.0, 0.0)
+        return 2.0 * math.exp(-mu * math.exp(t * bend)) * stats.norm.cdf(t)
+
+    return optimize.brentq(lambda mu: cls(mu) - 0.1, 0.5, 5.0)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory) -> dict[str, SimulatedSignal]:
+    """A sample of `simulate signal`, in one file and in two parts."""
+    folder, point = tmp_path_factory.mktemp("simulated"), simulate.Signal(0.39, 6e-3)
+    whole = simulate.signal(CARD, folder / "whole.root", point, events=1500).file
+    a = simulate.signal(CARD, folder / "a.root", point, events=500).file
+    b = simulate.signal(CARD, folder / "b.root", point, events=1000, first_event=500).file
+    return {
+        name: read_signal(files, CARD, CARD.exposure(), vary=True)
+        for name, files in (("one", [whole]), ("two", [a, b]))
+    }
+
+
+def test_parts_of_a_sample_add(simulated):
+    """Files of `simulate signal` are averaged by their events: effects as those of one file."""
+    moved = 0
+    for one, two in zip(simulated["one"].systematics, simulated["two"].systematics, strict=True):
+        assert (one.source, one.period, one.signature) == (two.source, two.period, two.signature)
+        for field in ("nominal", "up", "up_shift_error", "down", "down_shift_error", "relative"):
+            a, b = getattr(one, field), getattr(two, field)
+            assert (a is None and b is None) or a == pytest.approx(b, rel=1e-9, abs=1e-12)
+        moved += one.up != one.nominal
+    assert moved > 10
+
+
+def test_a_doubled_source_moves_the_limit_as_the_closed_form_says(simulated):
+    """A realistic signal, the published sources set to 2 % so that the varied ones can be seen."""
+    others = [f"limit.signal_uncertainties.{name}=0.02" for name in CARD.limit.signal_uncertainties]
+    card = load_card(overrides=["systematics.in_limit=varied", *others])
+    model = exclusion.counting_model_of_sample(card, counts("S1", "S2"), EXPOSURE, simulated["one"])
+    # without the statistical errors of the bins, which are nuisance parameters of their own
+    bins = tuple(dataclasses.replace(b, signal_uncertainty=0.0) for b in model.bins)
+    model = dataclasses.replace(model, bins=bins, signal_uncertainty=0.0)
+    sizes = {name: source.uncertainty for name, source in model.sources.items()}
+
+    def limit(changes: dict[str, float]) -> float:
+        return closed_form(math.hypot(*(sizes | changes).values()))
+
+    exact = limits.upper_limit(model, expected=False)
+    # 0.5 %: the closed form neglects the backgrounds
+    assert exact.upper_limit == pytest.approx(limit({}), rel=5e-3)
+    impacts = {impact.source: impact for impact in limits.impacts(model)}
+    assert impacts.keys() >= {name for name, size in sizes.items() if size > 0.0}
+    largest = max(CARD.systematics.sources, key=lambda name: sizes[name])
+    for factor, found in (
+        (0.0, impacts[largest].upper_limit_without),
+        (2.0, impacts[largest].upper_limit_doubled),
+    ):
+        expected = limit({largest: factor * sizes[largest]}) - limit({})
+        assert abs(expected) > 0.01
+        assert found - exact.upper_limit == pytest.approx(expected, rel=0.05)
+
+
+def test_varied_without_a_sample_is_one_line(parts, tmp_path):
+    card = load_card(overrides=["systematics.in_limit=varied"])
+    with pytest.raises(ConfigError, match="without a signal sample") as raised:
+        analyze.analyze(parts, card, output_dir=tmp_path / "out")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_verb_shows_the_sources(parts, tmp_path):
+    few = ["plane.mass_points=4", "plane.epsilon_points=6", "systematics.in_limit=varied"]
+    files = [write_tree(tmp_path / "data.root", [s1_event(trackMomentum=102.8), event()])]
+    arguments = [
+        "analyze",
+        *files,
+        "--systematics",
+        "--eot",
+        "2018=1e11",
+        "-o",
+        str(tmp_path / "out"),
+        "--json",
+    ]
+    arguments += [word for path in parts for word in ("--signal", path)]
+    arguments += ["--signal-mass-GeV", "0.1", "--signal-epsilon", "1e-3", "-j", "2"]
+    arguments += [word for override in few for word in ("--set", override)]
+    stdout = io.StringIO()
+    assert cli.run(arguments, stdout) == 0
+    record = json.loads(stdout.getvalue())
+    row = next(
+        e
+        for e in record["systematics"]
+        if (e["source"], e["period"], e["signature"]) == ("momentum_scale", "2018", "S1")
+    )
+    assert (row["nominal"], row["up"], row["down"], row["up_shift_error"]) == (1.0, 0.0, 1.0, 1.0)
+    sources = {u["source"]: u for u in record["signal"]["uncertainties"]}
+    assert sources.keys() == {"form_factor", "dimuon_yield", "width", *CARD.systematics.sources}
+    assert sources["hcal_scale"]["origin"] == "varied"
+    assert sources["hcal_scale"]["error"] > 0.0
+    assert sources["form_factor"] == {
+        "source": "form_factor",
+        "uncertainty": 0.1,
+        "error": None,
+        "correlation": "all",
+        "origin": "published",
+    }
+    assert len(record["signal"]["sample"]["systematics"]) == 2 * len(CARD.systematics.sources)
