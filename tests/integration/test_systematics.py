@@ -70,6 +70,7 @@ PLANTED = {
         (event(hcal0=0.1, hcal1=0.77, hcal2=0.1), "S2", (False, True, True)),
         (event(hcal0=0.1, hcal1=0.83, hcal2=0.1), "S2", (False, False, True)),
         (event(hcal0=0.1, hcal1=0.90, hcal2=0.1), "S2", (False, False, False)),
+        (event(hcal0=math.nan, hcal1=0.1, hcal2=0.1), "S2", (False, False, False)),
         (s1_event(hcal1=15.3, hcal2=0.2), "S1", (True, True, False)),
         (s1_event(hcal1=14.3, hcal2=0.2), "S1", (True, False, False)),
         (s1_event(hcal0=0.97), "S1", (False, True, True)),
@@ -430,14 +431,15 @@ def closed_form(delta: float) -> float:
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory) -> dict[str, SimulatedSignal]:
-    """A sample of `simulate signal`, in one file and in two parts."""
+    """A sample of `simulate signal`: in one file, in two parts, and as an RNTuple."""
     folder, point = tmp_path_factory.mktemp("simulated"), simulate.Signal(0.39, 6e-3)
     whole = simulate.signal(CARD, folder / "whole.root", point, events=1500).file
+    rntuple = simulate.signal(CARD, folder / "rntuple.root", point, events=1500, format="rntuple").file
     a = simulate.signal(CARD, folder / "a.root", point, events=500).file
     b = simulate.signal(CARD, folder / "b.root", point, events=1000, first_event=500).file
     return {
         name: read_signal(files, CARD, CARD.exposure(), vary=True)
-        for name, files in (("one", [whole]), ("two", [a, b]))
+        for name, files in (("one", [whole]), ("two", [a, b]), ("rntuple", [rntuple]))
     }
 
 
@@ -451,6 +453,11 @@ def test_parts_of_a_sample_add(simulated):
             assert (a is None and b is None) or a == pytest.approx(b, rel=1e-9, abs=1e-12)
         moved += one.up != one.nominal
     assert moved > 10
+
+
+def test_an_rntuple_has_the_same_effects(simulated):
+    """Its arrays are of another type to RDataFrame."""
+    assert simulated["rntuple"].systematics == simulated["one"].systematics
 
 
 def test_a_doubled_source_moves_the_limit_as_the_closed_form_says(simulated):
