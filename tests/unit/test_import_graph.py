@@ -23,6 +23,7 @@ ORDER = [
     "histograms",
     "ntuple",
     "cut_table",
+    "systematics",
     "selection",
     "signal",
     "writer",
