@@ -22,6 +22,7 @@ from .errors import ConfigError, DataError
 from .histograms import Histogram, bins, record, stable, to_root, variances
 from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
 from .results import Count, CutFlowRow, InputFile, Record, write_atomically
+from .systematics import SystematicEffect, Variations
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
@@ -66,7 +67,8 @@ class Candidate(Record):
 class SelectionResult(Record):
     """What the selection found. `weighted`: simulation with weights, so that nothing is observed.
 
-    `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`.
+    `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`. `systematics` is empty
+    unless asked for.
     """
 
     cutflow: list[CutFlowRow]
@@ -80,6 +82,7 @@ class SelectionResult(Record):
     event_loops: int
     notes: list[str]
     histograms: dict[str, Histogram]
+    systematics: list[SystematicEffect]
 
 
 def select(
@@ -87,6 +90,8 @@ def select(
     card: Card,
     *,
     eot: Mapping[str, float] | None = None,
+    systematics: bool = False,
+    seed: int = 1,
     threads: int = 1,
     engine: engines.Engine = engines.THREADS,
 ) -> SelectionResult:
@@ -95,6 +100,8 @@ def select(
     Args:
         inputs: paths, globs, text files of paths, root:// addresses.
         eot: exposure of some periods, in place of the card's.
+        systematics: also vary the card's systematic sources, in the same loop; not on a cluster.
+        seed: of the random numbers of sources that smear.
         threads: threads of the event loop, or workers; the result does not depend on it.
         engine: what runs the event loop; the result does not depend on it either.
 
@@ -103,7 +110,9 @@ def select(
             engine's cluster cannot be reached.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
-    return select_with(inputs, card, (), eot=eot, threads=threads, engine=engine)[0]
+    return select_with(
+        inputs, card, (), eot=eot, systematics=systematics, seed=seed, threads=threads, engine=engine
+    )[0]
 
 
 def select_with(
@@ -112,6 +121,8 @@ def select_with(
     columns: Sequence[str],
     *,
     eot: Mapping[str, float] | None = None,
+    systematics: bool = False,
+    seed: int = 1,
     threads: int = 1,
     engine: engines.Engine = engines.THREADS,
 ) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
@@ -138,8 +149,11 @@ def select_with(
         raise DataError(
             f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them"
         )
+    if systematics and engine.name == "dask":
+        raise ConfigError("systematics cannot be varied on a cluster yet (engine dask): use --engine threads")
     with engine.running(threads), reading(ntuple):
-        booked = _Booked(ntuple, card, columns, engine)
+        variations = Variations(card, ntuple, seed) if systematics else None
+        booked = _Booked(ntuple, card, columns, variations, engine)
         booked.run()
     return booked.result(exposure, lacking), {s: booked.selected_columns(s) for s in booked.candidates}
 
@@ -189,16 +203,16 @@ class _Booked:
         ntuple: Ntuple,
         card: Card,
         columns: Sequence[str] = (),
+        variations: Variations | None = None,
         engine: engines.Engine = engines.THREADS,
     ) -> None:
-        self.ntuple, self.card, self.columns, self.engine = ntuple, card, list(columns), engine
+        self.ntuple, self.card, self.columns = ntuple, card, list(columns)
+        self.variations, self.engine = variations, engine
         self.names = period_names(card)
         self.has_weight = "mcWeight" in ntuple.present
         self.cuts = {s: cuts(card, s, ntuple) for s in SIGNATURES}
-        try:
-            self.frame = engine.compiled_frame(ntuple)
-            self._book(self.frame)
-        except compiled.NotCompiledError:
+        # Variations are of nodes of RDataFrame: they take strings.
+        if variations or not self._book_compiled():
             self._book_strings()
 
     def run(self) -> None:
@@ -207,6 +221,15 @@ class _Booked:
             self.initial.fetch()
 
     # Booking
+
+    def _book_compiled(self) -> bool:
+        """Book in the compiled library; False where something is booked that it does not have."""
+        try:
+            self.frame = self.engine.compiled_frame(self.ntuple)
+            self._book(self.frame)
+        except compiled.NotCompiledError:
+            return False
+        return True
 
     def _book_strings(self) -> None:
         """Book strings, compiled just in time. They read what they find, so the files are unpacked before."""
@@ -227,8 +250,13 @@ class _Booked:
         self.rows: dict[tuple[Signature, str], _PeriodCounts] = {}
         self.histograms: dict[str, Callable[[], dict[str, Histogram]]] = {}
         self.candidates: dict[Signature, tuple[list[str], Any]] = {}
-        for name, expression in definitions(self.card, self.ntuple.present).items():
+        derived = definitions(self.card, self.ntuple.present)
+        if self.variations:
+            start = self.variations.on_branches(start, derived, self.cuts)
+        for name, expression in derived.items():
             start = start.Define(name, expression)
+        if self.variations:
+            start = self.variations.on_quantities(start)
         self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
         in_period = start.Filter(f"na64_period < {len(self.card.periods)}", "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)
@@ -256,6 +284,10 @@ class _Booked:
             if not lacking:
                 self._book_plane(f"ecal_hcal_{signature}", f"Selected, {signature}", node)
                 self._book_candidates(signature, node)
+                if self.variations:
+                    self.variations.book(signature, node)
+        if self.variations:
+            self.variations.prepare()
 
     def _book_before(self, signature: Signature, cut: str, node: Any) -> None:
         """The distribution that a cut looks at, just before it."""
@@ -385,6 +417,7 @@ class _Booked:
             event_loops=self.engine.loops(self.frame),
             notes=notes,
             histograms=histograms,
+            systematics=self.variations.effects() if self.variations else [],
         )
 
     def _cutflow(self) -> tuple[list[CutFlowRow], list[float]]:
@@ -480,6 +513,8 @@ class _Booked:
         for i in range(len(self.card.periods), len(self.names)):
             if events[i] > 0:
                 notes.append(f"{int(events[i])} events left out ({self.names[i]})")
+        if self.variations:
+            notes += self.variations.notes
         if self.weighted:
             notes.append("mcWeight differs from 1: simulation, counts are expected and not observed")
         return notes

@@ -71,7 +71,7 @@ def loop(path: Path, engine: engines.Engine) -> float:
     """CPU seconds of the loop alone, just-in-time compilation of a first, empty one left out."""
     opened = open_ntuple([str(path)], unpack=False)
     with engine.running(1):
-        booked = selection._Booked(opened, CARD, (), engine)
+        booked = selection._Booked(opened, CARD, engine=engine)
         assert isinstance(booked.frame, compiled.Node) != engine.just_in_time
         started = time.process_time()
         booked.run()

@@ -26,6 +26,7 @@ ORDER = [
     "ntuple",
     "cut_table",
     "engines",
+    "systematics",
     "selection",
     "signal",
     "writer",
