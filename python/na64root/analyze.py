@@ -24,6 +24,7 @@ from . import (
     planes,
     planner,
     plots,
+    quality,
     results,
     scorecard,
     selection,
@@ -153,6 +154,7 @@ class Analysis(Record):
     interval: Interval | None = None
     acceptance: Acceptance = "chain"
     signal: SignalOfSample | None = None
+    data_quality: quality.Exclusions | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def analyze(
     output_dir: Path,
     pseudodata: bool = False,
     signal: SignalFiles | None = None,
+    exclude_outlier_spills: bool = False,
     seed: int = 1,
     threads: int = 1,
     force: bool = False,
@@ -182,6 +185,8 @@ def analyze(
     Args:
         pseudodata: first write pseudodata.root into `output_dir` and analyse it in place of `files`.
         signal: a simulated sample; it takes the place of the chain's signal in `limit`.
+        exclude_outlier_spills: leave out the spills that :func:`na64root.quality.assess` flags; the card's
+            exposure of a period is scaled by the share of spills kept, that of `eot` is not.
 
     Raises:
         Na64Error: results exist and `force` is not set; what the modules of the chain raise.
@@ -195,7 +200,7 @@ def analyze(
         files = [simulate.pseudodata(card, path, seed=seed, eot=eot, threads=threads, force=force).file]
 
     log.info("selecting events")
-    selected = selection.select(files, card, eot=eot, threads=threads)
+    selected, data_quality = _select(files, card, eot, exclude_outlier_spills, threads)
     for note in selected.notes:
         log.info("%s", note)
     counts = _counts_of_likelihood(selected)
@@ -255,6 +260,7 @@ def analyze(
         interval=interval,
         acceptance=card.signal.acceptance,
         signal=of_sample,
+        data_quality=data_quality,
     )
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
@@ -265,6 +271,77 @@ def analyze(
     if limit:
         require_agreement(limit)
     return analysis
+
+
+def _select(
+    files: Sequence[str],
+    card: Card,
+    eot: Mapping[str, float] | None,
+    exclude_outlier_spills: bool,
+    threads: int,
+) -> tuple[selection.SelectionResult, quality.Exclusions]:
+    """The selection, and what it left out by the quality of the data."""
+    share = {period.name: 1.0 for period in card.periods}
+    outliers: list[quality.Outlier] = []
+    spills: list[tuple[int, int]] = []
+    if exclude_outlier_spills:
+        assessed = quality.assess(files, card)
+        outliers, spills = assessed.outliers, assessed.outlier_spills
+        share = quality.kept_share(assessed, card)
+        eot = (
+            card.exposure() | {name: n * share[name] for name, n in card.exposure().items()} | dict(eot or {})
+        )
+        for outlier in outliers:
+            log.info("run %d spill %d left out: %s", outlier.run, outlier.spill, outlier.reason)
+    selected = selection.select(files, card, eot=eot, without_spills=spills, threads=threads)
+    duplicates = next((r.events for r in selected.cutflow if r.period == quality.LeftOut.DUPLICATE), 0)
+    return selected, quality.Exclusions(
+        duplicates=duplicates,
+        repeated_files=quality.repeated_files(selected.files),
+        outliers=outliers,
+        kept_share=share,
+    )
+
+
+def assess_quality(
+    files: Sequence[str], card: Card, *, output_dir: Path | None = None, force: bool = False
+) -> quality.Quality:
+    """The quality of runs and spills, as :func:`na64root.quality.assess`; with `output_dir` its figure.
+
+    Raises:
+        Na64Error: the figure exists and `force` is not set; as :func:`na64root.quality.assess`.
+    """
+    names = tuple(f"quality.{kind}" for kind in ("pdf", "png"))
+    if output_dir:
+        refuse_to_replace(output_dir, names, force)
+        require_writable(output_dir)
+    assessed = quality.assess(files, card)
+    if not output_dir:
+        return assessed
+    titles = {
+        "triggers": "physics\ntriggers",
+        "ecal_mean_GeV": r"mean $E_\mathrm{ECAL}$ [GeV]",
+        "hcal_mean_GeV": r"mean $E_\mathrm{HCAL}$ [GeV]",
+        "missing_energy_fraction": f"share ECAL < {assessed.ecal_below_GeV:g},\n"
+        f"HCAL < {assessed.hcal_below_GeV:g} GeV",
+    }
+    spills = assessed.spills
+    quantities = [
+        (
+            title,
+            np.array([getattr(spill, name) for spill in spills], dtype=float),
+            np.array([name in spill.flags for spill in spills]),
+        )
+        for name, title in titles.items()
+    ]
+    places: dict[str, list[int]] = {}
+    for i, spill in enumerate(spills):
+        places.setdefault(spill.period, []).append(i)
+    periods = {p.name: (places[p.name][0], places[p.name][-1] + 1) for p in card.periods if p.name in places}
+    figure = plots.spill_quality(quantities, periods)
+    with renamed_into(output_dir, names) as folder:
+        plots.save(figure, folder, "quality")
+    return assessed.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
 
 
 def limits_side_by_side(

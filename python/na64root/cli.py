@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .limits import CountingModel, Method
     from .planes import Axis, Plane
     from .planner import Background, Plan, Target
+    from .quality import Quality
     from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
     from .signal import Mode
     from .simulate import ForcedVolume, SignalMode
@@ -50,6 +51,8 @@ PLAIN_WIDTH = 132
 NAMES = {"cls": "CLs", "clsb": "CLs+b"}
 # Candidates that are printed; all of them are in results.json.
 MOST_CANDIDATES = 20
+# Duplicates that are printed; `quality --json` has some more, and their number.
+MOST_EXAMPLES = 5
 
 Show = Callable[[Any, "Console"], None]
 
@@ -588,6 +591,7 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
     help="A' mass of --signal, for files of another simulation.",
 )
 @click.option("--signal-epsilon", type=float, help="Kinetic mixing of --signal, likewise.")  # fmt: skip
+@click.option("--exclude-outlier-spills", is_flag=True, help="Leave out the spills that `quality` flags.")
 def _analyze(
     common: Common,
     files: tuple[str, ...],
@@ -596,6 +600,7 @@ def _analyze(
     signal_files: tuple[str, ...],
     signal_mass_GeV: float | None,
     signal_epsilon: float | None,
+    exclude_outlier_spills: bool,
 ) -> Record:
     """The whole chain: read, select, count, limits, exclusion plane, figures.
 
@@ -617,6 +622,7 @@ def _analyze(
         output_dir=common.output_dir,
         pseudodata=pseudodata,
         signal=signal,
+        exclude_outlier_spills=exclude_outlier_spills,
         **common.how("masses"),
     )
 
@@ -811,6 +817,61 @@ def _inspect(common: Common, files: tuple[str, ...]) -> Record:
 
     _need(files)
     return inspect(files, common.card)
+
+
+# Data quality and backgrounds
+
+
+def _show_quality(record: Quality, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("run", "period", box=None)
+    for column in ("spills", "flagged", "events", "triggers", "per spill", "ECAL [GeV]", "HCAL [GeV]"):
+        table.add_column(column, justify="right")
+    table.add_column(
+        f"ECAL < {record.ecal_below_GeV:g}, HCAL < {record.hcal_below_GeV:g} GeV", justify="right"
+    )
+    for run in record.runs:
+        means = (run.ecal_mean_GeV, run.hcal_mean_GeV, run.missing_energy_fraction)
+        table.add_row(
+            str(run.run),
+            run.period,
+            str(run.spills),
+            str(run.flagged_spills or "-"),
+            str(run.events),
+            str(run.triggers),
+            f"{run.triggers_per_spill:.1f}",
+            *("-" if value is None else f"{value:.4g}" for value in means),
+        )
+    console.print(table)
+    console.print(
+        f"\n{record.entries} events, {record.duplicates} duplicates, {record.out_of_order} out of order, "
+        f"{len(record.outlier_spills)} of {len(record.spills)} spills flagged"
+    )
+    for outlier in record.outliers:
+        console.print(f"  run {outlier.run} spill {outlier.spill}: {outlier.reason}")
+    for number in record.duplicate_examples[:MOST_EXAMPLES]:
+        console.print(f"  duplicate: run {number.run} spill {number.spill} event {number.spillevent}")
+    for note in record.notes:
+        console.print(f"  note: {note}", soft_wrap=True)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+@_verb(application, "quality", example="na64root quality 'runs/*.root' -o quality", show=_show_quality)
+@_FILES
+def _quality(common: Common, files: tuple[str, ...]) -> Record:
+    """Rate, ECAL and HCAL means of every run and spill; outlier spills, duplicates, events out of order.
+
+    With -o also a figure against the spills.
+    """
+    from .analyze import assess_quality
+
+    _need(files)
+    assessed = assess_quality(files, common.card, output_dir=common.output, force=common.force)
+    for note in assessed.notes:
+        logging.getLogger(__name__).warning("%s", note)
+    return assessed
 
 
 @_verb(application, "explain", example="na64root explain --mass-GeV 0.39 --epsilon 6e-3", show=_show_record)

@@ -134,6 +134,54 @@ def cut_flow(rows: Iterable[CutFlowRow]) -> Figure:
 
 
 @_styled
+def spill_quality(
+    quantities: Sequence[tuple[str, Array, np.typing.NDArray[np.bool_]]],
+    periods: Mapping[str, tuple[int, int]],
+) -> Figure:
+    """Quantities of each spill in the order of runs and spills, flagged ones marked, a panel each.
+
+    Args:
+        quantities: title with unit, values (n_spills,) with NaN where there is none, flags (n_spills,).
+        periods: first spill and the one after the last, by name.
+    """
+    figure = Figure(figsize=(10.0, 2.3 * len(quantities) + 1.0))
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(quantities), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (title, values, flags) in zip(panels, quantities, strict=True):
+        number = np.arange(len(values))
+        axes.plot(number[~flags], values[~flags], ".", color="black", markersize=3, label="spill")
+        axes.plot(
+            number[flags],
+            values[flags],
+            "o",
+            color=COLOURS["new"],
+            markersize=6,
+            fillstyle="none",
+            label="flagged",
+        )
+        axes.set_ylabel(title, fontsize=12)
+        axes.tick_params(labelsize=11)
+        axes.margins(x=0.01, y=0.15)
+        for first, last in periods.values():
+            for edge in (first - 0.5, last - 0.5):
+                axes.axvline(edge, color="0.6", linewidth=0.8, zorder=0)
+    for name, (first, last) in periods.items():
+        panels[0].annotate(
+            name,
+            (0.5 * (first + last - 1), 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=12,
+        )
+    panels[-1].set_xlabel("spill, in the order of runs", fontsize=14)
+    if any(flags.any() for *_, flags in quantities):
+        panels[-1].legend(loc="upper left", bbox_to_anchor=(0.0, -0.12), ncols=2, fontsize=11)
+    return figure
+
+
+@_styled
 def energy_plane(
     ecal_edges: Array,
     hcal_edges: Array,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from .cut_table import cuts, definitions
 from .errors import ConfigError, DataError
 from .histograms import Histogram, bins, record, stable, to_root, variances
 from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
+from .quality import LeftOut, notes_on_files, repeated_files
 from .results import Count, CutFlowRow, InputFile, Record, write_atomically
 
 _INITIAL = "initial"
@@ -84,20 +85,26 @@ class SelectionResult(Record):
 
 
 def select(
-    inputs: Sequence[str], card: Card, *, eot: Mapping[str, float] | None = None, threads: int = 1
+    inputs: Sequence[str],
+    card: Card,
+    *,
+    eot: Mapping[str, float] | None = None,
+    without_spills: Collection[tuple[int, int]] = (),
+    threads: int = 1,
 ) -> SelectionResult:
-    """Apply the card's selection to NA64-format ntuples.
+    """Apply the card's selection to NA64-format ntuples. An event that comes twice is counted once.
 
     Args:
         inputs: paths, globs, text files of paths, root:// addresses.
         eot: exposure of some periods, in place of the card's.
+        without_spills: run and spill of those that are left out, counted as such in the cut flow.
         threads: threads of the event loop; the result does not depend on it.
 
     Raises:
         ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
-    return select_with(inputs, card, (), eot=eot, threads=threads)[0]
+    return select_with(inputs, card, (), eot=eot, without_spills=without_spills, threads=threads)[0]
 
 
 def select_with(
@@ -106,6 +113,7 @@ def select_with(
     columns: Sequence[str],
     *,
     eot: Mapping[str, float] | None = None,
+    without_spills: Collection[tuple[int, int]] = (),
     threads: int = 1,
 ) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
     """As :func:`select`, and what else the files know about the selected events, in the same loop.
@@ -131,9 +139,16 @@ def select_with(
         raise DataError(
             f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them"
         )
-    with implicit_threads(threads), reading(ntuple):
-        booked = _Booked(ntuple, card, columns)
-        booked.run()
+    loops = 0
+    for n in dict.fromkeys((threads, 1)):
+        with implicit_threads(n), reading(ntuple):
+            booked = _Booked(ntuple, card, columns, without_spills)
+            booked.run()
+        loops += booked.loops
+        # Which of two equal events is the first, only one thread knows, that reads them in order.
+        if n == 1 or booked.left_out.duplicates == 0:
+            break
+    booked.loops = loops
     return booked.result(exposure, lacking), {s: booked.selected_columns(s) for s in booked.candidates}
 
 
@@ -195,11 +210,19 @@ def implicit_threads(threads: int) -> Iterator[None]:
 class _Booked:
     """One event loop: its actions, and the records made from them."""
 
-    def __init__(self, ntuple: Ntuple, card: Card, columns: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        ntuple: Ntuple,
+        card: Card,
+        columns: Sequence[str] = (),
+        without_spills: Collection[tuple[int, int]] = (),
+    ) -> None:
         cling.include("selection.hpp")
         self.ntuple, self.card, self.columns = ntuple, card, list(columns)
         self.names = period_names(card)
         self.frame = ntuple.data_frame()
+        self.left_out = LeftOut(ntuple, card, without_spills)
+        self.loops = 0
         in_tree = {str(name) for name in self.frame.GetColumnNames()}
         for name in self.columns:
             if (branch := name.partition("[")[0]) not in in_tree:
@@ -216,11 +239,12 @@ class _Booked:
     def run(self) -> None:
         """The event loop; every booked action is filled by it."""
         self.initial.fetch()
+        self.loops = int(self.frame.GetNRuns())
 
     # Booking
 
     def _book(self) -> None:
-        start = self.frame
+        start = self.left_out.applied_to(self.frame)
         for name, expression in definitions(self.card, self.ntuple.present).items():
             start = start.Define(name, expression)
         self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
@@ -352,12 +376,14 @@ class _Booked:
     ) -> SelectionResult:
         """The records; runs the event loop if it has not run."""
         events, sums, _ = self.initial.fetch()
-        if int(events.sum()) != self.ntuple.entries:
+        left_out = self.left_out.counts()
+        read = int(events.sum()) + sum(n for n, *_ in left_out.values())
+        if read != self.ntuple.entries:
             raise DataError(
-                f"{int(events.sum())} of {self.ntuple.entries} events of {self.ntuple.paths[0]} were read "
+                f"{read} of {self.ntuple.entries} events of {self.ntuple.paths[0]} were read "
                 "(the file is damaged): make or copy it again"
             )
-        if not np.isfinite(sums).all():
+        if not np.isfinite([*sums, *(weight for _, weight, _ in left_out.values())]).all():
             raise DataError(
                 f"branch mcWeight in {self.ntuple.paths[0]} is NaN or infinite in some event "
                 "(finite weights are expected): correct the ntuple"
@@ -379,7 +405,7 @@ class _Booked:
             candidates=candidates,
             files=list(self.ntuple.files),
             weighted=self.weighted,
-            event_loops=int(self.frame.GetNRuns()),
+            event_loops=self.loops,
             notes=notes,
             histograms=histograms,
         )
@@ -400,6 +426,10 @@ class _Booked:
                 for signature in SIGNATURES:
                     flow.append(_row(reason, signature, _INITIAL, events[members].sum(), sums[members].sum()))
                     errors.append(stable(math.sqrt(squares[members].sum())))
+        for reason, (n_left, weight_left, square_left) in self.left_out.counts().items():
+            for signature in SIGNATURES:
+                flow.append(_row(reason, signature, _INITIAL, n_left, weight_left))
+                errors.append(stable(math.sqrt(square_left)))
         return flow, errors
 
     def _flow(self, signature: Signature) -> Iterator[tuple[str, _PeriodCounts]]:
@@ -477,6 +507,10 @@ class _Booked:
         for i in range(len(self.card.periods), len(self.names)):
             if events[i] > 0:
                 notes.append(f"{int(events[i])} events left out ({self.names[i]})")
+        spills = self.left_out.counts().get(LeftOut.SPILL)
+        if spills:
+            notes.append(f"{spills[0]} events left out ({LeftOut.SPILL})")
+        notes += notes_on_files(self.left_out.duplicates, repeated_files(self.ntuple.files))
         if self.weighted:
             notes.append("mcWeight differs from 1: simulation, counts are expected and not observed")
         return notes

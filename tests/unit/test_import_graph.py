@@ -22,6 +22,7 @@ ORDER = [
     "results",
     "histograms",
     "ntuple",
+    "quality",
     "cut_table",
     "selection",
     "signal",
