@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from . import (
     acceptance,
+    backgrounds,
     exclusion,
     limits,
     planes,
@@ -155,6 +156,7 @@ class Analysis(Record):
     acceptance: Acceptance = "chain"
     signal: SignalOfSample | None = None
     data_quality: quality.Exclusions | None = None
+    background_estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
 
 
 @dataclass(frozen=True)
@@ -201,8 +203,10 @@ def analyze(
 
     log.info("selecting events")
     selected, data_quality = _select(files, card, eot, exclude_outlier_spills, threads)
+    spills = [(outlier.run, outlier.spill) for outlier in data_quality.outliers]
     for note in selected.notes:
         log.info("%s", note)
+    selected, estimates = _with_background_estimates(files, card, selected, spills, threads)
     counts = _counts_of_likelihood(selected)
     limit = plane = model = found = interval = sample = of_sample = None
     if signal is not None:
@@ -261,6 +265,7 @@ def analyze(
         acceptance=card.signal.acceptance,
         signal=of_sample,
         data_quality=data_quality,
+        background_estimates=estimates,
     )
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
@@ -303,6 +308,32 @@ def _select(
     )
 
 
+def _with_background_estimates(
+    files: Sequence[str],
+    card: Card,
+    selected: selection.SelectionResult,
+    without_spills: Sequence[tuple[int, int]],
+    threads: int,
+) -> tuple[selection.SelectionResult, dict[Signature, backgrounds.BackgroundUsed] | None]:
+    """The selection with the backgrounds that the card has estimated from the data, and which these are."""
+    if all(card.backgrounds.method(signature) == "published" for signature in SIGNATURES):
+        return selected, None
+    log.info("estimating backgrounds")
+    estimated = backgrounds.estimate(
+        files, card, eot=selected.exposure, without_spills=without_spills, threads=threads
+    )
+    counts, used = backgrounds.with_estimates(selected.counts, estimated)
+    for signature, background in used.items():
+        log.info(
+            "background of %s: %.3g +- %.2g (%s)",
+            signature,
+            background.value,
+            background.uncertainty,
+            background.method,
+        )
+    return selected.model_copy(update={"counts": counts}), used
+
+
 def assess_quality(
     files: Sequence[str], card: Card, *, output_dir: Path | None = None, force: bool = False
 ) -> quality.Quality:
@@ -342,6 +373,58 @@ def assess_quality(
     with renamed_into(output_dir, names) as folder:
         plots.save(figure, folder, "quality")
     return assessed.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
+
+
+def estimate_backgrounds(
+    files: Sequence[str],
+    card: Card,
+    *,
+    output_dir: Path | None = None,
+    force: bool = False,
+    **options: Any,
+) -> backgrounds.Backgrounds:
+    """Backgrounds from the data, `options` as for :func:`na64root.backgrounds.estimate`; with a figure.
+
+    Raises:
+        Na64Error: the figure exists and `force` is not set; as :func:`na64root.backgrounds.estimate`.
+    """
+    names = tuple(f"backgrounds.{kind}" for kind in ("pdf", "png"))
+    if output_dir:
+        refuse_to_replace(output_dir, names, force)
+        require_writable(output_dir)
+    found = backgrounds.estimate(files, card, **options)
+    if not output_dir:
+        return found
+    box, regions = card.selection.ecal.s2_max_GeV.value, card.backgrounds
+    quiet = card.selection.hcal.s2_total_max_GeV.value
+    high, busy = regions.abcd.ecal_max_GeV.value, regions.abcd.hcal_max_GeV.value
+    areas = {"B": (box, high, 0.0, quiet)}
+    if regions.abcd.second == "hcal":
+        areas |= {"C": (0.0, box, quiet, busy), "D": (box, high, quiet, busy)}
+    areas["S2"] = (0.0, box, 0.0, quiet)
+    fit = found.sideband
+    figure = plots.background_regions(
+        np.array(found.ecal_edges_GeV),
+        np.array(found.hcal_edges_GeV),
+        np.array(found.plane),
+        areas,
+        None
+        if fit is None
+        else (
+            np.array(fit.edges_GeV),
+            np.array(fit.events),
+            np.array(fit.energy_GeV),
+            np.array(fit.curve),
+            np.array(fit.low),
+            np.array(fit.high),
+            fit.alternatives,
+        ),
+        box,
+        "VETO quiet, before the cuts of the signatures; box of S2 empty by choice",
+    )
+    with renamed_into(output_dir, names) as folder:
+        plots.save(figure, folder, "backgrounds")
+    return found.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
 
 
 def limits_side_by_side(
@@ -602,6 +685,7 @@ def _counts(
         selected = selection.select(files, card, eot=eot, threads=threads)
         for note in selected.notes:
             log.info("%s", note)
+        selected, _ = _with_background_estimates(files, card, selected, (), threads)
         return _counts_of_likelihood(selected), selected.exposure, selected.files
     exposure = card.exposure(eot)
     counts = card_counts(card, exposure)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from .acceptance import AcceptanceReport, RReport
     from .analyze import Analysis, Limits, Scorecard, SignalOfSample
+    from .backgrounds import Backgrounds
     from .export import Exported
     from .ledger import Ledger, PresetComparison
     from .limits import CountingModel, Method
@@ -856,6 +857,74 @@ def _show_quality(record: Quality, console: Console) -> None:
         console.print(f"  note: {note}", soft_wrap=True)
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)
+
+
+def _show_backgrounds(record: Backgrounds, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("signature", "method", box=None)
+    for column in ("background", "parts of the uncertainty", "counted"):
+        table.add_column(column)
+    for signature, (value, error) in record.published.items():
+        table.add_row(signature, "published", f"{value:.3g} ± {error:.2g}", "", "")
+    for found in record.estimates:
+        table.add_row(
+            found.signature,
+            found.method,
+            f"{found.value:.3g} ± {found.uncertainty:.2g}",
+            ", ".join(f"{name} {value:.2g}" for name, value in found.components.items()),
+            ", ".join(f"{name}: {value:.6g}" for name, value in found.events.items()),
+        )
+    console.print(table)
+    for found in record.estimates:
+        for note in found.notes:
+            console.print(f"  {found.signature} {found.method}: {note}")
+    for method, why in record.not_estimated.items():
+        console.print(f"  {method}: none ({why})")
+    chosen = ", ".join(f"{signature} {method}" for signature, method in record.chosen.items())
+    console.print(f"  the card takes: {chosen}")
+    dimuon = record.dimuon
+    console.print(
+        f"\ndimuons: {dimuon.data.events:.6g}, {dimuon.data.per_electron:.4g} ± {dimuon.data.error:.2g} "
+        "per electron"
+    )
+    if dimuon.correction is not None and dimuon.uncertainty is not None:
+        console.print(
+            f"data over simulation {dimuon.correction:.4g} ± {dimuon.statistical:.2g} (statistical), "
+            f"± {dimuon.uncertainty:.2g} with the stated uncertainty"
+        )
+    for note in record.notes:
+        console.print(f"  note: {note}", soft_wrap=True)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+@_verb(application, "background", example="na64root background data.root --mc background.root -o background",
+       show=_show_backgrounds)  # fmt: skip
+@_FILES
+@_EOT
+@click.option("--mc", multiple=True, metavar="FILE", help="Simulated background, for the dimuon yield.")
+@click.option("--mc-eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of --mc, likewise.")
+def _estimate_backgrounds(
+    common: Common, files: tuple[str, ...], eot: tuple[str, ...], mc: tuple[str, ...], mc_eot: tuple[str, ...]
+) -> Record:
+    """Backgrounds from control regions of the data, and the dimuon yield against a simulation.
+
+    With -o also a figure. The limit takes an estimate where the card's section backgrounds says so.
+    """
+    from .analyze import estimate_backgrounds
+
+    _need(files)
+    return estimate_backgrounds(
+        files,
+        common.card,
+        output_dir=common.output,
+        force=common.force,
+        simulation=mc,
+        eot=exposure_option(common.card, eot),
+        simulation_eot=exposure_option(common.card, mc_eot),
+        threads=common.threads,
+    )
 
 
 @_verb(application, "quality", example="na64root quality 'runs/*.root' -o quality", show=_show_quality)

@@ -427,20 +427,21 @@ class SidebandFit(_Model):
 
 
 class AbcdRegions(_Model):
-    """Control regions of S2: ECAL energy up to `ecal_max_GeV`, HCAL energy up to `hcal_max_GeV`.
+    """Control regions of S2: ECAL energy up to `ecal_max_GeV`, and what fails the cut on `second`.
 
+    That is an HCAL energy up to `hcal_max_GeV`, or a shower that fails the cut shower_chi2.
     `validation_ecal_GeV` divides the ECAL energies above the box: the lower part takes the place of the box.
     """
 
+    second: Literal["hcal", "shower_chi2"]
     ecal_max_GeV: Positive
     validation_ecal_GeV: Positive
     hcal_max_GeV: Positive
 
 
 class NeutralHadrons(_Model):
-    """Neutral hadrons that pass HCAL1, from those that shower in it (`tag_min_GeV` there)."""
+    """Neutral hadrons that pass HCAL1, from those that shower in it: length and its relative uncertainty."""
 
-    tag_min_GeV: Positive
     interaction_length_cm: Positive
     interaction_length_uncertainty: NonNegative
 

@@ -25,6 +25,7 @@ ORDER = [
     "quality",
     "cut_table",
     "selection",
+    "backgrounds",
     "signal",
     "writer",
     "hepmc",
