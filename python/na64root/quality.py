@@ -278,7 +278,7 @@ def flagged(sums: SpillSums, quality: QualityConfig) -> Iterator[tuple[int, Quan
     from its median in units of 1.4826 times the median absolute deviation, where that is above 1.
     """
     spills = len(sums.triggers)
-    if spills < quality.spills_min.value:
+    if spills == 0:
         return
     comparisons = spills * len(QUANTITIES)
     # Both sides of every comparison.

@@ -23,7 +23,7 @@ def planted(tmp_path, name="data.root", **options):
     two_b = [event(ecalTotal=energy, ecalTotalNoTimecut=energy) for energy in (52.0, 60.0)]
     four_c = [event(ecalTotal=energy, showerChi2=20.0) for energy in (5.0, 20.0, 30.0, 49.0)]
     eight_d = [event(ecalTotal=51.0 + i, ecalTotalNoTimecut=60.0, showerChi2=50.0) for i in range(8)]
-    core = {(0, 1, 1): 30.0, (1, 1, 1): 10.0, (1, 0, 0): 0.5}
+    core = {(0, 1, 1): 30.0, (1, 1, 1): 9.5, (1, 0, 0): 1.0}  # R of HCAL2 and HCAL3 would be 0.095
     three_tagged = [
         event(ecalTotal=50.0, ecalTotalNoTimecut=55.0, hcal0=30.0, hcal1=10.5, HCAL_ene=hcal_cells(core))
     ] * 3
