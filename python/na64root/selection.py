@@ -24,6 +24,7 @@ from .histograms import Histogram, bins, record, stable, to_root, variances
 from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
 from .quality import LeftOut, notes_on_files, repeated_files
 from .results import Count, CutFlowRow, InputFile, Record, write_atomically
+from .systematics import SystematicEffect, Variations
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
@@ -68,7 +69,8 @@ class Candidate(Record):
 class SelectionResult(Record):
     """What the selection found. `weighted`: simulation with weights, so that nothing is observed.
 
-    `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`.
+    `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`. `systematics` is empty
+    unless asked for.
     """
 
     cutflow: list[CutFlowRow]
@@ -82,6 +84,7 @@ class SelectionResult(Record):
     event_loops: int
     notes: list[str]
     histograms: dict[str, Histogram]
+    systematics: list[SystematicEffect]
 
 
 def select(
@@ -90,6 +93,8 @@ def select(
     *,
     eot: Mapping[str, float] | None = None,
     without_spills: Collection[tuple[int, int]] = (),
+    systematics: bool = False,
+    seed: int = 1,
     threads: int = 1,
 ) -> SelectionResult:
     """Apply the card's selection to NA64-format ntuples. An event that comes twice is counted once.
@@ -98,13 +103,24 @@ def select(
         inputs: paths, globs, text files of paths, root:// addresses.
         eot: exposure of some periods, in place of the card's.
         without_spills: run and spill of those that are left out, counted as such in the cut flow.
+        systematics: also vary the card's systematic sources, in the same loop.
+        seed: of the random numbers of sources that smear.
         threads: threads of the event loop; the result does not depend on it.
 
     Raises:
         ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
-    return select_with(inputs, card, (), eot=eot, without_spills=without_spills, threads=threads)[0]
+    return select_with(
+        inputs,
+        card,
+        (),
+        eot=eot,
+        without_spills=without_spills,
+        systematics=systematics,
+        seed=seed,
+        threads=threads,
+    )[0]
 
 
 def select_with(
@@ -114,6 +130,8 @@ def select_with(
     *,
     eot: Mapping[str, float] | None = None,
     without_spills: Collection[tuple[int, int]] = (),
+    systematics: bool = False,
+    seed: int = 1,
     threads: int = 1,
 ) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
     """As :func:`select`, and what else the files know about the selected events, in the same loop.
@@ -142,7 +160,8 @@ def select_with(
     loops = 0
     for n in dict.fromkeys((threads, 1)):
         with implicit_threads(n), reading(ntuple):
-            booked = _Booked(ntuple, card, columns, without_spills)
+            variations = Variations(card, ntuple, seed) if systematics else None
+            booked = _Booked(ntuple, card, columns, without_spills, variations)
             booked.run()
         loops += booked.loops
         # Which of two equal events is the first, only one thread knows, that reads them in order.
@@ -216,9 +235,11 @@ class _Booked:
         card: Card,
         columns: Sequence[str] = (),
         without_spills: Collection[tuple[int, int]] = (),
+        variations: Variations | None = None,
     ) -> None:
         cling.include("selection.hpp")
         self.ntuple, self.card, self.columns = ntuple, card, list(columns)
+        self.variations = variations
         self.names = period_names(card)
         self.frame = ntuple.data_frame()
         self.left_out = LeftOut(ntuple, card, without_spills)
@@ -245,8 +266,13 @@ class _Booked:
 
     def _book(self) -> None:
         start = self.left_out.applied_to(self.frame)
-        for name, expression in definitions(self.card, self.ntuple.present).items():
+        derived = definitions(self.card, self.ntuple.present)
+        if self.variations:
+            start = self.variations.on_branches(start, derived, self.cuts)
+        for name, expression in derived.items():
             start = start.Define(name, expression)
+        if self.variations:
+            start = self.variations.on_quantities(start)
         self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
         in_period = start.Filter(f"na64_period < {len(self.card.periods)}", "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)
@@ -274,6 +300,10 @@ class _Booked:
             if not lacking:
                 self._book_plane(f"ecal_hcal_{signature}", f"Selected, {signature}", node)
                 self._book_candidates(signature, node)
+                if self.variations:
+                    self.variations.book(signature, node)
+        if self.variations:
+            self.variations.prepare()
 
     def _book_before(self, signature: Signature, cut: str, node: Any) -> None:
         """The distribution that a cut looks at, just before it."""
@@ -408,6 +438,7 @@ class _Booked:
             event_loops=self.loops,
             notes=notes,
             histograms=histograms,
+            systematics=self.variations.effects() if self.variations else [],
         )
 
     def _cutflow(self) -> tuple[list[CutFlowRow], list[float]]:
@@ -511,6 +542,8 @@ class _Booked:
         if spills:
             notes.append(f"{spills[0]} events left out ({LeftOut.SPILL})")
         notes += notes_on_files(self.left_out.duplicates, repeated_files(self.ntuple.files))
+        if self.variations:
+            notes += self.variations.notes
         if self.weighted:
             notes.append("mcWeight differs from 1: simulation, counts are expected and not observed")
         return notes

@@ -24,6 +24,7 @@ ORDER = [
     "ntuple",
     "quality",
     "cut_table",
+    "systematics",
     "selection",
     "backgrounds",
     "signal",
