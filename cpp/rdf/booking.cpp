@@ -17,6 +17,7 @@
 #include "TH1D.h"
 #include "TH2D.h"
 #include "TKey.h"
+#include "na64root/event_numbers.hpp"
 #include "na64root/selection.hpp"
 #include "sound_baskets.hpp"
 
@@ -94,8 +95,8 @@ constexpr Known known_columns[] = {
     {"na64_veto", veto, of_veto, "VETO_ene"},
     {"na64_r", r, of_rest, "HCAL_ene"},
     {"showerChi2", shower_chi2, of_rest, "showerChi2"},
-    {"spill", spill, of_rest, "spill"},
-    {"spillevent", spill_event, of_rest, "spillevent"},
+    {"spill", spill, of_all, "spill"},
+    {"spillevent", spill_event, of_all, "spillevent"},
 };
 
 using Predicate = bool (*)(const double *values, const int *arguments);
@@ -215,6 +216,7 @@ struct State {
     std::vector<RunRange> ranges;
     double balance = 0.0;
     std::vector<HcalCore> cores;
+    EventFilter *filter = nullptr;
 
     std::vector<double> values; // numbers in arguments of cuts, behind the columns
     std::vector<Stage> node_stages{of_all};
@@ -291,13 +293,18 @@ struct Begin {
 
 struct OfAll {
     std::shared_ptr<State> state;
-    bool operator()(unsigned slot_number, std::uint32_t run, double event_weight, bool physics,
-                    bool trigger_physics, bool on_spill, bool calibration, double ecal, double h0, double h1,
-                    double h2) const {
+    bool operator()(unsigned slot_number, std::uint32_t run, std::uint32_t spill_number,
+                    std::uint32_t number_in_spill, double event_weight, bool physics, bool trigger_physics,
+                    bool on_spill, bool calibration, double ecal, double h0, double h1, double h2) const {
         Slot &slot = *state->slots[slot_number];
         slot.done.store(slot.done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        if (state->filter &&
+            !state->filter->keep(slot_number, run, spill_number, number_in_spill, event_weight))
+            return false;
         double *values = slot.values.data();
         values[run_number] = run;
+        values[spill] = spill_number;
+        values[spill_event] = number_in_spill;
         values[weight] = event_weight;
         values[one] = 1.0;
         values[period] = range_index(state->ranges, run);
@@ -373,16 +380,13 @@ class OfRest : public ROOT::Detail::RDF::RActionImpl<OfRest> {
     void InitTask(TTreeReader *reader, unsigned slot_number) {
         state_->slots[slot_number]->sound.begin(reader, state_->chain.get());
     }
-    void Exec(unsigned slot_number, const ROOT::RVecD &hcal, double chi2, double spill_number,
-              double number_in_spill) {
+    void Exec(unsigned slot_number, const ROOT::RVecD &hcal, double chi2) {
         Slot &slot = *state_->slots[slot_number];
         double *values = slot.values.data();
         // Runs outside all periods get the first core; no histogram or count sees them.
         const auto index = static_cast<std::size_t>(values[period]);
         values[r] = hcal_r(hcal, state_->cores[index < state_->cores.size() ? index : 0]);
         values[shower_chi2] = chi2;
-        values[spill] = spill_number;
-        values[spill_event] = number_in_spill;
         state_->work(slot, of_rest);
     }
     void Finalize() { state_->merge(); }
@@ -466,7 +470,7 @@ std::optional<std::string> flag_column(Node &node, const std::string &branch) {
     return made;
 }
 
-std::optional<std::string> run_column(Node &node, const std::string &branch) {
+std::optional<std::string> whole_column(Node &node, const std::string &branch) {
     const auto [type, array] = type_of(node, branch);
     const std::string made = "na64_compiled_" + branch;
     if (array)
@@ -504,6 +508,7 @@ class Graph {
         for (std::size_t i = 0; i + 1 < settings.ranges.size(); i += 2)
             state.ranges.push_back({settings.ranges[i], settings.ranges[i + 1]});
         state.balance = settings.photomultiplier_balance;
+        state.filter = reinterpret_cast<EventFilter *>(settings.filter);
         for (std::size_t i = 0; i + hcal_modules_behind_ecal <= settings.cores.size();
              i += hcal_modules_behind_ecal) {
             HcalCore core;
@@ -518,7 +523,7 @@ class Graph {
 
     // False where a branch is of another type than foreseen.
     bool bind() {
-        bool bound = columns(of_all, {"run"}, &run_column, 0u) &&
+        bool bound = columns(of_all, {"run", "spill", "spillevent"}, &whole_column, 0u) &&
                      columns(of_all, {"mcWeight"}, &number_column, 1.0) &&
                      columns(of_all, {"isPhysics", "isTriggerPhysics", "isOnSpill", "isCalibration"},
                              &flag_column, false) &&
@@ -529,7 +534,7 @@ class Graph {
                 columns(of_beam, {"trackMomentum", "ecal0"}, &number_column, 0.0);
         bound = bound && array(of_veto, "VETO_ene", 6);
         return bound && array(of_rest, "HCAL_ene", 4 * hcal_cells_per_side * hcal_cells_per_side) &&
-               columns(of_rest, {"showerChi2", "spill", "spillevent"}, &number_column, 0.0);
+               columns(of_rest, {"showerChi2"}, &number_column, 0.0);
     }
 
     int filter(int node, const std::string &name, const std::vector<std::string> &arguments) {
@@ -579,7 +584,7 @@ class Graph {
         node = node.Filter(OfEcalCells{state_}, inputs_[of_ecal_cells]);
         node = node.Filter(OfBeam{state_}, inputs_[of_beam]);
         node = node.Filter(OfVeto{state_}, inputs_[of_veto]);
-        auto done = node.Book<ROOT::RVecD, double, double, double>(OfRest{state_}, inputs_[of_rest]);
+        auto done = node.Book<ROOT::RVecD, double>(OfRest{state_}, inputs_[of_rest]);
         done.GetValue();
         for (const auto &slot : state_->slots)
             if (!slot->sound.failure().empty())

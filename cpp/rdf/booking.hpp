@@ -21,6 +21,7 @@ struct Settings {
     std::vector<unsigned> ranges;     // first and last run of each range, for na64_period
     double photomultiplier_balance{}; // for na64_veto
     std::vector<unsigned> cores;      // core cells of HCAL1, HCAL2, HCAL3 of each period, for na64_r
+    unsigned long filter{};           // address of an EventFilter that says which events are read, or 0
 };
 
 // A graph on a tree in files with these branches of tree A; node 0 is all events. Null where a branch is of a

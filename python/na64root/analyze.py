@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from . import (
     acceptance,
+    backgrounds,
     engines,
     exclusion,
     limits,
     planes,
     planner,
     plots,
+    quality,
     results,
     scorecard,
     selection,
@@ -173,6 +175,8 @@ class Analysis(Record):
     acceptance: Acceptance = "chain"
     signal: SignalOfSample | None = None
     systematics: list[SystematicEffect]
+    data_quality: quality.Exclusions | None = None
+    background_estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,7 @@ def analyze(
     output_dir: Path,
     pseudodata: bool = False,
     signal: SignalFiles | None = None,
+    exclude_outlier_spills: bool = False,
     systematics: bool = False,
     seed: int = 1,
     threads: int = 1,
@@ -204,6 +209,8 @@ def analyze(
     Args:
         pseudodata: first write pseudodata.root into `output_dir` and analyse it in place of `files`.
         signal: a simulated sample; it takes the place of the chain's signal in `limit`.
+        exclude_outlier_spills: leave out the spills that :func:`na64root.quality.assess` flags; the card's
+            exposure of a period is scaled by the share of spills kept, that of `eot` is not.
         systematics: vary the card's systematic sources in the input and in the signal sample. The sample is
             also varied where the card has `systematics.in_limit = "varied"`.
         engine: what selects the events.
@@ -227,11 +234,20 @@ def analyze(
         files = [simulate.pseudodata(card, path, seed=seed, eot=eot, threads=threads, force=force).file]
 
     log.info("selecting events")
-    selected = selection.select(
-        files, card, eot=eot, systematics=systematics, seed=seed, threads=threads, engine=engine
+    selected, data_quality = _select(
+        files,
+        card,
+        eot,
+        exclude_outlier_spills,
+        systematics=systematics,
+        seed=seed,
+        threads=threads,
+        engine=engine,
     )
+    spills = [(outlier.run, outlier.spill) for outlier in data_quality.outliers]
     for note in selected.notes:
         log.info("%s", note)
+    selected, estimates = _with_background_estimates(files, card, selected, spills, threads)
     counts = _counts_of_likelihood(selected)
     limit = plane = model = found = interval = sample = of_sample = None
     if signal is not None:
@@ -291,6 +307,8 @@ def analyze(
         interval=interval,
         acceptance=card.signal.acceptance,
         signal=of_sample,
+        data_quality=data_quality,
+        background_estimates=estimates,
         systematics=selected.systematics,
     )
     with renamed_into(output_dir, FILES) as folder:
@@ -302,6 +320,168 @@ def analyze(
     if limit:
         require_agreement(limit)
     return analysis
+
+
+def _select(
+    files: Sequence[str],
+    card: Card,
+    eot: Mapping[str, float] | None,
+    exclude_outlier_spills: bool,
+    *,
+    systematics: bool,
+    seed: int,
+    threads: int,
+    engine: engines.Engine,
+) -> tuple[selection.SelectionResult, quality.Exclusions]:
+    """The selection, and what it left out by the quality of the data."""
+    share = {period.name: 1.0 for period in card.periods}
+    outliers: list[quality.Outlier] = []
+    spills: list[tuple[int, int]] = []
+    if exclude_outlier_spills:
+        assessed = quality.assess(files, card)
+        outliers, spills = assessed.outliers, assessed.outlier_spills
+        share = quality.kept_share(assessed, card)
+        eot = (
+            card.exposure() | {name: n * share[name] for name, n in card.exposure().items()} | dict(eot or {})
+        )
+        for outlier in outliers:
+            log.info("run %d spill %d left out: %s", outlier.run, outlier.spill, outlier.reason)
+    selected = selection.select(
+        files,
+        card,
+        eot=eot,
+        without_spills=spills,
+        systematics=systematics,
+        seed=seed,
+        threads=threads,
+        engine=engine,
+    )
+    duplicates = next((r.events for r in selected.cutflow if r.period == quality.LeftOut.DUPLICATE), 0)
+    return selected, quality.Exclusions(
+        duplicates=duplicates,
+        repeated_files=quality.repeated_files(selected.files),
+        outliers=outliers,
+        kept_share=share,
+    )
+
+
+def _with_background_estimates(
+    files: Sequence[str],
+    card: Card,
+    selected: selection.SelectionResult,
+    without_spills: Sequence[tuple[int, int]],
+    threads: int,
+) -> tuple[selection.SelectionResult, dict[Signature, backgrounds.BackgroundUsed] | None]:
+    """The selection with the backgrounds that the card has estimated from the data, and which these are."""
+    if all(card.backgrounds.method(signature) == "published" for signature in SIGNATURES):
+        return selected, None
+    log.info("estimating backgrounds")
+    estimated = backgrounds.estimate(
+        files, card, eot=selected.exposure, without_spills=without_spills, threads=threads
+    )
+    counts, used = backgrounds.with_estimates(selected.counts, estimated)
+    for signature, background in used.items():
+        log.info(
+            "background of %s: %.3g +- %.2g (%s)",
+            signature,
+            background.value,
+            background.uncertainty,
+            background.method,
+        )
+    return selected.model_copy(update={"counts": counts}), used
+
+
+def assess_quality(
+    files: Sequence[str], card: Card, *, output_dir: Path | None = None, force: bool = False
+) -> quality.Quality:
+    """The quality of runs and spills, as :func:`na64root.quality.assess`; with `output_dir` its figure.
+
+    Raises:
+        Na64Error: the figure exists and `force` is not set; as :func:`na64root.quality.assess`.
+    """
+    names = tuple(f"quality.{kind}" for kind in ("pdf", "png"))
+    if output_dir:
+        refuse_to_replace(output_dir, names, force)
+        require_writable(output_dir)
+    assessed = quality.assess(files, card)
+    if not output_dir:
+        return assessed
+    titles = {
+        "triggers": "physics\ntriggers",
+        "ecal_mean_GeV": r"mean $E_\mathrm{ECAL}$ [GeV]",
+        "hcal_mean_GeV": r"mean $E_\mathrm{HCAL}$ [GeV]",
+        "missing_energy_fraction": f"share ECAL < {assessed.ecal_below_GeV:g},\n"
+        f"HCAL < {assessed.hcal_below_GeV:g} GeV",
+    }
+    spills = assessed.spills
+    quantities = [
+        (
+            title,
+            np.array([getattr(spill, name) for spill in spills], dtype=float),
+            np.array([name in spill.flags for spill in spills]),
+        )
+        for name, title in titles.items()
+    ]
+    places: dict[str, list[int]] = {}
+    for i, spill in enumerate(spills):
+        places.setdefault(spill.period, []).append(i)
+    periods = {p.name: (places[p.name][0], places[p.name][-1] + 1) for p in card.periods if p.name in places}
+    figure = plots.spill_quality(quantities, periods)
+    with renamed_into(output_dir, names) as folder:
+        plots.save(figure, folder, "quality")
+    return assessed.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
+
+
+def estimate_backgrounds(
+    files: Sequence[str],
+    card: Card,
+    *,
+    output_dir: Path | None = None,
+    force: bool = False,
+    **options: Any,
+) -> backgrounds.Backgrounds:
+    """Backgrounds from the data, `options` as for :func:`na64root.backgrounds.estimate`; with a figure.
+
+    Raises:
+        Na64Error: the figure exists and `force` is not set; as :func:`na64root.backgrounds.estimate`.
+    """
+    names = tuple(f"backgrounds.{kind}" for kind in ("pdf", "png"))
+    if output_dir:
+        refuse_to_replace(output_dir, names, force)
+        require_writable(output_dir)
+    found = backgrounds.estimate(files, card, **options)
+    if not output_dir:
+        return found
+    box, regions = card.selection.ecal.s2_max_GeV.value, card.backgrounds
+    quiet = card.selection.hcal.s2_total_max_GeV.value
+    high, busy = regions.abcd.ecal_max_GeV.value, regions.abcd.hcal_max_GeV.value
+    areas = {"B": (box, high, 0.0, quiet)}
+    if regions.abcd.second == "hcal":
+        areas |= {"C": (0.0, box, quiet, busy), "D": (box, high, quiet, busy)}
+    areas["S2"] = (0.0, box, 0.0, quiet)
+    fit = found.sideband
+    figure = plots.background_regions(
+        np.array(found.ecal_edges_GeV),
+        np.array(found.hcal_edges_GeV),
+        np.array(found.plane),
+        areas,
+        None
+        if fit is None
+        else (
+            np.array(fit.edges_GeV),
+            np.array(fit.events),
+            np.array(fit.energy_GeV),
+            np.array(fit.curve),
+            np.array(fit.low),
+            np.array(fit.high),
+            fit.alternatives,
+        ),
+        box,
+        "VETO quiet, before the cuts of the signatures; box of S2 empty by choice",
+    )
+    with renamed_into(output_dir, names) as folder:
+        plots.save(figure, folder, "backgrounds")
+    return found.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
 
 
 def limits_side_by_side(
@@ -562,6 +742,7 @@ def _counts(
         selected = selection.select(files, card, eot=eot, threads=threads)
         for note in selected.notes:
             log.info("%s", note)
+        selected, _ = _with_background_estimates(files, card, selected, (), threads)
         return _counts_of_likelihood(selected), selected.exposure, selected.files
     exposure = card.exposure(eot)
     counts = card_counts(card, exposure)

@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 
     from .acceptance import AcceptanceReport, RReport
     from .analyze import Analysis, Limits, Scorecard, SignalOfSample
+    from .backgrounds import Backgrounds
     from .engines import Engine
     from .export import Exported
     from .ledger import Ledger, PresetComparison
     from .limits import CountingModel, Method
     from .planes import Axis, Plane
     from .planner import Background, Plan, Target
+    from .quality import Quality
     from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
     from .signal import Mode
     from .simulate import ForcedVolume, SignalMode
@@ -52,6 +54,8 @@ PLAIN_WIDTH = 132
 NAMES = {"cls": "CLs", "clsb": "CLs+b"}
 # Candidates that are printed; all of them are in results.json.
 MOST_CANDIDATES = 20
+# Duplicates that are printed; `quality --json` has some more, and their number.
+MOST_EXAMPLES = 5
 
 Show = Callable[[Any, "Console"], None]
 
@@ -662,6 +666,7 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
     help="A' mass of --signal, for files of another simulation.",
 )
 @click.option("--signal-epsilon", type=float, help="Kinetic mixing of --signal, likewise.")  # fmt: skip
+@click.option("--exclude-outlier-spills", is_flag=True, help="Leave out the spills that `quality` flags.")
 @click.option(
     "--systematics",
     is_flag=True,
@@ -678,6 +683,7 @@ def _analyze(
     signal_files: tuple[str, ...],
     signal_mass_GeV: float | None,
     signal_epsilon: float | None,
+    exclude_outlier_spills: bool,
     systematics: bool,
 ) -> Record:
     """The whole chain: read, select, count, limits, exclusion plane, figures.
@@ -700,6 +706,7 @@ def _analyze(
         output_dir=common.output_dir,
         pseudodata=pseudodata,
         signal=signal,
+        exclude_outlier_spills=exclude_outlier_spills,
         systematics=systematics,
         engine=_engine(engine, scheduler),
         **common.how("masses"),
@@ -907,6 +914,129 @@ def _inspect(common: Common, files: tuple[str, ...]) -> Record:
 
     _need(files)
     return inspect(files, common.card)
+
+
+# Data quality and backgrounds
+
+
+def _show_quality(record: Quality, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("run", "period", box=None)
+    for column in ("spills", "flagged", "events", "triggers", "per spill", "ECAL [GeV]", "HCAL [GeV]"):
+        table.add_column(column, justify="right")
+    table.add_column(
+        f"ECAL < {record.ecal_below_GeV:g}, HCAL < {record.hcal_below_GeV:g} GeV", justify="right"
+    )
+    for run in record.runs:
+        means = (run.ecal_mean_GeV, run.hcal_mean_GeV, run.missing_energy_fraction)
+        table.add_row(
+            str(run.run),
+            run.period,
+            str(run.spills),
+            str(run.flagged_spills or "-"),
+            str(run.events),
+            str(run.triggers),
+            f"{run.triggers_per_spill:.1f}",
+            *("-" if value is None else f"{value:.4g}" for value in means),
+        )
+    console.print(table)
+    console.print(
+        f"\n{record.entries} events, {record.duplicates} duplicates, {record.out_of_order} out of order, "
+        f"{len(record.outlier_spills)} of {len(record.spills)} spills flagged"
+    )
+    for outlier in record.outliers:
+        console.print(f"  run {outlier.run} spill {outlier.spill}: {outlier.reason}")
+    for number in record.duplicate_examples[:MOST_EXAMPLES]:
+        console.print(f"  duplicate: run {number.run} spill {number.spill} event {number.spillevent}")
+    for note in record.notes:
+        console.print(f"  note: {note}", soft_wrap=True)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def _show_backgrounds(record: Backgrounds, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("signature", "method", box=None)
+    for column in ("background", "parts of the uncertainty", "counted"):
+        table.add_column(column)
+    for signature, (value, error) in record.published.items():
+        table.add_row(signature, "published", f"{value:.3g} ± {error:.2g}", "", "")
+    for found in record.estimates:
+        table.add_row(
+            found.signature,
+            found.method,
+            f"{found.value:.3g} ± {found.uncertainty:.2g}",
+            ", ".join(f"{name} {value:.2g}" for name, value in found.components.items()),
+            ", ".join(f"{name}: {value:.6g}" for name, value in found.events.items()),
+        )
+    console.print(table)
+    for found in record.estimates:
+        for note in found.notes:
+            console.print(f"  {found.signature} {found.method}: {note}")
+    for method, why in record.not_estimated.items():
+        console.print(f"  {method}: none ({why})")
+    chosen = ", ".join(f"{signature} {method}" for signature, method in record.chosen.items())
+    console.print(f"  the card takes: {chosen}")
+    dimuon = record.dimuon
+    console.print(
+        f"\ndimuons: {dimuon.data.events:.6g}, {dimuon.data.per_electron:.4g} ± {dimuon.data.error:.2g} "
+        "per electron"
+    )
+    if dimuon.correction is not None and dimuon.uncertainty is not None:
+        console.print(
+            f"data over simulation {dimuon.correction:.4g} ± {dimuon.statistical:.2g} (statistical), "
+            f"± {dimuon.uncertainty:.2g} with the stated uncertainty"
+        )
+    for note in record.notes:
+        console.print(f"  note: {note}", soft_wrap=True)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+@_verb(application, "background", example="na64root background data.root --mc background.root -o background",
+       show=_show_backgrounds)  # fmt: skip
+@_FILES
+@_EOT
+@click.option("--mc", multiple=True, metavar="FILE", help="Simulated background, for the dimuon yield.")
+@click.option("--mc-eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of --mc, likewise.")
+def _estimate_backgrounds(
+    common: Common, files: tuple[str, ...], eot: tuple[str, ...], mc: tuple[str, ...], mc_eot: tuple[str, ...]
+) -> Record:
+    """Backgrounds from control regions of the data, and the dimuon yield against a simulation.
+
+    With -o also a figure. The limit takes an estimate where the card's section backgrounds says so.
+    """
+    from .analyze import estimate_backgrounds
+
+    _need(files)
+    return estimate_backgrounds(
+        files,
+        common.card,
+        output_dir=common.output,
+        force=common.force,
+        simulation=mc,
+        eot=exposure_option(common.card, eot),
+        simulation_eot=exposure_option(common.card, mc_eot),
+        threads=common.threads,
+    )
+
+
+@_verb(application, "quality", example="na64root quality 'runs/*.root' -o quality", show=_show_quality)
+@_FILES
+def _quality(common: Common, files: tuple[str, ...]) -> Record:
+    """Rate, ECAL and HCAL means of every run and spill; outlier spills, duplicates, events out of order.
+
+    With -o also a figure against the spills.
+    """
+    from .analyze import assess_quality
+
+    _need(files)
+    assessed = assess_quality(files, common.card, output_dir=common.output, force=common.force)
+    for note in assessed.notes:
+        logging.getLogger(__name__).warning("%s", note)
+    return assessed
 
 
 @_verb(application, "explain", example="na64root explain --mass-GeV 0.39 --epsilon 6e-3", show=_show_record)

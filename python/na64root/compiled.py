@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .cling import root
 from .library import booking
 
 # The definitions of the cut table that the library has, and where their parameters are.
@@ -113,6 +114,14 @@ class Node:
         graph = self._graph
         number = graph.library.histogram(graph.opened, self._number, x, y, weight, *model[2:])
         return Result(graph, "histogram2", _known(number, f"{x}, {y}"))
+
+    def GetNSlots(self) -> int:
+        """Threads that the loop will have."""
+        return int(root().GetThreadPoolSize()) if root().IsImplicitMTEnabled() else 1
+
+    def keep(self, address: int) -> None:
+        """Read only events that an EventFilter keeps, which is at this address and outlives the loop."""
+        self._graph.settings.filter = address
 
     def GetNRuns(self) -> int:
         return int(self._graph.library.loops(self._graph.opened))

@@ -38,6 +38,8 @@ Acceptance = Literal["chain", "simulation"]
 VariationKind = Literal["scale", "threshold", "resolution", "stochastic"]
 UncertaintyInLimit = Literal["published", "varied"]
 Criterion = Literal["cls", "clsb"]
+Duplicates = Literal["count_once", "keep"]
+BackgroundMethod = Literal["published", "neutral_hadron", "sideband", "abcd"]
 
 DEFAULT_CARD = "paper2021"
 
@@ -425,6 +427,76 @@ class Plane(_Model):
         return self
 
 
+class QualityConfig(_Model):
+    """What the data quality of a spill is, and when a spill stands out.
+
+    `false_alarm_probability`: of one or more flagged spills in a run period that is sound. `duplicates`: an
+    event whose number came before is counted once, or kept.
+    """
+
+    ecal_below_GeV: Positive
+    hcal_below_GeV: Positive
+    false_alarm_probability: InnerFraction
+    spills_min: Whole
+    duplicates: Duplicates
+
+
+class DimuonSample(_Model):
+    """Control sample gamma -> mu+ mu-: HCAL3 above one threshold, or it and two centres above others."""
+
+    hcal3_min_GeV: Positive
+    centre_min_GeV: Positive
+    hcal3_with_centres_min_GeV: Positive
+    yield_uncertainty: NonNegative
+
+
+class SidebandFit(_Model):
+    """Fit of the ECAL energies from the box of S2 to `ecal_max_GeV`, and by how much that end is varied."""
+
+    ecal_max_GeV: Positive
+    ecal_max_variation_GeV: NonNegative
+    bin_width_GeV: Positive
+    events_min: Whole
+
+
+class AbcdRegions(_Model):
+    """Control regions of S2: ECAL energy up to `ecal_max_GeV`, and what fails the cut on `second`.
+
+    That is an HCAL energy up to `hcal_max_GeV`, or a shower that fails the cut shower_chi2.
+    `validation_ecal_GeV` divides the ECAL energies above the box: the lower part takes the place of the box.
+    """
+
+    second: Literal["hcal", "shower_chi2"]
+    ecal_max_GeV: Positive
+    validation_ecal_GeV: Positive
+    hcal_max_GeV: Positive
+
+
+class NeutralHadrons(_Model):
+    """Neutral hadrons that pass HCAL1, from those that shower in it: length and its relative uncertainty."""
+
+    interaction_length_cm: Positive
+    interaction_length_uncertainty: NonNegative
+
+
+class BackgroundsConfig(_Model):
+    """Which background of each signature enters the limit, and the regions of the estimates."""
+
+    S1: Literal["published", "neutral_hadron"]
+    S2: Literal["published", "sideband", "abcd"]
+    dimuon: DimuonSample
+    sideband: SidebandFit
+    abcd: AbcdRegions
+    neutral_hadron: NeutralHadrons
+
+    def method(self, signature: Signature) -> BackgroundMethod:
+        return self.S1 if signature == "S1" else self.S2
+
+
+# Sections that a card may leave out: those of the default card then hold.
+OPTIONAL_SECTIONS = ("quality", "backgrounds")
+
+
 class Card(_Model):
     """A whole card. `sha256` identifies its content, overrides included."""
 
@@ -442,6 +514,8 @@ class Card(_Model):
     plane: Plane
     pseudodata: Pseudodata
     detector: Detector
+    quality: QualityConfig
+    backgrounds: BackgroundsConfig
     systematics: Systematics = Systematics()
 
     @model_validator(mode="after")
@@ -546,7 +620,11 @@ def load_card(name_or_path: str | Path = DEFAULT_CARD, overrides: Iterable[str] 
         ConfigError: no such card, broken TOML, an unknown key (the nearest name is suggested), a value of the
             wrong type, signatures or run ranges that overlap.
     """
-    return _with_overrides(*_card_data(name_or_path), overrides)
+    data, origin = _card_data(name_or_path)
+    for section in OPTIONAL_SECTIONS:
+        if section not in data:
+            data[section] = _card_data(DEFAULT_CARD)[0][section]
+    return _with_overrides(data, origin, overrides)
 
 
 def changed_card(card: Card, values: Mapping[str, float | str]) -> Card:

@@ -7,7 +7,7 @@ What is booked is the cut table's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from .cut_table import cuts, definitions
 from .errors import ConfigError, DataError
 from .histograms import Histogram, bins, record, stable, to_root, variances
 from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
+from .quality import LeftOut, notes_on_files, repeated_files
 from .results import Count, CutFlowRow, InputFile, Record, write_atomically
 from .systematics import SystematicEffect, Variations
 
@@ -90,16 +91,18 @@ def select(
     card: Card,
     *,
     eot: Mapping[str, float] | None = None,
+    without_spills: Collection[tuple[int, int]] = (),
     systematics: bool = False,
     seed: int = 1,
     threads: int = 1,
     engine: engines.Engine = engines.THREADS,
 ) -> SelectionResult:
-    """Apply the card's selection to NA64-format ntuples.
+    """Apply the card's selection to NA64-format ntuples. An event that comes twice is counted once.
 
     Args:
         inputs: paths, globs, text files of paths, root:// addresses.
         eot: exposure of some periods, in place of the card's.
+        without_spills: run and spill of those that are left out, counted as such in the cut flow.
         systematics: also vary the card's systematic sources, in the same loop; not on a cluster.
         seed: of the random numbers of sources that smear.
         threads: threads of the event loop, or workers; the result does not depend on it.
@@ -111,7 +114,15 @@ def select(
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
     return select_with(
-        inputs, card, (), eot=eot, systematics=systematics, seed=seed, threads=threads, engine=engine
+        inputs,
+        card,
+        (),
+        eot=eot,
+        without_spills=without_spills,
+        systematics=systematics,
+        seed=seed,
+        threads=threads,
+        engine=engine,
     )[0]
 
 
@@ -121,6 +132,7 @@ def select_with(
     columns: Sequence[str],
     *,
     eot: Mapping[str, float] | None = None,
+    without_spills: Collection[tuple[int, int]] = (),
     systematics: bool = False,
     seed: int = 1,
     threads: int = 1,
@@ -151,10 +163,17 @@ def select_with(
         )
     if systematics and engine.name == "dask":
         raise ConfigError("systematics cannot be varied on a cluster yet (engine dask): use --engine threads")
-    with engine.running(threads), reading(ntuple):
-        variations = Variations(card, ntuple, seed) if systematics else None
-        booked = _Booked(ntuple, card, columns, variations, engine)
-        booked.run()
+    loops = 0
+    for n in dict.fromkeys((threads, 1)):
+        with engine.running(n), reading(ntuple):
+            variations = Variations(card, ntuple, seed) if systematics else None
+            booked = _Booked(ntuple, card, columns, without_spills, variations, engine)
+            booked.run()
+        loops += booked.loops
+        # Which of two equal events is the first, only one thread knows, that reads them in order.
+        if n == 1 or engine.name != "threads" or booked.left_out.duplicates == 0:
+            break
+    booked.loops = loops
     return booked.result(exposure, lacking), {s: booked.selected_columns(s) for s in booked.candidates}
 
 
@@ -203,14 +222,17 @@ class _Booked:
         ntuple: Ntuple,
         card: Card,
         columns: Sequence[str] = (),
+        without_spills: Collection[tuple[int, int]] = (),
         variations: Variations | None = None,
         engine: engines.Engine = engines.THREADS,
     ) -> None:
         self.ntuple, self.card, self.columns = ntuple, card, list(columns)
         self.variations, self.engine = variations, engine
         self.names = period_names(card)
+        self.loops = 0
         self.has_weight = "mcWeight" in ntuple.present
         self.cuts = {s: cuts(card, s, ntuple) for s in SIGNATURES}
+        self._without_spills = without_spills
         # Variations are of nodes of RDataFrame: they take strings.
         if variations or not self._book_compiled():
             self._book_strings()
@@ -219,6 +241,7 @@ class _Booked:
         """The event loop; every booked action is filled by it."""
         with self.engine.reporting(self.frame, self.ntuple.entries):
             self.initial.fetch()
+        self.loops = self.engine.loops(self.frame)
 
     # Booking
 
@@ -250,6 +273,8 @@ class _Booked:
         self.rows: dict[tuple[Signature, str], _PeriodCounts] = {}
         self.histograms: dict[str, Callable[[], dict[str, Histogram]]] = {}
         self.candidates: dict[Signature, tuple[list[str], Any]] = {}
+        self.left_out = LeftOut(self.ntuple, self.card, self._without_spills)
+        start = self.left_out.applied_to(start)
         derived = definitions(self.card, self.ntuple.present)
         if self.variations:
             start = self.variations.on_branches(start, derived, self.cuts)
@@ -387,12 +412,14 @@ class _Booked:
     ) -> SelectionResult:
         """The records; runs the event loop if it has not run."""
         events, sums, _ = self.initial.fetch()
-        if int(events.sum()) != self.ntuple.entries:
+        left_out = self.left_out.counts()
+        read = int(events.sum()) + sum(n for n, *_ in left_out.values())
+        if read != self.ntuple.entries:
             raise DataError(
-                f"{int(events.sum())} of {self.ntuple.entries} events of {self.ntuple.paths[0]} were read "
+                f"{read} of {self.ntuple.entries} events of {self.ntuple.paths[0]} were read "
                 "(the file is damaged): make or copy it again"
             )
-        if not np.isfinite(sums).all():
+        if not np.isfinite([*sums, *(weight for _, weight, _ in left_out.values())]).all():
             raise DataError(
                 f"branch mcWeight in {self.ntuple.paths[0]} is NaN or infinite in some event "
                 "(finite weights are expected): correct the ntuple"
@@ -414,7 +441,7 @@ class _Booked:
             candidates=candidates,
             files=list(self.ntuple.files),
             weighted=self.weighted,
-            event_loops=self.engine.loops(self.frame),
+            event_loops=self.loops,
             notes=notes,
             histograms=histograms,
             systematics=self.variations.effects() if self.variations else [],
@@ -436,6 +463,10 @@ class _Booked:
                 for signature in SIGNATURES:
                     flow.append(_row(reason, signature, _INITIAL, events[members].sum(), sums[members].sum()))
                     errors.append(stable(math.sqrt(squares[members].sum())))
+        for reason, (n_left, weight_left, square_left) in self.left_out.counts().items():
+            for signature in SIGNATURES:
+                flow.append(_row(reason, signature, _INITIAL, n_left, weight_left))
+                errors.append(stable(math.sqrt(square_left)))
         return flow, errors
 
     def _flow(self, signature: Signature) -> Iterator[tuple[str, _PeriodCounts]]:
@@ -513,6 +544,10 @@ class _Booked:
         for i in range(len(self.card.periods), len(self.names)):
             if events[i] > 0:
                 notes.append(f"{int(events[i])} events left out ({self.names[i]})")
+        spills = self.left_out.counts().get(LeftOut.SPILL)
+        if spills:
+            notes.append(f"{spills[0]} events left out ({LeftOut.SPILL})")
+        notes += notes_on_files(self.left_out.duplicates, repeated_files(self.ntuple.files))
         if self.variations:
             notes += self.variations.notes
         if self.weighted:

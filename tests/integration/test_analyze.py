@@ -69,6 +69,8 @@ def test_the_keys_are_those_of_the_contract(result):
         "acceptance",
         "signal",
         "systematics",
+        "data_quality",
+        "background_estimates",
     ]
     assert list(result["cutflow"][0]) == ["period", "signature", "cut", "events", "weighted"]
     assert result["cutflow"][0]["cut"] == "initial"

@@ -23,8 +23,9 @@ from na64root.engines import Engine
 from na64root.errors import ConfigError, DataError
 from na64root.limits import upper_limit
 from na64root.ntuple import open_ntuple
+from na64root.quality import LeftOut
 from na64root.simulate import Signal
-from tree_a import BRANCHES, event, write_tree
+from tree_a import BRANCHES, event, s1_event, write_tree
 
 CARD = load_card()
 FEW = {"2016": 4e8, "2017": 4e8, "2018": 8e8}
@@ -85,6 +86,30 @@ def test_pseudo_data_on_every_engine(tmp_path, cluster, format):
     assert records(path) == expected
     assert records(path, threads=2) == expected
     assert records(path, at(cluster)) == expected
+
+
+def test_an_event_that_comes_twice_and_a_spill_left_out(tmp_path, cluster):
+    events = [event(spillevent=n) for n in range(2, 100)]
+    events += [s1_event(spillevent=7), event(spillevent=7, spill=8), event(spillevent=8, spill=9)]
+    path = write_tree(tmp_path / "file.root", events)
+    assert books_in_library(path)
+    expected = records(path, STRINGS)
+    for engine, threads in [(engines.THREADS, 1), (Engine("local"), 2), (STRINGS, 2)]:
+        assert records(path, engine, threads=threads) | {"event_loops": 1} == expected
+    assert sum(row["events"] for row in expected["cutflow"] if row["period"] == LeftOut.DUPLICATE) == 2
+    with pytest.raises(DataError, match=r"1 events .* come twice"):
+        records(path, at(cluster))
+    keep = load_card(overrides=["quality.duplicates=keep"])
+    assert records(path, at(cluster), card=keep) == records(path, card=keep)
+
+    without = [
+        selection.select([path], CARD, without_spills=[(4000, 8)], engine=engine)
+        for engine in (engines.THREADS, STRINGS)
+    ]
+    assert without[0] == without[1]
+    assert any(row.period == LeftOut.SPILL for row in without[0].cutflow)
+    with pytest.raises(ConfigError, match="left out on a cluster"):
+        selection.select([path], CARD, without_spills=[(4000, 8)], engine=at(cluster))
 
 
 @pytest.mark.parametrize(

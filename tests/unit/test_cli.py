@@ -73,6 +73,8 @@ def test_the_verbs_are_those_of_the_documentation():
     assert verbs() == [
         ("analyze",),
         ("inspect",),
+        ("background",),
+        ("quality",),
         ("explain",),
         ("acceptance",),
         ("limit",),
