@@ -237,6 +237,13 @@ class InputFile(Record):
     entries: int
 
 
+class SkippedFile(Record):
+    """An input file that was left out, and why."""
+
+    path: str
+    cause: str
+
+
 class Provenance(Record):
     """What is needed to make the result again."""
 

@@ -124,12 +124,13 @@ def select_with(
     exposure = card.exposure(eot)
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
-    ntuple = open_ntuple(inputs)
+    ntuple = open_ntuple(inputs, card)
     lacking = {s: ntuple.schema.missing_for_signature(s, ntuple.present) for s in SIGNATURES}
     if all(lacking.values()):
         names = ", ".join(dict.fromkeys(lacking["S1"] + lacking["S2"]))
         raise DataError(
-            f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them"
+            f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them, "
+            "or say in [layout] where they are"
         )
     with implicit_threads(threads), reading(ntuple):
         booked = _Booked(ntuple, card, columns)

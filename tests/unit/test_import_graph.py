@@ -21,6 +21,7 @@ ORDER = [
     "cling",
     "results",
     "histograms",
+    "layouts",
     "ntuple",
     "cut_table",
     "selection",
