@@ -701,7 +701,8 @@ def _annotation(model: type[BaseModel], part: str | int) -> type[Any] | None:
     if field is None:
         return None
     annotation: Any = field.annotation
-    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+    for argument in (annotation, *getattr(annotation, "__args__", ())):
+        candidate = getattr(argument, "__origin__", argument)  # through Annotated
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
     return None

@@ -379,32 +379,29 @@ def definition(branch: Branch, mapped: MappedBranch, source: str, element: int |
     if not wants_array:
         value = source if element is None else f"{source}[{element}]"
         value = f"static_cast<{cast}>({value}){scale}" if cast else value
-        check = (
-            "" if element is None else _require_length(branch.name, source, element + 1, column, where, read)
-        )
+        check = "" if element is None else _require_length(source, element + 1, column, where, read)
         return f"{check}return {value};" if check else value
     index = _stored_index(branch, mapped)
     exact = _stored_length(branch, mapped)
-    check = _require_length(
-        branch.name, source, exact or max(index) + 1, column, where, read, exact is not None
-    )
+    check = _require_length(source, exact or max(index) + 1, column, where, read, exact is not None)
+    # Names of the file may be any: those of this code begin with na64_.
+    loop = f"for (std::size_t na64_i = 0; na64_i < {branch.length}; ++na64_i)"
     if index == list(range(branch.length)):
         return (
-            f"{check}ROOT::RVecD cells({branch.length}); "
-            f"for (std::size_t i = 0; i < {branch.length}; ++i) "
-            f"cells[i] = static_cast<double>({source}[i]){scale}; return cells;"
+            f"{check}ROOT::RVecD na64_cells({branch.length}); {loop} "
+            f"na64_cells[na64_i] = static_cast<double>({source}[na64_i]){scale}; return na64_cells;"
         )
     places = ", ".join(map(str, index))
     return (
-        f"{check}constexpr int place[{branch.length}] = {{{places}}}; "
-        f"ROOT::RVecD cells({branch.length}, std::numeric_limits<double>::quiet_NaN()); "
-        f"for (std::size_t i = 0; i < {branch.length}; ++i) if (place[i] >= 0) "
-        f"cells[i] = static_cast<double>({source}[place[i]]){scale}; return cells;"
+        f"{check}constexpr int na64_place[{branch.length}] = {{{places}}}; "
+        f"ROOT::RVecD na64_cells({branch.length}, std::numeric_limits<double>::quiet_NaN()); "
+        f"{loop} if (na64_place[na64_i] >= 0) "
+        f"na64_cells[na64_i] = static_cast<double>({source}[na64_place[na64_i]]){scale}; return na64_cells;"
     )
 
 
 def _require_length(
-    name: str, source: str, length: int, column: Column, where: str, read: str, exact: bool = False
+    source: str, length: int, column: Column, where: str, read: str, exact: bool = False
 ) -> str:
     """C++ that checks the number of elements of an event; nothing where the file fixes it."""
     words = f"{length}" if exact else f"at least {length}"
@@ -413,9 +410,11 @@ def _require_length(
             return ""
         raise DataError(f"{where}: {read} is {column} ({words} numbers are expected): correct the mapping")
     test = "!=" if exact else "<"
-    # A length_error is how the reader knows that the mapping, and not the file, is wrong.
+    # In pieces, so that a name of a column is not replaced by the variable that RDataFrame makes of it. A
+    # length_error is how the reader knows that the mapping, and not the file, is wrong.
+    literal = " ".join(json.dumps(where[i : i + 3]) for i in range(0, len(where), 3))
     return (
-        f"if ({source}.size() {test} {length}) throw std::length_error({json.dumps(where)} "
+        f"if ({source}.size() {test} {length}) throw std::length_error({literal} "
         f'": " + std::to_string({source}.size()) + " numbers in an event, {words} are expected"); '
     )
 

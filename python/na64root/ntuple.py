@@ -99,7 +99,7 @@ class Ntuple:
 
     def with_columns_of_layout_a(self, frame: Any) -> Any:
         """A frame over the files, of any engine, with the columns of layout A defined."""
-        columns = {str(name) for name in frame.GetColumnNames()}
+        columns = _names_in_use(frame, [friend.alias for friend in self.friends])
         for made in self.definitions:
             if made.source:
                 frame = frame.Alias(made.name, made.source)
@@ -108,6 +108,12 @@ class Ntuple:
             else:
                 frame = frame.Define(made.name, made.expression)
         return frame
+
+
+def _names_in_use(frame: Any, aliases: Sequence[str]) -> set[str]:
+    """Names that can only be redefined: of the columns, and of those of friends also without their alias."""
+    names = {str(name) for name in frame.GetColumnNames()}
+    return names | {name.removeprefix(f"{alias}.") for name in names for alias in aliases}
 
 
 def _source_frame(tree: str, paths: Sequence[str], friends: Sequence[tuple[str, str, list[str]]]) -> Any:
@@ -637,12 +643,13 @@ def _mapped(ntuple: Ntuple, first: _Found) -> Ntuple:
                 source = f"na64_branch_{name}"
         made[name] = definition(TREE_A.branch(name), mapped, source, element, columns[source])
     # A column that is replaced may be read by another definition: all are made before any takes its place.
-    replaced = [name for name in made if name in known]
+    in_use = _names_in_use(frame, [friend.alias for friend in mapping.friends])
+    replaced = [name for name in made if name in in_use]
     first_made = [Definition(f"na64_{name}" if name in replaced else name, made[name]) for name in made]
     last = [Definition(name, f"na64_{name}") for name in replaced]
     definitions = (*prepared, *first_made, *last)
     for one in first_made:
-        frame = _compiled(frame, one, f"layout.branches.{one.name}", known)
+        frame = _compiled(frame, one, f"layout.branches.{one.name.removeprefix('na64_')}", known)
     present = set(made)
     if mapping.base == "A":
         present |= {b.name for b in TREE_A.branches if b.name in known}
