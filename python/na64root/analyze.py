@@ -153,6 +153,7 @@ class Analysis(Record):
     interval: Interval | None = None
     acceptance: Acceptance = "chain"
     signal: SignalOfSample | None = None
+    files_skipped: list[results.SkippedFile]
 
 
 @dataclass(frozen=True)
@@ -249,12 +250,17 @@ def analyze(
         candidates=selected.candidates,
         files={"pseudodata": str(files[0])} if pseudodata else {},
         provenance=results.provenance(
-            card, seed=seed, limit_method="RooStats and exact", input_files=selected.files
+            card,
+            seed=seed,
+            limit_method="RooStats and exact",
+            input_files=selected.files,
+            input_details=selected.input,
         ),
         discovery=found,
         interval=interval,
         acceptance=card.signal.acceptance,
         signal=of_sample,
+        files_skipped=selected.input.files_skipped,
     )
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)

@@ -338,6 +338,26 @@ def exposure_option(card: Card, values: Iterable[str], *, total: bool = False) -
 
 
 _FILES = click.argument("files", nargs=-1, metavar="FILES...")
+_SKIP_BAD_FILES = click.option(
+    "--skip-bad-files",
+    is_flag=True,
+    help="Leave out damaged or unsuitable files, and list them; without it each is an error.",
+)
+_GOOD_RUNS = click.option(
+    "--good-runs",
+    metavar="FILE",
+    help="List of good runs, as text or JSON; other runs are counted and enter no bin.",
+)
+
+
+def _input_card(card: Card, skip_bad_files: bool, good_runs: str | None) -> Card:
+    """The card with what the options say of the input."""
+    changes = {"skip_bad_files": "on"} if skip_bad_files else {}
+    if good_runs is not None:
+        changes["good_runs"] = good_runs
+    return card.model_copy(update={"input": card.input.model_copy(update=changes)})
+
+
 _FORMAT = click.option(
     "--format",
     type=click.Choice(["ttree", "rntuple"]),
@@ -571,6 +591,8 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
        show=_show_analysis, keeps=True)  # fmt: skip
 @_FILES
 @_EOT
+@_SKIP_BAD_FILES
+@_GOOD_RUNS
 @click.option(
     "--pseudodata", is_flag=True, help="Write a pseudo-data ntuple into the output folder, analyse it."
 )
@@ -592,6 +614,8 @@ def _analyze(
     common: Common,
     files: tuple[str, ...],
     eot: tuple[str, ...],
+    skip_bad_files: bool,
+    good_runs: str | None,
     pseudodata: bool,
     signal_files: tuple[str, ...],
     signal_mass_GeV: float | None,
@@ -612,7 +636,7 @@ def _analyze(
         raise click.UsageError("give FILES to analyse, or --pseudodata", click.get_current_context())
     return analyze(
         files,
-        common.card,
+        _input_card(common.card, skip_bad_files, good_runs),
         eot=exposure_option(common.card, eot),
         output_dir=common.output_dir,
         pseudodata=pseudodata,
@@ -805,12 +829,14 @@ def _gun(
 
 @_verb(application, "inspect", example="na64root inspect data.root", show=_show_record)
 @_FILES
-def _inspect(common: Common, files: tuple[str, ...]) -> Record:
+@_SKIP_BAD_FILES
+@_GOOD_RUNS
+def _inspect(common: Common, files: tuple[str, ...], skip_bad_files: bool, good_runs: str | None) -> Record:
     """What the files hold: schema, missing branches, runs, periods, spills, what can be evaluated."""
     from .ntuple import inspect
 
     _need(files)
-    return inspect(files, common.card)
+    return inspect(files, _input_card(common.card, skip_bad_files, good_runs))
 
 
 @_verb(application, "explain", example="na64root explain --mass-GeV 0.39 --epsilon 6e-3", show=_show_record)

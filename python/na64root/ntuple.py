@@ -45,7 +45,7 @@ from .layouts import (
 from .layouts import (
     DEFINING_CUTS as DEFINING_CUTS,
 )
-from .results import InputFile, Provenance, Record, SkippedFile, provenance, sha256_of
+from .results import InputDetails, InputFile, Provenance, Record, SkippedFile, provenance, sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,15 @@ class Ntuple:
     def missing(self) -> list[str]:
         """Branches of the layout that the files lack; `mcWeight` belongs to simulation and is not missed."""
         return [b.name for b in self.schema.branches if b.name not in self.present and b.name != "mcWeight"]
+
+    @property
+    def details(self) -> InputDetails:
+        """For the provenance: how the files were read, and which were not."""
+        return InputDetails(
+            layout=self.layout,
+            friend_files=[file for friend in self.friends for file in friend.files],
+            files_skipped=list(self.skipped),
+        )
 
     def data_frame(self) -> Any:
         """An RDataFrame over all files with the columns of layout A."""
@@ -156,6 +165,7 @@ class Inspection(Record):
     periods: dict[str, PeriodContent]
     spills: int
     can_evaluate: CanEvaluate
+    files_skipped: list[SkippedFile]
     provenance: Provenance
 
     @model_serializer(mode="wrap")
@@ -323,6 +333,10 @@ def _opened(path: str) -> Iterator[Any]:
             raise DataError(f"{path} is empty (0 bytes; a ROOT file is expected): make or copy it again")
         if magic != b"root":
             raise DataError(f"{path} is not a ROOT file (it does not begin with 'root'): give a ROOT file")
+    else:
+        # An address is read through its server also on the server's own machine: RDataFrame would take its
+        # path for that of a local file there, TFile does not.
+        ROOT.gEnv.SetValue("TFile.ForceRemote", 1)
     damaged = f"{path} is damaged (truncated or not closed by its writer): make or copy it again"
     with _quiet():
         try:
@@ -370,15 +384,31 @@ _TTREE, _RNTUPLE = "a TTree", "an RNTuple"
 _TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple")
 
 
+def _text(characters: Any) -> str:
+    """A name in a file, of which a damaged one can hold anything."""
+    try:
+        return "".join(c if c.isprintable() else "?" for c in str(characters))
+    except UnicodeDecodeError:
+        return "?"
+
+
+def _get(directory: Any, name: str) -> Any:
+    """An object of a file; None where it is not there or its class is unknown, as in a damaged file."""
+    try:
+        return directory.Get(name)
+    except TypeError:
+        return None
+
+
 def _trees(directory: Any, prefix: str = "") -> dict[str, str]:
     """The class of each tree in a file by its name, those in folders as folder/name."""
     trees = {}
     for key in directory.GetListOfKeys():
-        name, kind = prefix + str(key.GetName()), str(key.GetClassName())
+        name, kind = prefix + _text(key.GetName()), _text(key.GetClassName())
         if kind in _TREE_CLASSES:
             trees[name] = kind
         elif kind == "TDirectoryFile" and prefix.count("/") < 3:
-            below = directory.Get(str(key.GetName()))
+            below = _get(directory, _text(key.GetName()))
             if below:
                 trees |= _trees(below, name + "/")
     return trees
@@ -386,9 +416,9 @@ def _trees(directory: Any, prefix: str = "") -> dict[str, str]:
 
 def _layout_of(file: Any, path: str, mapping: LayoutConfig | None) -> tuple[str, LayoutConfig | None]:
     """A, B or card, with the mapping where there is one. What na64root wrote itself is of layout A."""
-    names = sorted({str(key.GetName()) for key in file.GetListOfKeys()})
+    names = sorted({_text(key.GetName()) for key in file.GetListOfKeys()})
     if mapping is not None and "na64root" not in names:
-        if mapping.tree not in names and not file.Get(mapping.tree):
+        if mapping.tree not in names and not _get(file, mapping.tree):
             held = ", ".join(list(_trees(file))[:5]) or "none"
             raise DataError(f"{path} has no tree '{mapping.tree}' (its trees: {held}): correct layout.tree")
         return "card", mapping
@@ -419,9 +449,10 @@ def _check_tree(
     file: Any, path: str, layout: str, mapping: LayoutConfig | None, friend_paths: Sequence[str]
 ) -> _Found:
     name = mapping.tree if mapping else TREE_A.tree
-    tree = file.Get(name)
     key = file.GetKey(name)
-    what = str(key.GetClassName()) if key else str(tree.ClassName()) if tree else "?"
+    what = _text(key.GetClassName()) if key else ""
+    tree = _get(file, name) if what != "ROOT::RNTuple" else None
+    what = what or (str(tree.ClassName()) if tree else "?")
     if what == "ROOT::RNTuple":
         kind, tree = _RNTUPLE, None
         entries, columns = _fields(path, name)
@@ -572,7 +603,7 @@ def _from_template(template: str, path: str) -> str:
 def _check_friend(friend: FriendTree, path: str, of: str, entries: int) -> InputFile:
     """The file with the friend tree of one input file: as many entries."""
     with _opened(path) as file:
-        tree = file.Get(friend.tree)
+        tree = _get(file, friend.tree)
         if not tree or not tree.InheritsFrom("TTree"):
             held = ", ".join(list(_trees(file))[:5]) or "none"
             raise DataError(
@@ -794,7 +825,7 @@ bool pages_are_sound(const char *tree, const char *path, const std::vector<std::
         const auto reader = ROOT::RNTupleReader::Open(tree, path);
         std::vector<std::unique_ptr<ROOT::RNTupleView<void>>> views;
         for (const auto &name : names)
-            views.push_back(std::make_unique<ROOT::RNTupleView<void>>(reader->GetView<void>(name, nullptr)));
+            views.push_back(std::make_unique<ROOT::RNTupleView<void>>(reader->GetView<void>(name)));
         for (auto &view : views)
             for (const auto entry : reader->GetEntryRange())
                 (*view)(entry);
@@ -916,7 +947,8 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
             S2=not ntuple.schema.missing_for_signature("S2", ntuple.present),
             cuts_not_applied=ntuple.schema.cuts_without_branches(ntuple.present),
         ),
-        provenance=provenance(card, input_files=ntuple.files),
+        files_skipped=list(ntuple.skipped),
+        provenance=provenance(card, input_files=ntuple.files, input_details=ntuple.details),
     )
 
 

@@ -22,7 +22,7 @@ from .cut_table import cuts, definitions
 from .errors import ConfigError, DataError
 from .histograms import Histogram, bins, record, stable, to_root, variances
 from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
-from .results import Count, CutFlowRow, InputFile, Record, write_atomically
+from .results import Count, CutFlowRow, InputDetails, InputFile, Record, write_atomically
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
@@ -77,6 +77,7 @@ class SelectionResult(Record):
     exposure: dict[str, float]
     candidates: list[Candidate]
     files: list[InputFile]
+    input: InputDetails
     weighted: bool
     event_loops: int
     notes: list[str]
@@ -379,6 +380,7 @@ class _Booked:
             exposure=exposure,
             candidates=candidates,
             files=list(self.ntuple.files),
+            input=self.ntuple.details,
             weighted=self.weighted,
             event_loops=int(self.frame.GetNRuns()),
             notes=notes,
