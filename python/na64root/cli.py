@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .export import Exported
     from .ledger import Ledger, PresetComparison
     from .limits import CountingModel, Method
+    from .ntuple import Inspection
     from .planes import Axis, Plane
     from .planner import Background, Plan, Target
     from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
@@ -827,12 +828,24 @@ def _gun(
     )
 
 
-@_verb(application, "inspect", example="na64root inspect data.root", show=_show_record)
+def _show_inspection(record: Inspection, console: Console) -> None:
+    _show_record(record.model_copy(update={"proposed_layout": None, "notes": []}), console)
+    for note in record.notes:
+        console.print(note, soft_wrap=True)
+    if record.proposed_layout is not None:
+        console.print()
+        console.print(record.proposed_layout.toml, soft_wrap=True, markup=False, end="")
+
+
+@_verb(application, "inspect", example="na64root inspect data.root", show=_show_inspection)
 @_FILES
 @_SKIP_BAD_FILES
 @_GOOD_RUNS
 def _inspect(common: Common, files: tuple[str, ...], skip_bad_files: bool, good_runs: str | None) -> Record:
-    """What the files hold: schema, missing branches, runs, periods, spills, what can be evaluated."""
+    """What the files hold: schema, missing branches, runs, periods, spills, what can be evaluated.
+
+    For a tree of an unknown layout it proposes the table [layout] of a card.
+    """
     from .ntuple import inspect
 
     _need(files)

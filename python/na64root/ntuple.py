@@ -31,6 +31,7 @@ from .layouts import (
     LAYOUT_B,
     TREE_A,
     TREE_B_NEEDED,
+    TREE_B_UNUSED,
     Branch,
     Column,
     Definition,
@@ -40,6 +41,7 @@ from .layouts import (
     definition,
     element_of,
     nearest,
+    propose,
     source_names,
 )
 from .layouts import (
@@ -154,6 +156,15 @@ class CanEvaluate(Record):
     cuts_not_applied: list[str]
 
 
+class ProposedLayout(Record):
+    """A guess of how an unknown tree is to be read; `toml` is the table for a card, `mapping` the same."""
+
+    note: str
+    mapping: dict[str, Any]
+    unmapped: list[str]
+    toml: str
+
+
 class Inspection(Record):
     """What an input holds, before any selection."""
 
@@ -166,6 +177,8 @@ class Inspection(Record):
     spills: int
     can_evaluate: CanEvaluate
     files_skipped: list[SkippedFile]
+    proposed_layout: ProposedLayout | None
+    notes: list[str]
     provenance: Provenance
 
     @model_serializer(mode="wrap")
@@ -449,11 +462,13 @@ def _check_tree(
     file: Any, path: str, layout: str, mapping: LayoutConfig | None, friend_paths: Sequence[str]
 ) -> _Found:
     name = mapping.tree if mapping else TREE_A.tree
-    key = file.GetKey(name)
-    what = _text(key.GetClassName()) if key else ""
+    folder, _, last = name.rpartition("/")
+    directory = _get(file, folder) if folder else file
+    key = directory.GetKey(last) if directory else None
+    what = _text(key.GetClassName()) if key else "?"
     tree = _get(file, name) if what != "ROOT::RNTuple" else None
-    what = what or (str(tree.ClassName()) if tree else "?")
     if what == "ROOT::RNTuple":
+        _check_anchor(file, key, name, path)
         kind, tree = _RNTUPLE, None
         entries, columns = _fields(path, name)
     else:
@@ -816,10 +831,31 @@ def _declare_basket_check() -> None:
     declare(_BASKET_CHECK)
 
 
-# Every event of every column is read once: each page is held to its checksum.
-_PAGE_CHECK = """
+# The key of an RNTuple is there twice, in the list of keys and before the anchor, and both must agree: ROOT
+# reads as many bytes of the anchor as the second one says into a buffer that may be smaller.
+# Of the pages every event of every column is read once, which holds each page to its checksum.
+_RNTUPLE_CHECK = """
+#include "Bytes.h"
 #include "ROOT/RNTupleReader.hxx"
+#include "TFile.h"
+#include "TKey.h"
 namespace na64root_ntuple {
+bool anchor_is_sound(TFile &file, TKey &key) {
+    char header[26], *at = header;
+    if (file.ReadBuffer(header, key.GetSeekKey(), sizeof header))
+        return false;
+    Int_t size, length;
+    UInt_t date;
+    Short_t version, key_length, cycle;
+    frombuf(at, &size), frombuf(at, &version), frombuf(at, &length), frombuf(at, &date);
+    frombuf(at, &key_length), frombuf(at, &cycle);
+    Long64_t place;
+    Int_t short_place;
+    version > 1000 ? frombuf(at, &place) : (frombuf(at, &short_place), place = short_place, void());
+    return size == key.GetNbytes() && length == key.GetObjlen() && key_length == key.GetKeylen() &&
+           place == key.GetSeekKey() && size > key_length && size - key_length <= length;
+}
+
 bool pages_are_sound(const char *tree, const char *path, const std::vector<std::string> &names) {
     try {
         const auto reader = ROOT::RNTupleReader::Open(tree, path);
@@ -839,12 +875,18 @@ bool pages_are_sound(const char *tree, const char *path, const std::vector<std::
 
 
 @functools.cache
-def _declare_page_check() -> None:
-    declare(_PAGE_CHECK)
+def _declare_rntuple_check() -> None:
+    declare(_RNTUPLE_CHECK)
+
+
+def _check_anchor(file: Any, key: Any, name: str, path: str) -> None:
+    _declare_rntuple_check()
+    if not root().na64root_ntuple.anchor_is_sound(file, key):
+        raise DataError(f"the RNTuple '{name}' in {path} cannot be read (the file is damaged): copy it again")
 
 
 def _check_pages(tree: str, path: str, names: Sequence[str]) -> None:
-    _declare_page_check()
+    _declare_rntuple_check()
     with _quiet():
         if not root().na64root_ntuple.pages_are_sound(tree, path, list(names)):
             raise DataError(f"events of {path} cannot be read (the file is damaged): copy it again")
@@ -906,10 +948,48 @@ def run_ranges(card: Card) -> list[tuple[int, int]]:
 def inspect(inputs: Sequence[str], card: Card) -> Inspection:
     """What the files hold: runs, spills, periods of the card, missing branches, what can be evaluated.
 
+    Of a tree of an unknown layout it proposes a mapping.
+
     Raises:
         DataError: as :func:`open_ntuple`, or the events cannot be read.
     """
-    ntuple = open_ntuple(inputs, card)
+    try:
+        ntuple = open_ntuple(inputs, card)
+    except UnknownLayoutError as error:
+        if not error.trees:
+            raise
+        return _inspect_unknown(inputs, card, error)
+    can_evaluate = CanEvaluate(
+        S1=not ntuple.schema.missing_for_signature("S1", ntuple.present),
+        S2=not ntuple.schema.missing_for_signature("S2", ntuple.present),
+        cuts_not_applied=ntuple.schema.cuts_without_branches(ntuple.present),
+    )
+    content = _content(ntuple, card) if "run" in ntuple.present else _Content([], {}, 0)
+    return Inspection(
+        files=list(ntuple.files),
+        layout=ntuple.layout,
+        entries=ntuple.entries,
+        branches_missing=ntuple.missing,
+        runs=content.runs,
+        periods=content.periods,
+        spills=content.spills,
+        can_evaluate=can_evaluate,
+        files_skipped=list(ntuple.skipped),
+        proposed_layout=None,
+        notes=_notes_on_b(ntuple) if ntuple.layout == "B" else [],
+        provenance=provenance(card, input_files=ntuple.files, input_details=ntuple.details),
+    )
+
+
+@dataclass(frozen=True)
+class _Content:
+    runs: list[int]
+    periods: dict[str, PeriodContent]
+    spills: int
+
+
+def _content(ntuple: Ntuple, card: Card) -> _Content:
+    """Runs, spills and periods, from one loop over the events."""
     flags = ntuple.schema.cut_inputs["trigger"]
     known = not ntuple.schema.missing_for("trigger", ntuple.present)
     with reading(ntuple):
@@ -934,22 +1014,93 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
             runs=[int(run) for run in np.unique(runs[member])],
             spills=_distinct(runs[member], spills[member]),
         )
+    return _Content([int(run) for run in np.unique(runs)], periods, _distinct(runs, spills))
+
+
+def _notes_on_b(ntuple: Ntuple) -> list[str]:
+    """What the tree of 2022 and later holds, and what of it this search can use."""
+    columns = {str(name) for name in ntuple.data_frame().GetColumnNames()}
+    used = [
+        f"{name} = {mapped.branch}" for name, mapped in LAYOUT_B.branches.items() if name in ntuple.present
+    ]
+    return [
+        f"tree {LAYOUT_B.tree} of 2022 and later (layout B): read as {', '.join(used)}",
+        *(f"{name} is not used: {reason}" for name, (_, reason) in TREE_B_UNUSED.items() if name in columns),
+        "run, spill, trigger flags, VETO and SRD have no branch in it: events have no period, and neither S1 "
+        "nor S2 can be evaluated; [layout] in a card can say where they are",
+    ]
+
+
+# Events that a proposal looks at for the scale of energies.
+_EVENTS_FOR_SCALE = 1000
+
+
+def _inspect_unknown(inputs: Sequence[str], card: Card, error: UnknownLayoutError) -> Inspection:
+    """The proposal for the tree of the first file that fits layout A best; nothing can be evaluated yet."""
+    path = expand(inputs)[0]
+    proposals, entries = [], {}
+    with _opened(path) as file:
+        for tree in error.trees:
+            frame = _source_frame(tree, [path], [])
+            try:
+                entries[tree] = int(frame.Count().GetValue())
+                columns = _all_columns(file, path, tree, frame)
+                beam = card.beam.energy_GeV.value
+                largest = functools.partial(_largest, frame)
+                proposals.append(propose(tree, columns, largest, beam))
+            except root().std.exception:
+                raise DataError(
+                    f"'{tree}' in {path} cannot be read (the file is damaged): copy it again"
+                ) from None
+    best = max(proposals, key=lambda proposal: (len(proposal.branches), entries[proposal.tree]))
+    if not best.branches:
+        raise error
+    files = [_input_file(path, entries[best.tree])]
     return Inspection(
-        files=list(ntuple.files),
-        layout=ntuple.layout,
-        entries=ntuple.entries,
-        branches_missing=ntuple.missing,
-        runs=[int(run) for run in np.unique(runs)],
-        periods=periods,
-        spills=_distinct(runs, spills),
-        can_evaluate=CanEvaluate(
-            S1=not ntuple.schema.missing_for_signature("S1", ntuple.present),
-            S2=not ntuple.schema.missing_for_signature("S2", ntuple.present),
-            cuts_not_applied=ntuple.schema.cuts_without_branches(ntuple.present),
+        files=files,
+        layout="unknown",
+        entries=entries[best.tree],
+        branches_missing=[branch.name for branch in TREE_A.branches if branch.name != "mcWeight"],
+        runs=[],
+        periods={},
+        spills=0,
+        can_evaluate=CanEvaluate(S1=False, S2=False, cuts_not_applied=list(TREE_A.cut_inputs)),
+        files_skipped=[],
+        proposed_layout=ProposedLayout(
+            note="a proposal from names, types and scales: check each line, then paste it into a card",
+            mapping=best.record,
+            unmapped=best.unmapped,
+            toml=best.toml,
         ),
-        files_skipped=list(ntuple.skipped),
-        provenance=provenance(card, input_files=ntuple.files, input_details=ntuple.details),
+        notes=[f"{error}; only {path} was looked at"],
+        provenance=provenance(card, input_files=files, input_details=InputDetails(layout="unknown")),
     )
+
+
+def _all_columns(file: Any, path: str, tree: str, frame: Any) -> dict[str, Column]:
+    """Columns of numbers of a tree, with the lengths of arrays where the file fixes them."""
+    names = [str(name) for name in frame.GetColumnNames()]
+    columns = {name: column_of(str(frame.GetColumnType(name))) for name in names}
+    key = file.GetKey(tree)
+    if key and str(key.GetClassName()) == "ROOT::RNTuple":
+        lengths = _fields(path, tree)[1]
+    else:
+        lengths = _leaves(_get(file, tree), names)
+    for name, column in columns.items():
+        if column.array and name in lengths and lengths[name].array:
+            columns[name] = replace(column, length=lengths[name].length)
+    return columns
+
+
+def _largest(frame: Any, names: Sequence[str]) -> dict[str, float]:
+    """The largest finite value of each column in the first events, 0 where there is none."""
+    data = frame.Range(_EVENTS_FOR_SCALE).AsNumpy(list(names)) if names else {}
+    found = {}
+    for name in names:
+        values = np.concatenate([np.ravel(np.asarray(value, dtype=float)) for value in data[name]])
+        finite = values[np.isfinite(values)]
+        found[name] = float(finite.max()) if len(finite) else 0.0
+    return found
 
 
 def _distinct(runs: np.ndarray[Any, Any], spills: np.ndarray[Any, Any]) -> int:
