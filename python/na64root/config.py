@@ -504,6 +504,13 @@ class Card(_Model):
         """Electrons on target of all periods."""
         return sum(p.eot.value for p in self.periods)
 
+    @property
+    def for_simulation(self) -> Card:
+        """The card for simulated events: their runs stand for periods, and no list of good runs has them; a
+        file that is left out would be missing in their normalisation.
+        """
+        return self.model_copy(update={"input": InputConfig()})
+
     def exposure(self, eot: Mapping[str, float] | None = None) -> dict[str, float]:
         """Electrons on target of each period: the card's, or those of `eot`, by period.
 

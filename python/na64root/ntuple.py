@@ -25,6 +25,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from .cling import declare, root
 from .config import Card, FriendTree, LayoutConfig
 from .errors import DataError
+from .good_runs import GoodRuns, read_good_runs
 from .layouts import (
     ACCEPTED,
     EXPECTED,
@@ -47,7 +48,16 @@ from .layouts import (
 from .layouts import (
     DEFINING_CUTS as DEFINING_CUTS,
 )
-from .results import InputDetails, InputFile, Provenance, Record, SkippedFile, provenance, sha256_of
+from .results import (
+    GoodRunList,
+    InputDetails,
+    InputFile,
+    Provenance,
+    Record,
+    SkippedFile,
+    provenance,
+    sha256_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +90,7 @@ class Ntuple:
     definitions: tuple[Definition, ...] = ()
     friends: tuple[Friend, ...] = ()
     skipped: tuple[SkippedFile, ...] = ()
+    good_runs: GoodRunList | None = None
 
     @property
     def paths(self) -> list[str]:
@@ -101,6 +112,7 @@ class Ntuple:
             layout=self.layout,
             friend_files=[file for friend in self.friends for file in friend.files],
             files_skipped=list(self.skipped),
+            good_runs=self.good_runs,
         )
 
     def data_frame(self) -> Any:
@@ -251,6 +263,7 @@ def open_ntuple(inputs: Sequence[str], card: Card | None = None) -> Ntuple:
     mapping = card.layout if card is not None else None
     if mapping is not None:
         check_mapping(mapping)
+    good_runs = good_runs_of(card) if card is not None else None
     skip = card is not None and card.input.skip_bad_files == "on"
     paths = expand(inputs)
     found: list[_Found] = []
@@ -284,6 +297,7 @@ def open_ntuple(inputs: Sequence[str], card: Card | None = None) -> Ntuple:
         first.tree,
         friends=friends,
         skipped=tuple(skipped),
+        good_runs=good_runs.file if good_runs else None,
     )
     return ntuple if first.mapping is None else _mapped(ntuple, first)
 
@@ -934,10 +948,25 @@ def _check_same(first: str, expected: dict[str, str], path: str, types: dict[str
             )
 
 
+_NOT_GOOD = "not in the list of good runs"
+
+
+def good_runs_of(card: Card) -> GoodRuns | None:
+    """The list of good runs of the card; None where all runs are used.
+
+    Raises:
+        DataError: as :func:`na64root.good_runs.read_good_runs`.
+    """
+    return read_good_runs(Path(card.input.good_runs)) if card.input.good_runs else None
+
+
 def period_names(card: Card) -> list[str]:
-    """What a run can belong to, in the order of :func:`run_ranges`; the last is for all other runs."""
+    """What an event can belong to: the periods and excluded runs, in the order of :func:`run_ranges`, then
+    all other runs, then runs of periods that are not in the list of good runs, where there is one.
+    """
     excluded = [f"excluded: {runs.reason}" for runs in card.excluded_runs]
-    return [period.name for period in card.periods] + excluded + ["no period"]
+    names = [period.name for period in card.periods] + excluded + ["no period"]
+    return [*names, _NOT_GOOD] if card.input.good_runs else names
 
 
 def run_ranges(card: Card) -> list[tuple[int, int]]:
@@ -1000,9 +1029,12 @@ def _content(ntuple: Ntuple, card: Card) -> _Content:
     if known:
         physics, trigger_physics, on_spill, calibration = (np.asarray(data[f], dtype=bool) for f in flags)
         triggers = physics & trigger_physics & on_spill & ~calibration
-    index = np.full(len(runs), len(period_names(card)) - 1)
+    index = np.full(len(runs), len(run_ranges(card)))
     for i, (first, last) in reversed(list(enumerate(run_ranges(card)))):
         index[(runs >= first) & (runs <= last)] = i
+    good_runs = good_runs_of(card)
+    if good_runs is not None:
+        index[(index < len(card.periods)) & ~good_runs.contains(runs, spills)] = len(run_ranges(card)) + 1
     periods: dict[str, PeriodContent] = {}
     for name in dict.fromkeys(period_names(card)):
         member = np.isin(index, [i for i, other in enumerate(period_names(card)) if other == name])

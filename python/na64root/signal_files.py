@@ -113,7 +113,7 @@ def read_signal(
             :func:`na64root.selection.select`.
     """
     paths = expand(files)
-    facts = [_facts(path) for path in paths]
+    facts = [_facts(path, card) for path in paths]
     electrons = {p.name: exposure[p.name] * p.residual_efficiency.value for p in card.periods}
     own = [fact for fact in facts if fact is not None]
     if own and len(own) < len(facts):
@@ -159,9 +159,9 @@ def read_signal(
     )
 
 
-def _facts(path: str) -> dict[str, Any] | None:
+def _facts(path: str, card: Card) -> dict[str, Any] | None:
     """What a file of `simulate signal` says of itself; None for another file."""
-    entries = open_ntuple([path]).entries
+    entries = open_ntuple([path], card.for_simulation).entries
     file = root().TFile.Open(path, "READ")
     try:
         text = file.Get("na64root")
@@ -265,8 +265,8 @@ def _selected(
     produced: _Produced = {}
     inputs: list[InputFile] = []
     for part in parts:
-        _require_weights(part.paths)
-        found = selection.select(part.paths, card)
+        _require_weights(part.paths, card)
+        found = selection.select(part.paths, card.for_simulation)
         inputs += found.files
         last = {(row.period, row.signature): row.cut for row in found.cutflow}
         for row, error in zip(found.cutflow, found.cutflow_errors, strict=True):
@@ -304,8 +304,8 @@ def _selected(
     return bins, {p: produced[p] for p, needed in electrons.items() if needed > 0.0}, inputs
 
 
-def _require_weights(paths: Sequence[str]) -> None:
-    ntuple = open_ntuple(paths)
+def _require_weights(paths: Sequence[str], card: Card) -> None:
+    ntuple = open_ntuple(paths, card.for_simulation)
     if "mcWeight" not in ntuple.present:
         raise DataError(
             f"the signal sample {paths[0]} has no branch mcWeight (expected events per simulated one): add it"

@@ -22,6 +22,7 @@ ORDER = [
     "results",
     "histograms",
     "layouts",
+    "good_runs",
     "ntuple",
     "cut_table",
     "selection",
