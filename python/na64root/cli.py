@@ -371,10 +371,14 @@ _EOT = click.option("--eot", multiple=True, metavar="PERIOD=N", help="Electrons 
 
 def _show_record(record: Record, console: Console) -> None:
     """A record as a two-column table, nested records with dotted names."""
+    _show_values(record.model_dump(), console)
+
+
+def _show_values(values: Mapping[str, Any], console: Console) -> None:
     from rich.table import Table
 
     table = Table("quantity", "value", box=None)
-    for name, value in _flat(record.model_dump()):
+    for name, value in _flat(values):
         table.add_row(name, value)
     console.print(table)
 
@@ -847,9 +851,11 @@ def _gun(
 
 
 def _show_inspection(record: Inspection, console: Console) -> None:
-    _show_record(record.model_copy(update={"proposed_layout": None, "notes": []}), console)
+    values = record.model_dump()
+    del values["proposed_layout"], values["notes"]
+    _show_values(values, console)
     for note in record.notes:
-        console.print(note, soft_wrap=True)
+        console.print(note, soft_wrap=True, markup=False)
     if record.proposed_layout is not None:
         console.print()
         console.print(record.proposed_layout.toml, soft_wrap=True, markup=False, end="")

@@ -1126,7 +1126,9 @@ def _all_columns(file: Any, path: str, tree: str, frame: Any) -> dict[str, Colum
 
 def _largest(frame: Any, names: Sequence[str]) -> dict[str, float]:
     """The largest finite value of each column in the first events, 0 where there is none."""
-    data = frame.Range(_EVENTS_FOR_SCALE).AsNumpy(list(names)) if names else {}
+    # Range would do, but not with implicit multi-threading, which the caller may have switched on.
+    first = frame.Filter(f"rdfentry_ < {_EVENTS_FOR_SCALE}")
+    data = first.AsNumpy(list(names)) if names else {}
     found = {}
     for name in names:
         values = np.concatenate([np.ravel(np.asarray(value, dtype=float)) for value in data[name]])

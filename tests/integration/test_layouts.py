@@ -510,6 +510,54 @@ def test_a_wrong_tree_and_chains_of_two_layouts(tmp_path, small):
         selection.select([small, other], card_of(tmp_path, table("events", mapped)))
 
 
+def test_the_card_of_the_documentation_reads_what_it_says(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "layouts.md").read_text("utf-8")
+    blocks = [part.partition("```")[0] for part in text.split("```toml\n")[1:]]
+    assert len(blocks) == 2
+    assert load_card_text(tmp_path, blocks[0] + blocks[1]).layout.friends[0].alias == "calo"
+    card = load_card_text(tmp_path, blocks[0])
+    numbers = np.random.default_rng(4)
+    planted = [
+        event(
+            ECAL_ene=numbers.uniform(0, 9, (2, 6, 6)),
+            HCAL_ene=numbers.uniform(0, 9, (4, 3, 3)),
+            VETO_ene=numbers.uniform(0, 0.1, 6),
+            isPhysics=bool(i % 2),
+            isTriggerPhysics=bool(i % 3),
+        )
+        for i in range(6)
+    ]
+    columns: Columns = {
+        "runNo": as_in_a("run"),
+        "spillNo": as_in_a("spill"),
+        "eventInSpill": as_in_a("spillevent"),
+        "ecal.eDep": in_MeV("ecalTotal"),
+        "p": in_MeV("trackMomentum"),
+        "ecalCells": ("D", (6, 6, 2), lambda v: 1e3 * v["ECAL_ene"].transpose(2, 1, 0)),
+        "hcalCells": ("D", (27,), lambda v: 1e3 * v["HCAL_ene"][:3]),
+        "veto": ("D", (8,), lambda v: [0.0, 0.0, *(1e3 * v["VETO_ene"][::-1])]),
+        "hcalSum": ("D", (3,), lambda v: [1e3 * v["hcal0"], 0.0, 0.0]),
+        **{f"srd{i + 1}": ("D", (), lambda v, i=i: 1e3 * v["SRD_ene"][i]) for i in range(3)},
+        "triggerWord": ("I", (), lambda v: v["isPhysics"] + 8 * v["isTriggerPhysics"]),
+    }
+    path = write_other(tmp_path / "hits.root", columns, tree_name="hits", planted=planted)
+    opened = ntuple.open_ntuple([path], card)
+    data = opened.data_frame().AsNumpy(sorted(opened.present))
+    assert len(opened.present) == 14
+    for name, values in data.items():
+        for found, one in zip(values, planted, strict=True):
+            expected = np.ravel(one[name]).astype(float)
+            if name == "HCAL_ene":
+                expected[27:] = np.nan
+            np.testing.assert_allclose(np.ravel(np.asarray(found)), expected, rtol=1e-15, err_msg=name)
+
+
+def load_card_text(tmp_path: Path, text: str) -> Card:
+    path = tmp_path / "documented.toml"
+    path.write_text(text)
+    return load_card(path)
+
+
 def test_own_files_are_read_as_what_they_are(tmp_path):
     """A card with a mapping for data also reads what na64root has simulated."""
     from na64root import simulate
