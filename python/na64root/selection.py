@@ -23,6 +23,7 @@ from .errors import ConfigError, DataError
 from .histograms import Histogram, bins, record, stable, to_root, variances
 from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
 from .results import Count, CutFlowRow, InputDetails, InputFile, Record, write_atomically
+from .systematics import SystematicEffect, Variations
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
@@ -67,7 +68,8 @@ class Candidate(Record):
 class SelectionResult(Record):
     """What the selection found. `weighted`: simulation with weights, so that nothing is observed.
 
-    `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`.
+    `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`. `systematics` is empty
+    unless asked for.
     """
 
     cutflow: list[CutFlowRow]
@@ -82,23 +84,32 @@ class SelectionResult(Record):
     event_loops: int
     notes: list[str]
     histograms: dict[str, Histogram]
+    systematics: list[SystematicEffect]
 
 
 def select(
-    inputs: Sequence[str], card: Card, *, eot: Mapping[str, float] | None = None, threads: int = 1
+    inputs: Sequence[str],
+    card: Card,
+    *,
+    eot: Mapping[str, float] | None = None,
+    systematics: bool = False,
+    seed: int = 1,
+    threads: int = 1,
 ) -> SelectionResult:
     """Apply the card's selection to NA64-format ntuples.
 
     Args:
         inputs: paths, globs, text files of paths, root:// addresses.
         eot: exposure of some periods, in place of the card's.
+        systematics: also vary the card's systematic sources, in the same loop.
+        seed: of the random numbers of sources that smear.
         threads: threads of the event loop; the result does not depend on it.
 
     Raises:
         ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
-    return select_with(inputs, card, (), eot=eot, threads=threads)[0]
+    return select_with(inputs, card, (), eot=eot, systematics=systematics, seed=seed, threads=threads)[0]
 
 
 def select_with(
@@ -107,6 +118,8 @@ def select_with(
     columns: Sequence[str],
     *,
     eot: Mapping[str, float] | None = None,
+    systematics: bool = False,
+    seed: int = 1,
     threads: int = 1,
 ) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
     """As :func:`select`, and what else the files know about the selected events, in the same loop.
@@ -134,7 +147,7 @@ def select_with(
             "or say in [layout] where they are"
         )
     with implicit_threads(threads), reading(ntuple):
-        booked = _Booked(ntuple, card, columns)
+        booked = _Booked(ntuple, card, columns, Variations(card, ntuple, seed) if systematics else None)
         booked.run()
     return booked.result(exposure, lacking), {s: booked.selected_columns(s) for s in booked.candidates}
 
@@ -197,9 +210,16 @@ def implicit_threads(threads: int) -> Iterator[None]:
 class _Booked:
     """One event loop: its actions, and the records made from them."""
 
-    def __init__(self, ntuple: Ntuple, card: Card, columns: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        ntuple: Ntuple,
+        card: Card,
+        columns: Sequence[str] = (),
+        variations: Variations | None = None,
+    ) -> None:
         cling.include("selection.hpp")
         self.ntuple, self.card, self.columns = ntuple, card, list(columns)
+        self.variations = variations
         self.names = period_names(card)
         self.frame = ntuple.data_frame()
         in_tree = {str(name) for name in self.frame.GetColumnNames()}
@@ -223,8 +243,13 @@ class _Booked:
 
     def _book(self) -> None:
         start = self.frame
-        for name, expression in definitions(self.card, self.ntuple.present).items():
+        derived = definitions(self.card, self.ntuple.present)
+        if self.variations:
+            start = self.variations.on_branches(start, derived, self.cuts)
+        for name, expression in derived.items():
             start = start.Define(name, expression)
+        if self.variations:
+            start = self.variations.on_quantities(start)
         self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
         in_period = start.Filter(f"na64_period < {len(self.card.periods)}", "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)
@@ -252,6 +277,10 @@ class _Booked:
             if not lacking:
                 self._book_plane(f"ecal_hcal_{signature}", f"Selected, {signature}", node)
                 self._book_candidates(signature, node)
+                if self.variations:
+                    self.variations.book(signature, node)
+        if self.variations:
+            self.variations.prepare()
 
     def _book_before(self, signature: Signature, cut: str, node: Any) -> None:
         """The distribution that a cut looks at, just before it."""
@@ -385,6 +414,7 @@ class _Booked:
             event_loops=int(self.frame.GetNRuns()),
             notes=notes,
             histograms=histograms,
+            systematics=self.variations.effects() if self.variations else [],
         )
 
     def _cutflow(self) -> tuple[list[CutFlowRow], list[float]]:
@@ -480,6 +510,8 @@ class _Booked:
         for i in range(len(self.card.periods), len(self.names)):
             if events[i] > 0:
                 notes.append(f"{int(events[i])} events left out ({self.names[i]})")
+        if self.variations:
+            notes += self.variations.notes
         if self.weighted:
             notes.append("mcWeight differs from 1: simulation, counts are expected and not observed")
         return notes

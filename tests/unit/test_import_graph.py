@@ -25,6 +25,7 @@ ORDER = [
     "good_runs",
     "ntuple",
     "cut_table",
+    "systematics",
     "selection",
     "signal",
     "writer",
