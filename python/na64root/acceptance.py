@@ -159,7 +159,7 @@ def _simulated(
             threads=threads,
         )
         selected, columns = selection.select_with(
-            [str(path)], card, ["mc_decay_volume"], eot=eot, threads=threads
+            [str(path)], card.for_simulation, ["mc_decay_volume"], eot=eot, threads=threads
         )
         everything = cling.root().RDataFrame("tree", str(path)).AsNumpy(["mc_decay_volume", "mcWeight"])
     total = float(everything["mcWeight"].sum())

@@ -174,6 +174,7 @@ class Analysis(Record):
     interval: Interval | None = None
     acceptance: Acceptance = "chain"
     signal: SignalOfSample | None = None
+    files_skipped: list[results.SkippedFile]
     systematics: list[SystematicEffect]
     data_quality: quality.Exclusions | None = None
     background_estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
@@ -301,7 +302,11 @@ def analyze(
         candidates=selected.candidates,
         files={"pseudodata": str(files[0])} if pseudodata else {},
         provenance=results.provenance(
-            card, seed=seed, limit_method="RooStats and exact", input_files=selected.files
+            card,
+            seed=seed,
+            limit_method="RooStats and exact",
+            input_files=selected.files,
+            input_details=selected.input,
         ),
         discovery=found,
         interval=interval,
@@ -309,6 +314,7 @@ def analyze(
         signal=of_sample,
         data_quality=data_quality,
         background_estimates=estimates,
+        files_skipped=selected.input.files_skipped,
         systematics=selected.systematics,
     )
     with renamed_into(output_dir, FILES) as folder:

@@ -655,7 +655,7 @@ def read(
     Raises:
         DataError: the input cannot be read, or lacks a branch that defines a signature.
     """
-    ntuple = open_ntuple(inputs)
+    ntuple = open_ntuple(inputs, card)
     missing = [b for cut in _NEEDED for b in ntuple.schema.missing_for(cut, ntuple.present)]
     if missing:
         raise DataError(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .export import Exported
     from .ledger import Ledger, PresetComparison
     from .limits import CountingModel, Method
+    from .ntuple import Inspection
     from .planes import Axis, Plane
     from .planner import Background, Plan, Target
     from .quality import Quality
@@ -344,6 +345,26 @@ def exposure_option(card: Card, values: Iterable[str], *, total: bool = False) -
 
 
 _FILES = click.argument("files", nargs=-1, metavar="FILES...")
+_SKIP_BAD_FILES = click.option(
+    "--skip-bad-files",
+    is_flag=True,
+    help="Leave out damaged or unsuitable files, and list them; without it each is an error.",
+)
+_GOOD_RUNS = click.option(
+    "--good-runs",
+    metavar="FILE",
+    help="List of good runs, as text or JSON; other runs are counted and enter no bin.",
+)
+
+
+def _input_card(card: Card, skip_bad_files: bool, good_runs: str | None) -> Card:
+    """The card with what the options say of the input."""
+    changes = {"skip_bad_files": "on"} if skip_bad_files else {}
+    if good_runs is not None:
+        changes["good_runs"] = good_runs
+    return card.model_copy(update={"input": card.input.model_copy(update=changes)})
+
+
 _FORMAT = click.option(
     "--format",
     type=click.Choice(["ttree", "rntuple"]),
@@ -377,10 +398,14 @@ def _engine(name: Any, scheduler: str | None, *, events: bool = True) -> Engine:
 
 def _show_record(record: Record, console: Console) -> None:
     """A record as a two-column table, nested records with dotted names."""
+    _show_values(record.model_dump(), console)
+
+
+def _show_values(values: Mapping[str, Any], console: Console) -> None:
     from rich.table import Table
 
     table = Table("quantity", "value", box=None)
-    for name, value in _flat(record.model_dump()):
+    for name, value in _flat(values):
         table.add_row(name, value)
     console.print(table)
 
@@ -649,6 +674,8 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
        show=_show_analysis, keeps=True)  # fmt: skip
 @_FILES
 @_EOT
+@_SKIP_BAD_FILES
+@_GOOD_RUNS
 @click.option(
     "--pseudodata", is_flag=True, help="Write a pseudo-data ntuple into the output folder, analyse it."
 )
@@ -679,6 +706,8 @@ def _analyze(
     eot: tuple[str, ...],
     engine: str,
     scheduler: str | None,
+    skip_bad_files: bool,
+    good_runs: str | None,
     pseudodata: bool,
     signal_files: tuple[str, ...],
     signal_mass_GeV: float | None,
@@ -701,7 +730,7 @@ def _analyze(
         raise click.UsageError("give FILES to analyse, or --pseudodata", click.get_current_context())
     return analyze(
         files,
-        common.card,
+        _input_card(common.card, skip_bad_files, good_runs),
         eot=exposure_option(common.card, eot),
         output_dir=common.output_dir,
         pseudodata=pseudodata,
@@ -906,14 +935,30 @@ def _gun(
     )
 
 
-@_verb(application, "inspect", example="na64root inspect data.root", show=_show_record)
+def _show_inspection(record: Inspection, console: Console) -> None:
+    values = record.model_dump()
+    del values["proposed_layout"], values["notes"]
+    _show_values(values, console)
+    for note in record.notes:
+        console.print(note, soft_wrap=True, markup=False)
+    if record.proposed_layout is not None:
+        console.print()
+        console.print(record.proposed_layout.toml, soft_wrap=True, markup=False, end="")
+
+
+@_verb(application, "inspect", example="na64root inspect data.root", show=_show_inspection)
 @_FILES
-def _inspect(common: Common, files: tuple[str, ...]) -> Record:
-    """What the files hold: schema, missing branches, runs, periods, spills, what can be evaluated."""
+@_SKIP_BAD_FILES
+@_GOOD_RUNS
+def _inspect(common: Common, files: tuple[str, ...], skip_bad_files: bool, good_runs: str | None) -> Record:
+    """What the files hold: schema, missing branches, runs, periods, spills, what can be evaluated.
+
+    For a tree of an unknown layout it proposes the table [layout] of a card.
+    """
     from .ntuple import inspect
 
     _need(files)
-    return inspect(files, common.card)
+    return inspect(files, _input_card(common.card, skip_bad_files, good_runs))
 
 
 # Data quality and backgrounds

@@ -21,8 +21,9 @@ from .library import booking
 _DEFINITIONS = {
     "na64_weight": r"static_cast<double>\(mcWeight\)|1\.0",
     "na64_one": r"1\.0",
-    "na64_period": r"constexpr std::array<na64root::RunRange, \d+> ranges(\{.*\}); return "
-    r"static_cast<double>\(na64root::range_index\(ranges, static_cast<std::uint32_t>\(run\)\)\);",
+    "na64_period": r"constexpr std::array<na64root::RunRange, \d+> na64_ranges(\{.*\}); "
+    r"const int na64_index = na64root::range_index\(na64_ranges, static_cast<std::uint32_t>\(run\)\); "
+    r"return static_cast<double>\(na64_index\);",
     "na64_out_of_time": r"na64root::out_of_time_energy\(ecalTotalNoTimecut, ecalTotal\)",
     "na64_leading_cell": r"na64root::leading_ecal_cell\(ECAL_ene\)",
     "na64_srd0": r"static_cast<double>\(SRD_ene\[0\]\)",

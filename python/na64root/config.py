@@ -16,7 +16,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from .errors import ConfigError
 
@@ -497,6 +505,66 @@ class BackgroundsConfig(_Model):
 OPTIONAL_SECTIONS = ("quality", "backgrounds")
 
 
+def _branch_of_name(given: Any) -> Any:
+    return {"branch": given} if isinstance(given, str) else given
+
+
+class MappedBranch(_Model):
+    """Where a branch of layout A comes from in another tree: a branch, or a C++ expression of branches.
+
+    Attributes:
+        branch: its name; of an element of an array `name[3]`; of a friend tree `alias.name`.
+        unit: of an energy or momentum; for any quantity a number, the factor to the unit of layout A.
+        axes: of an array, the names of its axes as it is stored, the slowest first.
+        shape: numbers of cells along `axes`, where they differ from layout A in the first axis of that.
+        index: in place of `axes`, the place of each element of layout A in the stored array, -1 for none.
+    """
+
+    branch: str | None = None
+    expression: str | None = None
+    unit: Literal["GeV", "MeV", "keV"] | Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = "GeV"
+    axes: list[str] | None = None
+    shape: list[Annotated[int, Field(ge=1)]] | None = None
+    index: list[Annotated[int, Field(ge=-1)]] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> MappedBranch:
+        if (self.branch is None) == (self.expression is None):
+            raise ValueError("either branch or expression is needed")
+        if self.index is not None and (self.axes is not None or self.shape is not None):
+            raise ValueError("index says it all: leave out axes and shape")
+        return self
+
+
+class FriendTree(_Model):
+    """A tree with more branches of the same events, in the same order; its branches are `alias.name`.
+
+    Attributes:
+        files: paths and globs, in the order of the input; {folder} and {stem} stand for those of each input
+            file; without them the friend is in the input files.
+    """
+
+    tree: str
+    alias: str = Field(pattern=r"[A-Za-z_]\w*")
+    files: list[str] = []
+
+
+class LayoutConfig(_Model):
+    """How a tree of another layout is read: `branches` by their names in layout A."""
+
+    tree: str
+    base: Literal["none", "A"] = "none"
+    branches: dict[str, Annotated[MappedBranch, BeforeValidator(_branch_of_name)]] = {}
+    friends: list[FriendTree] = []
+
+
+class InputConfig(_Model):
+    """Which of the input is used: damaged files are an error or left out, runs are those of a list or all."""
+
+    skip_bad_files: Switch = "off"
+    good_runs: str = ""
+
+
 class Card(_Model):
     """A whole card. `sha256` identifies its content, overrides included."""
 
@@ -516,6 +584,8 @@ class Card(_Model):
     detector: Detector
     quality: QualityConfig
     backgrounds: BackgroundsConfig
+    input: InputConfig = InputConfig()
+    layout: LayoutConfig | None = None
     systematics: Systematics = Systematics()
 
     @model_validator(mode="after")
@@ -556,6 +626,13 @@ class Card(_Model):
     def eot(self) -> float:
         """Electrons on target of all periods."""
         return sum(p.eot.value for p in self.periods)
+
+    @property
+    def for_simulation(self) -> Card:
+        """The card for simulated events: their runs stand for periods, and no list of good runs has them; a
+        file that is left out would be missing in their normalisation.
+        """
+        return self.model_copy(update={"input": InputConfig()})
 
     def exposure(self, eot: Mapping[str, float] | None = None) -> dict[str, float]:
         """Electrons on target of each period: the card's, or those of `eot`, by period.
@@ -758,7 +835,8 @@ def _annotation(model: type[BaseModel], part: str | int) -> type[Any] | None:
     if field is None:
         return None
     annotation: Any = field.annotation
-    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+    for argument in (annotation, *getattr(annotation, "__args__", ())):
+        candidate = getattr(argument, "__origin__", argument)  # through Annotated
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
     return None

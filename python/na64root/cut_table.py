@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from .config import Card, Selection, Signature
-from .ntuple import DEFINING_CUTS, Ntuple, run_ranges
+from .ntuple import DEFINING_CUTS, Ntuple, good_runs_of, run_ranges
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,12 @@ def definitions(card: Card, present: Collection[str]) -> dict[str, str]:
 
     In this order each is defined by branches and by those before it.
     """
-    ranges = ", ".join(f"{{{first}u, {last}u}}" for first, last in run_ranges(card))
-    count = len(run_ranges(card))
     balance = number(card.selection.veto.photomultiplier_balance.value)
     needed_and_expression = {
         # Of one type in all histograms: each combination of types costs a second of compilation.
         "na64_weight": ("", "static_cast<double>(mcWeight)" if "mcWeight" in present else "1.0"),
         "na64_one": ("", "1.0"),
-        "na64_period": (
-            "run",
-            f"constexpr std::array<na64root::RunRange, {count}> ranges{{{{{ranges}}}}}; "
-            "return static_cast<double>(na64root::range_index(ranges, static_cast<std::uint32_t>(run)));",
-        ),
+        "na64_period": ("run spill", _period_expression(card)),
         "na64_out_of_time": (
             "ecalTotalNoTimecut ecalTotal",
             "na64root::out_of_time_energy(ecalTotalNoTimecut, ecalTotal)",
@@ -90,6 +84,25 @@ def definitions(card: Card, present: Collection[str]) -> dict[str, str]:
         for name, (needs, expression) in needed_and_expression.items()
         if all(branch in present for branch in needs.split())
     }
+
+
+def _period_expression(card: Card) -> str:
+    """Index of the event in the names of :func:`na64root.ntuple.period_names`."""
+    ranges = ", ".join(f"{{{first}u, {last}u}}" for first, last in run_ranges(card))
+    count = len(run_ranges(card))
+    index = (
+        f"constexpr std::array<na64root::RunRange, {count}> na64_ranges{{{{{ranges}}}}}; "
+        "const int na64_index = na64root::range_index(na64_ranges, static_cast<std::uint32_t>(run)); "
+    )
+    good = good_runs_of(card)
+    if good is None:
+        return f"{index}return static_cast<double>(na64_index);"
+    # The last name: a run of a period that the list does not have.
+    return (
+        f"{index}{good.expression}"
+        f"const bool na64_bad = na64_index < {len(card.periods)} && !na64_is_good; "
+        f"return static_cast<double>(na64_bad ? {count + 1} : na64_index);"
+    )
 
 
 def _core_expression(card: Card) -> str:

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from . import cling, compiled
 from .cling import root
 from .errors import ConfigError, DataError
-from .ntuple import Ntuple, Schema, check_baskets
+from .layouts import Schema
+from .ntuple import Ntuple, check_baskets
 
 EngineName = Literal["local", "threads", "dask"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -96,7 +97,9 @@ class Engine:
         """A frame of the compiled library; raises NotCompiledError where it cannot serve."""
         if self.name == "dask" or self.just_in_time:
             raise compiled.NotCompiledError("strings are asked for")
-        return compiled.frame(ntuple.schema.tree, ntuple.paths, ntuple.present)
+        if ntuple.definitions or ntuple.friends:
+            raise compiled.NotCompiledError("columns of another layout")
+        return compiled.frame(ntuple.tree, ntuple.paths, ntuple.present)
 
     def data_frame(self, ntuple: Ntuple) -> Any:
         """An RDataFrame for strings, on the cluster where the engine is one; within :meth:`running`."""
@@ -119,6 +122,8 @@ class Engine:
         Raises:
             DataError: a branch cannot be unpacked.
         """
+        if ntuple.unpacked:
+            return
         if self.name == "dask":
             client = self._clients[-1]
             look = functools.partial(_problem, schema=ntuple.schema, present=ntuple.present)

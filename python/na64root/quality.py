@@ -166,7 +166,7 @@ def assess(inputs: Sequence[str], card: Card) -> Quality:
     Raises:
         DataError: as :func:`na64root.ntuple.open_ntuple`, or the events cannot be read.
     """
-    ntuple = open_ntuple(inputs)
+    ntuple = open_ntuple(inputs, card)
     recorder, loops = _record(ntuple, card.quality)
     run, spill, columns = _columns(recorder)
     names = period_names(card)

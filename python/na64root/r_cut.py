@@ -172,7 +172,7 @@ def _background(card: Card, exposures: float, seed: int, threads: int) -> Array:
 
 
 def _r_of_candidates(path: Path, card: Card, threads: int) -> tuple[Array, Array]:
-    found = selection.select([str(path)], card, threads=threads).candidates
+    found = selection.select([str(path)], card.for_simulation, threads=threads).candidates
     # With energy above the threshold of S1 in HCAL2 and HCAL3, R is finite.
     pairs = [(c.r, c.weight) for c in found if c.signature == "S1"]
     return np.array([r for r, _ in pairs], dtype=float), np.array([w for _, w in pairs])

@@ -237,6 +237,33 @@ class InputFile(Record):
     entries: int
 
 
+class SkippedFile(Record):
+    """An input file that was left out, and why."""
+
+    path: str
+    cause: str
+
+
+class GoodRunList(Record):
+    """A list of good runs that was applied: its file, and how many ranges of runs or spills it has."""
+
+    path: str
+    sha256: str
+    ranges: int
+
+
+class InputDetails(Record):
+    """How the input files were read, beside their names.
+
+    `layout` is A, B, or `card` for a mapping of the card. `friend_files` hold more branches of the events.
+    """
+
+    layout: str
+    friend_files: list[InputFile] = []
+    files_skipped: list[SkippedFile] = []
+    good_runs: GoodRunList | None = None
+
+
 class Provenance(Record):
     """What is needed to make the result again."""
 
@@ -251,6 +278,7 @@ class Provenance(Record):
     approximation: str
     limit_method: str | None
     input_files: list[InputFile]
+    input: InputDetails | None = None
 
 
 class Overlay(Record):
@@ -371,6 +399,7 @@ def provenance(
     seed: int | None = None,
     limit_method: str | None = None,
     input_files: Iterable[InputFile] = (),
+    input_details: InputDetails | None = None,
 ) -> Provenance:
     """The provenance of a result made with this card, and with seed, method and files where it has them."""
     return Provenance(
@@ -385,6 +414,7 @@ def provenance(
         approximation=card.model.approximation,
         limit_method=limit_method,
         input_files=list(input_files),
+        input=input_details,
     )
 
 

@@ -22,7 +22,7 @@ from .errors import ConfigError, DataError
 from .histograms import Histogram, bins, record, stable, to_root, variances
 from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
 from .quality import LeftOut, notes_on_files, repeated_files
-from .results import Count, CutFlowRow, InputFile, Record, write_atomically
+from .results import Count, CutFlowRow, InputDetails, InputFile, Record, write_atomically
 from .systematics import SystematicEffect, Variations
 
 _INITIAL = "initial"
@@ -79,6 +79,7 @@ class SelectionResult(Record):
     exposure: dict[str, float]
     candidates: list[Candidate]
     files: list[InputFile]
+    input: InputDetails
     weighted: bool
     event_loops: int
     notes: list[str]
@@ -154,12 +155,13 @@ def select_with(
     exposure = card.exposure(eot)
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
-    ntuple = open_ntuple(inputs, unpack=False)
+    ntuple = open_ntuple(inputs, card, unpack=False)
     lacking = {s: ntuple.schema.missing_for_signature(s, ntuple.present) for s in SIGNATURES}
     if all(lacking.values()):
         names = ", ".join(dict.fromkeys(lacking["S1"] + lacking["S2"]))
         raise DataError(
-            f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them"
+            f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them, "
+            "or say in [layout] where they are"
         )
     if systematics and engine.name == "dask":
         raise ConfigError("systematics cannot be varied on a cluster yet (engine dask): use --engine threads")
@@ -440,6 +442,7 @@ class _Booked:
             exposure=exposure,
             candidates=candidates,
             files=list(self.ntuple.files),
+            input=self.ntuple.details,
             weighted=self.weighted,
             event_loops=self.loops,
             notes=notes,

@@ -118,7 +118,7 @@ def read_signal(
             :func:`na64root.selection.select`.
     """
     paths = expand(files)
-    facts = [_facts(path) for path in paths]
+    facts = [_facts(path, card) for path in paths]
     electrons = {p.name: exposure[p.name] * p.residual_efficiency.value for p in card.periods}
     own = [fact for fact in facts if fact is not None]
     if own and len(own) < len(facts):
@@ -167,9 +167,9 @@ def read_signal(
     )
 
 
-def _facts(path: str) -> dict[str, Any] | None:
+def _facts(path: str, card: Card) -> dict[str, Any] | None:
     """What a file of `simulate signal` says of itself; None for another file."""
-    entries = open_ntuple([path]).entries
+    entries = open_ntuple([path], card.for_simulation).entries
     file = root().TFile.Open(path, "READ")
     try:
         text = file.Get("na64root")
@@ -266,8 +266,8 @@ _Produced = dict[str, tuple[float, float]]
 
 
 def _select(part: _Part, card: Card, *, vary: bool, seed: int, threads: int) -> selection.SelectionResult:
-    _require_weights(part.paths)
-    found = selection.select(part.paths, card, systematics=vary, seed=seed, threads=threads)
+    _require_weights(part.paths, card)
+    found = selection.select(part.paths, card.for_simulation, systematics=vary, seed=seed, threads=threads)
     if vary:
         for name in card.systematics.sources.keys() - {effect.source for effect in found.systematics}:
             log.warning("the signal sample %s lacks what %s varies: left out", part.paths[0], name)
@@ -331,8 +331,8 @@ def _effects(
     return [systematics.scaled_sum(group) for group in groups.values()]
 
 
-def _require_weights(paths: Sequence[str]) -> None:
-    ntuple = open_ntuple(paths)
+def _require_weights(paths: Sequence[str], card: Card) -> None:
+    ntuple = open_ntuple(paths, card.for_simulation)
     if "mcWeight" not in ntuple.present:
         raise DataError(
             f"the signal sample {paths[0]} has no branch mcWeight (expected events per simulated one): add it"

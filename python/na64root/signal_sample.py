@@ -178,7 +178,7 @@ class SignalSample:
                     seed=seed,
                     threads=threads,
                 )
-            _, selected = selection.select_with(paths, card, TRUTH, eot=eot, threads=threads)
+            _, selected = selection.select_with(paths, card.for_simulation, TRUTH, eot=eot, threads=threads)
             produced = _produced(card, point, paths, eot)
         return cls(card, point, selected, produced)
 
@@ -190,7 +190,7 @@ class SignalSample:
             DataError: files without mcWeight or without the truth in :data:`TRUTH`; as
                 :func:`na64root.selection.select`.
         """
-        _, selected = selection.select_with(files, card, ("mcWeight", *TRUTH), threads=threads)
+        _, selected = selection.select_with(files, card.for_simulation, ("mcWeight", *TRUTH), threads=threads)
         return cls(card, point, selected)
 
     def expected(

@@ -35,13 +35,13 @@ def changed(tmp_path, old: str, new: str) -> str:
 
 def test_the_default_card_is_frozen(card):
     # the analysis; pseudo-data rates and the cells of the simulation are not part of it, and what came after
-    # the freeze is not: ranges of more planes, systematic variations, a name for what was always so, data
-    # quality, estimates of backgrounds
+    # the freeze is not: ranges of more planes, how files are read, systematic variations, a name for what was
+    # always so, data quality, estimates of backgrounds
     assert card.model.annihilation == "off"
     ranges = {
         f"{axis}_{end}" for axis in ("alpha", "splitting", "mass1") for end in ("min", "max", "points")
     } | {"mass1_min_GeV", "mass1_max_GeV"}
-    later = ("pseudodata", "detector", "systematics", "quality", "backgrounds")
+    later = ("pseudodata", "detector", "input", "layout", "systematics", "quality", "backgrounds")
     analysis = card.model_dump_json(
         exclude={**dict.fromkeys(later, True), "model": {"annihilation"}, "plane": ranges}
     )

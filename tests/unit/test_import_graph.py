@@ -23,6 +23,8 @@ ORDER = [
     "compiled",
     "results",
     "histograms",
+    "layouts",
+    "good_runs",
     "ntuple",
     "quality",
     "cut_table",

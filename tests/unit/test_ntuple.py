@@ -162,10 +162,13 @@ def test_flipped_bits_never_crash(tmp_path, card, spread):
 
 
 def test_a_missing_tree(tmp_path, card):
-    path = write_tree(tmp_path / "other.root", [event()], tree_name="ana_tree")
-    message = error_of([path], card)
-    assert f"{path} has no tree 'tree'" in message
-    assert "ana_tree" in message
+    path = tmp_path / "histogram.root"
+    file = root().TFile.Open(str(path), "RECREATE")
+    file.WriteObject(root().TNamed("something", "not a tree"), "something")
+    file.Close()
+    message = error_of([str(path)], card)
+    assert f"{path} has no tree 'tree' (it holds something)" in message
+    assert "[layout]" in message
 
 
 def test_a_tree_that_is_something_else(tmp_path, card):
