@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from . import (
     acceptance,
+    blinding,
     exclusion,
     limits,
     planes,
@@ -27,6 +28,7 @@ from . import (
     results,
     scorecard,
     selection,
+    selection_report,
     signal_files,
     simulate,
     theory,
@@ -34,6 +36,7 @@ from . import (
 from .cling import root
 from .config import SIGNATURES, Acceptance, Card, Signature, Treatment
 from .errors import ConfigError
+from .ntuple import DEFINING_CUTS
 from .results import (
     Count,
     CutFlowRow,
@@ -97,8 +100,8 @@ class EnginesDisagreeError(Exception):
 class Limits(Record):
     """The quoted limit of RooStats, and the exact engine's with each treatment of the nuisances.
 
-    `kind` is `expected` for weighted simulation, which has no observed counts: the most probable ones
-    without signal stand in for them.
+    `kind` is `expected` for weighted simulation, which has no observed counts, and for blinded data: the most
+    probable ones without signal stand in for them.
     """
 
     roostats: LimitResult
@@ -136,7 +139,8 @@ class Analysis(Record):
     `expected` holds the counts of weighted simulation, which has no observed ones. `limit` is null when no
     bin has both a count and exposure. `discovery` and `interval` are null where nothing was observed.
     `signal` is null without a signal sample; with one, `limit` has its shares and statistical errors, while
-    the plane remains that of `acceptance`: the chain or the own simulation.
+    the plane remains that of `acceptance`: the chain or the own simulation. `blind`: events in the signal
+    boxes are in nothing of this, nothing is observed, limit and plane are those expected without signal.
     """
 
     cutflow: list[CutFlowRow]
@@ -153,6 +157,7 @@ class Analysis(Record):
     interval: Interval | None = None
     acceptance: Acceptance = "chain"
     signal: SignalOfSample | None = None
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,7 @@ def analyze(
     output_dir: Path,
     pseudodata: bool = False,
     signal: SignalFiles | None = None,
+    blind: bool = False,
     seed: int = 1,
     threads: int = 1,
     force: bool = False,
@@ -182,6 +188,7 @@ def analyze(
     Args:
         pseudodata: first write pseudodata.root into `output_dir` and analyse it in place of `files`.
         signal: a simulated sample; it takes the place of the chain's signal in `limit`.
+        blind: hide the events in the signal boxes; the limits are expected ones.
 
     Raises:
         Na64Error: results exist and `force` is not set; what the modules of the chain raise.
@@ -195,7 +202,7 @@ def analyze(
         files = [simulate.pseudodata(card, path, seed=seed, eot=eot, threads=threads, force=force).file]
 
     log.info("selecting events")
-    selected = selection.select(files, card, eot=eot, threads=threads)
+    selected = selection.select(files, card, eot=eot, threads=threads, blind=blind)
     for note in selected.notes:
         log.info("%s", note)
     counts = _counts_of_likelihood(selected)
@@ -229,7 +236,7 @@ def analyze(
             model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
             of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
         log.info("setting limits, RooStats and exact")
-        kind: Kind = "expected" if selected.weighted else "observed"
+        kind: Kind = "expected" if selected.weighted or blind else "observed"
         limit = limits_side_by_side(model, card, kind=kind, seed=seed, processes=threads)
         if kind == "observed":
             found, interval = limits.evidence(
@@ -255,12 +262,18 @@ def analyze(
         interval=interval,
         acceptance=card.signal.acceptance,
         signal=of_sample,
+        blind=blind,
     )
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
         if plane:
-            _draw_plane(plane, card, folder, "exclusion")
+            note = "expected, blinded" if blind else ""
+            _draw_plane(plane, card, folder, "exclusion", note=note)
         _write_root(folder / "results.root", selected, plane, model, card.limit.confidence_level.value)
+        remembered = blinding.remember(output_dir, "analyze", blind=blind, provenance=analysis.provenance)
+        if remembered:
+            more = analysis.files | {remembered.name: str(remembered)}
+            analysis = analysis.model_copy(update={"files": more})
         analysis = _write_json(analysis, folder, output_dir)
     if limit:
         require_agreement(limit)
@@ -541,13 +554,13 @@ def _counts(
 def _counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
     """The bins with a count and exposure.
 
-    A weighted simulation has no observed counts: the most probable counts without signal stand in for them,
-    so that its limits are expected ones.
+    A weighted simulation has no observed counts, and blinded data show none: the most probable counts without
+    signal stand in for them, so that the limits are expected ones.
     """
-    evaluable = {(expected.period, expected.signature) for expected in selected.expected}
+    stand_in = selected.weighted or selected.blind
     counts = [
         count.model_copy(update={"observed": math.floor(count.background)})
-        if (count.period, count.signature) in evaluable
+        if stand_in and not set(DEFINING_CUTS[count.signature]) & set(count.cuts_not_applied)
         else count
         for count in selected.counts
     ]
@@ -610,22 +623,10 @@ def _excluded(plane: results.PlaneResult | None) -> Exclusion:
 
 def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, folder: Path) -> None:
     """Every figure but the plane; a histogram that the input does not allow has no figure."""
-    rows = [row for row in analysis.cutflow if row.period in analysis.exposure]
-    plots.save(plots.cut_flow(rows), folder, "cut_flow")
-    if energies := selected.histograms.get("ecal_hcal_preselection"):
-        ecal, hcal = (np.array(axis.edges) for axis in energies.axes)
-        cut = card.selection
-        boxes = {
-            "S1": (ecal[0], cut.ecal.s1_max_GeV.value, cut.hcal.s1_signal_min_GeV.value, hcal[-1]),
-            "S2": (ecal[0], cut.ecal.s2_max_GeV.value, hcal[0], cut.hcal.s2_total_max_GeV.value),
-        }
-        figure = plots.energy_plane(ecal, hcal, np.array(energies.contents), boxes, energies.title)
-        plots.save(figure, folder, "ecal_hcal")
-    if r := selected.histograms.get("r"):
-        figure = plots.r_distribution(
-            np.array(r.axes[0].edges), np.array(r.contents), card.selection.r.r_max.value, r.title
-        )
-        plots.save(figure, folder, "r")
+    selection_report.draw_cut_flow(selected, folder, "cut_flow")
+    preselection = selected.histograms.get("ecal_hcal_preselection")
+    selection_report.draw_plane(selected, preselection, card, folder, "ecal_hcal")
+    selection_report.draw_r(selected, card, folder, "r")
     if analysis.limit:
         quoted = analysis.limit.roostats
         side_by_side = [(f"RooStats, {quoted.treatment}", quoted.upper_limit, quoted.upper_limit_error)]
@@ -676,9 +677,11 @@ def _draw_plane(
     folder: Path,
     name: str,
     projections: Mapping[str, results.PlaneResult] | None = None,
+    note: str = "",
 ) -> None:
+    title = _plane_title(plane, card) + (f", {note}" if note else "")
     figure = plots.exclusion_plane(
-        plane, title=_plane_title(plane, card), cl=card.limit.confidence_level.value, projections=projections
+        plane, title=title, cl=card.limit.confidence_level.value, projections=projections
     )
     plots.save(figure, folder, name)
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .planes import Axis, Plane
     from .planner import Background, Plan, Target
     from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
+    from .selection_report import SelectionReport
     from .signal import Mode
     from .simulate import ForcedVolume, SignalMode
     from .writer import Format
@@ -348,6 +349,11 @@ _FORMAT = click.option(
 _EOT = click.option("--eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of a run period.")
 
 
+_BLIND = click.option(
+    "--blind", is_flag=True, help="Hide the events in the signal boxes in everything that is written."
+)
+
+
 def _show_record(record: Record, console: Console) -> None:
     """A record as a two-column table, nested records with dotted names."""
     from rich.table import Table
@@ -432,14 +438,16 @@ def _show_g2(end: float | None, console: Console) -> None:
 def _show_analysis(record: Analysis, console: Console) -> None:
     from rich.table import Table
 
-    console.print("[bold]Cut flow[/]: events left")
+    from .results import cuts_in_order
+
+    console.print("[bold]Cut flow[/]: events left" + _BLINDED * record.blind)
     inside = [row for row in record.cutflow if row.period in record.exposure]
     bins = list(dict.fromkeys((row.period, row.signature) for row in inside))
     table = Table("cut", box=None)
     for period, signature in bins:
         table.add_column(f"{period} {signature}", justify="right")
     events = {(row.cut, row.period, row.signature): row.events for row in inside}
-    for cut in dict.fromkeys(row.cut for row in inside):
+    for cut in cuts_in_order(inside):
         table.add_row(cut, *(str(events.get((cut, *bin_), "")) for bin_ in bins))
     console.print(table)
     outside = {row.period: row.events for row in record.cutflow if row.period not in record.exposure}
@@ -455,7 +463,7 @@ def _show_analysis(record: Analysis, console: Console) -> None:
         table.add_row(
             count.period,
             count.signature,
-            "none" if count.observed is None else str(count.observed),
+            "blinded" if record.blind else "none" if count.observed is None else str(count.observed),
             f"{count.background:.3f} ± {count.background_uncertainty:.3f}",
             f"{record.exposure[count.period]:.3g}",
             ", ".join(count.cuts_not_applied),
@@ -479,6 +487,52 @@ def _show_analysis(record: Analysis, console: Console) -> None:
         _show_g2(record.g2_excluded_up_to_GeV, console)
     else:
         console.print("\nNo limit: no bin has both an observed count and exposure.")
+    console.print("\n[bold]Results[/]")
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+_BLINDED = ", blinded: the signal boxes are hidden"
+
+
+def _show_selection(record: SelectionReport, console: Console) -> None:
+    from rich.table import Table
+
+    from .results import cuts_in_order
+
+    errors = {
+        (row.period, row.signature, row.cut): (row, error)
+        for row, error in zip(record.cutflow, record.cutflow_errors, strict=True)
+    }
+    for period in record.exposure:
+        console.print(f"[bold]Cut flow, {period}[/]: events left" + _BLINDED * record.blind)
+        table = Table("cut", box=None)
+        for signature in SIGNATURES:
+            table.add_column(signature, justify="right")
+            table.add_column(f"{signature}, weighted", justify="right")
+        for cut in cuts_in_order(row for row in record.cutflow if row.period == period):
+            found = [errors.get((period, signature, cut)) for signature in SIGNATURES]
+            table.add_row(
+                cut,
+                *(
+                    text
+                    for pair in found
+                    for text in (
+                        ("", "")
+                        if pair is None
+                        else (str(pair[0].events), f"{pair[0].weighted:.6g} ± {pair[1]:.2g}")
+                    )
+                ),
+            )
+        console.print(table)
+    outside = {row.period: row.events for row in record.cutflow if row.period not in record.exposure}
+    for reason, number in outside.items():
+        console.print(f"  {reason}: {number} events, in no bin")
+    for declared in (cut for cut in record.cuts if cut.declared):
+        text = f"  declared cut {declared.name} ({declared.signature}): {declared.expression}"
+        console.print(text, soft_wrap=True, markup=False)
+    if record.skim is not None and record.skim.file is not None:
+        console.print(f"\nskim: {record.skim.events} events in {record.skim.file}", soft_wrap=True)
     console.print("\n[bold]Results[/]")
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)
@@ -588,6 +642,7 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
     help="A' mass of --signal, for files of another simulation.",
 )
 @click.option("--signal-epsilon", type=float, help="Kinetic mixing of --signal, likewise.")  # fmt: skip
+@_BLIND
 def _analyze(
     common: Common,
     files: tuple[str, ...],
@@ -596,6 +651,7 @@ def _analyze(
     signal_files: tuple[str, ...],
     signal_mass_GeV: float | None,
     signal_epsilon: float | None,
+    blind: bool,
 ) -> Record:
     """The whole chain: read, select, count, limits, exclusion plane, figures.
 
@@ -617,7 +673,59 @@ def _analyze(
         output_dir=common.output_dir,
         pseudodata=pseudodata,
         signal=signal,
+        blind=blind,
         **common.how("masses"),
+    )
+
+
+@_verb(application, "select", example="na64root select data.root --skim selected.root -o selection",
+       show=_show_selection, keeps=True)  # fmt: skip
+@_FILES
+@_EOT
+@click.option(
+    "--skim",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.root",
+    help="Also write the events that pass S1 or S2, with all branches.",
+)
+@click.option("--skim-cut", metavar="CUT", help="Skim the events that pass the cuts up to this one.")
+@click.option(
+    "--format",
+    type=click.Choice(["ttree", "rntuple"]),
+    default="ttree",
+    show_default=True,
+    help="What the skim is written as.",
+)
+@_BLIND
+def _select(
+    common: Common,
+    files: tuple[str, ...],
+    eot: tuple[str, ...],
+    skim: Path | None,
+    skim_cut: str | None,
+    format: Format,
+    blind: bool,
+) -> Record:
+    """Cut flow, N-1 distributions, planes of ECAL against HCAL energy, and a skim, in one event loop.
+
+    FILES as for analyze. Cuts of your own and thresholds of single run periods: docs/selection.md.
+    """
+    from .selection_report import report
+    from .skim import Skim
+
+    if not files:
+        raise click.UsageError("give FILES to select from", click.get_current_context())
+    if skim is None and skim_cut is not None:
+        raise ConfigError("--skim-cut without --skim (no file): name the file to write by --skim")
+    return report(
+        files,
+        common.card,
+        eot=exposure_option(common.card, eot),
+        output_dir=common.output_dir,
+        skim=None if skim is None else Skim(skim, skim_cut, rntuple=format == "rntuple"),
+        blind=blind,
+        threads=common.threads,
+        force=common.force,
     )
 
 

@@ -6,11 +6,14 @@ Cling ends in a segmentation fault), and with the core's headers and shared libr
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
 import subprocess
+import tempfile
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,25 @@ def declare(code: str) -> None:
         raise Na64Error(
             "Cling could not compile a declaration (the compiler's message is above): report this"
         )
+
+
+@contextlib.contextmanager
+def compiler_messages() -> Iterator[Callable[[], str]]:
+    """Keeps what the compiler prints off stderr; the function that is yielded gives it."""
+    root()
+    with tempfile.TemporaryFile() as kept:
+        saved = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+
+            def read() -> str:
+                kept.seek(0)
+                return kept.read().decode("utf-8", "replace")
+
+            yield read
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 def _check_compiler() -> None:

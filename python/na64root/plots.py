@@ -7,11 +7,12 @@ No global state: figures are made without pyplot, the style holds only while a f
 from __future__ import annotations
 
 import functools
+import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 import matplotlib
 import mplhep
@@ -21,6 +22,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from .results import cuts_in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +96,7 @@ def cut_flow(rows: Iterable[CutFlowRow]) -> Figure:
     """Events left after each cut, a panel per run period, S1 beside S2, on a logarithmic axis."""
     rows = [row for row in rows if row.signature in COLOURS]
     periods = list(dict.fromkeys(row.period for row in rows))
-    cuts = list(dict.fromkeys(row.cut for row in rows))
+    cuts = cuts_in_order(rows)
     weighted = any(row.weighted != row.events for row in rows)
     periods = periods or ["no event in any run period"]
     figure = Figure(figsize=(4.6 * len(periods) + 0.6, 6.4))
@@ -211,6 +214,76 @@ def r_distribution(edges: Array, contents: Array, r_max: float, title: str = "")
     axes.set_xlabel(r"$R = (E - E_\mathrm{core})/E$ over HCAL2 and HCAL3")
     axes.set_ylabel("events per bin")
     axes.set_title(title, loc="left")
+    return figure
+
+
+class Panel(NamedTuple):
+    """A distribution with the ranges that a cut accepts, None where they are open; one for each run period.
+
+    `contents` has shape (n,), `edges` (n + 1,), `variances` (n,) or None for unweighted events.
+    """
+
+    heading: str
+    axis_title: str
+    edges: Array
+    contents: Array
+    variances: Array | None
+    outside: float
+    accepted: Sequence[tuple[float | None, float | None]]
+
+
+@_styled
+def distributions(panels: Sequence[Panel], title: str = "") -> Figure:
+    """Distributions with their thresholds as dashed lines, what no period accepts shaded, in a grid."""
+    columns = min(4, math.ceil(math.sqrt(len(panels))))
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(4.6 * columns, 3.7 * rows + 0.5))
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=17)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        errors = np.sqrt(panel.contents if panel.variances is None else panel.variances)
+        filled = panel.contents[panel.contents > 0.0]
+        floor = 0.3 if panel.variances is None else 0.3 * float(filled.min(initial=1.0))
+        # Before the scale, which an empty histogram does not have.
+        axes.set_ylim(floor, 40.0 * max(float(filled.max(initial=1.0)), 4.0 * floor))
+        axes.set_yscale("log")
+        if len(filled):
+            mplhep.histplot(
+                panel.contents,
+                panel.edges,
+                ax=axes,
+                histtype="step",
+                color="black",
+                yerr=errors,
+                linewidth=1.3,
+            )
+            axes.set_ylim(floor, 40.0 * max(float(filled.max()), 4.0 * floor))
+        axes.set_xlim(panel.edges[0], panel.edges[-1])
+        low = min(-math.inf if edge is None else edge for edge, _ in panel.accepted)
+        high = max(math.inf if edge is None else edge for _, edge in panel.accepted)
+        for begin, end in ((panel.edges[0], low), (high, panel.edges[-1])):
+            if end > begin:
+                axes.axvspan(begin, end, color="black", alpha=0.08, linewidth=0)
+        for edge in sorted({edge for accepted in panel.accepted for edge in accepted if edge is not None}):
+            axes.axvline(edge, color=COLOURS["S2"], linestyle="--", linewidth=1.3)
+        count = float(panel.contents.sum()) + panel.outside
+        outside = f" ({panel.outside:.4g} outside)" if panel.outside else ""
+        axes.annotate(
+            f"{panel.heading}\n{count:.4g} events{outside}",
+            (0.97, 0.95),
+            xycoords="axes fraction",
+            ha="right",
+            va="top",
+            fontsize=12,
+        )
+        axes.set_xlabel(panel.axis_title, fontsize=13)
+        axes.tick_params(labelsize=11)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    for axes in grid[:, 0]:
+        axes.set_ylabel("events per bin", fontsize=13)
     return figure
 
 

@@ -18,11 +18,29 @@ from numpy.typing import NDArray
 from . import cling
 from .cling import root
 from .config import SIGNATURES, Card, Signature
-from .cut_table import cuts, definitions
+from .cut_table import (
+    BOX_CUTS,
+    CutDescription,
+    cuts,
+    definitions,
+    descriptions,
+    require_compiling,
+    signal_boxes,
+)
 from .errors import ConfigError, DataError
 from .histograms import Histogram, bins, record, stable, to_root, variances
+from .n_minus_one import Distributions, FailedCuts, NMinusOne
 from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
-from .results import Count, CutFlowRow, InputFile, Record, write_atomically
+from .results import (
+    Count,
+    CutFlowRow,
+    InputFile,
+    Record,
+    refuse_to_replace,
+    renamed_into,
+    write_atomically,
+)
+from .skim import Skim, Skimmed, SkimWriter, required_cuts
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
@@ -68,6 +86,8 @@ class SelectionResult(Record):
     """What the selection found. `weighted`: simulation with weights, so that nothing is observed.
 
     `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`.
+    `blind`: events in the signal boxes are in nothing of this, and the flow ends before the cut that would
+    count them. `n_minus_one` and `skim` only where they were asked for.
     """
 
     cutflow: list[CutFlowRow]
@@ -81,10 +101,19 @@ class SelectionResult(Record):
     event_loops: int
     notes: list[str]
     histograms: dict[str, Histogram]
+    blind: bool = False
+    n_minus_one: tuple[NMinusOne, ...] = ()
+    skim: Skimmed | None = None
+    cuts: tuple[CutDescription, ...] = ()
 
 
 def select(
-    inputs: Sequence[str], card: Card, *, eot: Mapping[str, float] | None = None, threads: int = 1
+    inputs: Sequence[str],
+    card: Card,
+    *,
+    eot: Mapping[str, float] | None = None,
+    threads: int = 1,
+    blind: bool = False,
 ) -> SelectionResult:
     """Apply the card's selection to NA64-format ntuples.
 
@@ -92,12 +121,50 @@ def select(
         inputs: paths, globs, text files of paths, root:// addresses.
         eot: exposure of some periods, in place of the card's.
         threads: threads of the event loop; the result does not depend on it.
+        blind: hide the events in the signal boxes, which are all that pass the cuts `ecal` and `hcal` of a
+            signature, whatever its other cuts say.
 
     Raises:
-        ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1.
+        ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1; a declared
+            cut that does not compile.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
-    return select_with(inputs, card, (), eot=eot, threads=threads)[0]
+    return select_with(inputs, card, (), eot=eot, threads=threads, blind=blind)[0]
+
+
+def select_in_full(
+    inputs: Sequence[str],
+    card: Card,
+    *,
+    eot: Mapping[str, float] | None = None,
+    threads: int = 1,
+    blind: bool = False,
+    skimmed: Skim | None = None,
+    force: bool = False,
+) -> SelectionResult:
+    """As :func:`select`, with the N-1 distributions and a skim, in the same loop.
+
+    Args:
+        force: replace the file of the skim.
+
+    Raises:
+        Na64Error: as :func:`select`; the skim exists, cannot be written, or would show what is hidden.
+    """
+    if skimmed is None:
+        return _selected(inputs, card, (), eot=eot, threads=threads, blind=blind, with_n_minus_one=True)[0]
+    folder, name = skimmed.path.parent, skimmed.path.name
+    refuse_to_replace(folder, [name], force)
+    with renamed_into(folder, [name]) as temporary:
+        return _selected(
+            inputs,
+            card,
+            (),
+            eot=eot,
+            threads=threads,
+            blind=blind,
+            with_n_minus_one=True,
+            skimmed=(skimmed, temporary / name),
+        )[0]
 
 
 def select_with(
@@ -107,6 +174,7 @@ def select_with(
     *,
     eot: Mapping[str, float] | None = None,
     threads: int = 1,
+    blind: bool = False,
 ) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
     """As :func:`select`, and what else the files know about the selected events, in the same loop.
 
@@ -121,6 +189,20 @@ def select_with(
     Raises:
         ConfigError, DataError: as :func:`select`; a branch of `columns` that is not in the files.
     """
+    return _selected(inputs, card, columns, eot=eot, threads=threads, blind=blind)
+
+
+def _selected(
+    inputs: Sequence[str],
+    card: Card,
+    columns: Sequence[str],
+    *,
+    eot: Mapping[str, float] | None,
+    threads: int,
+    blind: bool,
+    with_n_minus_one: bool = False,
+    skimmed: tuple[Skim, Path] | None = None,
+) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
     exposure = card.exposure(eot)
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
@@ -132,9 +214,12 @@ def select_with(
             f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them"
         )
     with implicit_threads(threads), reading(ntuple):
-        booked = _Booked(ntuple, card, columns)
+        booked = _Booked(ntuple, card, columns, blind=blind)
+        if with_n_minus_one:
+            booked.book_n_minus_one(skimmed)
         booked.run()
-    return booked.result(exposure, lacking), {s: booked.selected_columns(s) for s in booked.candidates}
+        result = booked.result(exposure, lacking)
+    return result, {s: booked.selected_columns(s) for s in booked.candidates}
 
 
 def write_root(result: SelectionResult, path: Path, *, force: bool = False) -> None:
@@ -153,23 +238,36 @@ def write_root(result: SelectionResult, path: Path, *, force: bool = False) -> N
 
 
 def write_into(result: SelectionResult, directory: Any) -> None:
-    """Write cut flow and histograms into an open TDirectory."""
+    """Write cut flow and histograms, N-1 among them, into an open TDirectory."""
     ROOT = root()
-    flows: dict[tuple[str, str], list[CutFlowRow]] = {}
-    for row in result.cutflow:
-        flows.setdefault((row.period, row.signature), []).append(row)
+    flows: dict[tuple[str, str], list[tuple[CutFlowRow, float]]] = {}
+    for row, error in zip(result.cutflow, result.cutflow_errors, strict=True):
+        flows.setdefault((row.period, row.signature), []).append((row, error))
     for (period, signature), rows in flows.items():
         if period not in result.exposure:
             continue
-        flow = ROOT.TH1D(
-            f"cutflow_{period}_{signature}", f"{signature}, {period};;Events", len(rows), 0, len(rows)
-        )
-        flow.SetDirectory(ROOT.nullptr)
-        for i, row in enumerate(rows, start=1):
-            flow.GetXaxis().SetBinLabel(i, row.cut)
-            flow.SetBinContent(i, row.weighted)
-        directory.WriteObject(flow, flow.GetName())
-    for name, histogram in result.histograms.items():
+        for name, title, weighted in (
+            ("cutflow", "", True),
+            ("cutflow_events", ", without weights", False),
+        ):
+            flow = ROOT.TH1D(
+                f"{name}_{period}_{signature}",
+                f"{signature}, {period}{title};;Events",
+                len(rows),
+                0,
+                len(rows),
+            )
+            flow.SetDirectory(ROOT.nullptr)
+            for i, (row, error) in enumerate(rows, start=1):
+                flow.GetXaxis().SetBinLabel(i, row.cut)
+                flow.SetBinContent(i, row.weighted if weighted else row.events)
+                flow.SetBinError(i, error if weighted else math.sqrt(row.events))
+            directory.WriteObject(flow, flow.GetName())
+    named = dict(result.histograms)
+    for found in result.n_minus_one:
+        parts = dict.fromkeys(("n_minus_one", found.signature, found.cut, found.variable))
+        named["_".join(parts)] = found.histogram
+    for name, histogram in named.items():
         filled = to_root(ROOT, name, histogram)
         directory.WriteObject(filled, name)
 
@@ -195,9 +293,11 @@ def implicit_threads(threads: int) -> Iterator[None]:
 class _Booked:
     """One event loop: its actions, and the records made from them."""
 
-    def __init__(self, ntuple: Ntuple, card: Card, columns: Sequence[str] = ()) -> None:
+    def __init__(
+        self, ntuple: Ntuple, card: Card, columns: Sequence[str] = (), *, blind: bool = False
+    ) -> None:
         cling.include("selection.hpp")
-        self.ntuple, self.card, self.columns = ntuple, card, list(columns)
+        self.ntuple, self.card, self.columns, self.blind = ntuple, card, list(columns), blind
         self.names = period_names(card)
         self.frame = ntuple.data_frame()
         in_tree = {str(name) for name in self.frame.GetColumnNames()}
@@ -211,11 +311,13 @@ class _Booked:
         self.rows: dict[tuple[Signature, str], _PeriodCounts] = {}
         self.histograms: dict[str, Callable[[], dict[str, Histogram]]] = {}
         self.candidates: dict[Signature, tuple[list[str], Any]] = {}
+        self.n_minus_one: Distributions | None = None
+        self.skim: tuple[Skim, SkimWriter] | None = None
         self._book()
 
     def run(self) -> None:
         """The event loop; every booked action is filled by it."""
-        self.initial.fetch()
+        self.read.fetch()
 
     # Booking
 
@@ -223,8 +325,14 @@ class _Booked:
         start = self.frame
         for name, expression in definitions(self.card, self.ntuple.present).items():
             start = start.Define(name, expression)
-        self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
-        in_period = start.Filter(f"na64_period < {len(self.card.periods)}", "period")
+        require_compiling(start, self.cuts)
+        # All that was read; what is hidden is in nothing else.
+        self.read = self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
+        inside = f"na64_period < {len(self.card.periods)}"
+        if self.blind and (boxes := signal_boxes(self.cuts)):
+            start = start.Filter(f"!({inside} && ({boxes}))", "blind")
+            self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
+        in_period = self.in_period = start.Filter(inside, "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)
         # Cuts of both signatures with the same expression on the same node are one filter.
         shared: dict[tuple[int, str], tuple[Any, _PeriodCounts]] = {}
@@ -232,7 +340,10 @@ class _Booked:
         for signature in SIGNATURES:
             node, previous = in_period, 0
             lacking = self.ntuple.schema.missing_for_signature(signature, self.ntuple.present)
+            hidden = self._hidden(signature)
             for cut in self.cuts[signature]:
+                if cut.name in hidden:
+                    break
                 if cut.expression is None:
                     if cut.name in DEFINING_CUTS[signature]:
                         break
@@ -247,9 +358,31 @@ class _Booked:
                 node, counts = shared[key]
                 previous = id(counts)
                 self.rows[signature, cut.name] = counts
-            if not lacking:
+            if not lacking and not self.blind:
                 self._book_plane(f"ecal_hcal_{signature}", f"Selected, {signature}", node)
                 self._book_candidates(signature, node)
+
+    def book_n_minus_one(self, skimmed: tuple[Skim, Path] | None) -> None:
+        """Also book the N-1 distributions, and a skim that the loop writes at the path given."""
+        table = {
+            s: cuts
+            for s, cuts in self.cuts.items()
+            if not self.ntuple.schema.missing_for_signature(s, self.ntuple.present)
+        }
+        failed = FailedCuts(self.in_period, table)
+        # Blinded, all other cuts leave nothing: one of those that bound the box has to fail.
+        self.n_minus_one = Distributions(failed, self.card, BOX_CUTS if self.blind else None)
+        if skimmed is not None:
+            wanted, path = skimmed
+            names = required_cuts(self.card, wanted.cut, list(table), blind=self.blind)
+            made = SkimWriter(failed, names, self.ntuple, path, rntuple=wanted.rntuple)
+            self.skim = wanted, made
+
+    def _hidden(self, signature: Signature) -> set[str]:
+        """Blinded, the cuts after which only events in the signal box are left."""
+        names = [cut.name for cut in self.cuts[signature]]
+        last = max(names.index(cut) for cut in BOX_CUTS)
+        return set(names[last:]) if self.blind else set()
 
     def _book_before(self, signature: Signature, cut: str, node: Any) -> None:
         """The distribution that a cut looks at, just before it."""
@@ -351,7 +484,7 @@ class _Booked:
         self, exposure: dict[str, float], lacking: Mapping[Signature, Sequence[str]]
     ) -> SelectionResult:
         """The records; runs the event loop if it has not run."""
-        events, sums, _ = self.initial.fetch()
+        events, sums, _ = self.read.fetch()
         if int(events.sum()) != self.ntuple.entries:
             raise DataError(
                 f"{int(events.sum())} of {self.ntuple.entries} events of {self.ntuple.paths[0]} were read "
@@ -382,7 +515,20 @@ class _Booked:
             event_loops=int(self.frame.GetNRuns()),
             notes=notes,
             histograms=histograms,
+            blind=self.blind,
+            n_minus_one=tuple(self.n_minus_one.result(self.weighted)) if self.n_minus_one else (),
+            skim=self._skimmed(notes),
+            cuts=descriptions(self.card, self.cuts),
         )
+
+    def _skimmed(self, notes: list[str]) -> Skimmed | None:
+        if self.skim is None:
+            return None
+        wanted, booked = self.skim
+        made = booked.checked(wanted)
+        if made.file is None:
+            notes.append("no event passed the cuts of the skim: it was not written")
+        return made
 
     def _cutflow(self) -> tuple[list[CutFlowRow], list[float]]:
         flow, errors = [], []
@@ -421,7 +567,7 @@ class _Booked:
             for signature in SIGNATURES:
                 background = self.card.limit.counts(signature)
                 observed = None
-                if not lacking[signature] and not self.weighted:
+                if not lacking[signature] and not self.weighted and not self.blind:
                     observed = int(self._last(signature).fetch()[0][i])
                 counts.append(
                     Count(
@@ -477,6 +623,11 @@ class _Booked:
         for i in range(len(self.card.periods), len(self.names)):
             if events[i] > 0:
                 notes.append(f"{int(events[i])} events left out ({self.names[i]})")
+        if self.blind:
+            notes.append(
+                "blind: events in the signal boxes, after the cuts ecal and hcal of a signature, are in no "
+                "row, histogram, limit or skim"
+            )
         if self.weighted:
             notes.append("mcWeight differs from 1: simulation, counts are expected and not observed")
         return notes
