@@ -520,7 +520,7 @@ def _show_selection(record: SelectionReport, console: Console) -> None:
                     for text in (
                         ("", "")
                         if pair is None
-                        else (str(pair[0].events), f"{pair[0].weighted:.6g} ± {pair[1]:.2g}")
+                        else (str(pair[0].events), f"{pair[0].weighted:.6g} ± {pair[1]:.4g}")
                     )
                 ),
             )

@@ -159,7 +159,7 @@ def draw_plane(
         "S1": (ecal[0], cut.ecal.s1_max_GeV.value, cut.hcal.s1_signal_min_GeV.value, hcal[-1]),
         "S2": (ecal[0], cut.ecal.s2_max_GeV.value, hcal[0], cut.hcal.s2_total_max_GeV.value),
     }
-    title = plane.title + _hidden(selected)
+    title = f"{plane.title.partition(';')[0]}; {HIDDEN}" if selected.blind else plane.title
     plots.save(plots.energy_plane(ecal, hcal, np.array(plane.contents), boxes, title), folder, name)
 
 
@@ -190,12 +190,13 @@ def _draw_before_cut(selected: selection.SelectionResult, folder: Path) -> None:
     }
     for figure, names in {"srd": ("srd0", "srd1", "srd2"), "momentum": ("momentum",)}.items():
         panels = [
-            _panel(selected.histograms[name], f"before the cut {figure}", accepted[figure, name])
+            _panel(selected.histograms[name], selected.histograms[name].title, accepted[figure, name])
             for name in names
             if name in selected.histograms
         ]
         if panels:
-            plots.save(plots.distributions(panels, _hidden(selected).strip(" ,")), folder, figure)
+            title = f"Before the cut {figure}{_hidden(selected)}"
+            plots.save(plots.distributions(panels, title), folder, figure)
 
 
 def _panel(
