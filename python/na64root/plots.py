@@ -240,8 +240,8 @@ def distributions(panels: Sequence[Panel], title: str = "") -> Figure:
     rows = math.ceil(len(panels) / columns)
     width, height = 4.6 * columns, 3.9 * rows + 0.5
     # All panels are alike: laid out by hand, which takes seconds less than to measure every label.
-    figure = Figure(figsize=(width, height))
-    figure.set_layout_engine("none")
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+        figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=17, y=1.0 - 0.15 / height, va="top")
     figure.subplots_adjust(

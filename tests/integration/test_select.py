@@ -5,15 +5,18 @@ References: NumPy (independent) and events planted by hand.
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import numpy_selection
 from integration.test_planted_tree import all_events, flow_of
-from na64root import selection, simulate
+from na64root import cli, selection, selection_report, simulate
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, Na64Error
@@ -448,3 +451,106 @@ def test_what_cannot_be_skimmed_is_one_line(tmp_path, planted, card):
     assert any("no event passed the cuts of the skim" in note for note in result.notes)
     # What is there no longer belongs to these events.
     assert sorted(p.name for p in tmp_path.iterdir()) == ["nothing.root"]
+
+
+# The verb
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    text = io.StringIO()
+    return cli.run(arguments, text), text.getvalue()
+
+
+def test_the_verb_writes_what_it_says(tmp_path, weighted, weights):
+    card, out, skim = tmp_path / "card.toml", tmp_path / "out", tmp_path / "skims" / "skim.root"
+    card.write_text('extends = "paper2021"\n' + DECLARED, "utf-8")
+    options = ["--config", str(card), "-o", str(out), "-j", "2", "--eot", "2018=1e11"]
+    options += ["--set", "selection.declared.quiet_zero_degree.thresholds.hcal3_max=1e3"]
+    code, text = run("select", weighted, "--json", "--skim", str(skim), "--skim-cut", "srd", *options)
+    assert code == 0
+    result = json.loads(text)
+    assert result == json.loads((out / "select.json").read_text("utf-8"))
+    assert sorted(result["files"]) == sorted(path.name for path in out.iterdir())
+    assert result["event_loops"] == 1
+    assert result["exposure"]["2018"] == 1e11
+    assert result["skim"] == {"file": str(skim), "events": result["skim"]["events"], "cut": "srd"}
+    assert (
+        result["provenance"]["card_changed"]["selection.declared.quiet_zero_degree.thresholds.hcal3_max"]
+        == 1e3
+    )
+
+    # ROOT: counts, weights and their errors; by NumPy (independent).
+    file = root().TFile.Open(str(out / "select.root"))
+    events = numpy_selection.read(weighted)
+    flows = {
+        "cutflow_events_2018_S1": (numpy_selection.cutflow(events), numpy_selection.cutflow(events)),
+        "cutflow_2018_S1": tuple(numpy_selection.weighted_cutflow(events, weights**n) for n in (1, 2)),
+    }
+    for name, (sums, squares) in flows.items():
+        flow = file.Get(name)
+        labels = [str(flow.GetXaxis().GetBinLabel(i + 1)) for i in range(flow.GetNbinsX())]
+        declared = labels.index("main_over_preshower")
+        assert labels[declared - 1] == "momentum"
+        for i, cut in enumerate(labels[:declared], start=1):
+            key = "2018", "S1", cut
+            assert flow.GetBinContent(i) == pytest.approx(sums[key], rel=1e-11)
+            assert flow.GetBinError(i) == pytest.approx(squares[key] ** 0.5, rel=1e-11)
+    assert file.Get("n_minus_one_S1_r").GetXaxis().GetTitle() == "R"
+    assert file.Get("n_minus_one_S2_srd_srd1").GetNbinsX() == 100
+    assert file.Get("n_minus_one_S2_quiet_zero_degree").Integral() > 0.0
+    file.Close()
+
+    # LaTeX: two lines of heading, a row for each cut of either signature, every row with all columns.
+    lines = (out / "cutflow.tex").read_text("utf-8").splitlines()
+    body = lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
+    cuts = [row.partition(" & ")[0].replace("\\_", "_") for row in body]
+    assert cuts == ["initial", *load_card(card).selection.order]
+    assert {row.count("&") for row in body} == {6}
+    assert all(row.endswith(r" \\") for row in body)
+    total = numpy_selection.weighted_cutflow(events, weights)["2018", "S2", "initial"]
+    assert rf"${total:.4g} \pm" in body[0]
+
+    # What a person reads is the same record.
+    record = selection_report.SelectionReport.model_validate(result)
+    shown = io.StringIO()
+    cli._show_selection(record, Console(file=shown, width=200))
+    words = " ".join(shown.getvalue().split())
+    assert "Cut flow, 2018: events left" in words
+    assert "S2, weighted" in words
+    (row,) = [r for r in record.cutflow if (r.period, r.signature, r.cut) == ("2018", "S2", "momentum")]
+    assert f"{row.events} {row.weighted:.6g} ±" in words
+    assert "declared cut quiet_zero_degree (S2): (na64_period != 0 &&" in words
+    assert "excluded: SRD displaced: 2 events, in no bin" in words
+    assert str(skim) in words
+
+    # What exists is kept.
+    before = (out / "select.json").read_bytes()
+    assert run("select", weighted, *options)[0] == 2
+    assert (out / "select.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--skim-cut", "srd"], "--skim-cut without --skim"),
+        (["--skim", "SKIM", "--skim-cut", "sdr"], "cannot skim after cut sdr"),
+        (["--skim", "SKIM", "--blind"], "a blinded skim cannot hold"),
+        (["--config", "CARD"], "cut mine does not compile (the files have no branch trackMomentun"),
+    ],
+)
+def test_bad_requests_are_one_line_and_leave_nothing(tmp_path, planted, capfd, arguments, part):
+    card = tmp_path / "card.toml"
+    card.write_text('extends = "paper2021"\n' + one_cut(expression='"trackMomentun > 1"'), "utf-8")
+    places = {"SKIM": str(tmp_path / "skim.root"), "CARD": str(card)}
+    out = tmp_path / "out"
+    code, text = run("select", planted, "-o", str(out), *(places.get(a, a) for a in arguments))
+    assert (code, text) == (2, "")
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert part in said
+    assert not out.exists() or list(out.iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir() if p.suffix == ".root"] == []
+
+
+def test_files_are_needed():
+    assert run("select")[0] == 2
