@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from . import _core, cling, cut_table, selection, simulate
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError
-from .results import Provenance, Record, provenance
+from .results import BestRCut, Provenance, Record, provenance
 from .signal import SignalModel, expected_signal
 from .signal_sample import effective_events
 from .simulate import ForcedVolume, Signal, SignalMode
@@ -333,6 +333,7 @@ class AcceptanceReport(Acceptance):
     """What `na64root acceptance` tells; `map` is the file of the efficiency map."""
 
     r_report: RReport | None = None
+    best_r_cut: BestRCut | None = None
     map: str | None = None
 
 

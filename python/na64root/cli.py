@@ -570,6 +570,13 @@ def _show_acceptance(record: AcceptanceReport, console: Console) -> None:
     console.print(table)
     if record.r_report is not None:
         _show_r_report(record.r_report, console)
+    if (best := record.best_r_cut) is not None:
+        console.print(
+            f"\n[bold]Best cut on R[/] {best.best:g} ({best.flat[0]:g} to {best.flat[1]:g} within 1 %): "
+            f"sensitivity {100.0 * best.gain:+.1f} ± {100.0 * best.gain_error:.1f} % against "
+            f"R < {best.r_max:g} (paper: {best.published})",
+            soft_wrap=True,
+        )
     if record.map is not None:
         console.print(f"\n  {record.map}", soft_wrap=True)
 
@@ -729,24 +736,35 @@ def _select(
     )
 
 
+def _signal_point(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that describe a simulated signal."""
+    for option in reversed(
+        (
+            click.option("--mass-GeV", "mass_GeV", type=float, required=True, help="A' mass."),
+            click.option("--epsilon", type=float, required=True, help="Kinetic mixing."),
+            click.option(
+                "--mode",
+                type=click.Choice(["semivisible", "invisible", "visible"]),
+                default="semivisible",
+                show_default=True,
+                help="What the A' decays to.",
+            ),
+            click.option(
+                "--forced",
+                is_flag=False,
+                flag_value="signal",
+                type=click.Choice(["signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond"]),
+                help="All decays there, with weights; without a volume in HCAL2 and HCAL3 (signal).",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 @_verb(simulate, "signal", show=_show_record, keeps=True,
        example="na64root simulate signal --mass-GeV 0.39 --epsilon 6e-3 -n 100000 -o sig.root")  # fmt: skip
-@click.option("--mass-GeV", "mass_GeV", type=float, required=True, help="A' mass.")
-@click.option("--epsilon", type=float, required=True, help="Kinetic mixing.")
-@click.option(
-    "--mode",
-    type=click.Choice(["semivisible", "invisible", "visible"]),
-    default="semivisible",
-    show_default=True,
-    help="What the A' decays to.",
-)
-@click.option(
-    "--forced",
-    is_flag=False,
-    flag_value="signal",
-    type=click.Choice(["signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond"]),
-    help="All decays there, with weights; without a volume in HCAL2 and HCAL3 (signal).",
-)
+@_signal_point
 @click.option("-n", "--events", type=int, default=10000, show_default=True)
 @click.option("--period", default="all", show_default=True, help="A run period, or all by their electrons.")
 @click.option("--first-event", type=int, default=0, show_default=True, help="For samples made in parts.")
@@ -945,25 +963,11 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
 
 @_verb(application, "acceptance", show=_show_acceptance,
        example="na64root acceptance --mass-GeV 0.39 --epsilon 6e-3 -n 100000 --map map.json")  # fmt: skip
-@click.option("--mass-GeV", "mass_GeV", type=float, required=True, help="A' mass.")
-@click.option("--epsilon", type=float, required=True, help="Kinetic mixing.")
-@click.option(
-    "--mode",
-    type=click.Choice(["semivisible", "invisible", "visible"]),
-    default="semivisible",
-    show_default=True,
-    help="What the A' decays to.",
-)
-@click.option(
-    "--forced",
-    is_flag=False,
-    flag_value="signal",
-    type=click.Choice(["signal", "ecal", "hcal1", "hcal2", "hcal3", "beyond"]),
-    help="All decays there, with weights; without a volume in HCAL2 and HCAL3 (signal).",
-)
+@_signal_point
 @click.option("-n", "--events", type=int, default=100000, show_default=True, help="To simulate.")
 @_EOT
 @click.option("--r-report", "with_r", is_flag=True, help="What each cause takes by the R cut.")
+@click.option("--best-r-cut", "with_best", is_flag=True, help="The cut on R with the best sensitivity of S1.")
 @click.option("--map", "map_file", type=click.Path(path_type=Path), metavar="FILE.json",
               help="Also simulate a map of the efficiency against chi2 energy and c tau.")  # fmt: skip
 def _acceptance(
@@ -975,6 +979,7 @@ def _acceptance(
     events: int,
     eot: tuple[str, ...],
     with_r: bool,
+    with_best: bool,
     map_file: Path | None,
 ) -> Record:
     """Simulated signal selected as data: cut flow, decay volumes, efficiencies, beside the chain.
@@ -982,11 +987,14 @@ def _acceptance(
     With --map also an efficiency map for models of others, -n events for each decade of c tau.
     """
     from .acceptance import AcceptanceReport, efficiency, r_report
+    from .r_cut import best_r_cut
     from .simulate import Signal
 
     card, point = common.card, Signal(mass_GeV, epsilon, mode)
-    if mode != "semivisible" and (with_r or map_file is not None):
-        raise ConfigError(f"--r-report and --map in mode {mode} (they need decays of chi2): leave them out")
+    if mode != "semivisible" and (with_r or with_best or map_file is not None):
+        raise ConfigError(
+            f"--r-report, --best-r-cut and --map in mode {mode} (they need decays of chi2): leave them out"
+        )
     if map_file is not None and map_file.exists() and not common.force:
         raise Na64Error(f"{map_file} exists (results are kept): use --force or another name")
     found = efficiency(
@@ -998,22 +1006,25 @@ def _acceptance(
         seed=common.seed,
         threads=common.threads,
     )
-    report = (
-        r_report(card, point, events=events, seed=common.seed, threads=common.threads) if with_r else None
-    )
+    how: dict[str, Any] = {"events": events, "seed": common.seed, "threads": common.threads}
+    report = r_report(card, point, **how) if with_r else None
+    best = best_r_cut(card, point, **how) if with_best else None
     if map_file is not None:
         from .efficiency_map import make_map
 
         made = make_map(
             card,
             mass_GeV,
-            events=events,
-            seed=common.seed,
-            threads=common.threads,
             progress=_progress("samples"),
+            **how,
         )
         made.save(map_file, force=common.force)
-    return AcceptanceReport(**dict(found), r_report=report, map=None if map_file is None else str(map_file))
+    return AcceptanceReport(
+        **dict(found),
+        r_report=report,
+        best_r_cut=best,
+        map=None if map_file is None else str(map_file),
+    )
 
 
 def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:

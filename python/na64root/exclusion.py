@@ -205,7 +205,7 @@ class Exclusion:
         self.card = card
         self.signal = SignalModel(card, mode=mode)
         self._exposure, self._seed, self._threads = exposure, seed, threads
-        self._samples: dict[float, SignalSamples] = {}
+        self._at_mass: dict[float, ExpectedSignal] = {}
         self.limit = LimitByShare(card, counts, exposure, expected=expected)
         weight = effective_exposure(card, exposure, counts)
         self.weight = np.array([weight[signature] for signature in SIGNATURES])
@@ -216,19 +216,24 @@ class Exclusion:
         return self.card.signal.acceptance == "simulation"
 
     def at_mass(self, mass_GeV: float) -> ExpectedSignal:
-        """The signal at one mass: of the chain, or of samples, as the card's `signal.acceptance` says."""
-        if not self.simulated:
-            return self.signal.at_mass(mass_GeV)
-        if mass_GeV not in self._samples:
-            self._samples[mass_GeV] = SignalSamples(
-                self.card,
-                mass_GeV,
-                mode=self.signal.mode,
-                exposure=self._exposure,
-                seed=self._seed,
-                threads=self._threads,
+        """The signal at one mass: of the chain, or of samples, as the card's `signal.acceptance` says.
+
+        It is kept: a plane asks for each mass three times.
+        """
+        if mass_GeV not in self._at_mass:
+            self._at_mass[mass_GeV] = (
+                SignalSamples(
+                    self.card,
+                    mass_GeV,
+                    mode=self.signal.mode,
+                    exposure=self._exposure,
+                    seed=self._seed,
+                    threads=self._threads,
+                )
+                if self.simulated
+                else self.signal.at_mass(mass_GeV)
             )
-        return self._samples[mass_GeV]
+        return self._at_mass[mass_GeV]
 
     def expected(self, at_mass: ExpectedSignal, epsilon: ArrayLike) -> Array:
         """Expected (S1, S2) events, shape (n_epsilon, 2)."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Literal, TypeVar, get_args
 
 import contourpy
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from . import _core, overlays, theory
 from .config import Card
 from .errors import ConfigError
-from .exclusion import NO_SIGNAL, Exclusion
+from .exclusion import NO_SIGNAL, Exclusion, ExpectedSignal
 from .results import Count, InputFile, Line, Overlay, PlaneResult, Region, provenance
 from .signal import Mode, Parameters, SignalAtMass, card_counts
 from .signal_sample import SignalSamples
@@ -260,7 +261,9 @@ def scan(
     origin = provenance(
         card, seed=seed, limit_method=f"exact, {card.limit.treatment}", input_files=input_files
     )
-    what = (origin.model_dump(exclude={"input_files", "seed"}), repr(chosen), mode, expected)
+    # The seed changes columns only where they are simulated.
+    seed_of_columns = seed if exclusion.simulated else None
+    what = (origin.model_dump(exclude={"input_files", "seed"}), repr(chosen), mode, expected, seed_of_columns)
     # Samples are made one after the other, each on all threads.
     workers = 1 if exclusion.simulated else threads
     work = _Work(exclusion, chosen, _Kept(kept, what, counts, exposure), workers, progress)
@@ -313,6 +316,7 @@ class _Kept:
         whole = repr((what, [count.model_dump() for count in counts], sorted(exposure.items())))
         self._key = hashlib.sha256(whole.encode()).hexdigest()
         self._done: dict[str, dict[str, list[float]]] = {}
+        self._writing = Lock()
         if path is None:
             return
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
@@ -332,7 +336,7 @@ class _Kept:
 
     def add(self, name: str, column: dict[str, list[float]]) -> None:
         if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
+            with self._writing, self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({name: column}) + "\n")
 
     def remove(self) -> None:
@@ -420,7 +424,9 @@ class _SharedSignal:
             return np.asarray(found.per_electron(epsilon, parameters) * self._exclusion.weight)
         return self._exclusion.expected(self._at(mass_GeV, parameters), epsilon)
 
-    def _at(self, mass_GeV: float, parameters: Parameters) -> SignalAtMass:
+    def _at(self, mass_GeV: float, parameters: Parameters) -> ExpectedSignal:
+        if parameters == Parameters.of(self._exclusion.card):
+            return self._exclusion.at_mass(mass_GeV)
         signal = self._exclusion.signal
         key = (mass_GeV, parameters.mass_ratio, parameters.relative_splitting)
         if key not in self._kinematics:

@@ -136,7 +136,7 @@ def best_r_cut(
         candidates={"signal": len(signal), "background": len(background)},
         background=f"{counts.background:g} events at R < {cut:g} (card); R of {_BACKGROUND} of the "
         "pseudo-data (assumed)",
-        published="up to around 10 % by optimizing the selection criteria (the paper)",
+        published="up to around 10 % by optimizing the selection criteria",
         provenance=provenance(card, seed=seed, limit_method=f"exact, {card.limit.treatment}"),
     )
 

@@ -102,8 +102,10 @@ class Random {
     std::uint64_t poisson_by_inversion(double mean) {
         if (!(mean > 0.0))
             return 0;
-        double probability = std::exp(-mean), cumulative = probability;
         const double u = uniform();
+        if (u <= 1.0 - mean) // below exp(-mean): most calls have a small mean and need no exponential
+            return 0;
+        double probability = std::exp(-mean), cumulative = probability;
         std::uint64_t n = 0;
         while (u > cumulative) {
             ++n;
