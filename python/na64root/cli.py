@@ -696,13 +696,7 @@ def _analyze(
     help="Also write the events that pass S1 or S2, with all branches.",
 )
 @click.option("--skim-cut", metavar="CUT", help="Skim the events that pass the cuts up to this one.")
-@click.option(
-    "--format",
-    type=click.Choice(["ttree", "rntuple"]),
-    default="ttree",
-    show_default=True,
-    help="What the skim is written as.",
-)
+@_FORMAT
 @_BLIND
 def _select(
     common: Common,

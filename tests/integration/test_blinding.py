@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,25 +115,45 @@ def test_no_number_of_a_blinded_selection_depends_on_the_signal_boxes(inputs):
         assert all(count.observed is None for count in result.counts)
 
 
+def run(*arguments: str) -> tuple[int, str]:
+    text = io.StringIO()
+    return cli.run(arguments, text), text.getvalue()
+
+
+@dataclass(frozen=True)
+class Unblinding:
+    """A folder with a blinded report that was replaced by an open one: what was said and shown."""
+
+    folder: Path
+    source: str
+    said: str
+    blinded: dict[str, Any]
+    result: dict[str, Any]
+    opened: dict[str, Any]
+
+
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory, inputs) -> dict[tuple[str, bool], dict[str, Any]]:
-    """Files of reports by input, and whether they are blinded."""
-    made = {}
-    for name, blind in (("empty_boxes", True), ("more", True), ("more", False)):
-        folder = tmp_path_factory.mktemp("report")
-        selection_report.report([inputs[name]], load_card(), output_dir=folder, blind=blind)
-        made[name, blind] = shown(folder)
-    return made
+def unblinding(tmp_path_factory, inputs) -> Unblinding:
+    out, path = tmp_path_factory.mktemp("out"), inputs["more"]
+    options = ["select", path, "-o", str(out), "-j", "1"]
+    code, said = run(*options, "--blind")
+    assert code == 0
+    blinded = shown(out)
+    assert run(*options)[0] == 2  # exists
+    code, text = run(*options, "--force", "--json", "--set", "selection.r.r_max=0.07")
+    assert code == 0
+    return Unblinding(out, path, said, blinded, json.loads(text), shown(out))
 
 
-def test_no_file_of_a_blinded_selection_depends_on_the_signal_boxes(reports):
-    empty, more = reports["empty_boxes", True], reports["more", True]
+def test_no_file_of_a_blinded_selection_depends_on_the_signal_boxes(tmp_path, inputs, unblinding):
+    selection_report.report([inputs["empty_boxes"]], load_card(), output_dir=tmp_path, blind=True)
+    empty = shown(tmp_path)
+    more = unblinding.blinded
     assert empty.keys() == more.keys() >= {"select.json", "select.root", "cutflow.tex", "n_minus_one_S1.png"}
     for file, content in more.items():
         assert content == empty[file], file
     # The comparison can fail.
-    full = reports["more", False]
-    different = {file for file in full if full[file] != more.get(file)}
+    different = {file for file, content in unblinding.opened.items() if content != more.get(file)}
     assert {"select.json", "select.root", "cutflow.tex", "cutflow.png", "ecal_hcal_after.png"} <= different
     assert "n_minus_one_S1.png" in different
 
@@ -193,35 +214,27 @@ def test_limits_of_blinded_data_are_for_the_most_probable_counts(inputs):
     }  # 0.19 and 0.53 events for 2.84e11 electrons
 
 
-def run(*arguments: str) -> tuple[int, str]:
-    text = io.StringIO()
-    code = cli.run(arguments, text)
-    return code, text.getvalue()
-
-
-def test_unblinding_a_folder_is_remembered(tmp_path, inputs, capsys):
-    out, path = tmp_path / "out", inputs["full"]
-    code, text = run("select", path, "-o", str(out), "--blind", "-j", "1")
-    assert code == 0, capsys.readouterr().err
-    assert "Cut flow, 2018: events left, blinded: the signal boxes are hidden" in text
-    assert "blinding.jsonl" in text
-    table = (out / "cutflow.tex").read_text()
+def test_a_blinded_result_says_so(unblinding):
+    assert "Cut flow, 2018: events left, blinded: the signal boxes are hidden" in unblinding.said
+    assert "blinding.jsonl" in unblinding.said
+    table = unblinding.blinded["cutflow.tex"].decode()
     assert r"hcal & blinded & blinded & blinded & blinded & blinded & blinded \\" in table
     assert r"r & blinded & -- & blinded & -- & blinded & -- \\" in table
-    assert json.loads((out / "select.json").read_text())["blind"] is True
-    assert run("select", path, "-o", str(out), "-j", "1")[0] == 2  # exists
-    overrides = ["--set", "selection.r.r_max=0.07"]
-    code, text = run("select", path, "-o", str(out), "--force", "--json", "-j", "1", *overrides)
-    assert code == 0
-    result = json.loads(text)
+    assert unblinding.blinded["select.json"]["blind"] is True
+
+
+def test_unblinding_a_folder_is_remembered(unblinding):
+    result = unblinding.result
     assert result["blind"] is False
     assert list(result)[:3] == ["cutflow", "counts", "exposure"]
-    lines = [json.loads(line) for line in (out / "blinding.jsonl").read_text().splitlines()]
+    record = (unblinding.folder / "blinding.jsonl").read_text("utf-8")
+    lines = [json.loads(line) for line in record.splitlines()]
     assert [line["blind"] for line in lines] == [True, False]
     assert lines[0]["card_sha256"] == load_card().sha256 != lines[1]["card_sha256"]
-    assert lines[1]["inputs_sha256"] == {path: result["provenance"]["input_files"][0]["sha256"]}
+    sha256 = result["provenance"]["input_files"][0]["sha256"]
+    assert lines[1]["inputs_sha256"] == {unblinding.source: sha256}
     assert lines[0]["time"] <= lines[1]["time"]
-    assert sorted(result["files"]) == sorted(p.name for p in out.iterdir())
+    assert sorted(result["files"]) == sorted(p.name for p in unblinding.folder.iterdir())
 
 
 def test_where_nothing_was_blind_there_is_nothing_to_remember(tmp_path):
