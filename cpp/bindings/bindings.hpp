@@ -21,6 +21,7 @@ void register_thick_target(pybind11::module_ &core);
 void register_annihilation(pybind11::module_ &core);
 void register_signal_generator(pybind11::module_ &core);
 void register_selection(pybind11::module_ &core);
+void register_systematics(pybind11::module_ &core);
 void register_detector(pybind11::module_ &core);
 void register_event(pybind11::module_ &core);
 

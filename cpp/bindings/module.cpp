@@ -16,6 +16,7 @@ PYBIND11_MODULE(_core, core) {
     na64root::bindings::register_annihilation(core);
     na64root::bindings::register_signal_generator(core);
     na64root::bindings::register_selection(core);
+    na64root::bindings::register_systematics(core);
     na64root::bindings::register_detector(core);
     na64root::bindings::register_event(core);
 }

@@ -31,6 +31,8 @@ constexpr double negligible(Accuracy accuracy) {
 constexpr double negligible_step = 1e-6;
 // Counts below this part are given a coarser integral over the auxiliary measurements.
 constexpr double flat_below = 3e-2;
+// For expected limits: below this part the root of q is linear in them.
+constexpr double straight_below = 1e-3;
 // CLs <= alpha needs P(q | signal) <= alpha: no sqrt(q) below this excludes at levels above 70 %.
 constexpr double least_root = 0.5;
 // Statistics nearer than this (relative) are ties; the solutions below are good to 1e-12.
@@ -138,10 +140,15 @@ struct Truth {
     std::vector<double> rates;     // by bin
 };
 
+// Standard deviates along the gradient at which the root of q is computed.
+constexpr std::array<double, 7> deviates{-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0};
+
 // The square root of q at given counts: where the auxiliary measurements lie on average, its standard
-// deviation when it is linear in them, and (zero if not known) two deviations down and up along the gradient.
+// deviation when it is linear in them, and (if known) the root at each of the deviates.
 struct RootDistribution {
-    double mean, width, low = 0.0, high = 0.0;
+    double mean, width;
+    std::array<double, deviates.size()> roots{};
+    bool curved = false;
 
     // P(root >= threshold).
     double tail(double threshold) const {
@@ -150,13 +157,17 @@ struct RootDistribution {
             return distance >= 0.0 ? 1.0 : 0.0;
         if (std::abs(distance) > 8.0 * width)
             return distance > 0.0 ? 1.0 : 0.0;
-        if (!(low > 0.0 && low < mean && mean < high))
+        if (!curved)
             return standard_normal_cdf(distance / width);
-        // The standard deviate at the threshold, by the parabola through three points.
-        const double deviate =
-            -2.0 * (threshold - mean) * (threshold - high) / ((low - mean) * (low - high)) +
-            2.0 * (threshold - mean) * (threshold - low) / ((high - mean) * (high - low));
-        return standard_normal_cdf(-deviate);
+        // Straight between the deviates, and beyond them; flat where a nuisance parameter is at its limit.
+        std::size_t i = 1;
+        while (i + 1 < deviates.size() && threshold > roots[i])
+            ++i;
+        const double rise = roots[i] - roots[i - 1];
+        if (!(rise > 0.0))
+            return threshold > roots[i] ? 0.0 : 1.0;
+        const double part = (threshold - roots[i - 1]) / rise;
+        return standard_normal_cdf(-deviates[i - 1] - part * (deviates[i] - deviates[i - 1]));
     }
 };
 
@@ -225,6 +236,7 @@ class CountingExperiment::Implementation {
     bool joint_fit(JointFit &fit, double mu, const Outcome &outcome, double tolerance) const;
     bool joint_fits(double mu, const Outcome &outcome, double tolerance) const;
     double joint_statistic(double mu, const Outcome &outcome) const;
+    double joint_difference(const Outcome &outcome) const;
     double conditional_theta(double mu, double free_signal, const Outcome &outcome) const;
     double statistic(double mu, const Outcome &outcome) const;
     double signed_root(double mu, const Outcome &outcome, const std::vector<int> &coordinates,
@@ -251,7 +263,7 @@ class CountingExperiment::Implementation {
     bool enumerate_hybrid(Ensembles &ensembles, std::size_t level, const std::vector<double> &with,
                           const std::vector<double> &without) const;
     double pass_probability(Ensembles &ensembles, const Truth &truth) const;
-    RootDistribution root_distribution(Ensembles &ensembles, const Truth &truth, bool curved) const;
+    RootDistribution root_distribution(Ensembles &ensembles, const Truth &truth, double probability) const;
     void find_coordinates(Ensembles &ensembles) const;
     bool flat_probabilities(Ensembles &ensembles, double &with, double &without) const;
     double pass_probability_of_counts(Ensembles &ensembles, const Truth &truth) const;
@@ -935,9 +947,13 @@ bool CountingExperiment::Implementation::joint_fits(double mu, const Outcome &ou
 
 // q from the two fits.
 double CountingExperiment::Implementation::joint_statistic(double mu, const Outcome &outcome) const {
+    return mu * signal_scale(outcome.signal_auxiliary) <= outcome.free_fit.signal ? 0.0
+                                                                                  : joint_difference(outcome);
+}
+
+// Twice the difference of -ln L between the two fits.
+double CountingExperiment::Implementation::joint_difference(const Outcome &outcome) const {
     const JointFit &fit = outcome.conditional_fit, &free = outcome.free_fit;
-    if (mu * signal_scale(outcome.signal_auxiliary) <= free.signal)
-        return 0.0;
     double change = total_signal_ * (fit.signal - free.signal);
     for (std::size_t g = 0; g < groups_.size(); ++g)
         change += (fit.eta[g] - free.eta[g]) *
@@ -995,31 +1011,35 @@ double CountingExperiment::Implementation::statistic(double mu, const Outcome &o
 }
 
 // The square root of q, which is close to linear in the auxiliary measurements, and its gradient in them: the
-// derivative of -ln L with respect to an auxiliary measurement at the two maxima (envelope theorem).
+// derivative of -ln L with respect to an auxiliary measurement at the two maxima (envelope theorem). Where
+// the best signal lies above mu, and q is zero, it goes on below zero as it comes: minus the root of the same
+// difference of -ln L.
 double CountingExperiment::Implementation::signed_root(double mu, const Outcome &outcome,
                                                        const std::vector<int> &coordinates,
                                                        std::vector<double> &gradient) const {
+    const auto set_gradient = [&](std::size_t i, double difference, double root) {
+        gradient[i] = std::max(0.0, root < 0.0 ? -difference : difference) / std::max(std::abs(root), 1e-12);
+    };
     // Integrals over the auxiliary measurements need no more than four digits of the root.
     if (joint_fits(mu, outcome, 1e-4)) {
         const JointFit &fit = outcome.conditional_fit, &free = outcome.free_fit;
-        const double root = std::sqrt(joint_statistic(mu, outcome));
-        if (root == 0.0)
-            return 0.0;
+        const double root = std::copysign(std::sqrt(joint_difference(outcome)),
+                                          mu * signal_scale(outcome.signal_auxiliary) - free.signal);
         for (std::size_t i = 0; i < coordinates.size(); ++i) {
             const auto g = static_cast<std::size_t>(coordinates[i]);
-            const double difference =
-                coordinates[i] >= 0 ? free.eta[g] - fit.eta[g] : outcome.signal_auxiliary - fit.theta;
-            gradient[i] = std::max(0.0, difference) / std::max(root, 1e-12);
+            set_gradient(
+                i, coordinates[i] >= 0 ? free.eta[g] - fit.eta[g] : outcome.signal_auxiliary - fit.theta,
+                root);
         }
         return root;
     }
     const double t = outcome.signal_auxiliary, free_signal = best_signal(outcome);
-    if (mu * signal_scale(t) <= free_signal)
-        return 0.0;
     const double theta = conditional_theta(mu, free_signal, outcome), signal = mu * signal_scale(theta);
     const double free_theta = signal_varies() ? std::max(t, lowest_theta()) : 0.0, pull = theta - free_theta;
     const double change = profile(signal, outcome).value - profile(free_signal, outcome).value;
-    const double root = std::sqrt(std::max(0.0, 2.0 * change + pull * (pull + 2.0 * (free_theta - t))));
+    const double root =
+        std::copysign(std::sqrt(std::max(0.0, 2.0 * change + pull * (pull + 2.0 * (free_theta - t)))),
+                      mu * signal_scale(t) - free_signal);
     for (std::size_t i = 0; i < coordinates.size(); ++i) {
         double difference = -pull;
         if (coordinates[i] >= 0) {
@@ -1031,7 +1051,7 @@ double CountingExperiment::Implementation::signed_root(double mu, const Outcome 
             const auto bin = static_cast<std::size_t>(-2 - coordinates[i]);
             difference = best_own_theta(bin, free_signal, outcome) - best_own_theta(bin, signal, outcome);
         }
-        gradient[i] = std::max(0.0, difference) / std::max(root, 1e-12);
+        set_gradient(i, difference, root);
     }
     return root;
 }
@@ -1123,10 +1143,10 @@ bool CountingExperiment::Implementation::enumerate(Ensembles &ensembles, std::si
                                                    double without) const {
     if (level == bins_.size() && ensembles.contributions) {
         find_coordinates(ensembles);
-        const bool curved = std::max(with, without) > flat_below;
+        const double probability = std::max(with, without);
         const Contribution contribution{with, without,
-                                        root_distribution(ensembles, ensembles.with_signal, curved),
-                                        root_distribution(ensembles, ensembles.without_signal, curved)};
+                                        root_distribution(ensembles, ensembles.with_signal, probability),
+                                        root_distribution(ensembles, ensembles.without_signal, probability)};
         const auto matters = [](const RootDistribution &root) {
             return root.mean + 5.0 * root.width > least_root;
         };
@@ -1749,12 +1769,18 @@ Estimate CountingExperiment::Implementation::upper_limit(double cl, Criterion cr
 // them.
 RootDistribution CountingExperiment::Implementation::root_distribution(Ensembles &ensembles,
                                                                        const Truth &truth,
-                                                                       bool curved) const {
+                                                                       double probability) const {
     const std::vector<int> &coordinates = ensembles.coordinates;
     ensembles.gradient.assign(coordinates.size(), 0.0);
     for (int c : coordinates)
         auxiliary(ensembles.outcome, c) = auxiliary_mean(truth, c);
     const double root = signed_root(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient);
+    if (std::abs(root) < 0.05) {
+        // The gradient is a ratio of small numbers where the root vanishes: half a deviation aside it is not.
+        for (int c : coordinates)
+            auxiliary(ensembles.outcome, c) += 0.5 * auxiliary_deviation(truth, c);
+        signed_root(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient);
+    }
     std::vector<double> change(coordinates.size());
     double variance = 0.0;
     for (std::size_t i = 0; i < coordinates.size(); ++i) {
@@ -1762,23 +1788,27 @@ RootDistribution CountingExperiment::Implementation::root_distribution(Ensembles
         variance += change[i] * change[i];
     }
     RootDistribution result{root, std::sqrt(variance)};
-    if (!curved || variance == 0.0)
+    if (probability < straight_below || variance == 0.0)
         return result;
-    for (double deviations : {-2.0, 2.0}) {
+    const auto root_at = [&](double deviate) {
         for (std::size_t i = 0; i < coordinates.size(); ++i)
             auxiliary(ensembles.outcome, coordinates[i]) = std::max(
                 auxiliary_mean(truth, coordinates[i]) +
-                    deviations * change[i] / result.width * auxiliary_deviation(truth, coordinates[i]),
+                    deviate * change[i] / result.width * auxiliary_deviation(truth, coordinates[i]),
                 background_constraint_ == Constraint::gamma && coordinates[i] >= 0 ? 0.0 : -infinity);
-        (deviations < 0.0 ? result.low : result.high) =
-            signed_root(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient);
+        return signed_root(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient);
+    };
+    for (std::size_t k = 0; k < deviates.size(); ++k) {
+        result.roots[k] = deviates[k] == 0.0 ? root : root_at(deviates[k]);
+        if (k > 0) // up to the precision of the fits
+            result.roots[k] = std::max(result.roots[k], result.roots[k - 1]);
     }
+    result.curved = true;
     return result;
 }
 
 // The probability, without signal, of data that exclude mu: of q at least as large as the least one with
-// CLs <= alpha. In the auxiliary measurements sqrt(q) is taken as linear, which is good to a per cent of the
-// limit.
+// CLs <= alpha. sqrt(q) is followed along its gradient in the auxiliary measurements, and linear across it.
 double CountingExperiment::Implementation::excluded_fraction(double mu, double alpha,
                                                              Criterion criterion) const {
     Ensembles ensembles{};
@@ -1810,6 +1840,13 @@ double CountingExperiment::Implementation::excluded_fraction(double mu, double a
     double low = least_root, high = largest, fraction = 0.0, value = 0.0;
     if (excludes(low, value))
         return value;
+    // From below: in the far tail, known to no few per cent, CLs may rise again.
+    for (const double step = (largest - least_root) / 64.0; low < largest; low += step)
+        if (excludes(low + step, value)) {
+            high = low + step;
+            fraction = value;
+            break;
+        }
     while (high - low > 1e-6 * high) {
         const double middle = 0.5 * (low + high);
         if (excludes(middle, value)) {

@@ -34,7 +34,7 @@ from . import (
     theory,
 )
 from .cling import root
-from .config import SIGNATURES, Acceptance, Card, Signature, Treatment
+from .config import SIGNATURES, Acceptance, Card, Correlation, Signature, Treatment
 from .errors import ConfigError
 from .ntuple import DEFINING_CUTS
 from .results import (
@@ -53,6 +53,7 @@ from .results import (
     require_writable,
 )
 from .signal import MODES, Mode, Parameters, SignalModel, card_counts, effective_exposure
+from .systematics import SystematicEffect
 
 log = logging.getLogger(__name__)
 
@@ -117,11 +118,26 @@ class Exclusion(Record):
     epsilon_high: list[float | None]
 
 
+class SignalUncertaintyOfSample(Record):
+    """A source of the signal uncertainty in the limit, relative, as `limits.impacts` names it.
+
+    `origin`: of the card (``published``), or of the varied sample (``varied``), then with the statistical
+    `error` of the number. Correlation ``all``: one nuisance for all bins.
+    """
+
+    source: str
+    uncertainty: float
+    error: float | None
+    correlation: Correlation
+    origin: Literal["published", "varied"]
+
+
 class SignalOfSample(Record):
     """The limit for the expected signal of a sample given by files, in place of the chain's.
 
     `chain` is what the chain expects there, null in mode visible. `upper_limit` is the exact one on the
-    number of signal events, `upper_limit_mu` the same over `expected`.
+    number of signal events, `upper_limit_mu` the same over `expected`. `uncertainties` are the sources in
+    the model beside the statistical error of each bin.
     """
 
     sample: signal_files.SimulatedSignal
@@ -131,6 +147,7 @@ class SignalOfSample(Record):
     upper_limit: float
     upper_limit_mu: float
     excluded: bool
+    uncertainties: list[SignalUncertaintyOfSample]
 
 
 class Analysis(Record):
@@ -139,8 +156,9 @@ class Analysis(Record):
     `expected` holds the counts of weighted simulation, which has no observed ones. `limit` is null when no
     bin has both a count and exposure. `discovery` and `interval` are null where nothing was observed.
     `signal` is null without a signal sample; with one, `limit` has its shares and statistical errors, while
-    the plane remains that of `acceptance`: the chain or the own simulation. `blind`: events in the signal
-    boxes are in nothing of this, nothing is observed, limit and plane are those expected without signal.
+    the plane remains that of `acceptance`: the chain or the own simulation. `systematics` is what the card's
+    sources do to the events of the input, empty unless asked for. `blind`: events in the signal boxes are in
+    nothing of this, nothing is observed, limit and plane are those expected without signal.
     """
 
     cutflow: list[CutFlowRow]
@@ -157,6 +175,7 @@ class Analysis(Record):
     interval: Interval | None = None
     acceptance: Acceptance = "chain"
     signal: SignalOfSample | None = None
+    systematics: list[SystematicEffect]
     blind: bool = False
 
 
@@ -177,6 +196,7 @@ def analyze(
     output_dir: Path,
     pseudodata: bool = False,
     signal: SignalFiles | None = None,
+    systematics: bool = False,
     blind: bool = False,
     seed: int = 1,
     threads: int = 1,
@@ -188,12 +208,21 @@ def analyze(
     Args:
         pseudodata: first write pseudodata.root into `output_dir` and analyse it in place of `files`.
         signal: a simulated sample; it takes the place of the chain's signal in `limit`.
+        systematics: vary the card's systematic sources in the input and in the signal sample. The sample is
+            also varied where the card has `systematics.in_limit = "varied"`.
         blind: hide the events in the signal boxes; the limits are expected ones.
 
     Raises:
+        ConfigError: `systematics.in_limit = "varied"` without a signal sample.
         Na64Error: results exist and `force` is not set; what the modules of the chain raise.
         EnginesDisagreeError: RooStats and the exact engine differ by more than three toy errors.
     """
+    in_limit = card.systematics.in_limit == "varied"
+    if in_limit and signal is None:
+        raise ConfigError(
+            "systematics.in_limit = varied without a signal sample (the chain has no events to vary): give "
+            "--signal, or set it to published"
+        )
     refuse_to_replace(output_dir, FILES, force)
     require_writable(output_dir)
     if pseudodata:
@@ -202,7 +231,9 @@ def analyze(
         files = [simulate.pseudodata(card, path, seed=seed, eot=eot, threads=threads, force=force).file]
 
     log.info("selecting events")
-    selected = selection.select(files, card, eot=eot, threads=threads, blind=blind)
+    selected = selection.select(
+        files, card, eot=eot, systematics=systematics, seed=seed, threads=threads, blind=blind
+    )
     for note in selected.notes:
         log.info("%s", note)
     counts = _counts_of_likelihood(selected)
@@ -215,6 +246,8 @@ def analyze(
             selected.exposure,
             mass_GeV=signal.mass_GeV,
             epsilon=signal.epsilon,
+            vary=systematics or in_limit,
+            seed=seed,
             threads=threads,
         )
     if counts:
@@ -262,6 +295,7 @@ def analyze(
         interval=interval,
         acceptance=card.signal.acceptance,
         signal=of_sample,
+        systematics=selected.systematics,
         blind=blind,
     )
     with renamed_into(output_dir, FILES) as folder:
@@ -612,7 +646,26 @@ def _signal_of_sample(
         upper_limit=limit.upper_limit,
         upper_limit_mu=limit.upper_limit / expected,
         excluded=expected >= limit.upper_limit,
+        uncertainties=_uncertainties(card, model, sample),
     )
+
+
+def _uncertainties(
+    card: Card, model: limits.CountingModel, sample: signal_files.SimulatedSignal
+) -> list[SignalUncertaintyOfSample]:
+    varied = {}
+    if card.systematics.in_limit == "varied":
+        varied = exclusion.varied_sources([(b.period, b.signature) for b in model.bins], sample)
+    return [
+        SignalUncertaintyOfSample(
+            source=name,
+            uncertainty=source.uncertainty,
+            error=varied[name][1] if name in varied else None,
+            correlation=source.correlation,
+            origin="varied" if name in varied else "published",
+        )
+        for name, source in model.sources.items()
+    ]
 
 
 def _excluded(plane: results.PlaneResult | None) -> Exclusion:

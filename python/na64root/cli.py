@@ -16,7 +16,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .selection_report import SelectionReport
     from .signal import Mode
     from .simulate import ForcedVolume, SignalMode
+    from .systematics import SystematicEffect
     from .writer import Format
 
 DEFAULT_OUTPUT = "na64root-output"
@@ -477,6 +478,8 @@ def _show_analysis(record: Analysis, console: Console) -> None:
         )
     if len(record.candidates) > MOST_CANDIDATES:
         console.print(f"  ... {len(record.candidates)} candidates, all in {record.files['results.json']}")
+    if record.systematics:
+        _show_varied_counts(record.systematics, console)
 
     if record.limit is not None:
         _show_side_by_side(record.limit, console)
@@ -608,6 +611,48 @@ def _show_signal(signal: SignalOfSample, console: Console) -> None:
         f"{signal.upper_limit:.3f}: {'excluded' if signal.excluded else 'not excluded'}"
     )
 
+    if sample.systematics:
+        _show_varied_signal(sample.systematics, console)
+
+
+def _show_varied_counts(effects: Sequence[SystematicEffect], console: Console) -> None:
+    from rich.table import Table
+
+    console.print("\n[bold]Systematic variations[/]: events after all cuts, all periods")
+    signatures = list(dict.fromkeys(e.signature for e in effects))
+    table = Table("source", "kind", box=None)
+    for column in ("size", *(f"{s} {what}" for s in signatures for what in ("as is", "up", "down"))):
+        table.add_column(column, justify="right")
+    for source in dict.fromkeys(e.source for e in effects):
+        here = [e for e in effects if e.source == source]
+        cells = []
+        for signature in signatures:
+            of_signature = [e for e in here if e.signature == signature]
+            cells += [f"{sum(e.nominal for e in of_signature):.4g}", f"{sum(e.up for e in of_signature):.4g}"]
+            down = [e.down for e in of_signature if e.down is not None]
+            cells.append(f"{sum(down):.4g}" if down else "-")
+        table.add_row(source, here[0].kind, f"{here[0].size:g}", *cells)
+    console.print(table)
+
+
+def _show_varied_signal(effects: Sequence[SystematicEffect], console: Console) -> None:
+    from rich.table import Table
+
+    from .systematics import of_total
+
+    console.print("  relative effect of the systematic sources, symmetrised, with its statistical error:")
+    signatures = list(dict.fromkeys(e.signature for e in effects))
+    table = Table("source", "kind", box=None)
+    for column in ("size", *signatures, "all bins"):
+        table.add_column(column, justify="right")
+    for source in dict.fromkeys(e.source for e in effects):
+        here = [e for e in effects if e.source == source]
+        groups = [*([e for e in here if e.signature == s] for s in signatures), here]
+        found = [of_total(group) for group in groups]
+        cells = ["-" if f is None else f"{100 * f[0]:.2f} ± {100 * f[1]:.2f} %" for f in found]
+        table.add_row(source, here[0].kind, f"{here[0].size:g}", *cells)
+    console.print(table)
+
 
 def _show_side_by_side(limit: Limits, console: Console) -> None:
     from rich.table import Table
@@ -649,6 +694,11 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
     help="A' mass of --signal, for files of another simulation.",
 )
 @click.option("--signal-epsilon", type=float, help="Kinetic mixing of --signal, likewise.")  # fmt: skip
+@click.option(
+    "--systematics",
+    is_flag=True,
+    help="Also vary the card's systematic sources, in the events and in --signal.",
+)
 @_BLIND
 def _analyze(
     common: Common,
@@ -658,6 +708,7 @@ def _analyze(
     signal_files: tuple[str, ...],
     signal_mass_GeV: float | None,
     signal_epsilon: float | None,
+    systematics: bool,
     blind: bool,
 ) -> Record:
     """The whole chain: read, select, count, limits, exclusion plane, figures.
@@ -680,6 +731,7 @@ def _analyze(
         output_dir=common.output_dir,
         pseudodata=pseudodata,
         signal=signal,
+        systematics=systematics,
         blind=blind,
         **common.how("masses"),
     )

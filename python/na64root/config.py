@@ -36,6 +36,8 @@ Constraint = Literal["lognormal", "gaussian"]
 Treatment = Literal["none", "frequentist", "hybrid"]
 Correlation = Literal["all", "none"]
 Acceptance = Literal["chain", "simulation"]
+VariationKind = Literal["scale", "threshold", "resolution", "stochastic"]
+UncertaintyInLimit = Literal["published", "varied"]
 Criterion = Literal["cls", "clsb"]
 
 DEFAULT_CARD = "paper2021"
@@ -397,6 +399,37 @@ class LimitConfig(_Model):
         return self.S1 if signature == "S1" else self.S2
 
 
+class SystematicSource(_Model):
+    """A systematic uncertainty of measured quantities, varied together, event by event.
+
+    ``scale`` multiplies the columns by 1 + size and 1 - size, ``threshold`` divides by them, which is every
+    threshold on them moved by that share. ``resolution`` multiplies by 1 + size z, ``stochastic`` adds size
+    sqrt(E) z, with one standard normal z for each event.
+    """
+
+    kind: VariationKind
+    columns: list[str] = Field(min_length=1)
+    size: Annotated[Quantity, _within(lambda x: 0.0 < x < 1.0, "between 0 and 1, both excluded")]
+
+    @model_validator(mode="after")
+    def _columns_once(self) -> SystematicSource:
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError("a column is named twice")
+        return self
+
+
+class Systematics(_Model):
+    """Sources that are varied on demand, and what the limit on a simulated signal takes.
+
+    ``published``: the card's `limit.signal_uncertainties` alone. ``varied``: what the sources do to the
+    sample, in place of those of `limit.signal_uncertainties` that `replaces` names.
+    """
+
+    in_limit: UncertaintyInLimit = "published"
+    replaces: list[str] = []
+    sources: dict[Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")], SystematicSource] = {}
+
+
 class MuonG2(_Model):
     central: Quantity
     uncertainty: NonNegative
@@ -533,6 +566,22 @@ class Card(_Model):
     plane: Plane
     pseudodata: Pseudodata
     detector: Detector
+    systematics: Systematics = Systematics()
+
+    @model_validator(mode="after")
+    def _uncertainties_named_once(self) -> Card:
+        published = self.limit.signal_uncertainties
+        if both := self.systematics.sources.keys() & published.keys():
+            raise ValueError(
+                f"{min(both)} is a source in systematics and in limit.signal_uncertainties (it would count "
+                "twice)"
+            )
+        if unknown := [name for name in self.systematics.replaces if name not in published]:
+            raise ValueError(
+                f"systematics.replaces names {unknown[0]}, no source of limit.signal_uncertainties "
+                f"(known: {', '.join(published)})"
+            )
+        return self
 
     @model_validator(mode="after")
     def _runs_disjoint(self) -> Card:

@@ -7,14 +7,14 @@ once on a grid of shares, and each point of the plane costs its yield alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import interpolate, optimize
 
-from . import limits, theory
+from . import limits, systematics, theory
 from .config import SIGNATURES, Card, Signature
 from .counting import SignalSource, check_choice
 from .errors import ConfigError, ConvergenceError
@@ -135,9 +135,13 @@ def counting_model(card: Card, bins: Sequence[LikelihoodBin], share_s1: float) -
 def counting_model_of_sample(
     card: Card, counts: Sequence[Count], exposure: Mapping[str, float], sample: SimulatedSignal
 ) -> limits.CountingModel:
-    """The counting model with the signal of a simulated sample: its shares, and its statistical errors.
+    """The counting model with the signal of a simulated sample: its shares, and its uncertainties.
 
     Each bin has the relative error of its own events; a source of that name in the card is not added to it.
+    With `systematics.in_limit = "varied"` the sources of :func:`varied_sources` join those of the card.
+
+    Raises:
+        ConfigError: no signal in a bin with a count; a sample that was read without variations.
     """
     kept = [count for count, _, _ in _bins(card, counts, exposure)]
     found = [sample.of(count.period, count.signature) for count in kept]
@@ -146,13 +150,49 @@ def counting_model_of_sample(
         raise ConfigError(
             "the signal sample has no events in a bin with a count (nothing to set a limit on): simulate more"
         )
+    without, varied = [MONTE_CARLO_STATISTICS], {}
+    if card.systematics.in_limit == "varied":
+        without += card.systematics.replaces
+        bins = [(count.period, count.signature) for count in kept]
+        varied = {
+            name: SignalSource(relative) for name, (relative, _) in varied_sources(bins, sample).items()
+        }
     return _model(
         card,
         kept,
         [b.expected / total for b in found],
         [b.error / b.expected if b.expected > 0.0 else 0.0 for b in found],
-        without=(MONTE_CARLO_STATISTICS,),
+        without=without,
+        further=varied,
     )
+
+
+def varied_sources(
+    bins: Collection[tuple[str, str]], sample: SimulatedSignal
+) -> dict[str, tuple[float, float]]:
+    """Of each systematic source the relative effect on the expected signal, and its statistical error.
+
+    It is that on the sum of the bins of the likelihood: one nuisance parameter moves all bins by the same
+    share. How a source moves signal between bins is in `sample.systematics`; without observed events the
+    limit depends on the sum alone.
+
+    Args:
+        bins: periods and signatures.
+
+    Raises:
+        ConfigError: a sample that was read without variations.
+    """
+    groups: dict[str, list[systematics.SystematicEffect]] = {}
+    for effect in sample.systematics:
+        if (effect.period, effect.signature) in bins:
+            groups.setdefault(effect.source, []).append(effect)
+    if not groups:
+        raise ConfigError(
+            "the signal sample was not varied (systematics.in_limit = varied needs it): read it with "
+            "vary=True"
+        )
+    found = {name: systematics.of_total(group) for name, group in groups.items()}
+    return {name: effect for name, effect in found.items() if effect is not None}
 
 
 def _model(
@@ -161,6 +201,7 @@ def _model(
     fractions: Sequence[float],
     uncertainties: Sequence[float] | None = None,
     without: Sequence[str] = (),
+    further: Mapping[str, SignalSource] | None = None,
 ) -> limits.CountingModel:
     return limits.CountingModel(
         bins=tuple(
@@ -182,7 +223,8 @@ def _model(
             name: SignalSource(q.value, q.correlation)
             for name, q in card.limit.signal_uncertainties.items()
             if name not in without
-        },
+        }
+        | dict(further or {}),
         constraint=card.limit.constraint,
     )
 

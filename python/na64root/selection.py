@@ -41,6 +41,7 @@ from .results import (
     write_atomically,
 )
 from .skim import Skim, Skimmed, SkimWriter, required_cuts
+from .systematics import SystematicEffect, Variations
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
@@ -85,9 +86,10 @@ class Candidate(Record):
 class SelectionResult(Record):
     """What the selection found. `weighted`: simulation with weights, so that nothing is observed.
 
-    `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`.
+    `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`. `systematics` is empty
+    unless asked for, as are `n_minus_one` and `skim`.
     `blind`: events in the signal boxes are in nothing of this, and the flow ends before the cut that would
-    count them. `n_minus_one` and `skim` only where they were asked for.
+    count them.
     """
 
     cutflow: list[CutFlowRow]
@@ -101,6 +103,7 @@ class SelectionResult(Record):
     event_loops: int
     notes: list[str]
     histograms: dict[str, Histogram]
+    systematics: list[SystematicEffect]
     blind: bool = False
     n_minus_one: tuple[NMinusOne, ...] = ()
     skim: Skimmed | None = None
@@ -112,6 +115,8 @@ def select(
     card: Card,
     *,
     eot: Mapping[str, float] | None = None,
+    systematics: bool = False,
+    seed: int = 1,
     threads: int = 1,
     blind: bool = False,
 ) -> SelectionResult:
@@ -120,6 +125,8 @@ def select(
     Args:
         inputs: paths, globs, text files of paths, root:// addresses.
         eot: exposure of some periods, in place of the card's.
+        systematics: also vary the card's systematic sources, in the same loop.
+        seed: of the random numbers of sources that smear.
         threads: threads of the event loop; the result does not depend on it.
         blind: hide the events in the signal boxes, which are all that pass the cuts `ecal` and `hcal` of a
             signature, whatever its other cuts say.
@@ -129,7 +136,9 @@ def select(
             cut that does not compile.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
-    return select_with(inputs, card, (), eot=eot, threads=threads, blind=blind)[0]
+    return select_with(
+        inputs, card, (), eot=eot, systematics=systematics, seed=seed, threads=threads, blind=blind
+    )[0]
 
 
 def select_in_full(
@@ -173,6 +182,8 @@ def select_with(
     columns: Sequence[str],
     *,
     eot: Mapping[str, float] | None = None,
+    systematics: bool = False,
+    seed: int = 1,
     threads: int = 1,
     blind: bool = False,
 ) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
@@ -189,7 +200,9 @@ def select_with(
     Raises:
         ConfigError, DataError: as :func:`select`; a branch of `columns` that is not in the files.
     """
-    return _selected(inputs, card, columns, eot=eot, threads=threads, blind=blind)
+    return _selected(
+        inputs, card, columns, eot=eot, systematics=systematics, seed=seed, threads=threads, blind=blind
+    )
 
 
 def _selected(
@@ -200,10 +213,16 @@ def _selected(
     eot: Mapping[str, float] | None,
     threads: int,
     blind: bool,
+    systematics: bool = False,
+    seed: int = 1,
     with_n_minus_one: bool = False,
     skimmed: tuple[Skim, Path] | None = None,
 ) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
     exposure = card.exposure(eot)
+    if blind and systematics:
+        raise ConfigError(
+            "--systematics with --blind (its effects are on the counts in the signal boxes): leave one out"
+        )
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
     ntuple = open_ntuple(inputs)
@@ -214,7 +233,8 @@ def _selected(
             f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them"
         )
     with implicit_threads(threads), reading(ntuple):
-        booked = _Booked(ntuple, card, columns, blind=blind)
+        variations = Variations(card, ntuple, seed) if systematics else None
+        booked = _Booked(ntuple, card, columns, variations, blind=blind)
         if with_n_minus_one:
             booked.book_n_minus_one(skimmed)
         booked.run()
@@ -294,10 +314,17 @@ class _Booked:
     """One event loop: its actions, and the records made from them."""
 
     def __init__(
-        self, ntuple: Ntuple, card: Card, columns: Sequence[str] = (), *, blind: bool = False
+        self,
+        ntuple: Ntuple,
+        card: Card,
+        columns: Sequence[str] = (),
+        variations: Variations | None = None,
+        *,
+        blind: bool = False,
     ) -> None:
         cling.include("selection.hpp")
         self.ntuple, self.card, self.columns, self.blind = ntuple, card, list(columns), blind
+        self.variations = variations
         self.names = period_names(card)
         self.frame = ntuple.data_frame()
         in_tree = {str(name) for name in self.frame.GetColumnNames()}
@@ -323,9 +350,14 @@ class _Booked:
 
     def _book(self) -> None:
         start = self.frame
-        for name, expression in definitions(self.card, self.ntuple.present).items():
+        derived = definitions(self.card, self.ntuple.present)
+        if self.variations:
+            start = self.variations.on_branches(start, derived, self.cuts)
+        for name, expression in derived.items():
             start = start.Define(name, expression)
         require_compiling(start, self.cuts)
+        if self.variations:
+            start = self.variations.on_quantities(start)
         # All that was read; what is hidden is in nothing else.
         self.read = self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
         inside = f"na64_period < {len(self.card.periods)}"
@@ -361,6 +393,10 @@ class _Booked:
             if not lacking and not self.blind:
                 self._book_plane(f"ecal_hcal_{signature}", f"Selected, {signature}", node)
                 self._book_candidates(signature, node)
+                if self.variations:
+                    self.variations.book(signature, node)
+        if self.variations:
+            self.variations.prepare()
 
     def book_n_minus_one(self, skimmed: tuple[Skim, Path] | None) -> None:
         """Also book the N-1 distributions, and a skim that the loop writes at the path given."""
@@ -519,6 +555,7 @@ class _Booked:
             n_minus_one=tuple(self.n_minus_one.result(self.weighted)) if self.n_minus_one else (),
             skim=self._skimmed(notes),
             cuts=descriptions(self.card, self.cuts),
+            systematics=self.variations.effects() if self.variations else [],
         )
 
     def _skimmed(self, notes: list[str]) -> Skimmed | None:
@@ -628,6 +665,8 @@ class _Booked:
                 "blind: events in the signal boxes, after the cuts ecal and hcal of a signature, are in no "
                 "row, histogram, limit or skim"
             )
+        if self.variations:
+            notes += self.variations.notes
         if self.weighted:
             notes.append("mcWeight differs from 1: simulation, counts are expected and not observed")
         return notes

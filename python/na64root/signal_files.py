@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from . import selection
+from . import selection, systematics
 from .cling import root
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError, DataError
@@ -25,6 +25,7 @@ from .results import InputFile, Record
 from .signal import MODES, Parameters, SignalModel
 from .signal_sample import effective_events
 from .simulate import SignalMode
+from .systematics import SystematicEffect
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class SimulatedSignal(Record):
 
     `origin` is ``na64root`` for files of `simulate signal`, ``other`` for another simulation. `produced` is
     the sum of weights before cuts, `produced_by_chain` what the semi-analytic chain expects of it (null in
-    mode visible).
+    mode visible). `systematics` is what the card's systematic sources do to `bins`, empty unless asked for.
     """
 
     origin: Literal["na64root", "other"]
@@ -63,6 +64,7 @@ class SimulatedSignal(Record):
     produced: float
     produced_by_chain: float | None
     bins: list[SignalBin]
+    systematics: list[SystematicEffect]
     files: list[InputFile]
 
     def of(self, period: str, signature: Signature) -> SignalBin:
@@ -95,6 +97,8 @@ def read_signal(
     *,
     mass_GeV: float | None = None,
     epsilon: float | None = None,
+    vary: bool = False,
+    seed: int = 1,
     threads: int = 1,
 ) -> SimulatedSignal:
     """Select a signal sample with the code that selects data.
@@ -105,6 +109,7 @@ def read_signal(
     Args:
         exposure: electrons on target of each period of the analysis; a period without is left out.
         mass_GeV, epsilon: the point that files of another simulation are made for.
+        vary: also vary the card's systematic sources, those that smear with random numbers of `seed`.
 
     Raises:
         ConfigError: no point is given, or another one than the files say; parts of different samples.
@@ -127,7 +132,9 @@ def read_signal(
     else:
         point = _given_point(paths[0], card, mass_GeV, epsilon)
         parts = [_Part(tuple(paths), dict.fromkeys(electrons, 1.0))]
-    bins, produced, inputs = _selected(parts, card, electrons)
+    selected = [_select(part, card, vary=vary, seed=seed, threads=threads) for part in parts]
+    inputs = [file for found in selected for file in found.files]
+    bins, produced = _summed(parts, selected, electrons)
     if not own:
         _require_same_production(paths[0], produced, electrons)
     if not sum(b.expected for b in bins) > 0.0:
@@ -155,6 +162,7 @@ def read_signal(
         produced=total,
         produced_by_chain=chain,
         bins=bins,
+        systematics=_effects(parts, selected, electrons),
         files=inputs,
     )
 
@@ -257,17 +265,23 @@ def _given_point(path: str, card: Card, mass_GeV: float | None, epsilon: float |
 _Produced = dict[str, tuple[float, float]]
 
 
-def _selected(
-    parts: Sequence[_Part], card: Card, electrons: Mapping[str, float]
-) -> tuple[list[SignalBin], _Produced, list[InputFile]]:
+def _select(part: _Part, card: Card, *, vary: bool, seed: int, threads: int) -> selection.SelectionResult:
+    _require_weights(part.paths)
+    found = selection.select(part.paths, card, systematics=vary, seed=seed, threads=threads)
+    if vary:
+        for name in card.systematics.sources.keys() - {effect.source for effect in found.systematics}:
+            log.warning("the signal sample %s lacks what %s varies: left out", part.paths[0], name)
+    # Of many parts, only what is summed is kept.
+    return found.model_copy(update={"candidates": [], "histograms": {}})
+
+
+def _summed(
+    parts: Sequence[_Part], selected: Sequence[selection.SelectionResult], electrons: Mapping[str, float]
+) -> tuple[list[SignalBin], _Produced]:
     """Bins with exposure, and the weight before cuts in each of their periods with its square."""
     sums: dict[tuple[str, str], tuple[int, float, float]] = {}
     produced: _Produced = {}
-    inputs: list[InputFile] = []
-    for part in parts:
-        _require_weights(part.paths)
-        found = selection.select(part.paths, card)
-        inputs += found.files
+    for part, found in zip(parts, selected, strict=True):
         last = {(row.period, row.signature): row.cut for row in found.cutflow}
         for row, error in zip(found.cutflow, found.cutflow_errors, strict=True):
             scale = part.scale.get(row.period, 0.0)
@@ -301,7 +315,20 @@ def _selected(
                     effective_events=float(effective_events(weight, square)),
                 )
             )
-    return bins, {p: produced[p] for p, needed in electrons.items() if needed > 0.0}, inputs
+    return bins, {p: produced[p] for p, needed in electrons.items() if needed > 0.0}
+
+
+def _effects(
+    parts: Sequence[_Part], selected: Sequence[selection.SelectionResult], electrons: Mapping[str, float]
+) -> list[SystematicEffect]:
+    """Of each source and bin with exposure, summed over the parts."""
+    groups: dict[tuple[str, str, str], list[tuple[float, SystematicEffect]]] = {}
+    for part, found in zip(parts, selected, strict=True):
+        for effect in found.systematics:
+            if electrons[effect.period] > 0.0:
+                key = effect.source, effect.period, effect.signature
+                groups.setdefault(key, []).append((part.scale[effect.period], effect))
+    return [systematics.scaled_sum(group) for group in groups.values()]
 
 
 def _require_weights(paths: Sequence[str]) -> None:

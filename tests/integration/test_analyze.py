@@ -62,7 +62,15 @@ def result(done) -> dict[str, Any]:
 
 def test_the_keys_are_those_of_the_contract(result):
     assert list(result)[: len(KEYS)] == KEYS
-    assert list(result)[len(KEYS) :] == ["expected", "discovery", "interval", "acceptance", "signal", "blind"]
+    assert list(result)[len(KEYS) :] == [
+        "expected",
+        "discovery",
+        "interval",
+        "acceptance",
+        "signal",
+        "systematics",
+        "blind",
+    ]
     assert list(result["cutflow"][0]) == ["period", "signature", "cut", "events", "weighted"]
     assert result["cutflow"][0]["cut"] == "initial"
     assert list(result["counts"][0]) == [

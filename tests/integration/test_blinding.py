@@ -19,6 +19,7 @@ from integration.test_planted_tree import all_events
 from na64root import analyze, blinding, cli, results, selection, selection_report
 from na64root.cling import root
 from na64root.config import load_card
+from na64root.errors import ConfigError
 from na64root.ntuple import DEFINING_CUTS
 from na64root.skim import Skim
 from tree_a import event, s1_event, write_tree
@@ -202,6 +203,11 @@ def test_thresholds_and_exposure_of_hidden_events_do_not_leak(tmp_path):
     blinded = selection.select([path], load_card(), blind=True)
     assert blinded.exposure == {"2016": 0.0, "2017": 0.0, "2018": 1.87e11}
     assert selection.select([path], load_card()).exposure["2017"] > 0.0
+
+
+def test_effects_of_systematics_on_hidden_counts_are_refused(inputs):
+    with pytest.raises(ConfigError, match="--systematics with --blind"):
+        selection.select([inputs["full"]], load_card(), blind=True, systematics=True)
 
 
 def test_limits_of_blinded_data_are_for_the_most_probable_counts(inputs):

@@ -35,7 +35,8 @@ def changed(tmp_path, old: str, new: str) -> str:
 
 def test_the_default_card_is_frozen(card):
     # the analysis; pseudo-data rates and the cells of the simulation are not part of it, and what came after
-    # the freeze is not: ranges of more planes, a name for what was always so, cuts that a user adds
+    # the freeze is not: ranges of more planes, systematic variations, a name for what was always so, cuts of
+    # the user's
     assert card.model.annihilation == "off"
     assert card.selection.declared == []
     assert card.selection.period == {}
@@ -46,6 +47,7 @@ def test_the_default_card_is_frozen(card):
         exclude={
             "pseudodata": True,
             "detector": True,
+            "systematics": True,
             "model": {"annihilation"},
             "plane": ranges,
             "selection": {"declared", "period"},
@@ -104,6 +106,18 @@ def test_the_published_numbers_of_the_paper(card):
     assert length == pytest.approx(150.0)
 
 
+def test_a_systematic_source_has_a_name_of_its_own(card):
+    data = card.model_dump()
+    data["systematics"]["sources"] = {"form_factor": data["systematics"]["sources"]["ecal_scale"]}
+    with pytest.raises(ValueError, match="form_factor is a source in systematics and in limit"):
+        Card.model_validate(data)
+    data["systematics"]["sources"] = {"ecal:up": data["systematics"]["sources"]["form_factor"]}
+    with pytest.raises(ValueError, match="ecal:up"):
+        Card.model_validate(data)
+    del data["systematics"]
+    assert Card.model_validate(data).systematics.in_limit == "published"
+
+
 def test_assumed_numbers_are_listed_by_name(card):
     assumed = card.assumed()
     assert "selection.ecal.s1_max_GeV" in assumed
@@ -147,6 +161,13 @@ def test_an_override_changes_value_provenance_and_hash(card):
         ("periods.2016.eot=-1", ["eot"]),
         ("periods.2016.residual_efficiency=1.5", ["residual_efficiency"]),
         ("beam.energy_GeV=0", ["beam.energy_GeV"]),
+        ("systematics.in_limit=none", ["systematics.in_limit", "published", "varied"]),
+        ('systematics.replaces=["rest"]', ["replaces names rest", "form_factor"]),
+        ("systematics.sources.ecal_scale.size=1.0", ["systematics.sources.ecal_scale.size"]),
+        ("systematics.sources.ecal_scale.kind=shift", ["systematics.sources.ecal_scale.kind", "scale"]),
+        ("systematics.sources.ecal_scale.columns=[]", ["systematics.sources.ecal_scale.columns"]),
+        ('systematics.sources.ecal_scale.columns=["ecal0", "ecal0"]', ["column is named twice"]),
+        ("systematics.sources.ecalscale.size=0.1", ["did you mean ecal_scale?"]),
     ],
 )
 def test_a_bad_override_is_one_line_that_names_it(override, parts):

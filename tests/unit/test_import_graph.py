@@ -25,6 +25,7 @@ ORDER = [
     "cut_table",
     "n_minus_one",
     "skim",
+    "systematics",
     "selection",
     "signal",
     "writer",

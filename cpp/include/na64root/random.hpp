@@ -28,6 +28,12 @@ inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> coun
     return counter;
 }
 
+// Uniform in the open interval (0, 1), 52 bits.
+inline double unit_interval(std::uint32_t high, std::uint32_t low) {
+    const std::uint64_t bits = (std::uint64_t{high} << 32 | std::uint64_t{low}) >> 12;
+    return (static_cast<double>(bits) + 0.5) * 0x1p-52;
+}
+
 // What a stream is for. Stages that run apart, each from (seed, entry), take different streams: with the same
 // one their numbers would be the same. A generator that hands one Random through all stages needs only
 // `event`.
@@ -62,10 +68,9 @@ class Random {
             ++counter_[0];
             used_ = 0;
         }
-        const std::uint64_t bits =
-            (std::uint64_t{block_[2 * used_]} << 32 | std::uint64_t{block_[2 * used_ + 1]}) >> 12;
+        const double value = unit_interval(block_[2 * used_], block_[2 * used_ + 1]);
         ++used_;
-        return (static_cast<double>(bits) + 0.5) * 0x1p-52;
+        return value;
     }
 
     double uniform(double low, double high) { return low + (high - low) * uniform(); }
