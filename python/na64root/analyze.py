@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from . import (
     acceptance,
     backgrounds,
+    blinding,
     engines,
     exclusion,
     limits,
@@ -30,6 +31,7 @@ from . import (
     results,
     scorecard,
     selection,
+    selection_report,
     signal_files,
     simulate,
     theory,
@@ -37,6 +39,7 @@ from . import (
 from .cling import root
 from .config import SIGNATURES, Acceptance, Card, Correlation, Signature, Treatment
 from .errors import ConfigError
+from .ntuple import DEFINING_CUTS
 from .results import (
     Count,
     CutFlowRow,
@@ -101,8 +104,8 @@ class EnginesDisagreeError(Exception):
 class Limits(Record):
     """The quoted limit of RooStats, and the exact engine's with each treatment of the nuisances.
 
-    `kind` is `expected` for weighted simulation, which has no observed counts: the most probable ones
-    without signal stand in for them.
+    `kind` is `expected` for weighted simulation, which has no observed counts, and for blinded data: the most
+    probable ones without signal stand in for them.
     """
 
     roostats: LimitResult
@@ -157,7 +160,8 @@ class Analysis(Record):
     bin has both a count and exposure. `discovery` and `interval` are null where nothing was observed.
     `signal` is null without a signal sample; with one, `limit` has its shares and statistical errors, while
     the plane remains that of `acceptance`: the chain or the own simulation. `systematics` is what the card's
-    sources do to the events of the input, empty unless asked for.
+    sources do to the events of the input, empty unless asked for. `blind`: events in the signal boxes are in
+    nothing of this, nothing is observed, limit and plane are those expected without signal.
     """
 
     cutflow: list[CutFlowRow]
@@ -178,6 +182,7 @@ class Analysis(Record):
     systematics: list[SystematicEffect]
     data_quality: quality.Exclusions | None = None
     background_estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,7 @@ def analyze(
     signal: SignalFiles | None = None,
     exclude_outlier_spills: bool = False,
     systematics: bool = False,
+    blind: bool = False,
     seed: int = 1,
     threads: int = 1,
     engine: engines.Engine = engines.THREADS,
@@ -214,6 +220,7 @@ def analyze(
             exposure of a period is scaled by the share of spills kept, that of `eot` is not.
         systematics: vary the card's systematic sources in the input and in the signal sample. The sample is
             also varied where the card has `systematics.in_limit = "varied"`.
+        blind: hide the events in the signal boxes; the limits are expected ones.
         engine: what selects the events.
 
     Raises:
@@ -241,6 +248,7 @@ def analyze(
         eot,
         exclude_outlier_spills,
         systematics=systematics,
+        blind=blind,
         seed=seed,
         threads=threads,
         engine=engine,
@@ -282,7 +290,7 @@ def analyze(
             model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
             of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
         log.info("setting limits, RooStats and exact")
-        kind: Kind = "expected" if selected.weighted else "observed"
+        kind: Kind = "expected" if selected.weighted or blind else "observed"
         limit = limits_side_by_side(model, card, kind=kind, seed=seed, processes=threads)
         if kind == "observed":
             found, interval = limits.evidence(
@@ -316,12 +324,18 @@ def analyze(
         background_estimates=estimates,
         files_skipped=selected.input.files_skipped,
         systematics=selected.systematics,
+        blind=blind,
     )
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
         if plane:
-            _draw_plane(plane, card, folder, "exclusion")
+            note = "expected, blinded" if blind else ""
+            _draw_plane(plane, card, folder, "exclusion", note=note)
         _write_root(folder / "results.root", selected, plane, model, card.limit.confidence_level.value)
+        remembered = blinding.remember(output_dir, "analyze", blind=blind, provenance=analysis.provenance)
+        if remembered:
+            more = analysis.files | {remembered.name: str(remembered)}
+            analysis = analysis.model_copy(update={"files": more})
         analysis = _write_json(analysis, folder, output_dir)
     if limit:
         require_agreement(limit)
@@ -335,6 +349,7 @@ def _select(
     exclude_outlier_spills: bool,
     *,
     systematics: bool,
+    blind: bool,
     seed: int,
     threads: int,
     engine: engines.Engine,
@@ -361,6 +376,7 @@ def _select(
         seed=seed,
         threads=threads,
         engine=engine,
+        blind=blind,
     )
     duplicates = next((r.events for r in selected.cutflow if r.period == quality.LeftOut.DUPLICATE), 0)
     return selected, quality.Exclusions(
@@ -765,13 +781,13 @@ def _counts(
 def _counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
     """The bins with a count and exposure.
 
-    A weighted simulation has no observed counts: the most probable counts without signal stand in for them,
-    so that its limits are expected ones.
+    A weighted simulation has no observed counts, and blinded data show none: the most probable counts without
+    signal stand in for them, so that the limits are expected ones.
     """
-    evaluable = {(expected.period, expected.signature) for expected in selected.expected}
+    stand_in = selected.weighted or selected.blind
     counts = [
         count.model_copy(update={"observed": math.floor(count.background)})
-        if (count.period, count.signature) in evaluable
+        if stand_in and not set(DEFINING_CUTS[count.signature]) & set(count.cuts_not_applied)
         else count
         for count in selected.counts
     ]
@@ -853,22 +869,10 @@ def _excluded(plane: results.PlaneResult | None) -> Exclusion:
 
 def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, folder: Path) -> None:
     """Every figure but the plane; a histogram that the input does not allow has no figure."""
-    rows = [row for row in analysis.cutflow if row.period in analysis.exposure]
-    plots.save(plots.cut_flow(rows), folder, "cut_flow")
-    if energies := selected.histograms.get("ecal_hcal_preselection"):
-        ecal, hcal = (np.array(axis.edges) for axis in energies.axes)
-        cut = card.selection
-        boxes = {
-            "S1": (ecal[0], cut.ecal.s1_max_GeV.value, cut.hcal.s1_signal_min_GeV.value, hcal[-1]),
-            "S2": (ecal[0], cut.ecal.s2_max_GeV.value, hcal[0], cut.hcal.s2_total_max_GeV.value),
-        }
-        figure = plots.energy_plane(ecal, hcal, np.array(energies.contents), boxes, energies.title)
-        plots.save(figure, folder, "ecal_hcal")
-    if r := selected.histograms.get("r"):
-        figure = plots.r_distribution(
-            np.array(r.axes[0].edges), np.array(r.contents), card.selection.r.r_max.value, r.title
-        )
-        plots.save(figure, folder, "r")
+    selection_report.draw_cut_flow(selected, folder, "cut_flow")
+    preselection = selected.histograms.get("ecal_hcal_preselection")
+    selection_report.draw_plane(selected, preselection, card, folder, "ecal_hcal")
+    selection_report.draw_r(selected, card, folder, "r")
     if analysis.limit:
         quoted = analysis.limit.roostats
         side_by_side = [(f"RooStats, {quoted.treatment}", quoted.upper_limit, quoted.upper_limit_error)]
@@ -919,9 +923,11 @@ def _draw_plane(
     folder: Path,
     name: str,
     projections: Mapping[str, results.PlaneResult] | None = None,
+    note: str = "",
 ) -> None:
+    title = _plane_title(plane, card) + (f", {note}" if note else "")
     figure = plots.exclusion_plane(
-        plane, title=_plane_title(plane, card), cl=card.limit.confidence_level.value, projections=projections
+        plane, title=title, cl=card.limit.confidence_level.value, projections=projections
     )
     plots.save(figure, folder, name)
 

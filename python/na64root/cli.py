@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .planner import Background, Plan, Target
     from .quality import Quality
     from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
+    from .selection_report import SelectionReport
     from .signal import Mode
     from .simulate import ForcedVolume, SignalMode
     from .systematics import SystematicEffect
@@ -396,6 +397,11 @@ def _engine(name: Any, scheduler: str | None, *, events: bool = True) -> Engine:
     return Engine(name, scheduler, progress=_progress("events") if events else None)
 
 
+_BLIND = click.option(
+    "--blind", is_flag=True, help="Hide the events in the signal boxes in everything that is written."
+)
+
+
 def _show_record(record: Record, console: Console) -> None:
     """A record as a two-column table, nested records with dotted names."""
     _show_values(record.model_dump(), console)
@@ -484,14 +490,16 @@ def _show_g2(end: float | None, console: Console) -> None:
 def _show_analysis(record: Analysis, console: Console) -> None:
     from rich.table import Table
 
-    console.print("[bold]Cut flow[/]: events left")
+    from .results import cuts_in_order
+
+    console.print("[bold]Cut flow[/]: events left" + _BLINDED * record.blind)
     inside = [row for row in record.cutflow if row.period in record.exposure]
     bins = list(dict.fromkeys((row.period, row.signature) for row in inside))
     table = Table("cut", box=None)
     for period, signature in bins:
         table.add_column(f"{period} {signature}", justify="right")
     events = {(row.cut, row.period, row.signature): row.events for row in inside}
-    for cut in dict.fromkeys(row.cut for row in inside):
+    for cut in cuts_in_order(inside):
         table.add_row(cut, *(str(events.get((cut, *bin_), "")) for bin_ in bins))
     console.print(table)
     outside = {row.period: row.events for row in record.cutflow if row.period not in record.exposure}
@@ -507,7 +515,7 @@ def _show_analysis(record: Analysis, console: Console) -> None:
         table.add_row(
             count.period,
             count.signature,
-            "none" if count.observed is None else str(count.observed),
+            "blinded" if record.blind else "none" if count.observed is None else str(count.observed),
             f"{count.background:.3f} ± {count.background_uncertainty:.3f}",
             f"{record.exposure[count.period]:.3g}",
             ", ".join(count.cuts_not_applied),
@@ -533,6 +541,52 @@ def _show_analysis(record: Analysis, console: Console) -> None:
         _show_g2(record.g2_excluded_up_to_GeV, console)
     else:
         console.print("\nNo limit: no bin has both an observed count and exposure.")
+    console.print("\n[bold]Results[/]")
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+_BLINDED = ", blinded: the signal boxes are hidden"
+
+
+def _show_selection(record: SelectionReport, console: Console) -> None:
+    from rich.table import Table
+
+    from .results import cuts_in_order
+
+    errors = {
+        (row.period, row.signature, row.cut): (row, error)
+        for row, error in zip(record.cutflow, record.cutflow_errors, strict=True)
+    }
+    for period in record.exposure:
+        console.print(f"[bold]Cut flow, {period}[/]: events left" + _BLINDED * record.blind)
+        table = Table("cut", box=None)
+        for signature in SIGNATURES:
+            table.add_column(signature, justify="right")
+            table.add_column(f"{signature}, weighted", justify="right")
+        for cut in cuts_in_order(row for row in record.cutflow if row.period == period):
+            found = [errors.get((period, signature, cut)) for signature in SIGNATURES]
+            table.add_row(
+                cut,
+                *(
+                    text
+                    for pair in found
+                    for text in (
+                        ("", "")
+                        if pair is None
+                        else (str(pair[0].events), f"{pair[0].weighted:.6g} ± {pair[1]:.4g}")
+                    )
+                ),
+            )
+        console.print(table)
+    outside = {row.period: row.events for row in record.cutflow if row.period not in record.exposure}
+    for reason, number in outside.items():
+        console.print(f"  {reason}: {number} events, in no bin")
+    for declared in (cut for cut in record.cuts if cut.declared):
+        text = f"  declared cut {declared.name} ({declared.signature}): {declared.expression}"
+        console.print(text, soft_wrap=True, markup=False)
+    if record.skim is not None and record.skim.file is not None:
+        console.print(f"\nskim: {record.skim.events} events in {record.skim.file}", soft_wrap=True)
     console.print("\n[bold]Results[/]")
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)
@@ -700,6 +754,7 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
     help="Also vary the card's systematic sources, in the events and in --signal.",
 )
 @_ENGINE
+@_BLIND
 def _analyze(
     common: Common,
     files: tuple[str, ...],
@@ -714,6 +769,7 @@ def _analyze(
     signal_epsilon: float | None,
     exclude_outlier_spills: bool,
     systematics: bool,
+    blind: bool,
 ) -> Record:
     """The whole chain: read, select, count, limits, exclusion plane, figures.
 
@@ -738,7 +794,57 @@ def _analyze(
         exclude_outlier_spills=exclude_outlier_spills,
         systematics=systematics,
         engine=_engine(engine, scheduler),
+        blind=blind,
         **common.how("masses"),
+    )
+
+
+@_verb(application, "select", example="na64root select data.root --skim selected.root -o selection",
+       show=_show_selection, keeps=True)  # fmt: skip
+@_FILES
+@_EOT
+@_SKIP_BAD_FILES
+@_GOOD_RUNS
+@click.option(
+    "--skim",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.root",
+    help="Also write the events that pass S1 or S2, with all branches.",
+)
+@click.option("--skim-cut", metavar="CUT", help="Skim the events that pass the cuts up to this one.")
+@_FORMAT
+@_BLIND
+def _select(
+    common: Common,
+    files: tuple[str, ...],
+    eot: tuple[str, ...],
+    skip_bad_files: bool,
+    good_runs: str | None,
+    skim: Path | None,
+    skim_cut: str | None,
+    format: Format,
+    blind: bool,
+) -> Record:
+    """Cut flow, N-1 distributions, planes of ECAL against HCAL energy, and a skim, in one event loop.
+
+    FILES as for analyze. Cuts of your own and thresholds of single run periods: docs/selection.md.
+    """
+    from .selection_report import report
+    from .skim import Skim
+
+    if not files:
+        raise click.UsageError("give FILES to select from", click.get_current_context())
+    if skim is None and skim_cut is not None:
+        raise ConfigError("--skim-cut without --skim (no file): name the file to write by --skim")
+    return report(
+        files,
+        _input_card(common.card, skip_bad_files, good_runs),
+        eot=exposure_option(common.card, eot),
+        output_dir=common.output_dir,
+        skim=None if skim is None else Skim(skim, skim_cut, rntuple=format == "rntuple"),
+        blind=blind,
+        threads=common.threads,
+        force=common.force,
     )
 
 

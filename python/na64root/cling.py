@@ -6,11 +6,14 @@ Cling ends in a segmentation fault), and with the core's headers and shared libr
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
 import subprocess
+import tempfile
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +74,25 @@ def compiler() -> str:
     if path is None:
         raise Na64Error(f"no C++ compiler found (ROOT needs its headers at run time): {_ADVICE}")
     return path
+
+
+@contextlib.contextmanager
+def compiler_messages() -> Iterator[Callable[[], str]]:
+    """Keeps what the compiler prints off stderr; the function that is yielded gives it."""
+    root()
+    with tempfile.TemporaryFile() as kept:
+        saved = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+
+            def read() -> str:
+                kept.seek(0)
+                return kept.read().decode("utf-8", "replace")
+
+            yield read
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 def _check_compiler() -> None:

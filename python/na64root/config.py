@@ -10,8 +10,9 @@ import difflib
 import hashlib
 import itertools
 import math
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -224,8 +225,68 @@ class ShowerChi2Cut(_Model):
     chi2_max: Quantity
 
 
+class DeclaredThreshold(Quantity):
+    """A number that the expression of a declared cut uses by its name."""
+
+    unit: str = ""
+
+
+class CutQuantity(_Model):
+    """What a declared cut looks at: a C++ expression, and the axis it is shown on.
+
+    `above` and `below` name the thresholds between which the cut accepts it.
+    """
+
+    expression: str
+    title: str
+    low: float = Field(allow_inf_nan=False)
+    high: float = Field(allow_inf_nan=False)
+    bins: int = Field(default=50, ge=1, le=1000)
+    above: str | None = None
+    below: str | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> CutQuantity:
+        if not self.high > self.low:
+            raise ValueError(f"the axis ends at {self.high:g}, before it begins at {self.low:g}")
+        return self
+
+
+class DeclaredCut(_Model):
+    """A cut of the user's: a C++ expression of branches that is true for events to keep.
+
+    It is made right after the cut `after`, for these signatures and run periods (none named: all of them).
+    """
+
+    name: str = Field(pattern="^[A-Za-z][A-Za-z0-9_]*$")
+    expression: str
+    after: str
+    signatures: list[Signature] = Field(default=list(SIGNATURES), min_length=1)
+    periods: list[str] = []
+    thresholds: dict[str, DeclaredThreshold] = {}
+    quantity: CutQuantity | None = None
+
+    @model_validator(mode="after")
+    def _thresholds_are_used(self) -> DeclaredCut:
+        for threshold in self.thresholds:
+            if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", threshold):
+                raise ValueError(f"the threshold {threshold!r} of cut {self.name} is no name in C++")
+            if not re.search(rf"(?<![\w.]){threshold}\b", self.expression):
+                raise ValueError(f"cut {self.name} does not use its threshold {threshold}")
+        if self.quantity is not None:
+            for edge in (self.quantity.above, self.quantity.below):
+                if edge is not None and edge not in self.thresholds:
+                    why = _nearest(edge, self.thresholds) or "none is declared" * (not self.thresholds)
+                    raise ValueError(f"cut {self.name} has no threshold {edge}{why and f' ({why})'}")
+        return self
+
+
 class Selection(_Model):
-    """The cuts in the order they are applied; the field names are the names of the cuts everywhere."""
+    """The cuts in the order they are applied; the field names are the names of the cuts everywhere.
+
+    `declared` are more cuts, each with its place in that order; `period` has thresholds of single periods, by
+    period, cut and threshold.
+    """
 
     trigger: TriggerCut
     pile_up: PileUpCut
@@ -239,6 +300,69 @@ class Selection(_Model):
     hcal: HcalCut
     r: RCut
     shower_chi2: ShowerChi2Cut
+    declared: list[DeclaredCut] = []
+    period: dict[str, dict[str, dict[str, Quantity]]] = {}
+
+    @classmethod
+    def built_in(cls) -> list[str]:
+        """Names of the cuts of the package, in order."""
+        return [name for name in cls.model_fields if name not in ("declared", "period")]
+
+    @property
+    def order(self) -> list[str]:
+        """Names of all cuts in the order they are applied."""
+
+        def from_cut(name: str) -> Iterator[str]:
+            yield name
+            for cut in self.declared:
+                if cut.after == name:
+                    yield from from_cut(cut.name)
+
+        return [name for first in self.built_in() for name in from_cut(first)]
+
+    def in_period(self, period: str) -> Selection:
+        """The cuts with the thresholds of a period."""
+        changed = {
+            cut: getattr(self, cut).model_copy(update=thresholds)
+            for cut, thresholds in self.period.get(period, {}).items()
+        }
+        return self.model_copy(update=changed)
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Selection:
+        names = self.built_in()
+        for cut in self.declared:
+            if cut.name in (*names, "initial", "period", "declared"):
+                raise ValueError(f"two cuts have the name {cut.name}")
+            if cut.after not in names:
+                why = _nearest(cut.after, names) or f"known before it: {', '.join(names)}"
+                raise ValueError(f"cut {cut.name} comes after an unknown cut {cut.after} ({why})")
+            names.append(cut.name)
+        for period, cuts in self.period.items():
+            self._check_thresholds(period, cuts)
+        return self
+
+    def _check_thresholds(self, period: str, cuts: dict[str, dict[str, Quantity]]) -> None:
+        for name, thresholds in cuts.items():
+            where = f"period.{period}.{name}"
+            if name not in self.built_in():
+                why = _nearest(name, self.built_in()) or f"known are {', '.join(self.built_in())}"
+                raise ValueError(f"{where}: no cut {name} ({why})")
+            cut = getattr(self, name)
+            known = [key for key in type(cut).model_fields if isinstance(getattr(cut, key), Quantity)]
+            for key in thresholds:
+                if key not in known:
+                    why = _nearest(key, known) or f"known are {', '.join(known) or 'none'}"
+                    raise ValueError(f"{where}: no threshold {key} ({why})")
+            try:
+                # The rules of the cut hold in each period.
+                type(cut).model_validate(
+                    {**cut.model_dump(), **{k: q.model_dump() for k, q in thresholds.items()}}
+                )
+            except ValidationError as error:
+                first = error.errors()[0]
+                key = ".".join([where, *map(str, first["loc"])])
+                raise ValueError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 class SignalConfig(_Model):
@@ -616,6 +740,18 @@ class Card(_Model):
         names = [p.name for p in self.periods]
         if len(set(names)) != len(names):
             raise ValueError(f"two periods have the same name: {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _selection_knows_the_periods(self) -> Card:
+        names = [period.name for period in self.periods]
+        named = [("selection.period", list(self.selection.period))]
+        named += [(f"cut {cut.name}", cut.periods) for cut in self.selection.declared]
+        for where, periods in named:
+            for period in periods:
+                if period not in names:
+                    why = _nearest(period, names) or f"known are {', '.join(names)}"
+                    raise ValueError(f"{where} names an unknown period {period} ({why})")
         return self
 
     @property

@@ -13,8 +13,7 @@ import glob
 import logging
 import os
 import re
-import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from .cling import declare, root
+from .cling import compiler_messages, declare, root
 from .config import Card, FriendTree, LayoutConfig
 from .errors import ConfigError, DataError
 from .good_runs import GoodRuns, read_good_runs
@@ -745,7 +744,7 @@ def _mapped(ntuple: Ntuple, first: _Found) -> Ntuple:
 
 def _compiled(frame: Any, made: Definition, where: str, known: Sequence[str]) -> Any:
     """The frame with a column more; what the compiler says of a wrong expression becomes one line."""
-    with _standard_error() as text:
+    with compiler_messages() as text:
         try:
             return frame.Define(made.name, made.expression)
         except root().std.exception as error:
@@ -756,24 +755,6 @@ def _compiled(frame: Any, made: Definition, where: str, known: Sequence[str]) ->
     unknown = re.search(r"undeclared identifier '(\w+)'", cause)
     hint = f"; {nearest(unknown[1], known)}" if unknown else ""
     raise DataError(f"{where} does not compile: {made.expression!r} ({cause}{hint}): correct the expression")
-
-
-@contextlib.contextmanager
-def _standard_error() -> Iterator[Callable[[], str]]:
-    """What the compiler prints to file descriptor 2, kept instead of printed."""
-    with tempfile.TemporaryFile() as kept:
-        saved = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-
-            def text() -> str:
-                kept.seek(0)
-                return kept.read().decode("utf-8", "replace")
-
-            yield text
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
 
 
 def _leaves(tree: Any, names: Sequence[str]) -> dict[str, Column]:

@@ -7,11 +7,12 @@ No global state: figures are made without pyplot, the style holds only while a f
 from __future__ import annotations
 
 import functools
+import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 import matplotlib
 import mplhep
@@ -21,6 +22,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from .results import cuts_in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,6 +81,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     paths = [folder / f"{name}.pdf", folder / f"{name}.png"]
     with matplotlib.rc_context(STYLE):
         figure.savefig(paths[0], metadata={"CreationDate": None})
+        figure.set_layout_engine("none")  # it is laid out by now
         figure.savefig(paths[1])
     return paths
 
@@ -93,7 +97,7 @@ def cut_flow(rows: Iterable[CutFlowRow]) -> Figure:
     """Events left after each cut, a panel per run period, S1 beside S2, on a logarithmic axis."""
     rows = [row for row in rows if row.signature in COLOURS]
     periods = list(dict.fromkeys(row.period for row in rows))
-    cuts = list(dict.fromkeys(row.cut for row in rows))
+    cuts = cuts_in_order(rows)
     weighted = any(row.weighted != row.events for row in rows)
     periods = periods or ["no event in any run period"]
     figure = Figure(figsize=(4.6 * len(periods) + 0.6, 6.4))
@@ -343,6 +347,83 @@ def r_distribution(edges: Array, contents: Array, r_max: float, title: str = "")
     axes.set_xlabel(r"$R = (E - E_\mathrm{core})/E$ over HCAL2 and HCAL3")
     axes.set_ylabel("events per bin")
     axes.set_title(title, loc="left")
+    return figure
+
+
+class Panel(NamedTuple):
+    """A distribution with the ranges that a cut accepts, None where they are open; one for each run period.
+
+    `contents` has shape (n,), `edges` (n + 1,), `variances` (n,) or None for unweighted events.
+    """
+
+    heading: str
+    axis_title: str
+    edges: Array
+    contents: Array
+    variances: Array | None
+    outside: float
+    accepted: Sequence[tuple[float | None, float | None]]
+
+
+@_styled
+def distributions(panels: Sequence[Panel], title: str = "") -> Figure:
+    """Distributions with their thresholds as dashed lines, what no period accepts shaded, in a grid."""
+    columns = len(panels) if len(panels) < 4 else min(4, math.ceil(math.sqrt(len(panels))))
+    rows = math.ceil(len(panels) / columns)
+    width, height = 4.6 * columns, 3.9 * rows + 0.5
+    # All panels are alike: laid out by hand, which takes seconds less than to measure every label.
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+        figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=17, y=1.0 - 0.15 / height, va="top")
+    figure.subplots_adjust(
+        left=0.85 / width,
+        right=1.0 - 0.2 / width,
+        bottom=0.75 / height,
+        top=1.0 - 0.85 / height,
+        wspace=0.2,
+        hspace=0.36,
+    )
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        errors = np.sqrt(panel.contents if panel.variances is None else panel.variances)
+        filled = panel.contents[panel.contents > 0.0]
+        floor = 0.3 if panel.variances is None else 0.3 * float(filled.min(initial=1.0))
+        # Before the scale, which an empty histogram does not have.
+        axes.set_ylim(floor, 3.0 * max(float(filled.max(initial=1.0)), 20.0 * floor))
+        axes.set_yscale("log")
+        if len(filled):
+            mplhep.histplot(
+                panel.contents,
+                panel.edges,
+                ax=axes,
+                histtype="step",
+                color="black",
+                yerr=errors,
+                linewidth=1.3,
+            )
+            axes.set_ylim(floor, 3.0 * max(float(filled.max()), 20.0 * floor))
+        axes.set_xlim(panel.edges[0], panel.edges[-1])
+        low = min(-math.inf if edge is None else edge for edge, _ in panel.accepted)
+        high = max(math.inf if edge is None else edge for _, edge in panel.accepted)
+        for begin, end in ((panel.edges[0], low), (high, panel.edges[-1])):
+            if end > begin:
+                axes.axvspan(begin, end, color="black", alpha=0.08, linewidth=0)
+        for edge in sorted({edge for accepted in panel.accepted for edge in accepted if edge is not None}):
+            axes.axvline(edge, color=COLOURS["S2"], linestyle="--", linewidth=1.3)
+        count = float(panel.contents.sum()) + panel.outside
+        written = "{:.0f}" if panel.variances is None else "{:.4g}"
+        outside = f", {written.format(panel.outside)} of them outside" if panel.outside else ""
+        text = f"{panel.heading}: {written.format(count)} events{outside}"
+        axes.set_title(text, loc="left", fontsize=11.5, pad=5)
+        axes.set_xlabel(panel.axis_title, fontsize=13)
+        axes.tick_params(labelsize=11)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    for axes in grid[:, 0]:
+        axes.set_ylabel("events per bin", fontsize=13)
     return figure
 
 

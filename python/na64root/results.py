@@ -39,6 +39,19 @@ class CutFlowRow(Record):
     weighted: float
 
 
+def cuts_in_order(rows: Iterable[CutFlowRow]) -> list[str]:
+    """Names of the cuts of several flows in one order: each right after the one before it in its flow."""
+    order: list[str] = []
+    flow, before = None, ""
+    for row in rows:
+        if (row.period, row.signature) != flow:
+            flow, before = (row.period, row.signature), ""
+        if row.cut not in order:
+            order.insert(order.index(before) + 1 if before else 0, row.cut)
+        before = row.cut
+    return order
+
+
 class Count(Record):
     """One bin of the likelihood. `observed` is null when the file cannot evaluate the signature."""
 

@@ -17,12 +17,31 @@ from numpy.typing import NDArray
 from . import cling, compiled, engines
 from .cling import root
 from .config import SIGNATURES, Card, Signature
-from .cut_table import cuts, definitions
+from .cut_table import (
+    BOX_CUTS,
+    CutDescription,
+    cuts,
+    definitions,
+    descriptions,
+    require_compiling,
+    signal_boxes,
+)
 from .errors import ConfigError, DataError
 from .histograms import Histogram, bins, record, stable, to_root, variances
+from .n_minus_one import Distributions, FailedCuts, NMinusOne
 from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
 from .quality import LeftOut, notes_on_files, repeated_files
-from .results import Count, CutFlowRow, InputDetails, InputFile, Record, write_atomically
+from .results import (
+    Count,
+    CutFlowRow,
+    InputDetails,
+    InputFile,
+    Record,
+    refuse_to_replace,
+    renamed_into,
+    write_atomically,
+)
+from .skim import Skim, Skimmed, SkimWriter, required_cuts
 from .systematics import SystematicEffect, Variations
 
 _INITIAL = "initial"
@@ -69,7 +88,9 @@ class SelectionResult(Record):
     """What the selection found. `weighted`: simulation with weights, so that nothing is observed.
 
     `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`. `systematics` is empty
-    unless asked for.
+    unless asked for, as are `n_minus_one` and `skim`.
+    `blind`: events in the signal boxes are in nothing of this, and the flow ends before the cut that would
+    count them.
     """
 
     cutflow: list[CutFlowRow]
@@ -85,6 +106,10 @@ class SelectionResult(Record):
     notes: list[str]
     histograms: dict[str, Histogram]
     systematics: list[SystematicEffect]
+    blind: bool = False
+    n_minus_one: tuple[NMinusOne, ...] = ()
+    skim: Skimmed | None = None
+    cuts: tuple[CutDescription, ...] = ()
 
 
 def select(
@@ -97,6 +122,7 @@ def select(
     seed: int = 1,
     threads: int = 1,
     engine: engines.Engine = engines.THREADS,
+    blind: bool = False,
 ) -> SelectionResult:
     """Apply the card's selection to NA64-format ntuples. An event that comes twice is counted once.
 
@@ -108,10 +134,12 @@ def select(
         seed: of the random numbers of sources that smear.
         threads: threads of the event loop, or workers; the result does not depend on it.
         engine: what runs the event loop; the result does not depend on it either.
+        blind: hide the events in the signal boxes, which are all that pass the cuts `ecal` and `hcal` of a
+            signature, whatever its other cuts say.
 
     Raises:
-        ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1; the
-            engine's cluster cannot be reached.
+        ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1; a declared
+            cut that does not compile; the engine's cluster cannot be reached.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches.
     """
     return select_with(
@@ -124,7 +152,43 @@ def select(
         seed=seed,
         threads=threads,
         engine=engine,
+        blind=blind,
     )[0]
+
+
+def select_in_full(
+    inputs: Sequence[str],
+    card: Card,
+    *,
+    eot: Mapping[str, float] | None = None,
+    threads: int = 1,
+    blind: bool = False,
+    skimmed: Skim | None = None,
+    force: bool = False,
+) -> SelectionResult:
+    """As :func:`select`, with the N-1 distributions and a skim, in the same loop.
+
+    Args:
+        force: replace the file of the skim.
+
+    Raises:
+        Na64Error: as :func:`select`; the skim exists, cannot be written, or would show what is hidden.
+    """
+    if skimmed is None:
+        return _selected(inputs, card, (), eot=eot, threads=threads, blind=blind, with_n_minus_one=True)[0]
+    folder, name = skimmed.path.parent, skimmed.path.name
+    refuse_to_replace(folder, [name], force)
+    with renamed_into(folder, [name]) as temporary:
+        return _selected(
+            inputs,
+            card,
+            (),
+            eot=eot,
+            threads=threads,
+            blind=blind,
+            with_n_minus_one=True,
+            skimmed=(skimmed, temporary / name),
+        )[0]
 
 
 def select_with(
@@ -138,6 +202,7 @@ def select_with(
     seed: int = 1,
     threads: int = 1,
     engine: engines.Engine = engines.THREADS,
+    blind: bool = False,
 ) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
     """As :func:`select`, and what else the files know about the selected events, in the same loop.
 
@@ -152,7 +217,40 @@ def select_with(
     Raises:
         ConfigError, DataError: as :func:`select`; a branch of `columns` that is not in the files.
     """
+    return _selected(
+        inputs,
+        card,
+        columns,
+        eot=eot,
+        without_spills=without_spills,
+        systematics=systematics,
+        seed=seed,
+        threads=threads,
+        engine=engine,
+        blind=blind,
+    )
+
+
+def _selected(
+    inputs: Sequence[str],
+    card: Card,
+    columns: Sequence[str],
+    *,
+    eot: Mapping[str, float] | None,
+    threads: int,
+    blind: bool,
+    without_spills: Collection[tuple[int, int]] = (),
+    systematics: bool = False,
+    seed: int = 1,
+    engine: engines.Engine = engines.THREADS,
+    with_n_minus_one: bool = False,
+    skimmed: tuple[Skim, Path] | None = None,
+) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
     exposure = card.exposure(eot)
+    if blind and systematics:
+        raise ConfigError(
+            "--systematics with --blind (its effects are on the counts in the signal boxes): leave one out"
+        )
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
     ntuple = open_ntuple(inputs, card, unpack=False)
@@ -169,14 +267,27 @@ def select_with(
     for n in dict.fromkeys((threads, 1)):
         with engine.running(n), reading(ntuple):
             variations = Variations(card, ntuple, seed) if systematics else None
-            booked = _Booked(ntuple, card, columns, without_spills, variations, engine)
+            booked = _Booked(
+                ntuple,
+                card,
+                columns,
+                without_spills,
+                variations,
+                engine=engine,
+                blind=blind,
+                just_in_time=with_n_minus_one,
+            )
+            if with_n_minus_one:
+                booked.book_n_minus_one(skimmed)
             booked.run()
         loops += booked.loops
         # Which of two equal events is the first, only one thread knows, that reads them in order.
         if n == 1 or engine.name != "threads" or booked.left_out.duplicates == 0:
             break
     booked.loops = loops
-    return booked.result(exposure, lacking), {s: booked.selected_columns(s) for s in booked.candidates}
+    with reading(ntuple):
+        result = booked.result(exposure, lacking)
+    return result, {s: booked.selected_columns(s) for s in booked.candidates}
 
 
 def write_root(result: SelectionResult, path: Path, *, force: bool = False) -> None:
@@ -195,23 +306,36 @@ def write_root(result: SelectionResult, path: Path, *, force: bool = False) -> N
 
 
 def write_into(result: SelectionResult, directory: Any) -> None:
-    """Write cut flow and histograms into an open TDirectory."""
+    """Write cut flow and histograms, N-1 among them, into an open TDirectory."""
     ROOT = root()
-    flows: dict[tuple[str, str], list[CutFlowRow]] = {}
-    for row in result.cutflow:
-        flows.setdefault((row.period, row.signature), []).append(row)
+    flows: dict[tuple[str, str], list[tuple[CutFlowRow, float]]] = {}
+    for row, error in zip(result.cutflow, result.cutflow_errors, strict=True):
+        flows.setdefault((row.period, row.signature), []).append((row, error))
     for (period, signature), rows in flows.items():
         if period not in result.exposure:
             continue
-        flow = ROOT.TH1D(
-            f"cutflow_{period}_{signature}", f"{signature}, {period};;Events", len(rows), 0, len(rows)
-        )
-        flow.SetDirectory(ROOT.nullptr)
-        for i, row in enumerate(rows, start=1):
-            flow.GetXaxis().SetBinLabel(i, row.cut)
-            flow.SetBinContent(i, row.weighted)
-        directory.WriteObject(flow, flow.GetName())
-    for name, histogram in result.histograms.items():
+        for name, title, weighted in (
+            ("cutflow", "", True),
+            ("cutflow_events", ", without weights", False),
+        ):
+            flow = ROOT.TH1D(
+                f"{name}_{period}_{signature}",
+                f"{signature}, {period}{title};;Events",
+                len(rows),
+                0,
+                len(rows),
+            )
+            flow.SetDirectory(ROOT.nullptr)
+            for i, (row, error) in enumerate(rows, start=1):
+                flow.GetXaxis().SetBinLabel(i, row.cut)
+                flow.SetBinContent(i, row.weighted if weighted else row.events)
+                flow.SetBinError(i, error if weighted else math.sqrt(row.events))
+            directory.WriteObject(flow, flow.GetName())
+    named = dict(result.histograms)
+    for found in result.n_minus_one:
+        parts = dict.fromkeys(("n_minus_one", found.signature, found.cut, found.variable))
+        named["_".join(parts)] = found.histogram
+    for name, histogram in named.items():
         filled = to_root(ROOT, name, histogram)
         directory.WriteObject(filled, name)
 
@@ -226,23 +350,29 @@ class _Booked:
         columns: Sequence[str] = (),
         without_spills: Collection[tuple[int, int]] = (),
         variations: Variations | None = None,
+        *,
         engine: engines.Engine = engines.THREADS,
+        blind: bool = False,
+        just_in_time: bool = False,
     ) -> None:
-        self.ntuple, self.card, self.columns = ntuple, card, list(columns)
+        self.ntuple, self.card, self.columns, self.blind = ntuple, card, list(columns), blind
         self.variations, self.engine = variations, engine
         self.names = period_names(card)
         self.loops = 0
         self.has_weight = "mcWeight" in ntuple.present
         self.cuts = {s: cuts(card, s, ntuple) for s in SIGNATURES}
         self._without_spills = without_spills
-        # Variations are of nodes of RDataFrame: they take strings.
-        if variations or not self._book_compiled():
+        self.n_minus_one: Distributions | None = None
+        self.skim: tuple[Skim, SkimWriter] | None = None
+        # What the compiled library has not: nodes of RDataFrame, cuts beside or in place of the default ones.
+        own_cuts = bool(card.selection.declared or card.selection.period)
+        if variations or blind or just_in_time or own_cuts or not self._book_compiled():
             self._book_strings()
 
     def run(self) -> None:
         """The event loop; every booked action is filled by it."""
         with self.engine.reporting(self.frame, self.ntuple.entries):
-            self.initial.fetch()
+            self.read.fetch()
         self.loops = self.engine.loops(self.frame)
 
     # Booking
@@ -282,10 +412,16 @@ class _Booked:
             start = self.variations.on_branches(start, derived, self.cuts)
         for name, expression in derived.items():
             start = start.Define(name, expression)
+        require_compiling(start, self.cuts)
         if self.variations:
             start = self.variations.on_quantities(start)
-        self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
-        in_period = start.Filter(f"na64_period < {len(self.card.periods)}", "period")
+        # All that was read; what is hidden is in nothing else.
+        self.read = self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
+        inside = f"na64_period < {len(self.card.periods)}"
+        if self.blind and (boxes := signal_boxes(self.cuts)):
+            start = start.Filter(f"!({inside} && ({boxes}))", "blind")
+            self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
+        in_period = self.in_period = start.Filter(inside, "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)
         # Cuts of both signatures with the same expression on the same node are one filter.
         shared: dict[tuple[int, str], tuple[Any, _PeriodCounts]] = {}
@@ -293,7 +429,10 @@ class _Booked:
         for signature in SIGNATURES:
             node, previous = in_period, 0
             lacking = self.ntuple.schema.missing_for_signature(signature, self.ntuple.present)
+            hidden = self._hidden(signature)
             for cut in self.cuts[signature]:
+                if cut.name in hidden:
+                    break
                 if cut.expression is None:
                     if cut.name in DEFINING_CUTS[signature]:
                         break
@@ -308,13 +447,35 @@ class _Booked:
                 node, counts = shared[key]
                 previous = id(counts)
                 self.rows[signature, cut.name] = counts
-            if not lacking:
+            if not lacking and not self.blind:
                 self._book_plane(f"ecal_hcal_{signature}", f"Selected, {signature}", node)
                 self._book_candidates(signature, node)
                 if self.variations:
                     self.variations.book(signature, node)
         if self.variations:
             self.variations.prepare()
+
+    def book_n_minus_one(self, skimmed: tuple[Skim, Path] | None) -> None:
+        """Also book the N-1 distributions, and a skim that the loop writes at the path given."""
+        table = {
+            s: cuts
+            for s, cuts in self.cuts.items()
+            if not self.ntuple.schema.missing_for_signature(s, self.ntuple.present)
+        }
+        failed = FailedCuts(self.in_period, table)
+        # Blinded, all other cuts leave nothing: one of those that bound the box has to fail.
+        self.n_minus_one = Distributions(failed, self.card, BOX_CUTS if self.blind else None)
+        if skimmed is not None:
+            wanted, path = skimmed
+            names = required_cuts(self.card, wanted.cut, list(table), blind=self.blind)
+            made = SkimWriter(failed, names, self.ntuple, path, rntuple=wanted.rntuple)
+            self.skim = wanted, made
+
+    def _hidden(self, signature: Signature) -> set[str]:
+        """Blinded, the cuts after which only events in the signal box are left."""
+        names = [cut.name for cut in self.cuts[signature]]
+        last = max(names.index(cut) for cut in BOX_CUTS)
+        return set(names[last:]) if self.blind else set()
 
     def _book_before(self, signature: Signature, cut: str, node: Any) -> None:
         """The distribution that a cut looks at, just before it."""
@@ -413,7 +574,7 @@ class _Booked:
         self, exposure: dict[str, float], lacking: Mapping[Signature, Sequence[str]]
     ) -> SelectionResult:
         """The records; runs the event loop if it has not run."""
-        events, sums, _ = self.initial.fetch()
+        events, sums, _ = self.read.fetch()
         left_out = self.left_out.counts()
         read = int(events.sum()) + sum(n for n, *_ in left_out.values())
         if read != self.ntuple.entries:
@@ -447,8 +608,21 @@ class _Booked:
             event_loops=self.loops,
             notes=notes,
             histograms=histograms,
+            blind=self.blind,
+            n_minus_one=tuple(self.n_minus_one.result(self.weighted)) if self.n_minus_one else (),
+            skim=self._skimmed(notes),
+            cuts=descriptions(self.card, self.cuts),
             systematics=self.variations.effects() if self.variations else [],
         )
+
+    def _skimmed(self, notes: list[str]) -> Skimmed | None:
+        if self.skim is None:
+            return None
+        wanted, booked = self.skim
+        made = booked.checked(wanted)
+        if made.file is None:
+            notes.append("no event passed the cuts of the skim: it was not written")
+        return made
 
     def _cutflow(self) -> tuple[list[CutFlowRow], list[float]]:
         flow, errors = [], []
@@ -491,7 +665,7 @@ class _Booked:
             for signature in SIGNATURES:
                 background = self.card.limit.counts(signature)
                 observed = None
-                if not lacking[signature] and not self.weighted:
+                if not lacking[signature] and not self.weighted and not self.blind:
                     observed = int(self._last(signature).fetch()[0][i])
                 counts.append(
                     Count(
@@ -551,6 +725,11 @@ class _Booked:
         if spills:
             notes.append(f"{spills[0]} events left out ({LeftOut.SPILL})")
         notes += notes_on_files(self.left_out.duplicates, repeated_files(self.ntuple.files))
+        if self.blind:
+            notes.append(
+                "blind: events in the signal boxes, after the cuts ecal and hcal of a signature, are in no "
+                "row, histogram, limit or skim"
+            )
         if self.variations:
             notes += self.variations.notes
         if self.weighted:

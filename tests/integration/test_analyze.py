@@ -71,6 +71,7 @@ def test_the_keys_are_those_of_the_contract(result):
         "systematics",
         "data_quality",
         "background_estimates",
+        "blind",
     ]
     assert list(result["cutflow"][0]) == ["period", "signature", "cut", "events", "weighted"]
     assert result["cutflow"][0]["cut"] == "initial"

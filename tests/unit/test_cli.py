@@ -72,6 +72,7 @@ def assert_one_line(capsys, *parts: str) -> None:
 def test_the_verbs_are_those_of_the_documentation():
     assert verbs() == [
         ("analyze",),
+        ("select",),
         ("inspect",),
         ("background",),
         ("quality",),

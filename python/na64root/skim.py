@@ -1,0 +1,145 @@
+"""Skims: the selected events with all branches of the input, written in the loop that selects them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cling import root
+from .config import Card, Signature
+from .cut_table import BOX_CUTS
+from .errors import ConfigError, Na64Error
+from .n_minus_one import FailedCuts
+from .ntuple import Ntuple
+from .results import Record
+
+_ARRAY = re.compile(r"std::array<[\w:]+,(\d+)>")
+# ZSTD, at the level that ROOT itself advises.
+_COMPRESSION_LEVEL = 5
+
+
+@dataclass(frozen=True)
+class Skim:
+    """What to write where: the events that pass all cuts up to `cut`, or S1 or S2 where it is None."""
+
+    path: Path
+    cut: str | None = None
+    rntuple: bool = False
+
+
+class Skimmed(Record):
+    """The skim that was made; `file` is null where no event passed. `cut` is null for the selected events."""
+
+    file: str | None
+    events: int
+    cut: str | None
+
+
+def required_cuts(
+    card: Card, cut: str | None, signatures: Sequence[Signature], *, blind: bool
+) -> dict[Signature, list[str]]:
+    """The cuts that a skim asks for, by signature.
+
+    Raises:
+        ConfigError: no such cut; a blinded skim of events in the signal boxes.
+    """
+    order = card.selection.order
+    if cut is not None and cut not in order:
+        raise ConfigError(f"cannot skim after cut {cut} (known are {', '.join(order)}): correct --skim-cut")
+    wanted = order if cut is None else order[: order.index(cut) + 1]
+    if blind and set(BOX_CUTS) <= set(wanted):
+        last = max(BOX_CUTS, key=order.index)
+        raise ConfigError(
+            f"a blinded skim cannot hold the events after cut {last} (they are the signal boxes): name an "
+            f"earlier one by --skim-cut, such as {order[order.index(last) - 1]}"
+        )
+    return {signature: wanted for signature in signatures}
+
+
+class SkimWriter:
+    """A skim, booked on the events of a node and written by the event loop."""
+
+    def __init__(
+        self,
+        failed: FailedCuts,
+        names: Mapping[Signature, Sequence[str]],
+        ntuple: Ntuple,
+        path: Path,
+        *,
+        rntuple: bool,
+    ) -> None:
+        """`path`: where the loop writes.
+
+        Raises:
+            ConfigError: an RNTuple is to become a TTree.
+        """
+        ROOT = root()
+        self.path, self.tree = path, ntuple.schema.tree
+        node = failed.node.Filter(failed.passed(names))
+        frame = ntuple.data_frame()
+        defined = {str(name) for name in frame.GetDefinedColumnNames()}
+        branches = [str(name) for name in frame.GetColumnNames() if str(name) not in defined]
+        from_rntuple, lengths = _array_lengths(ntuple.paths[0], ntuple.schema.tree)
+        if from_rntuple and not rntuple and lengths:
+            raise ConfigError(
+                f"{ntuple.paths[0]} is an RNTuple (its arrays have no form in a TTree): skim it by "
+                "--format rntuple"
+            )
+        if rntuple:
+            for name, length in lengths.items():
+                # As the simulation writes them: what has a length in the input keeps it.
+                node = node.Redefine(
+                    name,
+                    f"std::array<std::decay_t<decltype({name}[0])>, {length}> copy{{}}; "
+                    f"std::copy({name}.begin(), {name}.end(), copy.begin()); return copy;",
+                )
+        options = ROOT.RDF.RSnapshotOptions()
+        options.fLazy = True
+        options.fVector2RVec = False  # what is a vector stays one
+        options.fCompressionAlgorithm = ROOT.RCompressionSetting.EAlgorithm.kZSTD
+        options.fCompressionLevel = _COMPRESSION_LEVEL
+        formats = ROOT.RDF.ESnapshotOutputFormat
+        options.fOutputFormat = formats.kRNTuple if rntuple else formats.kTTree
+        self.count = node.Count()
+        self.snapshot = node.Snapshot(self.tree, str(path), branches, options)
+
+    def checked(self, skim: Skim) -> Skimmed:
+        """What the loop has written; nothing where no event passed.
+
+        Raises:
+            Na64Error: the file is not whole.
+        """
+        events = int(self.count.GetValue())
+        if events == 0:
+            self.path.unlink()
+            return Skimmed(file=None, events=0, cut=skim.cut)
+        ROOT = root()
+        written = ROOT.RDataFrame(self.tree, str(self.path)).Count().GetValue()
+        if written != events:
+            raise Na64Error(
+                f"{skim.path} holds {written} of {events} events (the file system took no more data): choose "
+                "another place for --skim"
+            )
+        return Skimmed(file=str(skim.path), events=events, cut=skim.cut)
+
+
+def _array_lengths(path: str, tree: str) -> tuple[bool, dict[str, int]]:
+    """Whether a file holds an RNTuple, and the length of each array that has the same in every event."""
+    ROOT = root()
+    file = ROOT.TFile.Open(path, "READ")
+    try:
+        if str(file.GetKey(tree).GetClassName()) == "ROOT::RNTuple":
+            reader = ROOT.RNTupleReader.Open(tree, path)  # keeps what it describes
+            fields = reader.GetDescriptor().GetTopLevelFields()
+            arrays = {str(f.GetFieldName()): _ARRAY.fullmatch(str(f.GetTypeName())) for f in fields}
+            return True, {name: int(match[1]) for name, match in arrays.items() if match}
+        lengths = {}
+        for branch in file.Get(tree).GetListOfBranches():
+            leaf = branch.GetListOfLeaves()[0] if branch.GetNleaves() == 1 else None
+            if leaf and not leaf.GetLeafCount() and leaf.GetLenStatic() > 1:
+                lengths[str(branch.GetName())] = int(leaf.GetLenStatic())
+        return False, lengths
+    finally:
+        file.Close()
