@@ -239,8 +239,8 @@ class CountingExperiment::Implementation {
     double joint_difference(const Outcome &outcome) const;
     double conditional_theta(double mu, double free_signal, const Outcome &outcome) const;
     double statistic(double mu, const Outcome &outcome) const;
-    double signed_root(double mu, const Outcome &outcome, const std::vector<int> &coordinates,
-                       std::vector<double> &gradient) const;
+    double root_of_statistic(double mu, const Outcome &outcome, const std::vector<int> &coordinates,
+                             std::vector<double> &gradient, double least) const;
     Truth conditional_truth(double mu) const;
 
     // The two ensembles of a CLs value, and where the enumeration stands. P(q >= threshold) is summed up.
@@ -1012,19 +1012,22 @@ double CountingExperiment::Implementation::statistic(double mu, const Outcome &o
 
 // The square root of q, which is close to linear in the auxiliary measurements, and its gradient in them: the
 // derivative of -ln L with respect to an auxiliary measurement at the two maxima (envelope theorem). Where
-// the best signal lies above mu, and q is zero, it goes on below zero as it comes: minus the root of the same
-// difference of -ln L.
-double CountingExperiment::Implementation::signed_root(double mu, const Outcome &outcome,
-                                                       const std::vector<int> &coordinates,
-                                                       std::vector<double> &gradient) const {
+// the best signal lies above mu q is zero, and the root `least`: 0, or -infinity to have it go on below zero
+// as it comes, minus the root of the same difference of -ln L.
+double CountingExperiment::Implementation::root_of_statistic(double mu, const Outcome &outcome,
+                                                             const std::vector<int> &coordinates,
+                                                             std::vector<double> &gradient,
+                                                             double least) const {
     const auto set_gradient = [&](std::size_t i, double difference, double root) {
         gradient[i] = std::max(0.0, root < 0.0 ? -difference : difference) / std::max(std::abs(root), 1e-12);
     };
     // Integrals over the auxiliary measurements need no more than four digits of the root.
     if (joint_fits(mu, outcome, 1e-4)) {
         const JointFit &fit = outcome.conditional_fit, &free = outcome.free_fit;
-        const double root = std::copysign(std::sqrt(joint_difference(outcome)),
-                                          mu * signal_scale(outcome.signal_auxiliary) - free.signal);
+        const double above = mu * signal_scale(outcome.signal_auxiliary) - free.signal;
+        if (above <= 0.0 && least == 0.0)
+            return 0.0;
+        const double root = std::copysign(std::sqrt(joint_difference(outcome)), above);
         for (std::size_t i = 0; i < coordinates.size(); ++i) {
             const auto g = static_cast<std::size_t>(coordinates[i]);
             set_gradient(
@@ -1034,12 +1037,14 @@ double CountingExperiment::Implementation::signed_root(double mu, const Outcome 
         return root;
     }
     const double t = outcome.signal_auxiliary, free_signal = best_signal(outcome);
+    const double above = mu * signal_scale(t) - free_signal;
+    if (above <= 0.0 && least == 0.0)
+        return 0.0;
     const double theta = conditional_theta(mu, free_signal, outcome), signal = mu * signal_scale(theta);
     const double free_theta = signal_varies() ? std::max(t, lowest_theta()) : 0.0, pull = theta - free_theta;
     const double change = profile(signal, outcome).value - profile(free_signal, outcome).value;
     const double root =
-        std::copysign(std::sqrt(std::max(0.0, 2.0 * change + pull * (pull + 2.0 * (free_theta - t)))),
-                      mu * signal_scale(t) - free_signal);
+        std::copysign(std::sqrt(std::max(0.0, 2.0 * change + pull * (pull + 2.0 * (free_theta - t)))), above);
     for (std::size_t i = 0; i < coordinates.size(); ++i) {
         double difference = -pull;
         if (coordinates[i] >= 0) {
@@ -1331,7 +1336,7 @@ bool CountingExperiment::Implementation::flat_probabilities(Ensembles &ensembles
     for (int step = 0; step < (from_afar ? 3 : 2); ++step) {
         for (std::size_t i = 0; i < n; ++i)
             auxiliary(ensembles.outcome, coordinates[i]) = x[i];
-        const double root = signed_root(ensembles.mu, ensembles.outcome, coordinates, gradient);
+        const double root = root_of_statistic(ensembles.mu, ensembles.outcome, coordinates, gradient, 0.0);
         norm2 = 0.0;
         for (double component : gradient)
             norm2 += component * component;
@@ -1395,7 +1400,7 @@ double CountingExperiment::Implementation::pass_probability(Ensembles &ensembles
     const auto root_at = [&] {
         for (std::size_t i = 0; i < n; ++i)
             auxiliary(outcome, coordinates[i]) = x[i];
-        return signed_root(ensembles.mu, outcome, coordinates, gradient);
+        return root_of_statistic(ensembles.mu, outcome, coordinates, gradient, 0.0);
     };
     for (std::size_t i = 0; i < n; ++i)
         mean[i] = auxiliary_mean(truth, coordinates[i]);
@@ -1774,12 +1779,13 @@ RootDistribution CountingExperiment::Implementation::root_distribution(Ensembles
     ensembles.gradient.assign(coordinates.size(), 0.0);
     for (int c : coordinates)
         auxiliary(ensembles.outcome, c) = auxiliary_mean(truth, c);
-    const double root = signed_root(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient);
+    const double root =
+        root_of_statistic(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient, -infinity);
     if (std::abs(root) < 0.05) {
         // The gradient is a ratio of small numbers where the root vanishes: half a deviation aside it is not.
         for (int c : coordinates)
             auxiliary(ensembles.outcome, c) += 0.5 * auxiliary_deviation(truth, c);
-        signed_root(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient);
+        root_of_statistic(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient, -infinity);
     }
     std::vector<double> change(coordinates.size());
     double variance = 0.0;
@@ -1796,7 +1802,7 @@ RootDistribution CountingExperiment::Implementation::root_distribution(Ensembles
                 auxiliary_mean(truth, coordinates[i]) +
                     deviate * change[i] / result.width * auxiliary_deviation(truth, coordinates[i]),
                 background_constraint_ == Constraint::gamma && coordinates[i] >= 0 ? 0.0 : -infinity);
-        return signed_root(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient);
+        return root_of_statistic(ensembles.mu, ensembles.outcome, coordinates, ensembles.gradient, -infinity);
     };
     for (std::size_t k = 0; k < deviates.size(); ++k) {
         result.roots[k] = deviates[k] == 0.0 ? root : root_at(deviates[k]);

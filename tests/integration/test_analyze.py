@@ -68,6 +68,7 @@ def test_the_keys_are_those_of_the_contract(result):
         "interval",
         "acceptance",
         "signal",
+        "files_skipped",
         "systematics",
         "data_quality",
         "background_estimates",

@@ -26,7 +26,8 @@ READER = """
 import json, sys
 from na64root import load_card, selection
 from na64root.errors import DataError
-card = load_card(overrides=['input.skip_bad_files="on"'])
+# Copies of one file hold each event again.
+card = load_card(overrides=['input.skip_bad_files="on"', "quality.duplicates=keep"])
 result = selection.select(sys.argv[1:], card)
 print(json.dumps({
     "kept": [file.path for file in result.files],
