@@ -234,6 +234,16 @@ def analyze(
             "systematics.in_limit = varied without a signal sample (the chain has no events to vary): give "
             "--signal, or set it to published"
         )
+    if blind and exclude_outlier_spills:
+        raise ConfigError(
+            "--exclude-outlier-spills with --blind (the spills' means are also those of hidden events): "
+            "leave one out"
+        )
+    if blind and (estimated := [s for s in SIGNATURES if card.backgrounds.method(s) != "published"]):
+        raise ConfigError(
+            f"--blind with an estimated background of {estimated[0]} (its regions can hold hidden events): "
+            f"set backgrounds.{estimated[0]} to published"
+        )
     refuse_to_replace(output_dir, FILES, force)
     require_writable(output_dir)
     if pseudodata:

@@ -215,7 +215,7 @@ def estimate(
     ecal_edges = np.linspace(0.0, card.beam.energy_GeV.value, 51)
     hcal_edges = np.arange(0.0, 2.0 * card.backgrounds.abcd.hcal_max_GeV.value, 0.5 * quiet)
     plane = np.histogram2d(shown.ecal, shown.hcal, bins=[ecal_edges, hcal_edges], weights=shown.weight)[0]
-    simulated = read(simulation, card, threads=threads) if simulation else None
+    simulated = read(simulation, card.for_simulation, threads=threads) if simulation else None
     notes = list(sample.notes)
     if sample.weighted:
         notes.append("mcWeight differs from 1: a simulation in place of data")
@@ -241,7 +241,15 @@ def estimate(
 
 
 def check_regions(card: Card) -> None:
-    """Raise ConfigError where a control region reaches into the box of S2 or is empty."""
+    """Raise ConfigError where a control region reaches into the box of S2 or is empty.
+
+    Also where cuts are not those of all periods and both signatures, which the regions are made of.
+    """
+    if card.selection.period or card.selection.declared:
+        raise ConfigError(
+            "backgrounds cannot be estimated with declared cuts or thresholds of single run periods (their "
+            "regions have the general cuts): leave out selection.declared and selection.period"
+        )
     box, regions = card.selection, card.backgrounds
     fit = regions.sideband
     rising = [

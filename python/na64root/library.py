@@ -23,6 +23,8 @@ SOURCES = PREFIX / "rdf"
 HEADER = SOURCES / "booking.hpp"
 # As the core: no contraction to fused multiply-add, so that every engine gives the same bits.
 FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-pthread")
+# Of the core, that the sources include.
+CORE_HEADERS = ("selection.hpp", "event_numbers.hpp")
 ROOT_LIBRARIES = ("ROOTDataFrame", "ROOTVecOps", "TreePlayer", "Tree", "Hist", "RIO", "Core")
 
 
@@ -110,7 +112,8 @@ def _key() -> str:
         root().TROOT.GetSharedLibDir(),
     ):
         digest.update(str(text).encode() + b"\0")
-    for source in (*sorted(SOURCES.iterdir()), INCLUDE_PATH / "na64root" / "selection.hpp"):
+    core = INCLUDE_PATH / "na64root"
+    for source in (*sorted(SOURCES.iterdir()), *(core / name for name in CORE_HEADERS)):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -170,7 +170,8 @@ def assess(inputs: Sequence[str], card: Card) -> Quality:
     recorder, loops = _record(ntuple, card.quality)
     run, spill, columns = _columns(recorder)
     names = period_names(card)
-    index = np.full(len(run), len(names) - 1)
+    # Runs of no period; the last name may be that of runs in no list of good ones.
+    index = np.full(len(run), len(run_ranges(card)))
     for i, (first, last) in reversed(list(enumerate(run_ranges(card)))):
         index[(run >= first) & (run <= last)] = i
     order = np.lexsort([spill, run])

@@ -640,7 +640,9 @@ class _Booked:
                 for signature in SIGNATURES:
                     flow.append(_row(reason, signature, _INITIAL, events[members].sum(), sums[members].sum()))
                     errors.append(stable(math.sqrt(squares[members].sum())))
-        for reason, (n_left, weight_left, square_left) in self.left_out.counts().items():
+        # Some of these may lie in the signal boxes.
+        left_out = {} if self.blind else self.left_out.counts()
+        for reason, (n_left, weight_left, square_left) in left_out.items():
             for signature in SIGNATURES:
                 flow.append(_row(reason, signature, _INITIAL, n_left, weight_left))
                 errors.append(stable(math.sqrt(square_left)))
@@ -721,10 +723,11 @@ class _Booked:
         for i in range(len(self.card.periods), len(self.names)):
             if events[i] > 0:
                 notes.append(f"{int(events[i])} events left out ({self.names[i]})")
-        spills = self.left_out.counts().get(LeftOut.SPILL)
+        spills = None if self.blind else self.left_out.counts().get(LeftOut.SPILL)
         if spills:
             notes.append(f"{spills[0]} events left out ({LeftOut.SPILL})")
-        notes += notes_on_files(self.left_out.duplicates, repeated_files(self.ntuple.files))
+        duplicates = 0 if self.blind else self.left_out.duplicates
+        notes += notes_on_files(duplicates, repeated_files(self.ntuple.files))
         if self.blind:
             notes.append(
                 "blind: events in the signal boxes, after the cuts ecal and hcal of a signature, are in no "

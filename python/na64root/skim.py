@@ -73,8 +73,13 @@ class SkimWriter:
         """`path`: where the loop writes.
 
         Raises:
-            ConfigError: an RNTuple is to become a TTree.
+            ConfigError: an RNTuple is to become a TTree; the input is of another layout.
         """
+        if ntuple.layout != "A":
+            raise ConfigError(
+                f"{ntuple.paths[0]} cannot be skimmed (it is read through a mapping, which a skim lacks): "
+                "leave out --skim"
+            )
         ROOT = root()
         self.path, self.tree = path, ntuple.schema.tree
         node = failed.node.Filter(failed.passed(names))

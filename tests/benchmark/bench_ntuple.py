@@ -121,10 +121,12 @@ def ntuple(events: int) -> Path:
     for name, fraction in PASS_FRACTIONS.items():
         code = code.replace(f"@{name}@", repr(fraction))
     writer.writers()
+    # One process may make files of several sizes.
+    code = code.replace("namespace na64root_bench", f"namespace na64root_bench_{events}")
     declare(code)
     from na64root.cling import root
 
-    bench = root().na64root_bench
+    bench = getattr(root(), f"na64root_bench_{events}")
     temporary = path.with_suffix(".part")
     file = bench.File(bench.Generator(), str(temporary), "benchmark, layout A", False, 1)
     file.fill(0, events)

@@ -1,0 +1,85 @@
+"""Options that meet: what one hides, maps or leaves out, another does not show or take for something else."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+import pytest
+
+from na64root import analyze, backgrounds, library, selection
+from na64root.config import load_card
+from na64root.errors import ConfigError
+from na64root.skim import Skim
+from tree_a import event, write_tree
+
+DEFAULT_CARD = resources.files("na64root").joinpath("cards/paper2021.toml").read_text("utf-8")
+SIDEBAND = {"ecalTotal": 60.0, "ecalTotalNoTimecut": 60.0}
+
+
+def test_blinded_rows_do_not_depend_on_hidden_events_that_are_left_out(tmp_path):
+    """Two inputs that differ by hidden events: one that comes twice, and one of a spill left out."""
+    seen = [event(spillevent=n, **SIDEBAND) for n in range(2, 9)]
+    hidden = [event(spillevent=20), event(spillevent=20), event(spillevent=21, spill=9)]
+    one = write_tree(tmp_path / "one.root", seen)
+    other = write_tree(tmp_path / "other.root", seen + hidden)
+    results = [
+        selection.select([path], load_card(), without_spills=[(4000, 9)], blind=True) for path in (one, other)
+    ]
+    assert results[0].cutflow == results[1].cutflow
+    assert results[0].notes == results[1].notes
+    shown = selection.select([other], load_card(), without_spills=[(4000, 9)])
+    assert {row.period for row in shown.cutflow} > {row.period for row in results[1].cutflow}
+
+
+@pytest.mark.parametrize(
+    ("options", "overrides", "problem"),
+    [
+        ({"exclude_outlier_spills": True}, [], "spills' means"),
+        ({}, ["backgrounds.S2=abcd"], "regions can hold hidden events"),
+    ],
+)
+def test_what_would_show_hidden_events_is_refused(tmp_path, options, overrides, problem):
+    path = write_tree(tmp_path / "file.root", [event(**SIDEBAND)])
+    with pytest.raises(ConfigError, match=problem):
+        analyze.analyze(
+            [path], load_card(overrides=overrides), output_dir=tmp_path / "out", blind=True, **options
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mapped_layout_is_not_skimmed(tmp_path):
+    path = write_tree(tmp_path / "hits.root", [event()], tree_name="hits")
+    card_file = tmp_path / "card.toml"
+    card_file.write_text(
+        DEFAULT_CARD + '\n[layout]\ntree = "hits"\nbase = "A"\n',
+        "utf-8",
+    )
+    card = load_card(card_file)
+    assert sum(count.observed or 0 for count in selection.select([path], card).counts) == 1
+    with pytest.raises(ConfigError, match="mapping"):
+        selection.select_in_full([path], card, skimmed=Skim(tmp_path / "skim.root", None, rntuple=False))
+    assert not (tmp_path / "skim.root").exists()
+
+
+def test_backgrounds_are_not_estimated_with_cuts_of_single_periods(tmp_path):
+    path = write_tree(tmp_path / "file.root", [event(**SIDEBAND)])
+    card_file = tmp_path / "card.toml"
+    card_file.write_text(
+        DEFAULT_CARD
+        + "\n[selection.period.2018]\n"
+        + 'ecal.s2_max_GeV = { value = 45.0, provenance = "user", source = "a test" }\n',
+        "utf-8",
+    )
+    with pytest.raises(ConfigError, match="single run periods"):
+        backgrounds.estimate([path], load_card(card_file))
+
+
+def test_the_compiled_library_is_named_by_every_header_it_includes():
+    """Otherwise a library of other headers would be taken from the cache."""
+    included = {
+        name
+        for source in library.SOURCES.iterdir()
+        for name in re.findall(r'#include "na64root/(\w+\.hpp)"', source.read_text("utf-8"))
+    }
+    assert included == set(library.CORE_HEADERS)
