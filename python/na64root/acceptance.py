@@ -105,7 +105,7 @@ def efficiency(
     Raises:
         ConfigError, Na64Error: as :func:`simulate.signal`.
     """
-    sample, selected, columns, decays = _simulated(
+    sample, selected, decays = _simulated(
         card, point, events=events, forced=forced, period=period, eot=eot, seed=seed, threads=threads
     )
     semi_analytic: dict[Signature, float] = {}
@@ -123,7 +123,7 @@ def efficiency(
         produced=sample.weights_sum,
         decays=decays,
         decays_semi_analytic=chain_decays,
-        signatures=[_signature(s, selected, columns[s], semi_analytic.get(s)) for s in SIGNATURES],
+        signatures=[_signature(s, selected, semi_analytic.get(s)) for s in SIGNATURES],
         provenance=provenance(card, seed=seed),
     )
 
@@ -141,7 +141,6 @@ def _simulated(
 ) -> tuple[
     simulate.SignalResult,
     selection.SelectionResult,
-    dict[Signature, selection.SelectedColumns],
     dict[str, float],
 ]:
     """A sample, its selection, where its selected events decayed, and the shares of all."""
@@ -158,13 +157,13 @@ def _simulated(
             seed=seed,
             threads=threads,
         )
-        selected, columns = selection.select_with(
-            [str(path)], card.for_simulation, ["mc_decay_volume"], eot=eot, threads=threads
+        selected = selection.select(
+            [str(path)], card.for_simulation, columns=["mc_decay_volume"], eot=eot, threads=threads
         )
         everything = cling.root().RDataFrame("tree", str(path)).AsNumpy(["mc_decay_volume", "mcWeight"])
     total = float(everything["mcWeight"].sum())
     decays = _by_volume(everything["mc_decay_volume"], everything["mcWeight"])
-    return sample, selected, columns, {name: w / total if total > 0.0 else 0.0 for name, w in decays.items()}
+    return sample, selected, {name: w / total if total > 0.0 else 0.0 for name, w in decays.items()}
 
 
 def _by_volume(volume: NDArray[Any], weight: NDArray[Any]) -> dict[str, float]:
@@ -174,7 +173,6 @@ def _by_volume(volume: NDArray[Any], weight: NDArray[Any]) -> dict[str, float]:
 def _signature(
     signature: Signature,
     selected: selection.SelectionResult,
-    columns: selection.SelectedColumns,
     semi_analytic: float | None,
 ) -> SignatureAcceptance:
     sums: dict[str, tuple[int, float, float]] = {}
@@ -193,7 +191,8 @@ def _signature(
     share = last.expected / all_weight if all_weight > 0.0 else 0.0
     # A share of weights, passing and failing events independent.
     variance = (1.0 - share) ** 2 * last.error**2 + share**2 * (all_square - last.error**2)
-    place, selected_weight = columns["mc_decay_volume"], columns["weight"]
+    columns = selected.columns[signature]
+    place, selected_weight = np.array(columns["mc_decay_volume"]), np.array(columns["weight"])
     by_volume = _by_volume(place, selected_weight)
     hcal3, hcal3_error = _share(place == VOLUMES.index("hcal3") - 1, selected_weight)
     return SignatureAcceptance(

@@ -6,13 +6,14 @@ What is booked is the cut table's.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
 from . import cling, compiled, engines
 from .cling import root
@@ -46,7 +47,7 @@ from .systematics import SystematicEffect, Variations
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
-SelectedColumns = dict[str, NDArray[np.float64]]
+SelectedColumns = dict[str, list[float]]
 _WHOLE_NUMBERS = frozenset(["run", "spill", "spillevent", "period", "beam_cell"])
 
 
@@ -88,7 +89,9 @@ class SelectionResult(Record):
     """What the selection found. `weighted`: simulation with weights, so that nothing is observed.
 
     `cutflow_errors`: the root of the sum of squared weights of each row of `cutflow`. `systematics` is empty
-    unless asked for, as are `n_minus_one` and `skim`.
+    unless asked for, as are `n_minus_one`, `skim` and `columns`: what was asked for of the selected events of
+    each signature, beside `weight` and `period` (its number in the card), in the order of run, spill and
+    number in the spill.
     `blind`: events in the signal boxes are in nothing of this, and the flow ends before the cut that would
     count them.
     """
@@ -110,142 +113,51 @@ class SelectionResult(Record):
     n_minus_one: tuple[NMinusOne, ...] = ()
     skim: Skimmed | None = None
     cuts: tuple[CutDescription, ...] = ()
+    columns: dict[Signature, SelectedColumns] = Field(default_factory=dict)
 
 
 def select(
     inputs: Sequence[str],
     card: Card,
     *,
+    columns: Sequence[str] = (),
     eot: Mapping[str, float] | None = None,
     without_spills: Collection[tuple[int, int]] = (),
     systematics: bool = False,
+    n_minus_one: bool = False,
+    skim: Skim | None = None,
+    blind: bool = False,
     seed: int = 1,
     threads: int = 1,
     engine: engines.Engine = engines.THREADS,
-    blind: bool = False,
+    force: bool = False,
 ) -> SelectionResult:
     """Apply the card's selection to NA64-format ntuples. An event that comes twice is counted once.
 
     Args:
         inputs: paths, globs, text files of paths, root:// addresses.
+        columns: what else to give of the selected events: branches beyond the layout (``mc_depth_X0``),
+            elements of arrays (``mc_chi2_GeV[0]``).
         eot: exposure of some periods, in place of the card's.
         without_spills: run and spill of those that are left out, counted as such in the cut flow.
         systematics: also vary the card's systematic sources, in the same loop; not on a cluster.
+        n_minus_one: also the N-1 distributions, in the same loop.
+        skim: events to write into a file of their own, in the same loop.
+        blind: hide the events in the signal boxes, which are all that pass the cuts `ecal` and `hcal` of a
+            signature, whatever its other cuts say.
         seed: of the random numbers of sources that smear.
         threads: threads of the event loop, or workers; the result does not depend on it.
         engine: what runs the event loop; the result does not depend on it either.
-        blind: hide the events in the signal boxes, which are all that pass the cuts `ecal` and `hcal` of a
-            signature, whatever its other cuts say.
-
-    Raises:
-        ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1; a declared
-            cut that does not compile; the engine's cluster cannot be reached.
-        DataError: the input cannot be read, or neither signature can be evaluated with its branches.
-    """
-    return select_with(
-        inputs,
-        card,
-        (),
-        eot=eot,
-        without_spills=without_spills,
-        systematics=systematics,
-        seed=seed,
-        threads=threads,
-        engine=engine,
-        blind=blind,
-    )[0]
-
-
-def select_in_full(
-    inputs: Sequence[str],
-    card: Card,
-    *,
-    eot: Mapping[str, float] | None = None,
-    threads: int = 1,
-    blind: bool = False,
-    skimmed: Skim | None = None,
-    force: bool = False,
-) -> SelectionResult:
-    """As :func:`select`, with the N-1 distributions and a skim, in the same loop.
-
-    Args:
         force: replace the file of the skim.
 
     Raises:
-        Na64Error: as :func:`select`; the skim exists, cannot be written, or would show what is hidden.
+        ConfigError: `eot` names an unknown period or is no number of electrons; `threads` below 1; a declared
+            cut that does not compile; the engine's cluster cannot be reached; a skim that would show what is
+            hidden.
+        DataError: the input cannot be read, or neither signature can be evaluated with its branches; a branch
+            of `columns` that is not in the files.
+        Na64Error: the skim exists and `force` is not set, or it cannot be written.
     """
-    if skimmed is None:
-        return _selected(inputs, card, (), eot=eot, threads=threads, blind=blind, with_n_minus_one=True)[0]
-    folder, name = skimmed.path.parent, skimmed.path.name
-    refuse_to_replace(folder, [name], force)
-    with renamed_into(folder, [name]) as temporary:
-        return _selected(
-            inputs,
-            card,
-            (),
-            eot=eot,
-            threads=threads,
-            blind=blind,
-            with_n_minus_one=True,
-            skimmed=(skimmed, temporary / name),
-        )[0]
-
-
-def select_with(
-    inputs: Sequence[str],
-    card: Card,
-    columns: Sequence[str],
-    *,
-    eot: Mapping[str, float] | None = None,
-    without_spills: Collection[tuple[int, int]] = (),
-    systematics: bool = False,
-    seed: int = 1,
-    threads: int = 1,
-    engine: engines.Engine = engines.THREADS,
-    blind: bool = False,
-) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
-    """As :func:`select`, and what else the files know about the selected events, in the same loop.
-
-    Args:
-        columns: numbers per event: branches beyond the layout (``mc_depth_X0``), elements of arrays
-            (``mc_chi2_GeV[0]``).
-
-    Returns:
-        the result, and for each signature a column of shape (n_selected,) for each name, beside `weight` and
-        `period` (its number in the card); rows in the order of run, spill, number in the spill.
-
-    Raises:
-        ConfigError, DataError: as :func:`select`; a branch of `columns` that is not in the files.
-    """
-    return _selected(
-        inputs,
-        card,
-        columns,
-        eot=eot,
-        without_spills=without_spills,
-        systematics=systematics,
-        seed=seed,
-        threads=threads,
-        engine=engine,
-        blind=blind,
-    )
-
-
-def _selected(
-    inputs: Sequence[str],
-    card: Card,
-    columns: Sequence[str],
-    *,
-    eot: Mapping[str, float] | None,
-    threads: int,
-    blind: bool,
-    without_spills: Collection[tuple[int, int]] = (),
-    systematics: bool = False,
-    seed: int = 1,
-    engine: engines.Engine = engines.THREADS,
-    with_n_minus_one: bool = False,
-    skimmed: tuple[Skim, Path] | None = None,
-) -> tuple[SelectionResult, dict[Signature, SelectedColumns]]:
     exposure = card.exposure(eot)
     if blind and systematics:
         raise ConfigError(
@@ -253,41 +165,52 @@ def _selected(
         )
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
-    ntuple = open_ntuple(inputs, card, unpack=False)
-    lacking = {s: ntuple.schema.missing_for_signature(s, ntuple.present) for s in SIGNATURES}
-    if all(lacking.values()):
-        names = ", ".join(dict.fromkeys(lacking["S1"] + lacking["S2"]))
-        raise DataError(
-            f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them, "
-            "or say in [layout] where they are"
-        )
     if systematics and engine.name == "dask":
         raise ConfigError("systematics cannot be varied on a cluster yet (engine dask): use --engine threads")
-    loops = 0
-    for n in dict.fromkeys((threads, 1)):
-        with engine.running(n), reading(ntuple):
-            variations = Variations(card, ntuple, seed) if systematics else None
-            booked = _Booked(
-                ntuple,
-                card,
-                columns,
-                without_spills,
-                variations,
-                engine=engine,
-                blind=blind,
-                just_in_time=with_n_minus_one,
+    with _beside(skim, force) as skim_path:
+        ntuple = open_ntuple(inputs, card, unpack=False)
+        lacking = {s: ntuple.schema.missing_for_signature(s, ntuple.present) for s in SIGNATURES}
+        if all(lacking.values()):
+            names = ", ".join(dict.fromkeys(lacking["S1"] + lacking["S2"]))
+            raise DataError(
+                f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them, "
+                "or say in [layout] where they are"
             )
-            if with_n_minus_one:
-                booked.book_n_minus_one(skimmed)
-            booked.run()
-        loops += booked.loops
-        # Which of two equal events is the first, only one thread knows, that reads them in order.
-        if n == 1 or engine.name != "threads" or booked.left_out.duplicates == 0:
-            break
-    booked.loops = loops
-    with reading(ntuple):
-        result = booked.result(exposure, lacking)
-    return result, {s: booked.selected_columns(s) for s in booked.candidates}
+        loops = 0
+        for n in dict.fromkeys((threads, 1)):
+            with engine.running(n), reading(ntuple):
+                booked = _Booked(
+                    ntuple,
+                    card,
+                    columns,
+                    without_spills,
+                    Variations(card, ntuple, seed) if systematics else None,
+                    engine=engine,
+                    blind=blind,
+                    just_in_time=n_minus_one or skim is not None,
+                )
+                if n_minus_one or skim is not None:
+                    booked.book_failed_cuts(n_minus_one, skim, skim_path)
+                booked.run()
+            loops += booked.loops
+            # Which of two equal events is the first, only one thread knows, that reads them in order.
+            if n == 1 or engine.name != "threads" or booked.left_out.duplicates == 0:
+                break
+        booked.loops = loops
+        with reading(ntuple):
+            return booked.result(exposure, lacking)
+
+
+@contextlib.contextmanager
+def _beside(skim: Skim | None, force: bool) -> Iterator[Path | None]:
+    """Where the loop writes a skim, which takes its place at the end."""
+    if skim is None:
+        yield None
+        return
+    folder, name = skim.path.parent, skim.path.name
+    refuse_to_replace(folder, [name], force)
+    with renamed_into(folder, [name]) as temporary:
+        yield temporary / name
 
 
 def write_root(result: SelectionResult, path: Path, *, force: bool = False) -> None:
@@ -455,21 +378,21 @@ class _Booked:
         if self.variations:
             self.variations.prepare()
 
-    def book_n_minus_one(self, skimmed: tuple[Skim, Path] | None) -> None:
-        """Also book the N-1 distributions, and a skim that the loop writes at the path given."""
+    def book_failed_cuts(self, n_minus_one: bool, skim: Skim | None, skim_path: Path | None) -> None:
+        """Also book what knows which cuts an event fails: N-1, a skim that is written at the path given."""
         table = {
             s: cuts
             for s, cuts in self.cuts.items()
             if not self.ntuple.schema.missing_for_signature(s, self.ntuple.present)
         }
         failed = FailedCuts(self.in_period, table)
-        # Blinded, all other cuts leave nothing: one of those that bound the box has to fail.
-        self.n_minus_one = Distributions(failed, self.card, BOX_CUTS if self.blind else None)
-        if skimmed is not None:
-            wanted, path = skimmed
-            names = required_cuts(self.card, wanted.cut, list(table), blind=self.blind)
-            made = SkimWriter(failed, names, self.ntuple, path, rntuple=wanted.rntuple)
-            self.skim = wanted, made
+        if n_minus_one:
+            # Blinded, all other cuts leave nothing: one of those that bound the box has to fail.
+            self.n_minus_one = Distributions(failed, self.card, BOX_CUTS if self.blind else None)
+        if skim is not None and skim_path is not None:
+            names = required_cuts(self.card, skim.cut, list(table), blind=self.blind)
+            made = SkimWriter(failed, names, self.ntuple, skim_path, rntuple=skim.rntuple)
+            self.skim = skim, made
 
     def _hidden(self, signature: Signature) -> set[str]:
         """Blinded, the cuts after which only events in the signal box are left."""
@@ -613,6 +536,7 @@ class _Booked:
             skim=self._skimmed(notes),
             cuts=descriptions(self.card, self.cuts),
             systematics=self.variations.effects() if self.variations else [],
+            columns={s: self._selected_columns(s) for s in self.candidates} if self.columns else {},
         )
 
     def _skimmed(self, notes: list[str]) -> Skimmed | None:
@@ -766,13 +690,13 @@ class _Booked:
             )
         return candidates
 
-    def selected_columns(self, signature: Signature) -> SelectedColumns:
+    def _selected_columns(self, signature: Signature) -> SelectedColumns:
         fields, action = self.candidates[signature]
         names = [*fields, *self.columns]
         rows = np.array([np.asarray(values) for values in action.GetValue()]).reshape(-1, len(names))
         order = np.lexsort([rows[:, names.index(name)] for name in ("spillevent", "spill", "run")])
         kept = ["weight", "period", *self.columns]
-        return {name: rows[order, names.index(name)] for name in kept}
+        return {name: rows[order, names.index(name)].tolist() for name in kept}
 
 
 class _PeriodCounts:

@@ -80,12 +80,12 @@ def report(
         blind: hide the events in the signal boxes.
 
     Raises:
-        Na64Error: results exist and `force` is not set; what :func:`selection.select_in_full` raises.
+        Na64Error: results exist and `force` is not set; what :func:`selection.select` raises.
     """
     refuse_to_replace(output_dir, FILES, force)
     require_writable(output_dir)
-    selected = selection.select_in_full(
-        files, card, eot=eot, threads=threads, blind=blind, skimmed=skim, force=force
+    selected = selection.select(
+        files, card, eot=eot, n_minus_one=True, skim=skim, blind=blind, threads=threads, force=force
     )
     for note in selected.notes:
         log.info("%s", note)

@@ -99,7 +99,7 @@ class SignalSample:
         selected: Mapping[Signature, selection.SelectedColumns],
         produced: Produced | None = None,
     ) -> None:
-        """`selected` has the columns of :data:`TRUTH`, as :func:`na64root.selection.select_with` gives them.
+        """`selected` has the columns of :data:`TRUTH`, as :func:`na64root.selection.select` gives them.
 
         Raises:
             ConfigError: mode visible, in which the A' itself flies.
@@ -178,9 +178,9 @@ class SignalSample:
                     seed=seed,
                     threads=threads,
                 )
-            _, selected = selection.select_with(paths, card.for_simulation, TRUTH, eot=eot, threads=threads)
+            found = selection.select(paths, card.for_simulation, columns=TRUTH, eot=eot, threads=threads)
             produced = _produced(card, point, paths, eot)
-        return cls(card, point, selected, produced)
+        return cls(card, point, found.columns, produced)
 
     @classmethod
     def read(cls, files: Sequence[str], card: Card, point: Signal, *, threads: int = 1) -> SignalSample:
@@ -190,8 +190,9 @@ class SignalSample:
             DataError: files without mcWeight or without the truth in :data:`TRUTH`; as
                 :func:`na64root.selection.select`.
         """
-        _, selected = selection.select_with(files, card.for_simulation, ("mcWeight", *TRUTH), threads=threads)
-        return cls(card, point, selected)
+        columns = ("mcWeight", *TRUTH)
+        found = selection.select(files, card.for_simulation, columns=columns, threads=threads)
+        return cls(card, point, found.columns)
 
     def expected(
         self,

@@ -105,7 +105,7 @@ def shown(folder: Path) -> dict[str, Any]:
 def test_no_number_of_a_blinded_selection_depends_on_the_signal_boxes(inputs):
     made, counts = {}, {}
     for name, path in inputs.items():
-        blinded = selection.select_in_full([path], load_card(), blind=True, threads=2)
+        blinded = selection.select([path], load_card(), blind=True, threads=2, n_minus_one=True)
         made[name] = blinded.model_copy(update={"files": []})
         # Each sees the boxes when it is not blinded: the comparison is of something that differs.
         counts[name] = sum(c.observed for c in selection.select([path], load_card()).counts)
@@ -161,7 +161,7 @@ def test_no_file_of_a_blinded_selection_depends_on_the_signal_boxes(tmp_path, in
 
 def test_what_is_left_are_the_sidebands(inputs):
     """Reference: the same selection on the events outside the boxes, by NumPy (independent)."""
-    result = selection.select_in_full([inputs["more"]], load_card(), blind=True)
+    result = selection.select([inputs["more"]], load_card(), blind=True, n_minus_one=True)
     events = numpy_selection.read(inputs["empty_boxes"])
     flow = numpy_selection.cutflow(events)
     rows = [(r.period, r.signature, r.cut) for r in result.cutflow if r.period in numpy_selection.PERIODS]
@@ -187,7 +187,7 @@ def test_what_is_left_are_the_sidebands(inputs):
 def test_a_blinded_skim_holds_no_event_of_the_boxes(tmp_path, inputs):
     path = tmp_path / "skim.root"
     skim = Skim(path, "momentum")
-    blinded = selection.select_in_full([inputs["more"]], load_card(), blind=True, skimmed=skim)
+    blinded = selection.select([inputs["more"]], load_card(), blind=True, skim=skim, n_minus_one=True)
     assert not in_the_boxes(str(path), selected=False).any()
     events = numpy_selection.read(inputs["empty_boxes"])
     passes = numpy_selection.masks(events, "S2")

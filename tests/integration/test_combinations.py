@@ -58,7 +58,9 @@ def test_a_mapped_layout_is_not_skimmed(tmp_path):
     card = load_card(card_file)
     assert sum(count.observed or 0 for count in selection.select([path], card).counts) == 1
     with pytest.raises(ConfigError, match="mapping"):
-        selection.select_in_full([path], card, skimmed=Skim(tmp_path / "skim.root", None, rntuple=False))
+        selection.select(
+            [path], card, skim=Skim(tmp_path / "skim.root", None, rntuple=False), n_minus_one=True
+        )
     assert not (tmp_path / "skim.root").exists()
 
 

@@ -107,7 +107,7 @@ def require_numpy_distributions(
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_n_minus_one_of_planted_events_is_numpys(planted, card, threads):
-    result = selection.select_in_full([planted], card, threads=threads)
+    result = selection.select([planted], card, threads=threads, n_minus_one=True)
     assert require_numpy_distributions(result, planted) > 300
     assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(planted))
     assert result.event_loops == 1
@@ -119,7 +119,7 @@ def test_n_minus_one_of_planted_events_is_numpys(planted, card, threads):
 
 
 def test_n_minus_one_and_flow_of_weighted_events_are_numpys(weighted, weights, card):
-    result = selection.select_in_full([weighted], card, threads=2)
+    result = selection.select([weighted], card, threads=2, n_minus_one=True)
     assert result.weighted
     require_numpy_distributions(result, weighted, weights)
     flow = numpy_selection.weighted_cutflow(numpy_selection.read(weighted), weights)
@@ -132,13 +132,13 @@ def test_n_minus_one_and_flow_of_weighted_events_are_numpys(weighted, weights, c
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_n_minus_one_of_pseudodata_is_numpys(pseudodata, card, threads):
-    result = selection.select_in_full([pseudodata], card, threads=threads)
+    result = selection.select([pseudodata], card, threads=threads, n_minus_one=True)
     assert require_numpy_distributions(result, pseudodata) > 100
     assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(pseudodata))
 
 
 def test_the_full_selection_is_the_plain_one_and_more(planted, card):
-    plain, full = selection.select([planted], card), selection.select_in_full([planted], card)
+    plain, full = selection.select([planted], card), selection.select([planted], card, n_minus_one=True)
     assert plain.n_minus_one == ()
     assert full.model_copy(update={"n_minus_one": ()}) == plain
 
@@ -217,7 +217,7 @@ def declared_events() -> list[dict[str, Any]]:
 
 def test_declared_cuts_stand_where_they_are_told(tmp_path):
     path = write_tree(tmp_path / "file.root", declared_events())
-    result = selection.select_in_full([path], card_with(tmp_path, DECLARED), threads=2)
+    result = selection.select([path], card_with(tmp_path, DECLARED), threads=2, n_minus_one=True)
     flow = {(r.period, r.signature, r.cut): r.events for r in result.cutflow}
     s2 = [r.cut for r in result.cutflow if (r.period, r.signature) == ("2018", "S2")]
     at = s2.index("momentum")
@@ -272,7 +272,7 @@ def test_thresholds_of_a_period_hold_in_that_period(tmp_path):
         event(),
     ]
     path = write_tree(tmp_path / "file.root", events)
-    result = selection.select_in_full([path], card_with(tmp_path, text))
+    result = selection.select([path], card_with(tmp_path, text), n_minus_one=True)
     counts = {c.period: c.observed for c in result.counts if c.signature == "S2"}
     assert counts == {"2016": 1, "2017": 1, "2018": 2}
     (momentum,) = [n for n in result.n_minus_one if (n.signature, n.cut) == ("S2", "momentum")]
@@ -374,11 +374,11 @@ def rows_of(path: str) -> list[tuple[int, ...]]:
 def test_a_skim_is_read_again_with_the_same_counts(tmp_path, planted, card, rntuple, threads):
     path = tmp_path / "skim.root"
     skim = Skim(path, rntuple=rntuple)
-    result = selection.select_in_full([planted], card, threads=threads, skimmed=skim)
+    result = selection.select([planted], card, threads=threads, skim=skim, n_minus_one=True)
     assert result.event_loops == 1
     assert result.skim.file == str(path)
     assert [p.name for p in tmp_path.iterdir()] == ["skim.root"]
-    again = selection.select_in_full([str(path)], card)
+    again = selection.select([str(path)], card, n_minus_one=True)
     observed = {(c.period, c.signature): c.observed for c in result.counts}
     assert {(c.period, c.signature): c.observed for c in again.counts} == observed
     assert again.candidates == result.candidates
@@ -391,7 +391,7 @@ def test_a_skim_is_read_again_with_the_same_counts(tmp_path, planted, card, rntu
 
 def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseudodata, card):
     path = tmp_path / "skim.root"
-    result = selection.select_in_full([pseudodata], card, skimmed=Skim(path, "srd"))
+    result = selection.select([pseudodata], card, skim=Skim(path, "srd"), n_minus_one=True)
     events = numpy_selection.read(pseudodata)
     passes = numpy_selection.masks(events, "S1")
     wanted = np.logical_and.reduce(
@@ -425,8 +425,8 @@ def test_an_rntuple_is_skimmed_into_an_rntuple(tmp_path, card):
     source = simulate.pseudodata(card, tmp_path / "source.root", eot=eot, format="rntuple").file
     path = tmp_path / "skim.root"
     with pytest.raises(ConfigError, match="--format rntuple"):
-        selection.select_in_full([source], card, skimmed=Skim(path, "momentum"))
-    result = selection.select_in_full([source], card, skimmed=Skim(path, "momentum", rntuple=True))
+        selection.select([source], card, skim=Skim(path, "momentum"), n_minus_one=True)
+    result = selection.select([source], card, skim=Skim(path, "momentum", rntuple=True), n_minus_one=True)
     again = selection.select([str(path)], card)
     for signature in ("S1", "S2"):
         for period in numpy_selection.PERIODS:
@@ -437,16 +437,16 @@ def test_an_rntuple_is_skimmed_into_an_rntuple(tmp_path, card):
 def test_what_cannot_be_skimmed_is_one_line(tmp_path, planted, card):
     path = tmp_path / "skim.root"
     with pytest.raises(ConfigError, match="known are trigger, .*correct --skim-cut"):
-        selection.select_in_full([planted], card, skimmed=Skim(path, "sdr"))
+        selection.select([planted], card, skim=Skim(path, "sdr"), n_minus_one=True)
     path.write_text("precious")
     with pytest.raises(Na64Error, match="--force"):
-        selection.select_in_full([planted], card, skimmed=Skim(path))
+        selection.select([planted], card, skim=Skim(path), n_minus_one=True)
     assert path.read_text() == "precious"
     with pytest.raises(ConfigError, match="blinded skim"):
-        selection.select_in_full([planted], card, skimmed=Skim(path), blind=True, force=True)
+        selection.select([planted], card, skim=Skim(path), blind=True, force=True, n_minus_one=True)
     assert path.read_text() == "precious"
     nothing = write_tree(tmp_path / "nothing.root", [event(isOnSpill=False)])
-    result = selection.select_in_full([nothing], card, skimmed=Skim(path), force=True)
+    result = selection.select([nothing], card, skim=Skim(path), force=True, n_minus_one=True)
     assert result.skim.file is None
     assert any("no event passed the cuts of the skim" in note for note in result.notes)
     # What is there no longer belongs to these events.
