@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from . import cling
+from .cling import implicit_threads
 from .config import BackgroundMethod, Card, Signature
 from .cut_table import cuts, definitions, hcal_core_bits, number
-from .engines import implicit_threads
 from .errors import ConfigError, DataError
 from .ntuple import Ntuple, open_ntuple, reading
 from .quality import LeftOut

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from .cling import compiler_messages, declare, root
@@ -1003,6 +1004,26 @@ def run_ranges(card: Card) -> list[tuple[int, int]]:
     return [(r.first_run, r.last_run) for r in (*card.periods, *card.excluded_runs)]
 
 
+def period_index(
+    card: Card, runs: NDArray[np.int64], spills: NDArray[np.int64], *, good: bool = True
+) -> NDArray[np.intp]:
+    """Index of each run and spill, of shape (n,), in :func:`period_names`; the selection finds the same in C++.
+
+    Args:
+        good: as the list of good runs of the card says; otherwise by run alone.
+
+    Raises:
+        DataError: as :func:`na64root.good_runs.read_good_runs`.
+    """
+    index = np.full(len(runs), len(run_ranges(card)))
+    for i, (first, last) in reversed(list(enumerate(run_ranges(card)))):
+        index[(runs >= first) & (runs <= last)] = i
+    good_runs = good_runs_of(card) if good else None
+    if good_runs is not None:
+        index[(index < len(card.periods)) & ~good_runs.contains(runs, spills)] = len(run_ranges(card)) + 1
+    return index
+
+
 def inspect(inputs: Sequence[str], card: Card) -> Inspection:
     """What the files hold: runs, spills, periods of the card, missing branches, what can be evaluated.
 
@@ -1058,12 +1079,7 @@ def _content(ntuple: Ntuple, card: Card) -> _Content:
     if known:
         physics, trigger_physics, on_spill, calibration = (np.asarray(data[f], dtype=bool) for f in flags)
         triggers = physics & trigger_physics & on_spill & ~calibration
-    index = np.full(len(runs), len(run_ranges(card)))
-    for i, (first, last) in reversed(list(enumerate(run_ranges(card)))):
-        index[(runs >= first) & (runs <= last)] = i
-    good_runs = good_runs_of(card)
-    if good_runs is not None:
-        index[(index < len(card.periods)) & ~good_runs.contains(runs, spills)] = len(run_ranges(card)) + 1
+    index = period_index(card, runs, spills)
     periods: dict[str, PeriodContent] = {}
     for name in dict.fromkeys(period_names(card)):
         member = np.isin(index, [i for i, other in enumerate(period_names(card)) if other == name])

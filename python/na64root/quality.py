@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import cling, compiled
-from .cling import root
+from .cling import implicit_threads, root
 from .config import Card, QualityConfig
 from .errors import ConfigError, DataError
-from .ntuple import Ntuple, open_ntuple, period_names, reading, run_ranges
+from .ntuple import Ntuple, open_ntuple, period_index, period_names, reading
 from .results import InputFile, Provenance, Record, provenance
 
 Array = NDArray[np.float64]
@@ -45,7 +45,10 @@ class SpillQuality(Record):
 
 
 class RunQuality(Record):
-    """A run: sums and means over its spills, duplicates left out."""
+    """A run: sums and means over its spills, duplicates left out.
+
+    A run with spills that are not in the list of good runs has two of these, one of each `period`.
+    """
 
     run: int
     period: str
@@ -170,10 +173,7 @@ def assess(inputs: Sequence[str], card: Card) -> Quality:
     recorder, loops = _record(ntuple, card.quality)
     run, spill, columns = _columns(recorder)
     names = period_names(card)
-    # Runs of no period; the last name may be that of runs in no list of good ones.
-    index = np.full(len(run), len(run_ranges(card)))
-    for i, (first, last) in reversed(list(enumerate(run_ranges(card)))):
-        index[(run >= first) & (run <= last)] = i
+    index = period_index(card, run, spill)
     order = np.lexsort([spill, run])
     values = _values(SpillSums.of(columns, np.arange(len(run))))
     flags: list[list[Quantity]] = [[] for _ in run]
@@ -496,7 +496,8 @@ def _record(ntuple: Ntuple, quality: QualityConfig) -> tuple[Any, int]:
         "ecalTotal" if "ecalTotal" in present else nan,
         "static_cast<double>(hcal0) + hcal1 + hcal2" if {"hcal0", "hcal1", "hcal2"} <= present else nan,
     ]
-    with reading(ntuple):
+    # The order of the events is part of the question.
+    with implicit_threads(1), reading(ntuple):
         frame = ntuple.data_frame()
         frame.Filter(f"{_pointer('SpillRecorder', recorder)}->add({', '.join(arguments)})").Count().GetValue()
     return recorder, int(frame.GetNRuns())
@@ -546,7 +547,8 @@ def _runs(
     flags: Sequence[Sequence[Quantity]],
 ) -> list[RunQuality]:
     runs = []
-    for number, group in itertools.groupby(range(len(run)), key=lambda i: int(run[i])):
+    in_periods = sorted(range(len(run)), key=lambda i: (int(run[i]), periods[i]))
+    for (number, period), group in itertools.groupby(in_periods, key=lambda i: (int(run[i]), periods[i])):
         places = list(group)
         rows = order[places]
         total = {name: column[rows].sum(axis=0, keepdims=True) for name, column in columns.items()}
@@ -554,7 +556,7 @@ def _runs(
         runs.append(
             RunQuality(
                 run=number,
-                period=periods[places[0]],
+                period=period,
                 spills=len(places),
                 flagged_spills=sum(bool(flags[i]) for i in rows),
                 events=int(total["events"][0]),
