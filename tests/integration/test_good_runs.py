@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from na64root import load_card, ntuple, quality, selection
-from na64root.cling import implicit_threads
 from na64root.config import Card
 from na64root.errors import DataError
 from na64root.good_runs import read_good_runs
@@ -146,9 +145,7 @@ def test_quality_judges_the_runs_of_the_list_only(tmp_path):
     assert quality.assess([data], load_card()).outlier_spills == [(4002, 4), (4002, 8)]
     path = tmp_path / "good.json"
     path.write_text('{"4000": [[1, 8]], "4001": [[1, 8]], "4002": [[1, 5]]}')
-    with implicit_threads(2):  # one thread reads, whatever the caller has
-        assessed = quality.assess([data], card_with(path))
-    assert assessed.out_of_order == 0
+    assessed = quality.assess([data], card_with(path))
     assert assessed.outlier_spills == [(4002, 4)]
     assert {(run.run, run.period, run.spills, run.flagged_spills) for run in assessed.runs} == {
         (4000, "2018", 8, 0), (4001, "2018", 8, 0), (4002, "2018", 5, 1), (4002, NOT_GOOD, 3, 0)

@@ -11,6 +11,7 @@ import pytest
 from tests.tree_a import event, s1_event, write_tree
 
 from na64root import cli, quality, selection
+from na64root.cling import implicit_threads, root
 from na64root.config import load_card
 
 CARD = load_card()
@@ -50,6 +51,20 @@ def test_a_dead_calorimeter_is_flagged_and_left_out_by_choice(bad_spill):
         before = {(c.period, c.signature): c.observed for c in everything.counts}
         assert before["2018", "S2"] - observed["2018", "S2"] == 40
         assert all((c.run, c.spill) != (4001, 4) for c in kept.candidates)
+
+
+def test_one_thread_reads_whatever_the_caller_has(bad_spill, monkeypatch):
+    seen, reading = [], quality.reading
+
+    def observed(ntuple):
+        seen.append(root().IsImplicitMTEnabled())
+        return reading(ntuple)
+
+    monkeypatch.setattr(quality, "reading", observed)
+    with implicit_threads(2):
+        assert quality.assess([bad_spill], CARD).out_of_order == 0
+        assert root().IsImplicitMTEnabled()
+    assert seen == [False]
 
 
 def numbered(*numbers, **changes):
