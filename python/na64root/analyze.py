@@ -181,6 +181,7 @@ class Analysis(Record):
     files_skipped: list[results.SkippedFile]
     systematics: list[SystematicEffect]
     data_quality: quality.Exclusions | None = None
+    notes: list[str]
     background_estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
     blind: bool = False
 
@@ -216,8 +217,7 @@ def analyze(
     Args:
         pseudodata: first write pseudodata.root into `output_dir` and analyse it in place of `files`.
         signal: a simulated sample; it takes the place of the chain's signal in `limit`.
-        exclude_outlier_spills: leave out the spills that :func:`na64root.quality.assess` flags; the card's
-            exposure of a period is scaled by the share of spills kept, that of `eot` is not.
+        exclude_outlier_spills: leave out the spills that :func:`na64root.quality.assess` flags.
         systematics: vary the card's systematic sources in the input and in the signal sample. The sample is
             also varied where the card has `systematics.in_limit = "varied"`.
         blind: hide the events in the signal boxes; the limits are expected ones.
@@ -331,6 +331,7 @@ def analyze(
         acceptance=card.signal.acceptance,
         signal=of_sample,
         data_quality=data_quality,
+        notes=selected.notes,
         background_estimates=estimates,
         files_skipped=selected.input.files_skipped,
         systematics=selected.systematics,
@@ -365,16 +366,11 @@ def _select(
     engine: engines.Engine,
 ) -> tuple[selection.SelectionResult, quality.Exclusions]:
     """The selection, and what it left out by the quality of the data."""
-    share = {period.name: 1.0 for period in card.periods}
     outliers: list[quality.Outlier] = []
     spills: list[tuple[int, int]] = []
     if exclude_outlier_spills:
         assessed = quality.assess(files, card)
         outliers, spills = assessed.outliers, assessed.outlier_spills
-        share = quality.kept_share(assessed, card)
-        eot = (
-            card.exposure() | {name: n * share[name] for name, n in card.exposure().items()} | dict(eot or {})
-        )
         for outlier in outliers:
             log.info("run %d spill %d left out: %s", outlier.run, outlier.spill, outlier.reason)
     selected = selection.select(
@@ -393,7 +389,7 @@ def _select(
         duplicates=duplicates,
         repeated_files=quality.repeated_files(selected.files),
         outliers=outliers,
-        kept_share=share,
+        kept_share=selected.kept_share,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .cling import compiler_messages, root
+from .cling import compiler_messages, include, root
 from .config import SIGNATURES, Card, DeclaredCut, Quantity, Signature
 from .errors import ConfigError
 from .ntuple import DEFINING_CUTS, Ntuple, good_runs_of, run_ranges
@@ -350,6 +350,17 @@ def signal_boxes(table: dict[Signature, list[Cut]]) -> str | None:
         if all(bounds):
             boxes.append(" && ".join(f"({bound})" for bound in bounds))
     return " || ".join(f"({box})" for box in boxes) or None
+
+
+def without_signal_boxes(frame: Any, card: Card, ntuple: Ntuple) -> Any:
+    """A frame of an input without the events of run periods that are in the signal box of a signature."""
+    include("selection.hpp")
+    boxes = signal_boxes({signature: cuts(card, signature, ntuple) for signature in SIGNATURES})
+    if boxes is None:
+        return frame
+    for name, expression in definitions(card, ntuple.present).items():
+        frame = frame.Define(name, expression)
+    return frame.Filter(f"!(na64_period < {len(card.periods)} && ({boxes}))", "blind")
 
 
 def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> None:

@@ -1007,7 +1007,7 @@ def run_ranges(card: Card) -> list[tuple[int, int]]:
 def period_index(
     card: Card, runs: NDArray[np.int64], spills: NDArray[np.int64], *, good: bool = True
 ) -> NDArray[np.intp]:
-    """Index of each run and spill, of shape (n,), in :func:`period_names`; the selection finds the same in C++.
+    """Index of each run and spill, of shape (n,), in :func:`period_names`; the cut table has the same in C++.
 
     Args:
         good: as the list of good runs of the card says; otherwise by run alone.

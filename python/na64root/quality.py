@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from . import cling, compiled
 from .cling import implicit_threads, root
 from .config import Card, QualityConfig
+from .cut_table import without_signal_boxes
 from .errors import ConfigError, DataError
 from .ntuple import Ntuple, open_ntuple, period_index, period_names, reading
 from .results import InputFile, Provenance, Record, provenance
@@ -130,7 +131,8 @@ class Exclusions(Record):
     Attributes:
         duplicates, repeated_files: as of :class:`Quality`; duplicates are counted once.
         outliers: of the spills that were left out, why.
-        kept_share: by run period, the share of its spills that was kept; it scales the card's exposure.
+        kept_share: by run period, the share of its spills in the input that was kept, by the list of good
+            runs and without outliers; it scales the card's exposure.
     """
 
     duplicates: int
@@ -241,15 +243,6 @@ def criterion(quality: QualityConfig) -> str:
         "sqrt(2 ln(2 n/p)), which bounds the probability of any flag in a sound period of n comparisons by "
         f"p = {quality.false_alarm_probability.value:g} (Chernoff)"
     )
-
-
-def kept_share(quality: Quality, card: Card) -> dict[str, float]:
-    """By run period, the share of spills that are not flagged; 1 where there is no spill."""
-    share = {}
-    for period in card.periods:
-        flags = [bool(spill.flags) for spill in quality.spills if spill.period == period.name]
-        share[period.name] = 1.0 - sum(flags) / len(flags) if flags else 1.0
-    return share
 
 
 def repeated_files(files: Sequence[InputFile]) -> list[list[str]]:
@@ -477,6 +470,28 @@ class LeftOut:
         return {reason: count for reason, count in counts.items() if count[0] > 0}
 
 
+def spills(ntuple: Ntuple, card: Card, *, blind: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Run and number of each spill, of shape (n_spills,) each, from a loop over these two branches.
+
+    Args:
+        blind: without those that only events in the signal boxes are of.
+
+    Raises:
+        DataError: the events cannot be read.
+    """
+    cling.include("event_numbers.hpp")
+    recorder = root().na64root.SpillRecorder(0.0, 0.0)
+    with implicit_threads(1), reading(ntuple):
+        frame = ntuple.data_frame()
+        if blind:
+            frame = without_signal_boxes(frame, card, ntuple)
+        # Of weight 0, an event is in no set of numbers.
+        add = f"{_pointer('SpillRecorder', recorder)}->add(run, spill, 0u, 0.0, false, 0.0, 0.0)"
+        frame.Filter(add).Count().GetValue()
+    run, spill, _ = _columns(recorder)
+    return run, spill
+
+
 def _record(ntuple: Ntuple, quality: QualityConfig) -> tuple[Any, int]:
     """The event loop: a filled SpillRecorder, and how many loops it took."""
     cling.include("selection.hpp")
@@ -519,8 +534,10 @@ def _columns(recorder: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[
     fields += [("ecal_sum", "f8"), ("hcal_sum", "f8")]
     fields += [("ecal_histogram", "u4", bins), ("hcal_histogram", "u4", bins)]
     layout = np.dtype(fields)
-    memory = (ctypes.c_char * (layout.itemsize * spills.size())).from_address(root().addressof(spills[0]))
-    table = np.frombuffer(memory, dtype=layout)
+    table = np.zeros(0, dtype=layout)
+    if spills.size() > 0:
+        memory = (ctypes.c_char * (layout.itemsize * spills.size())).from_address(root().addressof(spills[0]))
+        table = np.frombuffer(memory, dtype=layout)
     columns = {name: table[name].astype(float) for name in layout.names or () if name not in ("run", "spill")}
     return table["run"].astype(np.int64), table["spill"].astype(np.int64), columns
 

@@ -258,11 +258,15 @@ class SkippedFile(Record):
 
 
 class GoodRunList(Record):
-    """A list of good runs that was applied: its file, and how many ranges of runs or spills it has."""
+    """A list of good runs that was applied: its file, and how many ranges of runs or spills it has.
+
+    `eot` are the electrons on target of all of them, null where the list does not say.
+    """
 
     path: str
     sha256: str
     ranges: int
+    eot: float | None = None
 
 
 class InputDetails(Record):
