@@ -45,7 +45,6 @@ from .results import (
     CutFlowRow,
     Discovery,
     Expected,
-    InputFile,
     Interval,
     LimitResult,
     Provenance,
@@ -234,16 +233,12 @@ def analyze(
             "systematics.in_limit = varied without a signal sample (the chain has no events to vary): give "
             "--signal, or set it to published"
         )
-    if blind and exclude_outlier_spills:
+    if pseudodata and card.input.good_runs:
         raise ConfigError(
-            "--exclude-outlier-spills with --blind (the spills' means are also those of hidden events): "
-            "leave one out"
+            "a list of good runs with --pseudodata (its run numbers only stand for their period): leave out "
+            "--good-runs"
         )
-    if blind and (estimated := [s for s in SIGNATURES if card.backgrounds.method(s) != "published"]):
-        raise ConfigError(
-            f"--blind with an estimated background of {estimated[0]} (its regions can hold hidden events): "
-            f"set backgrounds.{estimated[0]} to published"
-        )
+    _refuse_to_show(card, blind, exclude_outlier_spills)
     refuse_to_replace(output_dir, FILES, force)
     require_writable(output_dir)
     if pseudodata:
@@ -293,7 +288,7 @@ def analyze(
             threads=threads,
             progress=progress,
             input_files=selected.files,
-        )
+        ).model_copy(update={"blind": blind})
         if sample is None:
             model = _counting_model(card, counts, selected.exposure, plane)
         else:
@@ -340,8 +335,7 @@ def analyze(
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
         if plane:
-            note = "expected, blinded" if blind else ""
-            _draw_plane(plane, card, folder, "exclusion", note=note)
+            _draw_plane(plane, card, folder, "exclusion")
         _write_root(folder / "results.root", selected, plane, model, card.limit.confidence_level.value)
         remembered = blinding.remember(output_dir, "analyze", blind=blind, provenance=analysis.provenance)
         if remembered:
@@ -353,17 +347,31 @@ def analyze(
     return analysis
 
 
+def _refuse_to_show(card: Card, blind: bool, exclude_outlier_spills: bool) -> None:
+    """Raise ConfigError where something asked for depends on events that blinding hides."""
+    if blind and exclude_outlier_spills:
+        raise ConfigError(
+            "--exclude-outlier-spills with --blind (the spills' means are also those of hidden events): "
+            "leave one out"
+        )
+    if blind and (estimated := [s for s in SIGNATURES if card.backgrounds.method(s) != "published"]):
+        raise ConfigError(
+            f"--blind with an estimated background of {estimated[0]} (its regions can hold hidden events): "
+            f"set backgrounds.{estimated[0]} to published"
+        )
+
+
 def _select(
     files: Sequence[str],
     card: Card,
     eot: Mapping[str, float] | None,
     exclude_outlier_spills: bool,
     *,
-    systematics: bool,
+    systematics: bool = False,
     blind: bool,
-    seed: int,
+    seed: int = 1,
     threads: int,
-    engine: engines.Engine,
+    engine: engines.Engine = engines.THREADS,
 ) -> tuple[selection.SelectionResult, quality.Exclusions]:
     """The selection, and what it left out by the quality of the data."""
     outliers: list[quality.Outlier] = []
@@ -420,7 +428,12 @@ def _with_background_estimates(
 
 
 def assess_quality(
-    files: Sequence[str], card: Card, *, output_dir: Path | None = None, force: bool = False
+    files: Sequence[str],
+    card: Card,
+    *,
+    output_dir: Path | None = None,
+    blind: bool = False,
+    force: bool = False,
 ) -> quality.Quality:
     """The quality of runs and spills, as :func:`na64root.quality.assess`; with `output_dir` its figure.
 
@@ -431,7 +444,7 @@ def assess_quality(
     if output_dir:
         refuse_to_replace(output_dir, names, force)
         require_writable(output_dir)
-    assessed = quality.assess(files, card)
+    assessed = quality.assess(files, card, blind=blind)
     if not output_dir:
         return assessed
     titles = {
@@ -455,9 +468,12 @@ def assess_quality(
         places.setdefault(spill.period, []).append(i)
     periods = {p.name: (places[p.name][0], places[p.name][-1] + 1) for p in card.periods if p.name in places}
     figure = plots.spill_quality(quantities, periods)
+    made = {name: str(output_dir / name) for name in names}
     with renamed_into(output_dir, names) as folder:
         plots.save(figure, folder, "quality")
-    return assessed.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
+        if kept := blinding.remember(output_dir, "quality", blind=blind, provenance=assessed.provenance):
+            made[kept.name] = str(kept)
+    return assessed.model_copy(update={"files": made})
 
 
 def estimate_backgrounds(
@@ -507,9 +523,13 @@ def estimate_backgrounds(
         box,
         "VETO quiet, before the cuts of the signatures; box of S2 empty by choice",
     )
+    made = {name: str(output_dir / name) for name in names}
     with renamed_into(output_dir, names) as folder:
         plots.save(figure, folder, "backgrounds")
-    return found.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
+        blind = bool(options.get("blind"))
+        if kept := blinding.remember(output_dir, "background", blind=blind, provenance=found.provenance):
+            made[kept.name] = str(kept)
+    return found.model_copy(update={"files": made})
 
 
 def limits_side_by_side(
@@ -589,6 +609,8 @@ def scan(
     eot: Mapping[str, float] | None = None,
     mode: Mode = "semivisible",
     output_dir: Path | None = None,
+    exclude_outlier_spills: bool = False,
+    blind: bool = False,
     seed: int = 1,
     threads: int = 1,
     force: bool = False,
@@ -597,7 +619,14 @@ def scan(
     """An exclusion plane for the counts in `files`, without files for the card's own.
 
     With `output_dir` its figure is written there; interrupted, the scan goes on from what it kept there.
+
+    Args:
+        exclude_outlier_spills, blind: of `files`, as for :func:`analyze`.
+
+    Raises:
+        Na64Error: results exist and `force` is not set; what the modules of the chain raise.
     """
+    _refuse_to_show(card, blind, exclude_outlier_spills)
     chosen = planes.Plane.named(plane, card) if isinstance(plane, str) else plane
     names = [f"{chosen.name}.{kind}" for kind in PLANE_FILES]
     kept = None
@@ -606,7 +635,9 @@ def scan(
         require_writable(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         kept = output_dir / f".{chosen.name}.unfinished"
-    counts, exposure, input_files = _counts(files, card, eot, threads)
+    counts, exposure, selected = _counts(
+        files, card, eot, threads, blind=blind, exclude_outlier_spills=exclude_outlier_spills
+    )
     result = planes.scan(
         card,
         chosen,
@@ -618,11 +649,15 @@ def scan(
         seed=seed,
         threads=threads,
         progress=progress,
-        input_files=input_files,
+        input_files=selected.files if selected else [],
     )
+    if selected:
+        made = result.provenance.model_copy(update={"input": selected.input})
+        result = result.model_copy(update={"blind": blind, "notes": selected.notes, "provenance": made})
     if output_dir:
         with renamed_into(output_dir, names) as folder:
             _write_plane(result, card, folder)
+            blinding.remember(output_dir, "scan", blind=blind, provenance=result.provenance)
     return result
 
 
@@ -736,18 +771,26 @@ def counting_model(
     card: Card,
     *,
     eot: Mapping[str, float] | None = None,
+    exclude_outlier_spills: bool = False,
+    blind: bool = False,
     seed: int = 1,
     threads: int = 1,
     progress: planes.Progress | None = None,
-) -> tuple[limits.CountingModel, list[InputFile]]:
+) -> tuple[limits.CountingModel, selection.SelectionResult | None]:
     """The counting model that :func:`analyze` sets its limit with, without files for the card's own counts.
 
     The signal is shared between the signatures as at the end of the excluded part of the g-2 line.
 
+    Returns:
+        the model, and the selection of the files.
+
     Raises:
         Na64Error: no bin has both a count and exposure; what the modules of the chain raise.
     """
-    counts, exposure, input_files = _counts(files, card, eot, threads)
+    _refuse_to_show(card, blind, exclude_outlier_spills)
+    counts, exposure, selected = _counts(
+        files, card, eot, threads, blind=blind, exclude_outlier_spills=exclude_outlier_spills
+    )
     plane = planes.scan(
         card,
         "mass-epsilon",
@@ -757,21 +800,28 @@ def counting_model(
         seed=seed,
         threads=threads,
         progress=progress,
-        input_files=input_files,
+        input_files=selected.files if selected else [],
     )
-    return _counting_model(card, counts, exposure, plane), input_files
+    return _counting_model(card, counts, exposure, plane), selected
 
 
 def _counts(
-    files: Sequence[str], card: Card, eot: Mapping[str, float] | None, threads: int
-) -> tuple[list[Count], dict[str, float], list[InputFile]]:
+    files: Sequence[str],
+    card: Card,
+    eot: Mapping[str, float] | None,
+    threads: int,
+    *,
+    blind: bool = False,
+    exclude_outlier_spills: bool = False,
+) -> tuple[list[Count], dict[str, float], selection.SelectionResult | None]:
     """Counts and exposure of the likelihood: those of the files, without files those of the card."""
     if files:
-        selected = selection.select(files, card, eot=eot, threads=threads)
+        selected, left_out = _select(files, card, eot, exclude_outlier_spills, blind=blind, threads=threads)
         for note in selected.notes:
             log.info("%s", note)
-        selected, _ = _with_background_estimates(files, card, selected, (), threads)
-        return _counts_of_likelihood(selected), selected.exposure, selected.files
+        spills = [(outlier.run, outlier.spill) for outlier in left_out.outliers]
+        selected, _ = _with_background_estimates(files, card, selected, spills, threads)
+        return _counts_of_likelihood(selected), selected.exposure, selected
     exposure = card.exposure(eot)
     counts = card_counts(card, exposure)
     if exposure != card.exposure():
@@ -781,7 +831,7 @@ def _counts(
             ", ".join(f"{count.observed}" for count in counts),
             " + ".join(f"{count.background:.3g}" for count in counts),
         )
-    return counts, exposure, []
+    return counts, exposure, None
 
 
 def _counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
@@ -913,7 +963,7 @@ def _curves(
     plane: results.PlaneResult, projections: Mapping[str, results.PlaneResult] | None
 ) -> Iterator[tuple[str, str, int, list[list[float]]]]:
     """Every curve of a figure: name, kind, part and points."""
-    groups = {"observed": ("excluded", plane.contours)}
+    groups = {"blinded" if plane.blind else "observed": ("excluded", plane.contours)}
     groups |= {f"expected {name}": ("expected", lines) for name, lines in plane.expected_contours.items()}
     groups |= {label: ("projection", other.contours) for label, other in (projections or {}).items()}
     for name, (kind, lines) in groups.items():
@@ -929,9 +979,8 @@ def _draw_plane(
     folder: Path,
     name: str,
     projections: Mapping[str, results.PlaneResult] | None = None,
-    note: str = "",
 ) -> None:
-    title = _plane_title(plane, card) + (f", {note}" if note else "")
+    title = _plane_title(plane, card) + ", expected, blinded" * plane.blind
     figure = plots.exclusion_plane(
         plane, title=title, cl=card.limit.confidence_level.value, projections=projections
     )

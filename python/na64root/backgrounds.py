@@ -241,7 +241,7 @@ def estimate(
         exposure=exposure,
         files={},
         notes=notes,
-        provenance=provenance(card, input_files=files),
+        provenance=provenance(card, input_files=files, input_details=sample.ntuple.details),
     )
 
 

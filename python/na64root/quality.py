@@ -99,6 +99,7 @@ class Quality(Record):
         duplicate_examples: the first of them.
         out_of_order: events with a smaller number than the one before.
         repeated_files: files of the same content, by checksum.
+        blind: events in the signal boxes are in nothing of this but `entries`, the size of the input.
         weighted: some mcWeight is not 1; such events are simulation, whose numbers may come twice.
     """
 
@@ -117,6 +118,7 @@ class Quality(Record):
     event_loops: int
     notes: list[str]
     files: dict[str, str]
+    blind: bool = False
     provenance: Provenance
 
     @property
@@ -165,14 +167,17 @@ class SpillSums:
         return cls(**{name: columns[name][member] for name in cls.__dataclass_fields__})
 
 
-def assess(inputs: Sequence[str], card: Card) -> Quality:
+def assess(inputs: Sequence[str], card: Card, *, blind: bool = False) -> Quality:
     """The quality of every run and spill of the input, and the spills that stand out.
+
+    Args:
+        blind: leave events in the signal boxes out of every sum and example.
 
     Raises:
         DataError: as :func:`na64root.ntuple.open_ntuple`, or the events cannot be read.
     """
     ntuple = open_ntuple(inputs, card)
-    recorder, loops = _record(ntuple, card.quality)
+    recorder, loops = _record(ntuple, card, blind)
     run, spill, columns = _columns(recorder)
     names = period_names(card)
     index = period_index(card, run, spill)
@@ -231,7 +236,8 @@ def assess(inputs: Sequence[str], card: Card) -> Quality:
         event_loops=loops,
         files={},
         notes=notes_on_files(duplicates, repeated) + _notes(out_of_order, ntuple, card, index),
-        provenance=provenance(card, input_files=ntuple.files),
+        blind=blind,
+        provenance=provenance(card, input_files=ntuple.files, input_details=ntuple.details),
     )
 
 
@@ -492,8 +498,9 @@ def spills(ntuple: Ntuple, card: Card, *, blind: bool = False) -> tuple[NDArray[
     return run, spill
 
 
-def _record(ntuple: Ntuple, quality: QualityConfig) -> tuple[Any, int]:
+def _record(ntuple: Ntuple, card: Card, blind: bool) -> tuple[Any, int]:
     """The event loop: a filled SpillRecorder, and how many loops it took."""
+    quality = card.quality
     cling.include("selection.hpp")
     cling.include("event_numbers.hpp")
     recorder = root().na64root.SpillRecorder(quality.ecal_below_GeV.value, quality.hcal_below_GeV.value)
@@ -514,7 +521,8 @@ def _record(ntuple: Ntuple, quality: QualityConfig) -> tuple[Any, int]:
     # The order of the events is part of the question.
     with implicit_threads(1), reading(ntuple):
         frame = ntuple.data_frame()
-        frame.Filter(f"{_pointer('SpillRecorder', recorder)}->add({', '.join(arguments)})").Count().GetValue()
+        seen = without_signal_boxes(frame, card, ntuple) if blind else frame
+        seen.Filter(f"{_pointer('SpillRecorder', recorder)}->add({', '.join(arguments)})").Count().GetValue()
     return recorder, int(frame.GetNRuns())
 
 

@@ -5,13 +5,15 @@ References: fractions of the planted spills, counted by hand (analytic).
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import pytest
 
-from na64root import backgrounds, selection
+from na64root import analyze, backgrounds, cli, selection
 from na64root.config import Card, load_card
-from na64root.errors import DataError
+from na64root.errors import ConfigError, DataError
 from na64root.good_runs import read_good_runs
 from tree_a import event, write_tree
 
@@ -150,3 +152,53 @@ def test_hidden_events_make_no_spill(tmp_path, listed):
     # Run 4001 is not good, so its event is not of the period and hides nothing.
     assert results[0].kept_share["2018"] == 1 / 2
     assert results[1].kept_share["2018"] == 1 / 3
+
+
+FAST = ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect"],
+        ["quality"],
+        ["background"],
+        ["scan", "mass-epsilon", *FAST],
+        ["export", *FAST, "--format", "pyhf"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_every_verb_that_reads_files_takes_the_options_of_the_input(data, tmp_path, arguments):
+    """One bad file left out, one run of three used: the exposure, where the verb has one, follows."""
+    bad, good = tmp_path / "bad.root", tmp_path / "good.txt"
+    bad.write_bytes(b"root no more")
+    good.write_text("4000: 2e9")
+    folder = ["-o", str(tmp_path / "out")] if arguments[0] == "export" else []
+    stdout = io.StringIO()
+    options = ["--good-runs", str(good), "--skip-bad-files", "--json", *folder]
+    assert cli.run([*arguments, data, str(bad), *options], stdout) == 0
+    record = json.loads(stdout.getvalue())
+    assert [file["path"] for file in record["provenance"]["input"]["files_skipped"]] == [str(bad)]
+    assert record["provenance"]["input"]["good_runs"]["path"] == str(good)
+    if "exposure" in record:
+        assert record["exposure"] == {"2016": 0.0, "2017": 0.0, "2018": 2e9}
+    if "notes" in record and arguments[0] not in ("inspect", "quality"):
+        assert any("1 files were left out, and the exposure still" in note for note in record["notes"])
+
+
+def test_options_on_events_are_refused_where_there_are_none(capsys, tmp_path, listed):
+    for verb in (["scan", "mass-epsilon"], ["export"]):
+        for option in ("--skip-bad-files", "--blind", "--exclude-outlier-spills"):
+            assert cli.run([*verb, option, "-o", str(tmp_path / "out")], io.StringIO()) == 2
+            assert f"{option} without FILES" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="list of good runs with --pseudodata"):
+        analyze.analyze([], listed("4000"), output_dir=tmp_path / "out", pseudodata=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_scan_and_export_take_the_counts_and_exposure_of_analyze(data, listed):
+    card = listed(FEW)
+    counts, exposure, _ = analyze._counts([data], card, None, 1)
+    selected = analyze._select([data], card, None, False, blind=False, threads=1)[0]
+    assert (counts, exposure) == (analyze._counts_of_likelihood(selected), selected.exposure)
+    assert exposure["2018"] == pytest.approx(eot("2018") * 2 / 3)
