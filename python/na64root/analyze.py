@@ -39,7 +39,7 @@ from . import (
 from .cling import root
 from .config import SIGNATURES, Acceptance, Card, Correlation, Signature, Treatment
 from .errors import ConfigError
-from .ntuple import DEFINING_CUTS
+from .ntuple import DEFINING_CUTS, repeated_files
 from .results import (
     Count,
     CutFlowRow,
@@ -395,7 +395,7 @@ def _select(
     duplicates = next((r.events for r in selected.cutflow if r.period == quality.LeftOut.DUPLICATE), 0)
     return selected, quality.Exclusions(
         duplicates=duplicates,
-        repeated_files=quality.repeated_files(selected.files),
+        repeated_files=repeated_files(selected.files),
         outliers=outliers,
         kept_share=selected.kept_share,
     )

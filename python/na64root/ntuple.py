@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from .cling import compiler_messages, declare, root
+from .cling import compiler_messages, declare, implicit_threads, include, root
 from .config import Card, FriendTree, LayoutConfig
 from .errors import ConfigError, DataError
 from .good_runs import GoodRuns, read_good_runs
@@ -193,7 +193,11 @@ class ProposedLayout(Record):
 
 
 class Inspection(Record):
-    """What an input holds, before any selection."""
+    """What an input holds, before any selection.
+
+    `duplicates` are events whose number (run, spill, place in it) came before, which the selection leaves
+    out; `repeated_files` have one checksum.
+    """
 
     files: list[InputFile]
     layout: str
@@ -203,6 +207,8 @@ class Inspection(Record):
     periods: dict[str, PeriodContent]
     spills: int
     can_evaluate: CanEvaluate
+    duplicates: int
+    repeated_files: list[list[str]]
     files_skipped: list[SkippedFile]
     proposed_layout: ProposedLayout | None
     notes: list[str]
@@ -285,6 +291,7 @@ def open_ntuple(inputs: Sequence[str], card: Card | None = None, *, unpack: bool
     paths = expand(inputs)
     found: list[_Found] = []
     skipped: list[SkippedFile] = []
+    unknown: UnknownLayoutError | None = None
     friends_of = _friend_paths(mapping, paths) if mapping else [[] for _ in paths]
     for path, friend_paths in zip(paths, friends_of, strict=True):
         try:
@@ -293,14 +300,17 @@ def open_ntuple(inputs: Sequence[str], card: Card | None = None, *, unpack: bool
         except DataError as error:
             if not skip:
                 raise
+            if isinstance(error, UnknownLayoutError) and error.trees and unknown is None:
+                unknown = error
             skipped.append(SkippedFile(path=path, cause=str(error)))
             log.warning("left out: %s", error)
             continue
         found.append(one)
     if not found:
-        raise DataError(
-            f"all {len(paths)} files are bad (nothing is left of the input), the first: {skipped[0].cause}"
-        )
+        message = f"all {len(paths)} files are bad (nothing is left of the input), the first: "
+        if unknown is not None:
+            raise UnknownLayoutError(f"{message}{skipped[0].cause}", unknown.path, unknown.trees, skipped)
+        raise DataError(f"{message}{skipped[0].cause}")
     first = found[0]
     friends = tuple(
         Friend(friend.tree, friend.alias, tuple(one.friends[i] for one in found))
@@ -350,11 +360,17 @@ class _Found:
 
 
 class UnknownLayoutError(DataError):
-    """A readable ROOT file whose trees are of no known layout; `trees` are their names."""
+    """A readable ROOT file whose trees are of no known layout; `trees` are their names.
 
-    def __init__(self, message: str, trees: Sequence[str]) -> None:
+    `skipped` are the other files of the input, where they were left out.
+    """
+
+    def __init__(
+        self, message: str, path: str, trees: Sequence[str], skipped: Sequence[SkippedFile] = ()
+    ) -> None:
         super().__init__(message)
-        self.trees = list(trees)
+        self.path, self.trees = path, list(trees)
+        self.skipped = [file for file in skipped if file.path != path]
 
 
 @contextlib.contextmanager
@@ -482,6 +498,7 @@ def _layout_of(file: Any, path: str, mapping: LayoutConfig | None) -> tuple[str,
     raise UnknownLayoutError(
         f"{path} has no tree '{TREE_A.tree}' (it holds {found}): give an NA64 ntuple, or say in "
         "[layout] how to read it (na64root inspect proposes that)",
+        path,
         list(trees),
     )
 
@@ -538,7 +555,9 @@ def _check_tree(
             f"{path} has no branch {missing[0]} ({expected} per event is expected): add it to the ntuple"
         )
         if len(missing) == len(TREE_A.required):
-            raise UnknownLayoutError(f"{message}, or say in [layout] how to read it", list(_trees(file)))
+            raise UnknownLayoutError(
+                f"{message}, or say in [layout] how to read it", path, list(_trees(file))
+            )
         raise DataError(message)
     return _Found(_input_file(path, entries), kind, layout, name, types)
 
@@ -1037,13 +1056,14 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
     except UnknownLayoutError as error:
         if not error.trees:
             raise
-        return _inspect_unknown(inputs, card, error)
+        return _inspect_unknown(card, error)
     can_evaluate = CanEvaluate(
         S1=not ntuple.schema.missing_for_signature("S1", ntuple.present),
         S2=not ntuple.schema.missing_for_signature("S2", ntuple.present),
         cuts_not_applied=ntuple.schema.cuts_without_branches(ntuple.present),
     )
-    content = _content(ntuple, card) if "run" in ntuple.present else _Content([], {}, 0)
+    content = _content(ntuple, card) if "run" in ntuple.present else _Content([], {}, 0, 0)
+    repeated = repeated_files(ntuple.files)
     return Inspection(
         files=list(ntuple.files),
         layout=ntuple.layout,
@@ -1053,9 +1073,12 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
         periods=content.periods,
         spills=content.spills,
         can_evaluate=can_evaluate,
+        duplicates=content.duplicates,
+        repeated_files=repeated,
         files_skipped=list(ntuple.skipped),
         proposed_layout=None,
-        notes=_notes_on_b(ntuple) if ntuple.layout == "B" else [],
+        notes=notes_on_files(content.duplicates, repeated)
+        + (_notes_on_b(ntuple) if ntuple.layout == "B" else []),
         provenance=provenance(card, input_files=ntuple.files, input_details=ntuple.details),
     )
 
@@ -1065,14 +1088,22 @@ class _Content:
     runs: list[int]
     periods: dict[str, PeriodContent]
     spills: int
+    duplicates: int
 
 
 def _content(ntuple: Ntuple, card: Card) -> _Content:
     """Runs, spills and periods, from one loop over the events."""
     flags = ntuple.schema.cut_inputs["trigger"]
     known = not ntuple.schema.missing_for("trigger", ntuple.present)
-    with reading(ntuple):
-        data = ntuple.data_frame().AsNumpy(["run", "spill", *(flags if known else ())])
+    include("event_numbers.hpp")
+    numbers = root().na64root.EventNumbers()
+    # As the selection counts them: simulation may use a number twice.
+    weight = "mcWeight" if "mcWeight" in ntuple.present else "1.0"
+    add = f"reinterpret_cast<na64root::EventNumbers *>({root().addressof(numbers)}ul)->add"
+    is_new = f"{weight} != 1.0 || {add}(run, spill, spillevent)"
+    with implicit_threads(1), reading(ntuple):
+        frame = ntuple.data_frame().Define("na64_is_new", is_new)
+        data = frame.AsNumpy(["run", "spill", "na64_is_new", *(flags if known else ())])
     runs = np.asarray(data["run"], dtype=np.int64)
     spills = np.asarray(data["spill"], dtype=np.int64)
     triggers = None
@@ -1091,7 +1122,25 @@ def _content(ntuple: Ntuple, card: Card) -> _Content:
             runs=[int(run) for run in np.unique(runs[member])],
             spills=_distinct(runs[member], spills[member]),
         )
-    return _Content([int(run) for run in np.unique(runs)], periods, _distinct(runs, spills))
+    duplicates = int(np.count_nonzero(~np.asarray(data["na64_is_new"], dtype=bool)))
+    return _Content([int(run) for run in np.unique(runs)], periods, _distinct(runs, spills), duplicates)
+
+
+def repeated_files(files: Sequence[InputFile]) -> list[list[str]]:
+    """Groups of files with the same checksum; a remote file has none."""
+    by_content: dict[str, list[str]] = {}
+    for file in files:
+        if file.sha256:
+            by_content.setdefault(file.sha256, []).append(file.path)
+    return [paths for paths in by_content.values() if len(paths) > 1]
+
+
+def notes_on_files(duplicates: int, repeated: Sequence[Sequence[str]]) -> list[str]:
+    """What to say of duplicates and repeated files."""
+    notes = [f"{', '.join(paths)} have the same content (one checksum)" for paths in repeated]
+    if duplicates:
+        notes.append(f"{duplicates} events have a run, spill and number that came before: counted once")
+    return notes
 
 
 def _notes_on_b(ntuple: Ntuple) -> list[str]:
@@ -1112,9 +1161,9 @@ def _notes_on_b(ntuple: Ntuple) -> list[str]:
 _EVENTS_FOR_SCALE = 1000
 
 
-def _inspect_unknown(inputs: Sequence[str], card: Card, error: UnknownLayoutError) -> Inspection:
-    """The proposal for the tree of the first file that fits layout A best; nothing can be evaluated yet."""
-    path = expand(inputs)[0]
+def _inspect_unknown(card: Card, error: UnknownLayoutError) -> Inspection:
+    """The proposal for the tree of the file that fits layout A best; nothing can be evaluated yet."""
+    path = error.path
     proposals, entries = [], {}
     with _opened(path) as file:
         for tree in error.trees:
@@ -1142,7 +1191,9 @@ def _inspect_unknown(inputs: Sequence[str], card: Card, error: UnknownLayoutErro
         periods={},
         spills=0,
         can_evaluate=CanEvaluate(S1=False, S2=False, cuts_not_applied=list(TREE_A.cut_inputs)),
-        files_skipped=[],
+        files_skipped=error.skipped,
+        duplicates=0,
+        repeated_files=[],
         proposed_layout=ProposedLayout(
             note="a proposal from names, types and scales: check each line, then paste it into a card",
             mapping=best.record,

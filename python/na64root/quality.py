@@ -20,8 +20,16 @@ from .cling import implicit_threads, root
 from .config import Card, QualityConfig
 from .cut_table import without_signal_boxes
 from .errors import ConfigError, DataError
-from .ntuple import Ntuple, open_ntuple, period_index, period_names, reading
-from .results import InputFile, Provenance, Record, provenance
+from .ntuple import (
+    Ntuple,
+    notes_on_files,
+    open_ntuple,
+    period_index,
+    period_names,
+    reading,
+    repeated_files,
+)
+from .results import Provenance, Record, provenance
 
 Array = NDArray[np.float64]
 Quantity = Literal["triggers", "ecal_mean_GeV", "hcal_mean_GeV", "missing_energy_fraction"]
@@ -249,23 +257,6 @@ def criterion(quality: QualityConfig) -> str:
         "sqrt(2 ln(2 n/p)), which bounds the probability of any flag in a sound period of n comparisons by "
         f"p = {quality.false_alarm_probability.value:g} (Chernoff)"
     )
-
-
-def repeated_files(files: Sequence[InputFile]) -> list[list[str]]:
-    """Groups of files with the same checksum; a remote file has none."""
-    by_content: dict[str, list[str]] = {}
-    for file in files:
-        if file.sha256:
-            by_content.setdefault(file.sha256, []).append(file.path)
-    return [paths for paths in by_content.values() if len(paths) > 1]
-
-
-def notes_on_files(duplicates: int, repeated: Sequence[Sequence[str]]) -> list[str]:
-    """What to say of duplicates and repeated files."""
-    notes = [f"{', '.join(paths)} have the same content (one checksum)" for paths in repeated]
-    if duplicates:
-        notes.append(f"{duplicates} events have a run, spill and number that came before: counted once")
-    return notes
 
 
 def flagged(sums: SpillSums, quality: QualityConfig) -> Iterator[tuple[int, Quantity, float, float, float]]:

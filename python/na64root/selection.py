@@ -33,8 +33,8 @@ from .errors import ConfigError, DataError
 from .exposure import InputExposure, input_exposure
 from .histograms import Histogram, bins, record, stable, to_root, variances
 from .n_minus_one import Distributions, FailedCuts, NMinusOne
-from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
-from .quality import LeftOut, notes_on_files, repeated_files
+from .ntuple import DEFINING_CUTS, Ntuple, notes_on_files, open_ntuple, period_names, reading, repeated_files
+from .quality import LeftOut
 from .results import (
     Count,
     CutFlowRow,

@@ -13,6 +13,7 @@ from tests.tree_a import event, s1_event, write_tree
 from na64root import cli, quality, selection
 from na64root.cling import implicit_threads, root
 from na64root.config import load_card
+from na64root.ntuple import inspect
 
 CARD = load_card()
 
@@ -104,13 +105,17 @@ def test_duplicates_order_and_repeated_files_are_noticed(tmp_path):
     both = quality.assess([path, copy], CARD)
     assert both.repeated_files == [[path, str(copy)]]
     assert both.duplicates == 7
+    seen = inspect([path, copy], CARD)
+    assert (seen.duplicates, seen.repeated_files) == (7, [[path, str(copy)]])
+    assert seen.periods["2018"].entries == seen.entries == 12
+    assert seen.notes == [note for note in both.notes if "content" in note or "before" in note][:2]
     assert any("same content" in note for note in both.notes)
     assert any("same content" in note for note in selection.select([path, copy], CARD).notes)
 
 
 def test_simulation_may_use_a_number_twice(tmp_path):
     path = write_tree(tmp_path / "mc.root", numbered(2, 2, 3), extra={"mcWeight": 0.5})
-    assert quality.assess([path], CARD).duplicates == 0
+    assert quality.assess([path], CARD).duplicates == inspect([path], CARD).duplicates == 0
     result = selection.select([path], CARD)
     assert [row.events for row in result.cutflow if row.period == "2018" and row.cut == "initial"] == [3, 3]
 
