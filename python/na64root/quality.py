@@ -423,16 +423,15 @@ class LeftOut:
         """The frame with only the events that enter."""
         if not self._once and not self._spills:
             return frame
-        compiled_node = isinstance(frame, compiled.Node)
-        if not compiled_node and hasattr(frame, "_headnode"):
+        if isinstance(frame, compiled.Node):
+            self._filter = frame.leave_out(self._once, self._spills)
+            return frame
+        if hasattr(frame, "_headnode"):
             return self._on_cluster(frame)
         cling.include("event_numbers.hpp")
         self._filter = root().na64root.EventFilter(int(frame.GetNSlots()), self._once)
         for run, spill in self._spills:
             self._filter.leave_out_spill(run, spill)
-        if compiled_node:
-            frame.keep(int(root().addressof(self._filter)))
-            return frame
         weight = "mcWeight" if "mcWeight" in self._ntuple.present else "1.0"
         keep = f"{_pointer('EventFilter', self._filter)}->keep(rdfslot_, run, spill, spillevent, {weight})"
         return frame.Filter(keep, "quality")
