@@ -1398,7 +1398,7 @@ def _limit(
                 method=method,
                 treatment=treatment,
                 seed=common.seed,
-                processes=1 if engine == "local" else common.threads,
+                processes=toys_on.threads_here(common.threads),
                 executor=executor,
                 criterion=criterion,
             )
@@ -1440,6 +1440,7 @@ class _Axis(click.ParamType["Axis"]):
 @click.option(
     "--mode", type=click.Choice(["semivisible", "invisible"]), default="semivisible", show_default=True
 )
+@_ENGINE
 def _scan(
     common: Common,
     arguments: tuple[str, ...],
@@ -1449,6 +1450,8 @@ def _scan(
     epsilon: float | None,
     eot: tuple[str, ...],
     mode: Mode,
+    engine: str,
+    scheduler: str | None,
 ) -> Record:
     """The excluded region of a plane; without FILES for the observed counts of the card.
 
@@ -1479,6 +1482,7 @@ def _scan(
         eot=exposure_option(common.card, eot, total=True),
         mode=mode,
         output_dir=common.output,
+        engine=_engine(engine, scheduler, events=bool(files)),
         **common.how("masses"),
     )
 

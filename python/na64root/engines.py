@@ -80,6 +80,10 @@ class Engine:
             finally:
                 self._clients.pop()
 
+    def threads_here(self, threads: int) -> int:
+        """Threads, or processes, for what this machine does beside the event loop."""
+        return 1 if self.name == "local" else threads
+
     @contextlib.contextmanager
     def executor(self, threads: int) -> Iterator[Executor | None]:
         """What runs functions on the cluster; None where the engine is this machine.

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from integration.test_planted_tree import all_events, expected_flow, flow_of
-from na64root import compiled, engines, library, load_card, selection, simulate
+from na64root import compiled, engines, library, load_card, planes, selection, simulate
 from na64root.cling import root
 from na64root.config import SIGNATURES
 from na64root.counting import Bin, CountingModel
@@ -56,6 +56,10 @@ def cluster():
 
 def at(cluster) -> Engine:
     return Engine("dask", scheduler=cluster.scheduler.address)
+
+
+def tasks_done(cluster) -> int:
+    return sum(cluster.run(lambda dask_worker: dask_worker.state.executed_count).values())
 
 
 def test_the_planted_tree_on_every_engine(planted, cluster):
@@ -305,13 +309,70 @@ def test_toys_on_a_cluster_are_those_of_one_process(cluster):
     model = CountingModel((Bin("S1", "S1", "", 1, 0.2, 0.1, 1.0),), signal_uncertainty=0.2)
     how = {"method": "roostats", "precision": 0.2, "expected": False, "seed": 5}
     with at(cluster).executor(2) as executor:
-        ran_before = sum(cluster.run(lambda dask_worker: dask_worker.state.executed_count).values())
+        ran_before = tasks_done(cluster)
         on_cluster = upper_limit(model, executor=executor, **how)
     assert on_cluster == upper_limit(model, **how)
     assert on_cluster.toys > 100
-    assert (
-        sum(cluster.run(lambda dask_worker: dask_worker.state.executed_count).values()) > ran_before
-    )  # there, not here
+    assert tasks_done(cluster) > ran_before  # there, not here
+
+
+def small_plane(card=CARD) -> planes.Plane:
+    x = planes.Axis("mass", 0.05, 0.6, 4)
+    return planes.Plane.of_axes(card, x, planes.Axis("epsilon", 1e-5, 1e-2, 6))
+
+
+def test_a_scan_on_a_cluster_is_that_of_this_machine(tmp_path, cluster):
+    """Bit for bit, also where it was interrupted on the cluster and went on here."""
+    expected = planes.scan(CARD, small_plane())
+    assert expected.g2_excluded_up_to_GeV is not None
+    ran_before = tasks_done(cluster)
+    with at(cluster).executor(2) as executor:
+        assert planes.scan(CARD, small_plane(), executor=executor) == expected
+        ran = tasks_done(cluster) - ran_before
+        assert ran >= 8  # columns of the grid, and of the finer one
+
+        def stop(done, total):
+            if done == 3:
+                raise KeyboardInterrupt
+
+        kept = tmp_path / "kept"
+        with pytest.raises(KeyboardInterrupt):
+            planes.scan(CARD, small_plane(), executor=executor, kept=kept, progress=stop)
+    assert len(kept.read_text("utf-8").splitlines()) == 1 + 3
+    first = []
+    resumed = planes.scan(CARD, small_plane(), kept=kept, progress=lambda *done: first.append(done))
+    assert resumed == expected
+    assert first[0] == (3, 4)
+
+
+@pytest.mark.slow
+def test_a_simulated_scan_on_a_cluster_is_that_of_this_machine(cluster):
+    card = load_card(overrides=["signal.acceptance=simulation", "signal.effective_events_min=20",
+                                "signal.simulated_events=1000"])  # fmt: skip
+    x, y = planes.Axis("mass", 0.2, 0.3, 2), planes.Axis("epsilon", 2e-3, 6e-3, 2)
+    plane = planes.Plane.of_axes(card, x, y)
+    with at(cluster).executor(2) as executor:
+        found = planes.scan(card, plane, expected=False, executor=executor)
+    assert found == planes.scan(card, plane, expected=False)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_during_a_scan_changes_nothing(tmp_path):
+    expected = planes.scan(CARD, small_plane())
+    killed = []
+    with engines._client(None, 2) as client:
+
+        def kill(done, total) -> None:
+            """The worker that works, after the first column is done."""
+            busy = [address for address, tasks in client.processing().items() if tasks]
+            if busy and not killed:
+                killed.append(client.run(os.getpid, workers=busy[:1])[busy[0]])
+                os.kill(killed[0], signal.SIGKILL)
+
+        with Engine("dask", scheduler=client.scheduler.address).executor(2) as executor:
+            found = planes.scan(CARD, small_plane(), executor=executor, progress=kill)
+    assert len(killed) == 1
+    assert found == expected
 
 
 @pytest.mark.parametrize(
