@@ -813,6 +813,7 @@ def _analyze(
 )
 @click.option("--skim-cut", metavar="CUT", help="Skim the events that pass the cuts up to this one.")
 @_FORMAT
+@_ENGINE
 @_BLIND
 def _select(
     common: Common,
@@ -823,6 +824,8 @@ def _select(
     skim: Path | None,
     skim_cut: str | None,
     format: Format,
+    engine: str,
+    scheduler: str | None,
     blind: bool,
 ) -> Record:
     """Cut flow, N-1 distributions, planes of ECAL against HCAL energy, and a skim, in one event loop.
@@ -844,6 +847,7 @@ def _select(
         skim=None if skim is None else Skim(skim, skim_cut, rntuple=format == "rntuple"),
         blind=blind,
         threads=common.threads,
+        engine=_engine(engine, scheduler),
         force=common.force,
     )
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from integration.test_planted_tree import all_events, expected_flow, flow_of
+from integration.test_systematics import near_thresholds
 from na64root import compiled, engines, library, load_card, planes, selection, simulate
 from na64root.cling import root
 from na64root.config import SIGNATURES
@@ -25,6 +26,7 @@ from na64root.limits import upper_limit
 from na64root.ntuple import open_ntuple
 from na64root.quality import LeftOut
 from na64root.simulate import Signal
+from na64root.skim import Skim
 from tree_a import BRANCHES, event, s1_event, write_tree
 
 CARD = load_card()
@@ -112,7 +114,8 @@ def test_an_event_that_comes_twice_and_a_spill_left_out(tmp_path, cluster):
     ]
     assert without[0] == without[1]
     assert any(row.period == LeftOut.SPILL for row in without[0].cutflow)
-    with pytest.raises(ConfigError, match="left out on a cluster"):
+    # Where events come twice, spills are left out after that is known.
+    with pytest.raises(DataError, match=r"1 events .* come twice"):
         selection.select([path], CARD, without_spills=[(4000, 8)], engine=at(cluster))
 
 
@@ -277,6 +280,59 @@ def test_a_worker_killed_during_the_run_changes_nothing(tmp_path, chain):
         killer.join()
     assert len(killed) == 1
     assert found == expected
+
+
+@pytest.fixture(scope="module")
+def weighted_parts(tmp_path_factory):
+    """Two files with events near thresholds, of which each has a weight of its own."""
+    folder = tmp_path_factory.mktemp("weighted")
+    events = near_thresholds(1000, 3)
+    paths = []
+    for i in range(2):
+        plain = write_tree(folder / f"plain{i}.root", events[i::2])
+        frame = root().RDataFrame("tree", plain).Define("mcWeight", "0.5 + 0.01 * (spillevent % 97)")
+        paths.append(str(folder / f"part{i}.root"))
+        frame.Snapshot("tree", paths[-1])
+    return paths
+
+
+def test_spills_left_out_on_every_engine(chain, weighted_parts, cluster):
+    for paths in (chain, weighted_parts):
+        some = selection.select(paths, CARD).candidates
+        spills = sorted({(c.run, c.spill) for c in some})[:2]
+        expected = selection.select(paths, CARD, without_spills=spills)
+        left_out = [row for row in expected.cutflow if row.period == LeftOut.SPILL]
+        assert left_out[0].events > 1
+        assert expected.counts != selection.select(paths, CARD).counts or expected.weighted
+        assert selection.select(paths, CARD, without_spills=spills, engine=at(cluster)) == expected
+
+
+def test_n_minus_one_on_every_engine(weighted_parts, cluster):
+    expected = selection.select(weighted_parts, CARD, n_minus_one=True)
+    assert len(expected.n_minus_one) > 20
+    for engine, threads in [(engines.THREADS, 2), (at(cluster), 1)]:
+        found = selection.select(weighted_parts, CARD, n_minus_one=True, engine=engine, threads=threads)
+        assert found == expected, engine
+    blind = [
+        selection.select(weighted_parts, CARD, n_minus_one=True, blind=True, engine=engine)
+        for engine in (engines.THREADS, at(cluster))
+    ]
+    assert blind[0] == blind[1]
+
+
+def test_a_skim_on_a_cluster_is_one_line(tmp_path, planted, cluster):
+    skim = Skim(tmp_path / "skim.root")
+    with pytest.raises(ConfigError, match="a skim cannot be written on a cluster"):
+        selection.select([planted], CARD, skim=skim, engine=at(cluster))
+    assert not list(tmp_path.iterdir())
+
+
+def test_systematic_variations_on_every_engine(weighted_parts, cluster):
+    """Smearing draws from the number of the event, so that neither workers nor parts of the data matter."""
+    expected = selection.select(weighted_parts, CARD, systematics=True)
+    moved = {e.source for e in expected.systematics if e.up != e.nominal}
+    assert {"momentum_resolution", "ecal_resolution", "hcal_resolution"} <= moved
+    assert selection.select(weighted_parts, CARD, systematics=True, engine=at(cluster)) == expected
 
 
 def test_truth_columns_on_every_engine(tmp_path, cluster):
