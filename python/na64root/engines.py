@@ -129,6 +129,9 @@ class Engine:
                 ROOT.RDF.Experimental.AddProgressBar(ROOT.RDF.AsRNode(frame))
             return frame
         client = self._clients[-1]
+        if ntuple.friends:
+            # A description of friends is unpacked before anything is called: it must find ROOT there.
+            client.register_worker_callbacks(setup=_import_root)
         root().RDF.Distributed.initialize(_prepare_worker, functions, declare)
         workers = sum(client.nthreads().values())
         return _with_absolute_paths(ntuple).data_frame(
@@ -238,7 +241,7 @@ def table(node: Any, name: str, columns: Sequence[str]) -> Any:
     if isinstance(node, compiled.Node):
         return node.table(columns)
     numbers = [f"static_cast<double>({column})" for column in columns]
-    if is_distributed(node):  # without Take
+    if cling.is_distributed(node):  # without Take
         names = [f"{name}_{i}" for i in range(len(columns))]
         for helping, number in zip(names, numbers, strict=True):
             node = node.Define(helping, number)
@@ -268,17 +271,16 @@ def _problem(path: str, schema: Schema, present: Collection[str]) -> str:
     return ""
 
 
+def _import_root() -> None:
+    root()
+
+
 def _prepare_worker(functions: Sequence[tuple[str, str]], declare: Callable[[], None] | None) -> None:
     cling.include("selection.hpp")
     for name, code in functions:
         cling.declare_code(name, code)
     if declare is not None:
         declare()
-
-
-def is_distributed(node: Any) -> bool:
-    """Whether a frame or a node is that of a cluster; not for results, which run the loop when asked."""
-    return hasattr(node, "proxied_node") or hasattr(node, "_headnode")
 
 
 @contextlib.contextmanager

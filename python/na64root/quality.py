@@ -426,7 +426,7 @@ class LeftOut:
         if not self._once and not self._spills:
             return frame
         compiled_node = isinstance(frame, compiled.Node)
-        if not compiled_node and hasattr(frame, "_headnode"):
+        if not compiled_node and cling.is_distributed(frame):
             return self._on_cluster(frame)
         cling.include("event_numbers.hpp")
         self._filter = root().na64root.EventFilter(int(frame.GetNSlots()), self._once)

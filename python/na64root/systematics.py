@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from . import cling
 from .config import Card, Signature, SystematicSource, VariationKind
 from .cut_table import Cut, number
-from .engines import is_distributed
 from .errors import ConfigError
 from .histograms import bins, stable, variances
 from .ntuple import Ntuple
@@ -126,7 +125,7 @@ class Variations:
         Args:
             definitions, cuts: of the cut table, for all that is defined and filtered after this.
         """
-        self._distributed = is_distributed(frame)
+        self._distributed = cling.is_distributed(frame)
         frame = frame.Define(NOMINAL, _nominal(definitions, cuts))
         return self._vary(frame, derived=False)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from integration.test_layouts import ENERGIES, READ, card_of, table
 from integration.test_planted_tree import all_events, expected_flow, flow_of
 from integration.test_systematics import near_thresholds
 from na64root import compiled, engines, library, load_card, planes, selection, simulate
@@ -296,15 +297,15 @@ def weighted_parts(tmp_path_factory):
     return paths
 
 
-def test_spills_left_out_on_every_engine(chain, weighted_parts, cluster):
-    for paths in (chain, weighted_parts):
-        some = selection.select(paths, CARD).candidates
-        spills = sorted({(c.run, c.spill) for c in some})[:2]
-        expected = selection.select(paths, CARD, without_spills=spills)
-        left_out = [row for row in expected.cutflow if row.period == LeftOut.SPILL]
-        assert left_out[0].events > 1
-        assert expected.counts != selection.select(paths, CARD).counts or expected.weighted
-        assert selection.select(paths, CARD, without_spills=spills, engine=at(cluster)) == expected
+def test_spills_left_out_on_every_engine(weighted_parts, cluster):
+    every = selection.select(weighted_parts, CARD)
+    spills = sorted({(c.run, c.spill) for c in every.candidates})[:2]
+    expected = selection.select(weighted_parts, CARD, without_spills=spills)
+    left_out = [row for row in expected.cutflow if row.period == LeftOut.SPILL]
+    assert left_out[0].events > 1
+    assert left_out[0].events != left_out[0].weighted
+    assert len(expected.candidates) < len(every.candidates)
+    assert selection.select(weighted_parts, CARD, without_spills=spills, engine=at(cluster)) == expected
 
 
 def test_n_minus_one_on_every_engine(weighted_parts, cluster):
@@ -327,12 +328,40 @@ def test_a_skim_on_a_cluster_is_one_line(tmp_path, planted, cluster):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_systematic_variations_on_every_engine(weighted_parts, cluster):
     """Smearing draws from the number of the event, so that neither workers nor parts of the data matter."""
     expected = selection.select(weighted_parts, CARD, systematics=True)
     moved = {e.source for e in expected.systematics if e.up != e.nominal}
     assert {"momentum_resolution", "ecal_resolution", "hcal_resolution"} <= moved
     assert selection.select(weighted_parts, CARD, systematics=True, engine=at(cluster)) == expected
+
+
+@pytest.mark.slow
+def test_friend_trees_on_every_engine(tmp_path, weighted_parts, cluster):
+    """A worker reads the same events of a tree and of its friends, in clusters of other lengths."""
+    calorimeters = [name for name in ENERGIES if name != "trackMomentum"]
+    rest = [*(name for name in READ if name not in calorimeters), "mcWeight"]
+    paths = []
+    for i, part in enumerate(weighted_parts):
+        paths.append(str(tmp_path / f"run{i}.root"))
+        for tree, path, names, cluster_size in (
+            ("events", paths[-1], rest, 100),
+            ("calo", str(tmp_path / f"run{i}_calo.root"), calorimeters, 170),
+        ):
+            options = root().RDF.RSnapshotOptions()
+            options.fAutoFlush = cluster_size
+            options.fVector2RVec = False
+            root().RDataFrame("tree", part).Snapshot(tree, path, names, options)
+    mapped = {name: f'"{name}"' for name in rest} | {name: f'"calo.{name}"' for name in calorimeters}
+    friends = '[[layout.friends]]\ntree = "calo"\nalias = "calo"\nfiles = ["{folder}/{stem}_calo.root"]\n'
+    card = card_of(tmp_path, table("events", mapped) + friends)
+    expected = selection.select(paths, card)
+    plain = selection.select(weighted_parts, CARD)
+    assert expected.cutflow == plain.cutflow
+    assert expected.candidates == plain.candidates
+    assert len(expected.candidates) > 50
+    assert selection.select(paths, card, engine=at(cluster)) == expected
 
 
 def test_truth_columns_on_every_engine(tmp_path, cluster):
