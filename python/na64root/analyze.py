@@ -10,6 +10,7 @@ import logging
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -221,7 +222,7 @@ def analyze(
         systematics: vary the card's systematic sources in the input and in the signal sample. The sample is
             also varied where the card has `systematics.in_limit = "varied"`.
         blind: hide the events in the signal boxes; the limits are expected ones.
-        engine: what selects the events.
+        engine: what selects the events, makes the toys and computes the plane.
 
     Raises:
         ConfigError: `systematics.in_limit = "varied"` without a signal sample.
@@ -246,6 +247,7 @@ def analyze(
         )
     refuse_to_replace(output_dir, FILES, force)
     require_writable(output_dir)
+    threads = engine.threads_here(threads)
     if pseudodata:
         log.info("writing pseudo-data")
         path = output_dir / "pseudodata.root"
@@ -283,25 +285,29 @@ def analyze(
         )
     if counts:
         log.info("computing the exclusion plane")
-        plane = planes.scan(
-            card,
-            "mass-epsilon",
-            counts,
-            selected.exposure,
-            expected=False,
-            seed=seed,
-            threads=threads,
-            progress=progress,
-            input_files=selected.files,
-        )
-        if sample is None:
-            model = _counting_model(card, counts, selected.exposure, plane)
-        else:
-            model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
-            of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
-        log.info("setting limits, RooStats and exact")
-        kind: Kind = "expected" if selected.weighted or blind else "observed"
-        limit = limits_side_by_side(model, card, kind=kind, seed=seed, processes=threads)
+        with engine.executor(threads) as executor:
+            plane = planes.scan(
+                card,
+                "mass-epsilon",
+                counts,
+                selected.exposure,
+                expected=False,
+                seed=seed,
+                threads=threads,
+                executor=executor,
+                progress=progress,
+                input_files=selected.files,
+            )
+            if sample is None:
+                model = _counting_model(card, counts, selected.exposure, plane)
+            else:
+                model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
+                of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
+            log.info("setting limits, RooStats and exact")
+            kind: Kind = "expected" if selected.weighted or blind else "observed"
+            limit = limits_side_by_side(
+                model, card, kind=kind, seed=seed, processes=threads, executor=executor
+            )
         if kind == "observed":
             found, interval = limits.evidence(
                 model, cl=card.limit.confidence_level.value, treatment=card.limit.treatment
@@ -517,9 +523,17 @@ def estimate_backgrounds(
 
 
 def limits_side_by_side(
-    model: limits.CountingModel, card: Card, *, kind: Kind = "observed", seed: int, processes: int
+    model: limits.CountingModel,
+    card: Card,
+    *,
+    kind: Kind = "observed",
+    seed: int,
+    processes: int,
+    executor: Executor | None = None,
 ) -> Limits:
     """The RooStats limit with the card's treatment, and the exact ones with each treatment.
+
+    The toys are made by `executor` or in `processes`, as by :func:`na64root.limits.upper_limit`.
 
     Where RooStats is beyond three of its toy errors from the exact engine, which chance does in 0.3 % of
     runs, a second, independent set of toys is added to the first: chance is diluted, a bias stands out more.
@@ -531,7 +545,13 @@ def limits_side_by_side(
 
     def toys(seed: int) -> LimitResult:
         return limits.upper_limit(
-            model, cl=cl, method="roostats", treatment=treatment, seed=seed, processes=processes
+            model,
+            cl=cl,
+            method="roostats",
+            treatment=treatment,
+            seed=seed,
+            processes=processes,
+            executor=executor,
         )
 
     quoted = toys(seed)
@@ -595,12 +615,14 @@ def scan(
     output_dir: Path | None = None,
     seed: int = 1,
     threads: int = 1,
+    engine: engines.Engine = engines.THREADS,
     force: bool = False,
     progress: planes.Progress | None = None,
 ) -> results.PlaneResult:
     """An exclusion plane for the counts in `files`, without files for the card's own.
 
     With `output_dir` its figure is written there; interrupted, the scan goes on from what it kept there.
+    `engine` selects the events and computes the plane.
     """
     chosen = planes.Plane.named(plane, card) if isinstance(plane, str) else plane
     names = [f"{chosen.name}.{kind}" for kind in PLANE_FILES]
@@ -610,20 +632,23 @@ def scan(
         require_writable(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         kept = output_dir / f".{chosen.name}.unfinished"
-    counts, exposure, input_files = _counts(files, card, eot, threads)
-    result = planes.scan(
-        card,
-        chosen,
-        counts,
-        exposure,
-        mode=mode,
-        others=True,
-        kept=kept,
-        seed=seed,
-        threads=threads,
-        progress=progress,
-        input_files=input_files,
-    )
+    threads = engine.threads_here(threads)
+    counts, exposure, input_files = _counts(files, card, eot, threads, engine)
+    with engine.executor(threads) as executor:
+        result = planes.scan(
+            card,
+            chosen,
+            counts,
+            exposure,
+            mode=mode,
+            others=True,
+            kept=kept,
+            seed=seed,
+            threads=threads,
+            executor=executor,
+            progress=progress,
+            input_files=input_files,
+        )
     if output_dir:
         with renamed_into(output_dir, names) as folder:
             _write_plane(result, card, folder)
@@ -767,11 +792,15 @@ def counting_model(
 
 
 def _counts(
-    files: Sequence[str], card: Card, eot: Mapping[str, float] | None, threads: int
+    files: Sequence[str],
+    card: Card,
+    eot: Mapping[str, float] | None,
+    threads: int,
+    engine: engines.Engine = engines.THREADS,
 ) -> tuple[list[Count], dict[str, float], list[InputFile]]:
     """Counts and exposure of the likelihood: those of the files, without files those of the card."""
     if files:
-        selected = selection.select(files, card, eot=eot, threads=threads)
+        selected = selection.select(files, card, eot=eot, threads=threads, engine=engine)
         for note in selected.notes:
             log.info("%s", note)
         selected, _ = _with_background_estimates(files, card, selected, (), threads)

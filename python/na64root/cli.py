@@ -813,6 +813,7 @@ def _analyze(
 )
 @click.option("--skim-cut", metavar="CUT", help="Skim the events that pass the cuts up to this one.")
 @_FORMAT
+@_ENGINE
 @_BLIND
 def _select(
     common: Common,
@@ -823,6 +824,8 @@ def _select(
     skim: Path | None,
     skim_cut: str | None,
     format: Format,
+    engine: str,
+    scheduler: str | None,
     blind: bool,
 ) -> Record:
     """Cut flow, N-1 distributions, planes of ECAL against HCAL energy, and a skim, in one event loop.
@@ -844,6 +847,7 @@ def _select(
         skim=None if skim is None else Skim(skim, skim_cut, rntuple=format == "rntuple"),
         blind=blind,
         threads=common.threads,
+        engine=_engine(engine, scheduler),
         force=common.force,
     )
 
@@ -1398,7 +1402,7 @@ def _limit(
                 method=method,
                 treatment=treatment,
                 seed=common.seed,
-                processes=1 if engine == "local" else common.threads,
+                processes=toys_on.threads_here(common.threads),
                 executor=executor,
                 criterion=criterion,
             )
@@ -1440,6 +1444,7 @@ class _Axis(click.ParamType["Axis"]):
 @click.option(
     "--mode", type=click.Choice(["semivisible", "invisible"]), default="semivisible", show_default=True
 )
+@_ENGINE
 def _scan(
     common: Common,
     arguments: tuple[str, ...],
@@ -1449,6 +1454,8 @@ def _scan(
     epsilon: float | None,
     eot: tuple[str, ...],
     mode: Mode,
+    engine: str,
+    scheduler: str | None,
 ) -> Record:
     """The excluded region of a plane; without FILES for the observed counts of the card.
 
@@ -1479,6 +1486,7 @@ def _scan(
         eot=exposure_option(common.card, eot, total=True),
         mode=mode,
         output_dir=common.output,
+        engine=_engine(engine, scheduler, events=bool(files)),
         **common.how("masses"),
     )
 

@@ -91,6 +91,11 @@ def declare(code: str, *, optimised: bool = True) -> None:
         )
 
 
+def is_distributed(node: Any) -> bool:
+    """Whether a frame or a node is that of a cluster; not for results, which run the loop when asked."""
+    return hasattr(node, "proxied_node") or hasattr(node, "_headnode")
+
+
 class CodeError(Na64Error):
     """Code of a user does not compile; the message is the compiler's first error, with the line."""
 

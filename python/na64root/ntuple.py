@@ -13,7 +13,7 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from .cling import compiler_messages, declare, optimise, root
 from .config import Card, FriendTree, LayoutConfig
-from .errors import ConfigError, DataError
+from .errors import DataError
 from .good_runs import GoodRuns, read_good_runs
 from .layouts import (
     ACCEPTED,
@@ -121,19 +121,15 @@ class Ntuple:
 
         Args:
             distributed: `executor` and `npartitions` of a distributed one.
-
-        Raises:
-            ConfigError: friend trees on a cluster.
         """
-        if distributed:
-            if self.friends:
-                raise ConfigError(
-                    "friend trees cannot be read on a cluster (engine dask): use --engine threads"
-                )
-            frame = root().RDataFrame(self.tree, self.paths, **distributed)
-            return self.with_columns_of_layout_a(frame)
         friends = [(friend.tree, friend.alias, [f.path for f in friend.files]) for friend in self.friends]
-        return self.with_columns_of_layout_a(_source_frame(self.tree, self.paths, friends))
+        if not distributed:
+            frame = _source_frame(self.tree, self.paths, friends)
+        elif not friends:
+            frame = root().RDataFrame(self.tree, self.paths, **distributed)
+        else:
+            frame = _distributed_with_friends(self.tree, self.paths, friends, distributed)
+        return self.with_columns_of_layout_a(frame)
 
     def with_columns_of_layout_a(self, frame: Any) -> Any:
         """A frame over the files, of any engine, with the columns of layout A defined."""
@@ -165,6 +161,29 @@ def _source_frame(tree: str, paths: Sequence[str], friends: Sequence[tuple[str, 
     for name, alias, files in friends:
         dataset.WithGlobalFriends(name, files, alias)
     return ROOT.RDataFrame(dataset)
+
+
+def _distributed_with_friends(
+    tree: str,
+    paths: Sequence[str],
+    friends: Sequence[tuple[str, str, list[str]]],
+    distributed: Mapping[str, Any],
+) -> Any:
+    """As :func:`_source_frame`: a distributed frame has friends from a chain, which its head keeps alive."""
+    chains = [_chain(tree, paths)]
+    for name, alias, files in friends:
+        chains.append(_chain(name, files))
+        chains[0].AddFriend(chains[-1], alias)
+    frame = root().RDataFrame(chains[0], **distributed)
+    frame._headnode.chains = chains
+    return frame
+
+
+def _chain(tree: str, paths: Sequence[str]) -> Any:
+    chain = root().TChain(tree)
+    for path in paths:
+        chain.AddFile(path)
+    return chain
 
 
 class PeriodContent(Record):
