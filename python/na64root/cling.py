@@ -171,6 +171,24 @@ def compiler_messages() -> Iterator[Callable[[], str]]:
             os.close(saved)
 
 
+@contextlib.contextmanager
+def implicit_threads(threads: int) -> Iterator[None]:
+    """ROOT's implicit multi-threading for one event loop; its state is put back afterwards."""
+    ROOT = root()
+    before = ROOT.GetThreadPoolSize() if ROOT.IsImplicitMTEnabled() else 0
+    if before:
+        ROOT.DisableImplicitMT()
+    if threads > 1:
+        ROOT.EnableImplicitMT(threads)
+    try:
+        yield
+    finally:
+        if threads > 1:
+            ROOT.DisableImplicitMT()
+        if before:
+            ROOT.EnableImplicitMT(before)
+
+
 def _check_compiler() -> None:
     try:
         subprocess.run(
