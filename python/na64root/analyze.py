@@ -10,6 +10,7 @@ import logging
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -220,7 +221,7 @@ def analyze(
         systematics: vary the card's systematic sources in the input and in the signal sample. The sample is
             also varied where the card has `systematics.in_limit = "varied"`.
         blind: hide the events in the signal boxes; the limits are expected ones.
-        engine: what selects the events.
+        engine: what selects the events, makes the toys and computes the plane.
 
     Raises:
         ConfigError: `systematics.in_limit = "varied"` without a signal sample.
@@ -241,6 +242,7 @@ def analyze(
     _refuse_to_show(card, blind, exclude_outlier_spills)
     refuse_to_replace(output_dir, FILES, force)
     require_writable(output_dir)
+    threads = engine.threads_here(threads)
     if pseudodata:
         log.info("writing pseudo-data")
         path = output_dir / "pseudodata.root"
@@ -278,25 +280,29 @@ def analyze(
         )
     if counts:
         log.info("computing the exclusion plane")
-        plane = planes.scan(
-            card,
-            "mass-epsilon",
-            counts,
-            selected.exposure,
-            expected=False,
-            seed=seed,
-            threads=threads,
-            progress=progress,
-            input_files=selected.files,
-        ).model_copy(update={"blind": blind})
-        if sample is None:
-            model = _counting_model(card, counts, selected.exposure, plane)
-        else:
-            model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
-            of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
-        log.info("setting limits, RooStats and exact")
-        kind: Kind = "expected" if selected.weighted or blind else "observed"
-        limit = limits_side_by_side(model, card, kind=kind, seed=seed, processes=threads)
+        with engine.executor(threads) as executor:
+            plane = planes.scan(
+                card,
+                "mass-epsilon",
+                counts,
+                selected.exposure,
+                expected=False,
+                seed=seed,
+                threads=threads,
+                executor=executor,
+                progress=progress,
+                input_files=selected.files,
+            ).model_copy(update={"blind": blind})
+            if sample is None:
+                model = _counting_model(card, counts, selected.exposure, plane)
+            else:
+                model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
+                of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
+            log.info("setting limits, RooStats and exact")
+            kind: Kind = "expected" if selected.weighted or blind else "observed"
+            limit = limits_side_by_side(
+                model, card, kind=kind, seed=seed, processes=threads, executor=executor
+            )
         if kind == "observed":
             found, interval = limits.evidence(
                 model, cl=card.limit.confidence_level.value, treatment=card.limit.treatment
@@ -533,9 +539,17 @@ def estimate_backgrounds(
 
 
 def limits_side_by_side(
-    model: limits.CountingModel, card: Card, *, kind: Kind = "observed", seed: int, processes: int
+    model: limits.CountingModel,
+    card: Card,
+    *,
+    kind: Kind = "observed",
+    seed: int,
+    processes: int,
+    executor: Executor | None = None,
 ) -> Limits:
     """The RooStats limit with the card's treatment, and the exact ones with each treatment.
+
+    The toys are made by `executor` or in `processes`, as by :func:`na64root.limits.upper_limit`.
 
     Where RooStats is beyond three of its toy errors from the exact engine, which chance does in 0.3 % of
     runs, a second, independent set of toys is added to the first: chance is diluted, a bias stands out more.
@@ -547,7 +561,13 @@ def limits_side_by_side(
 
     def toys(seed: int) -> LimitResult:
         return limits.upper_limit(
-            model, cl=cl, method="roostats", treatment=treatment, seed=seed, processes=processes
+            model,
+            cl=cl,
+            method="roostats",
+            treatment=treatment,
+            seed=seed,
+            processes=processes,
+            executor=executor,
         )
 
     quoted = toys(seed)
@@ -613,6 +633,7 @@ def scan(
     blind: bool = False,
     seed: int = 1,
     threads: int = 1,
+    engine: engines.Engine = engines.THREADS,
     force: bool = False,
     progress: planes.Progress | None = None,
 ) -> results.PlaneResult:
@@ -622,6 +643,7 @@ def scan(
 
     Args:
         exclude_outlier_spills, blind: of `files`, as for :func:`analyze`.
+        engine: what selects the events and computes the plane.
 
     Raises:
         Na64Error: results exist and `force` is not set; what the modules of the chain raise.
@@ -635,22 +657,31 @@ def scan(
         require_writable(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         kept = output_dir / f".{chosen.name}.unfinished"
+    threads = engine.threads_here(threads)
     counts, exposure, selected = _counts(
-        files, card, eot, threads, blind=blind, exclude_outlier_spills=exclude_outlier_spills
-    )
-    result = planes.scan(
+        files,
         card,
-        chosen,
-        counts,
-        exposure,
-        mode=mode,
-        others=True,
-        kept=kept,
-        seed=seed,
-        threads=threads,
-        progress=progress,
-        input_files=selected.files if selected else [],
+        eot,
+        threads,
+        engine,
+        blind=blind,
+        exclude_outlier_spills=exclude_outlier_spills,
     )
+    with engine.executor(threads) as executor:
+        result = planes.scan(
+            card,
+            chosen,
+            counts,
+            exposure,
+            mode=mode,
+            others=True,
+            kept=kept,
+            seed=seed,
+            threads=threads,
+            executor=executor,
+            progress=progress,
+            input_files=selected.files if selected else [],
+        )
     if selected:
         made = result.provenance.model_copy(update={"input": selected.input})
         result = result.model_copy(update={"blind": blind, "notes": selected.notes, "provenance": made})
@@ -810,13 +841,16 @@ def _counts(
     card: Card,
     eot: Mapping[str, float] | None,
     threads: int,
+    engine: engines.Engine = engines.THREADS,
     *,
     blind: bool = False,
     exclude_outlier_spills: bool = False,
 ) -> tuple[list[Count], dict[str, float], selection.SelectionResult | None]:
     """Counts and exposure of the likelihood: those of the files, without files those of the card."""
     if files:
-        selected, left_out = _select(files, card, eot, exclude_outlier_spills, blind=blind, threads=threads)
+        selected, left_out = _select(
+            files, card, eot, exclude_outlier_spills, blind=blind, threads=threads, engine=engine
+        )
         for note in selected.notes:
             log.info("%s", note)
         spills = [(outlier.run, outlier.spill) for outlier in left_out.outliers]

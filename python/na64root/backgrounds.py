@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from . import cling
-from .cling import implicit_threads
 from .config import BackgroundMethod, Card, Signature
 from .cut_table import cuts, definitions, hcal_core_bits, number
+from .engines import THREADS
 from .errors import ConfigError, DataError
 from .exposure import input_exposure
 from .ntuple import Ntuple, open_ntuple, reading
@@ -675,13 +675,12 @@ def read(
             f"{ntuple.paths[0]} does not allow estimates of backgrounds (no branch {', '.join(missing)}): "
             "give an ntuple with them"
         )
-    for n in dict.fromkeys((threads, 1)):
-        with implicit_threads(n), reading(ntuple):
-            left_out, sample = _loop(ntuple, card, without_spills)
-        # As in the selection: only one thread knows which of two events of one number is the first.
-        if n == 1 or left_out.duplicates == 0:
-            break
-    return sample
+
+    def loop() -> tuple[LeftOut, Sample]:
+        with reading(ntuple):
+            return _loop(ntuple, card, without_spills)
+
+    return THREADS.in_order(threads, loop)[-1]
 
 
 def _loop(ntuple: Ntuple, card: Card, without_spills: Collection[tuple[int, int]]) -> tuple[LeftOut, Sample]:

@@ -833,6 +833,7 @@ def _analyze(
 )
 @click.option("--skim-cut", metavar="CUT", help="Skim the events that pass the cuts up to this one.")
 @_FORMAT
+@_ENGINE
 @_BLIND
 def _select(
     common: Common,
@@ -841,6 +842,8 @@ def _select(
     skim: Path | None,
     skim_cut: str | None,
     format: Format,
+    engine: str,
+    scheduler: str | None,
     blind: bool,
 ) -> Record:
     """Cut flow, N-1 distributions, planes of ECAL against HCAL energy, and a skim, in one event loop.
@@ -862,6 +865,7 @@ def _select(
         skim=None if skim is None else Skim(skim, skim_cut, rntuple=format == "rntuple"),
         blind=blind,
         threads=common.threads,
+        engine=_engine(engine, scheduler),
         force=common.force,
     )
 
@@ -1419,7 +1423,7 @@ def _limit(
                 method=method,
                 treatment=treatment,
                 seed=common.seed,
-                processes=1 if engine == "local" else common.threads,
+                processes=toys_on.threads_here(common.threads),
                 executor=executor,
                 criterion=criterion,
             )
@@ -1463,6 +1467,7 @@ class _Axis(click.ParamType["Axis"]):
 @click.option(
     "--mode", type=click.Choice(["semivisible", "invisible"]), default="semivisible", show_default=True
 )
+@_ENGINE
 @_INPUT
 @_OUTLIERS
 @_BLIND
@@ -1475,6 +1480,8 @@ def _scan(
     epsilon: float | None,
     eot: tuple[str, ...],
     mode: Mode,
+    engine: str,
+    scheduler: str | None,
     exclude_outlier_spills: bool,
     blind: bool,
 ) -> Record:
@@ -1509,6 +1516,7 @@ def _scan(
         eot=exposure_option(common.card, eot, total=True),
         mode=mode,
         output_dir=common.output,
+        engine=_engine(engine, scheduler, events=bool(files)),
         exclude_outlier_spills=exclude_outlier_spills,
         blind=blind,
         **common.how("masses"),

@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from .cling import compiler_messages, declare, implicit_threads, include, root
+from .cling import compiler_messages, declare, implicit_threads, include, optimise, root
 from .config import Card, FriendTree, LayoutConfig
-from .errors import ConfigError, DataError
+from .errors import DataError
 from .good_runs import GoodRuns, read_good_runs
 from .layouts import (
     ACCEPTED,
@@ -49,6 +49,7 @@ from .layouts import (
 from .layouts import (
     DEFINING_CUTS as DEFINING_CUTS,
 )
+from .library import SOURCES
 from .results import (
     GoodRunList,
     InputDetails,
@@ -122,19 +123,15 @@ class Ntuple:
 
         Args:
             distributed: `executor` and `npartitions` of a distributed one.
-
-        Raises:
-            ConfigError: friend trees on a cluster.
         """
-        if distributed:
-            if self.friends:
-                raise ConfigError(
-                    "friend trees cannot be read on a cluster (engine dask): use --engine threads"
-                )
-            frame = root().RDataFrame(self.tree, self.paths, **distributed)
-            return self.with_columns_of_layout_a(frame)
         friends = [(friend.tree, friend.alias, [f.path for f in friend.files]) for friend in self.friends]
-        return self.with_columns_of_layout_a(_source_frame(self.tree, self.paths, friends))
+        if not distributed:
+            frame = _source_frame(self.tree, self.paths, friends)
+        elif not friends:
+            frame = root().RDataFrame(self.tree, self.paths, **distributed)
+        else:
+            frame = _distributed_with_friends(self.tree, self.paths, friends, distributed)
+        return self.with_columns_of_layout_a(frame)
 
     def with_columns_of_layout_a(self, frame: Any) -> Any:
         """A frame over the files, of any engine, with the columns of layout A defined."""
@@ -157,6 +154,7 @@ def _names_in_use(frame: Any, aliases: Sequence[str]) -> set[str]:
 
 def _source_frame(tree: str, paths: Sequence[str], friends: Sequence[tuple[str, str, list[str]]]) -> Any:
     """The columns as the files have them; `friends` are tree, alias and files of each friend tree."""
+    optimise()  # what is booked on it
     ROOT = root()
     if not friends:
         return ROOT.RDataFrame(tree, list(paths))
@@ -165,6 +163,29 @@ def _source_frame(tree: str, paths: Sequence[str], friends: Sequence[tuple[str, 
     for name, alias, files in friends:
         dataset.WithGlobalFriends(name, files, alias)
     return ROOT.RDataFrame(dataset)
+
+
+def _distributed_with_friends(
+    tree: str,
+    paths: Sequence[str],
+    friends: Sequence[tuple[str, str, list[str]]],
+    distributed: Mapping[str, Any],
+) -> Any:
+    """As :func:`_source_frame`: a distributed frame has friends from a chain, which its head keeps alive."""
+    chains = [_chain(tree, paths)]
+    for name, alias, files in friends:
+        chains.append(_chain(name, files))
+        chains[0].AddFriend(chains[-1], alias)
+    frame = root().RDataFrame(chains[0], **distributed)
+    frame._headnode.chains = chains
+    return frame
+
+
+def _chain(tree: str, paths: Sequence[str]) -> Any:
+    chain = root().TChain(tree)
+    for path in paths:
+        chain.AddFile(path)
+    return chain
 
 
 class PeriodContent(Record):
@@ -826,64 +847,9 @@ def _fields(path: str, name: str) -> tuple[int, dict[str, Column]]:
     return entries, columns
 
 
-# RDataFrame reads through a null pointer where a basket cannot be unpacked, and past the end of one whose
-# header is wrong, so each is unpacked before and held to its branch: entries of one size, without offsets.
-_BASKET_CHECK = """
-#include "TBasket.h"
-#include "TBranch.h"
-#include "TBuffer.h"
-#include "TLeaf.h"
-namespace na64root_ntuple {
-// Of entries of different sizes: each begins in the buffer, after the one before it.
-bool offsets_are_sound(TBasket &basket) {
-    const Int_t *offsets = basket.GetEntryOffset();
-    const Int_t end = basket.GetLast();
-    bool sound = offsets && basket.GetKeylen() > 0 && end <= basket.GetBufferRef()->BufferSize();
-    Int_t previous = basket.GetKeylen();
-    for (Int_t i = 0; sound && i < basket.GetNevBuf(); ++i) {
-        sound = offsets[i] >= previous && offsets[i] <= end;
-        previous = offsets[i];
-    }
-    return sound;
-}
-
-bool baskets_are_sound(TBranch &branch, Long64_t entries, bool fixed_size) {
-    const Int_t on_disk = branch.GetWriteBasket();
-    const Int_t baskets = on_disk + (branch.GetListOfBaskets()->At(on_disk) ? 1 : 0);
-    const Long64_t *first_entry = branch.GetBasketEntry();
-    Int_t entry_bytes = 0;
-    for (auto *leaf : TRangeDynCast<TLeaf>(branch.GetListOfLeaves()))
-        entry_bytes += leaf->GetLen() * leaf->GetLenType();
-    bool sound = branch.GetEntries() == entries && baskets > 0 && first_entry[0] == 0;
-    try {
-        for (Int_t i = 0; sound && i < baskets; ++i) {
-            TBasket *basket = branch.GetBasket(i);
-            const Long64_t next = i + 1 < baskets ? first_entry[i + 1] : entries;
-            sound = basket && basket->GetNevBuf() == next - first_entry[i] && basket->GetBufferRef();
-            if (sound && !fixed_size) {
-                sound = offsets_are_sound(*basket);
-                branch.DropBaskets();
-                continue;
-            }
-            sound = sound && !basket->GetEntryOffset() && basket->GetNevBufSize() == entry_bytes;
-            const Long64_t end =
-                sound ? basket->GetKeylen() + basket->GetNevBuf() * Long64_t{entry_bytes} : 0;
-            sound = sound && basket->GetKeylen() > 0 && end <= basket->GetBufferRef()->BufferSize() &&
-                    basket->GetLast() == end;
-            branch.DropBaskets();
-        }
-    } catch (const std::exception &) { // a damaged size in the header of a basket
-        return false;
-    }
-    return sound;
-}
-}
-"""
-
-
 @functools.cache
 def _declare_basket_check() -> None:
-    declare(_BASKET_CHECK)
+    declare(f'#include "{SOURCES / "baskets.hpp"}"')
 
 
 # The key of an RNTuple is there twice, in the list of keys and before the anchor, and both must agree: ROOT
@@ -955,7 +921,7 @@ def _check_baskets(tree: Any, entries: int, names: Sequence[str], path: str) -> 
         if not branch or not branch.GetListOfLeaves().GetEntries():
             continue  # a column within an object
         fixed = sizes[name].length > 0 and "<" not in sizes[name].type
-        if not root().na64root_ntuple.baskets_are_sound(branch, entries, fixed):
+        if not root().na64root.rdf.baskets_are_sound(branch, entries, fixed):
             raise DataError(f"branch {name} in {path} cannot be read (the file is damaged): copy it again")
 
 

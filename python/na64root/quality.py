@@ -19,7 +19,8 @@ from . import cling, compiled
 from .cling import implicit_threads, root
 from .config import Card, QualityConfig
 from .cut_table import without_signal_boxes
-from .errors import ConfigError, DataError
+from .errors import DataError
+from .histograms import bins, variances
 from .ntuple import (
     Ntuple,
     notes_on_files,
@@ -408,32 +409,44 @@ class LeftOut:
         self._once = card.quality.duplicates == "count_once"
         self._filter: Any = None
         self._numbers: Any = None
+        self._in_spills: Any = None
 
     def applied_to(self, frame: Any) -> Any:
         """The frame with only the events that enter."""
         if not self._once and not self._spills:
             return frame
-        compiled_node = isinstance(frame, compiled.Node)
-        if not compiled_node and hasattr(frame, "_headnode"):
+        if isinstance(frame, compiled.Node):
+            self._filter = frame.leave_out(self._once, self._spills)
+            return frame
+        if cling.is_distributed(frame):
             return self._on_cluster(frame)
         cling.include("event_numbers.hpp")
         self._filter = root().na64root.EventFilter(int(frame.GetNSlots()), self._once)
         for run, spill in self._spills:
             self._filter.leave_out_spill(run, spill)
-        if compiled_node:
-            frame.keep(int(root().addressof(self._filter)))
-            return frame
         weight = "mcWeight" if "mcWeight" in self._ntuple.present else "1.0"
         keep = f"{_pointer('EventFilter', self._filter)}->keep(rdfslot_, run, spill, spillevent, {weight})"
         return frame.Filter(keep, "quality")
 
     def _on_cluster(self, frame: Any) -> Any:
-        """No worker sees all events: a cluster finds duplicates, and leaves nothing out."""
-        if self._spills:
-            raise ConfigError("spills cannot be left out on a cluster (engine dask): use --engine threads")
+        """No worker sees all events: a cluster finds duplicates, and does not leave them out."""
         weight = ["mcWeight"] if "mcWeight" in self._ntuple.present else []
-        self._numbers = frame.AsNumpy(["run", "spill", "spillevent", *weight], lazy=True)
-        return frame
+        if self._once:
+            self._numbers = frame.AsNumpy(["run", "spill", "spillevent", *weight], lazy=True)
+        if not self._spills:
+            return frame
+        spills = ", ".join(f"{{{run}u, {spill}u}}" for run, spill in sorted(self._spills))
+        pair = "std::pair<std::uint32_t, std::uint32_t>"
+        column = "na64_in_spill_left_out"
+        frame = frame.Define(
+            column,
+            f"static const std::set<{pair}> left_out{{{spills}}}; "
+            f"return left_out.count({pair}(run, spill)) != 0;",
+        )
+        one = frame.Filter(column).Define("na64_weight_left_out", *(weight or ["1.0"]))
+        model = ("", "", 1, 0.5, 1.5)
+        self._in_spills = one.Count(), one.Histo1D(model, column, "na64_weight_left_out")
+        return frame.Filter(f"!{column}", "quality")
 
     @property
     def duplicates(self) -> int:
@@ -456,10 +469,15 @@ class LeftOut:
                 f"{found_twice} events of {self._ntuple.paths[0]} come twice (a cluster keeps both): "
                 "use --engine threads, or --set quality.duplicates=keep"
             )
-        if self._filter is None:
+        if self._in_spills is not None:
+            events, histogram = (action.GetValue() for action in self._in_spills)
+            spills = events, bins(histogram, (1,))[1], variances(histogram, (1,))[1]
+        elif self._filter is not None:
+            found = self._filter
+            spills = found.events_in_spills(), found.weights_in_spills(), found.squares_in_spills()
+        else:
             return {}
-        found, duplicates = self._filter, self.duplicates
-        spills = found.events_in_spills(), found.weights_in_spills(), found.squares_in_spills()
+        duplicates = self.duplicates
         counts = {
             self.DUPLICATE: (duplicates, float(duplicates), float(duplicates)),
             self.SPILL: (int(spills[0]), float(spills[1]), float(spills[2])),

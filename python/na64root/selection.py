@@ -47,7 +47,7 @@ from .results import (
     write_atomically,
 )
 from .skim import Skim, Skimmed, SkimWriter, required_cuts
-from .systematics import SystematicEffect, Variations
+from .systematics import SystematicEffect, Variations, declare_variations
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
@@ -146,9 +146,9 @@ def select(
             elements of arrays (``mc_chi2_GeV[0]``).
         eot: exposure of some periods, taken as it is; of others see :func:`na64root.exposure.input_exposure`.
         without_spills: run and spill of those that are left out, counted as such in the cut flow.
-        systematics: also vary the card's systematic sources, in the same loop; not on a cluster.
+        systematics: also vary the card's systematic sources, in the same loop.
         n_minus_one: also the N-1 distributions, in the same loop.
-        skim: events to write into a file of their own, in the same loop.
+        skim: events to write into a file of their own, in the same loop; not on a cluster.
         blind: hide the events in the signal boxes, which are all that pass the cuts `ecal` and `hcal` of a
             signature, whatever its other cuts say.
         seed: of the random numbers of sources that smear.
@@ -171,8 +171,11 @@ def select(
         )
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
-    if systematics and engine.name == "dask":
-        raise ConfigError("systematics cannot be varied on a cluster yet (engine dask): use --engine threads")
+    if skim is not None and engine.name == "dask":
+        raise ConfigError(
+            "a skim cannot be written on a cluster (engine dask: each worker would write a file of its own): "
+            "leave out --skim, or use --engine threads"
+        )
     with _beside(skim, force) as skim_path:
         # Runs and spills are read before the loop where they decide on the exposure.
         ntuple = open_ntuple(inputs, card, unpack=bool(card.input.good_runs or without_spills))
@@ -184,9 +187,9 @@ def select(
                 "or say in [layout] where they are"
             )
         exposure = input_exposure(ntuple, card, eot, without_spills, blind=blind)
-        loops = 0
-        for n in dict.fromkeys((threads, 1)):
-            with engine.running(n), reading(ntuple):
+
+        def loop() -> tuple[LeftOut, _Booked]:
+            with reading(ntuple):
                 booked = _Booked(
                     ntuple,
                     card,
@@ -200,13 +203,12 @@ def select(
                 if n_minus_one or skim is not None:
                     booked.book_failed_cuts(n_minus_one, skim, skim_path)
                 booked.run()
-            loops += booked.loops
-            # Which of two equal events is the first, only one thread knows, that reads them in order.
-            if n == 1 or engine.name != "threads" or booked.left_out.duplicates == 0:
-                break
-        booked.loops = loops
+            return booked.left_out, booked
+
+        booked = engine.in_order(threads, loop)
+        booked[-1].loops = sum(one.loops for one in booked)
         with reading(ntuple):
-            return booked.result(exposure, lacking)
+            return booked[-1].result(exposure, lacking)
 
 
 @contextlib.contextmanager
@@ -321,7 +323,8 @@ class _Booked:
         """Book strings, compiled just in time. They read what they find, so the files are unpacked before."""
         self.engine.check_baskets(self.ntuple)
         declare_functions(self.card)
-        self.frame = self.engine.data_frame(self.ntuple, functions(self.card))
+        declare = declare_variations if self.variations else None
+        self.frame = self.engine.data_frame(self.ntuple, functions(self.card), declare)
         in_tree = {str(name) for name in self.frame.GetColumnNames()}
         for name in self.columns:
             if (branch := name.partition("[")[0]) not in in_tree:
