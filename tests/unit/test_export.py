@@ -170,7 +170,9 @@ def asymptotic_limit():
 
 def test_the_verb_names_files_and_counts(exported):
     result, folder = exported
-    assert list(result) == ["files", "counts", "signal_uncertainty", "constraint", "provenance"]
+    assert result.keys() == {
+        "files", "counts", "signal_uncertainty", "constraint", "notes", "blind", "provenance"
+    }  # fmt: skip
     assert list(result["files"]) == ["workspace", "hs3", "pyhf", "datacard"]
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         Path(path).name for path in result["files"].values()
