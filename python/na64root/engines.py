@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import cling, compiled
-from .cling import root
+from .cling import implicit_threads, root
 from .errors import ConfigError, DataError
 from .layouts import Schema
 from .ntuple import Ntuple, check_baskets
@@ -213,24 +213,6 @@ def _absolute(files: Sequence[InputFile]) -> tuple[InputFile, ...]:
         file if "://" in file.path else file.model_copy(update={"path": os.path.abspath(file.path)})
         for file in files
     )
-
-
-@contextlib.contextmanager
-def implicit_threads(threads: int) -> Iterator[None]:
-    """ROOT's implicit multi-threading for one event loop; its state is put back afterwards."""
-    ROOT = root()
-    before = ROOT.GetThreadPoolSize() if ROOT.IsImplicitMTEnabled() else 0
-    if before:
-        ROOT.DisableImplicitMT()
-    if threads > 1:
-        ROOT.EnableImplicitMT(threads)
-    try:
-        yield
-    finally:
-        if threads > 1:
-            ROOT.DisableImplicitMT()
-        if before:
-            ROOT.EnableImplicitMT(before)
 
 
 def table(node: Any, name: str, columns: Sequence[str]) -> Any:
