@@ -845,6 +845,7 @@ def _select(
         blind=blind,
         threads=common.threads,
         force=common.force,
+        progress=_progress("events"),
     )
 
 

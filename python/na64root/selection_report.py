@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from . import blinding, plots, results, selection
+from . import blinding, engines, plots, results, selection
 from .config import SIGNATURES, Card
 from .cut_table import CutDescription
 from .histograms import Histogram
@@ -72,12 +72,14 @@ def report(
     blind: bool = False,
     threads: int = 1,
     force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> SelectionReport:
     """Select events in one loop; write select.json, select.root, cutflow.tex and figures, and a skim.
 
     Args:
         skim: events to write into a file of their own.
         blind: hide the events in the signal boxes.
+        progress: called with (events done, all events).
 
     Raises:
         Na64Error: results exist and `force` is not set; what :func:`selection.select` raises.
@@ -85,7 +87,15 @@ def report(
     refuse_to_replace(output_dir, FILES, force)
     require_writable(output_dir)
     selected = selection.select(
-        files, card, eot=eot, n_minus_one=True, skim=skim, blind=blind, threads=threads, force=force
+        files,
+        card,
+        eot=eot,
+        n_minus_one=True,
+        skim=skim,
+        blind=blind,
+        threads=threads,
+        engine=engines.Engine(progress=progress),
+        force=force,
     )
     for note in selected.notes:
         log.info("%s", note)
