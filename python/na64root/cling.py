@@ -91,6 +91,11 @@ def declare(code: str, *, optimised: bool = True) -> None:
         )
 
 
+def is_distributed(node: Any) -> bool:
+    """Whether a frame or a node is that of a cluster; not for results, which run the loop when asked."""
+    return hasattr(node, "proxied_node") or hasattr(node, "_headnode")
+
+
 class CodeError(Na64Error):
     """Code of a user does not compile; the message is the compiler's first error, with the line."""
 
@@ -164,6 +169,24 @@ def compiler_messages() -> Iterator[Callable[[], str]]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextlib.contextmanager
+def implicit_threads(threads: int) -> Iterator[None]:
+    """ROOT's implicit multi-threading for one event loop; its state is put back afterwards."""
+    ROOT = root()
+    before = ROOT.GetThreadPoolSize() if ROOT.IsImplicitMTEnabled() else 0
+    if before:
+        ROOT.DisableImplicitMT()
+    if threads > 1:
+        ROOT.EnableImplicitMT(threads)
+    try:
+        yield
+    finally:
+        if threads > 1:
+            ROOT.DisableImplicitMT()
+        if before:
+            ROOT.EnableImplicitMT(before)
 
 
 def _check_compiler() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,15 +71,14 @@ def report(
     skim: Skim | None = None,
     blind: bool = False,
     threads: int = 1,
+    engine: engines.Engine = engines.THREADS,
     force: bool = False,
-    progress: Callable[[int, int], None] | None = None,
 ) -> SelectionReport:
     """Select events in one loop; write select.json, select.root, cutflow.tex and figures, and a skim.
 
     Args:
         skim: events to write into a file of their own.
         blind: hide the events in the signal boxes.
-        progress: called with (events done, all events).
 
     Raises:
         Na64Error: results exist and `force` is not set; what :func:`selection.select` raises.
@@ -94,7 +93,7 @@ def report(
         skim=skim,
         blind=blind,
         threads=threads,
-        engine=engines.Engine(progress=progress),
+        engine=engine,
         force=force,
     )
     for note in selected.notes:
