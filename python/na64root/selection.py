@@ -304,7 +304,7 @@ class _Booked:
 
     def run(self) -> None:
         """The event loop; every booked action is filled by it."""
-        with self.engine.reporting(self.frame, self.ntuple.entries):
+        with self.engine.reporting(self.frame, self.read.events, self.ntuple.entries):
             self.read.fetch()
         self.loops = self.engine.loops(self.frame)
 
