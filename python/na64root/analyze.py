@@ -181,9 +181,9 @@ class Analysis(Record):
     files_skipped: list[results.SkippedFile]
     systematics: list[SystematicEffect]
     data_quality: quality.Exclusions | None = None
-    notes: list[str]
     background_estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
     blind: bool = False
+    notes: list[str]
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ def test_the_keys_are_those_of_the_contract(result):
         "data_quality",
         "background_estimates",
         "blind",
+        "notes",
     ]
     assert list(result["cutflow"][0]) == ["period", "signature", "cut", "events", "weighted"]
     assert result["cutflow"][0]["cut"] == "initial"
