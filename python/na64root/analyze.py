@@ -858,7 +858,7 @@ def _uncertainties(
 ) -> list[SignalUncertaintyOfSample]:
     varied = {}
     if card.systematics.in_limit == "varied":
-        varied = exclusion.varied_sources([(b.period, b.signature) for b in model.bins], sample)
+        varied = exclusion.varied_sources([(b.period, b.signature) for b in model.bins], sample.systematics)
     return [
         SignalUncertaintyOfSample(
             source=name,

@@ -141,7 +141,8 @@ def counting_model_of_sample(
     With `systematics.in_limit = "varied"` the sources of :func:`varied_sources` join those of the card.
 
     Raises:
-        ConfigError: no signal in a bin with a count; a sample that was read without variations.
+        ConfigError: no signal in a bin with a count; a sample that was not varied by every source of the card
+            (the parts that `systematics.replaces` takes out hold them all).
     """
     kept = [count for count, _, _ in _bins(card, counts, exposure)]
     found = [sample.of(count.period, count.signature) for count in kept]
@@ -154,9 +155,9 @@ def counting_model_of_sample(
     if card.systematics.in_limit == "varied":
         without += card.systematics.replaces
         bins = [(count.period, count.signature) for count in kept]
-        varied = {
-            name: SignalSource(relative) for name, (relative, _) in varied_sources(bins, sample).items()
-        }
+        found_sources = varied_sources(bins, sample.systematics)
+        systematics.require_all(card, found_sources)
+        varied = {name: SignalSource(relative) for name, (relative, _) in found_sources.items()}
     return _model(
         card,
         kept,
@@ -168,29 +169,22 @@ def counting_model_of_sample(
 
 
 def varied_sources(
-    bins: Collection[tuple[str, str]], sample: SimulatedSignal
+    bins: Collection[tuple[str, str]], effects: Sequence[systematics.SystematicEffect]
 ) -> dict[str, tuple[float, float]]:
     """Of each systematic source the relative effect on the expected signal, and its statistical error.
 
     It is that on the sum of the bins of the likelihood: one nuisance parameter moves all bins by the same
-    share. How a source moves signal between bins is in `sample.systematics`; without observed events the
-    limit depends on the sum alone.
+    share. How a source moves signal between bins is in the effects; without observed events the limit
+    depends on the sum alone.
 
     Args:
         bins: periods and signatures.
-
-    Raises:
-        ConfigError: a sample that was read without variations.
+        effects: on a simulated signal; a source without any is in no result.
     """
     groups: dict[str, list[systematics.SystematicEffect]] = {}
-    for effect in sample.systematics:
+    for effect in effects:
         if (effect.period, effect.signature) in bins:
             groups.setdefault(effect.source, []).append(effect)
-    if not groups:
-        raise ConfigError(
-            "the signal sample was not varied (systematics.in_limit = varied needs it): read it with "
-            "vary=True"
-        )
     found = {name: systematics.of_total(group) for name, group in groups.items()}
     return {name: effect for name, effect in found.items() if effect is not None}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -316,6 +316,21 @@ def of_total(effects: Iterable[SystematicEffect]) -> tuple[float, float] | None:
     A shift from one bin into another leaves the sum.
     """
     return symmetrised(*_total([(1.0, effect) for effect in effects]))
+
+
+def require_all(card: Card, varied: Collection[str]) -> None:
+    """Refuse a limit without a source of the card: what takes its place would hold only part of the detector.
+
+    Raises:
+        ConfigError: one of the card's sources is not among those varied.
+    """
+    if missing := [name for name in card.systematics.sources if name not in varied]:
+        columns = dict.fromkeys(c for name in missing for c in card.systematics.sources[name].columns)
+        raise ConfigError(
+            f"the signal sample was not varied by {', '.join(missing)} (systematics.in_limit = varied puts "
+            f"all sources in place of {', '.join(card.systematics.replaces) or 'none'}): give a sample with "
+            f"{', '.join(columns)}, a card without these sources, or set in_limit to published"
+        )
 
 
 def _total(parts: Sequence[tuple[float, SystematicEffect]]) -> tuple[float, list[tuple[float, float]]]:

@@ -15,7 +15,7 @@ import numpy_selection
 from na64root import _core, analyze, cli, exclusion, limits, selection, simulate
 from na64root.cling import root
 from na64root.config import Card, load_card
-from na64root.errors import ConfigError
+from na64root.errors import ConfigError, DataError
 from na64root.results import Count
 from na64root.signal_files import SimulatedSignal, read_signal
 from na64root.systematics import source_number
@@ -383,7 +383,7 @@ def test_the_effect_on_the_expected_signal_is_that_of_numpy(sample, result, colu
     here, weight = (columns["run"] >= first) & (columns["run"] <= last), columns["mcWeight"]
     nominal = {s: here & passing(columns, s) for s in ("S1", "S2")}
     total = sum(weight[passes].sum() for passes in nominal.values())
-    found = exclusion.varied_sources([("2018", "S1"), ("2018", "S2")], sample)
+    found = exclusion.varied_sources([("2018", "S1"), ("2018", "S2")], sample.systematics)
     assert found.keys() == CARD.systematics.sources.keys()
     for name, source in CARD.systematics.sources.items():
         shifts, square = [], 0.0
@@ -395,7 +395,7 @@ def test_the_effect_on_the_expected_signal_is_that_of_numpy(sample, result, colu
         assert found[name][0] == pytest.approx(np.mean(np.abs(shifts)) / total, rel=1e-6, abs=1e-12)
         assert found[name][1] == pytest.approx(math.sqrt(square) / len(shifts) / total, rel=1e-6)
         # S1 alone has other numbers
-        alone = exclusion.varied_sources([("2018", "S1")], sample)[name]
+        alone = exclusion.varied_sources([("2018", "S1")], sample.systematics)[name]
         assert alone != found[name]
 
 
@@ -405,14 +405,28 @@ def test_published_sources_stay_and_varied_ones_take_the_place_of_some(sample):
     assert {name: s.uncertainty for name, s in model.sources.items()} == published
     card = load_card(overrides=["systematics.in_limit=varied"])
     model = exclusion.counting_model_of_sample(card, counts("S1", "S2"), EXPOSURE, sample)
-    found = exclusion.varied_sources([("2018", "S1"), ("2018", "S2")], sample)
+    found = exclusion.varied_sources([("2018", "S1"), ("2018", "S2")], sample.systematics)
     del published["other"]
     expected = published | {name: relative for name, (relative, _) in found.items()}
     assert {name: s.uncertainty for name, s in model.sources.items()} == expected
     assert all(source.correlation == "all" for source in model.sources.values())
-    unvaried = sample.model_copy(update={"systematics": []})
-    with pytest.raises(ConfigError, match="was not varied"):
-        exclusion.counting_model_of_sample(card, counts("S1", "S2"), EXPOSURE, unvaried)
+    without_one = [e for e in sample.systematics if e.source != "srd_scale"]
+    for effects, named in (([], "ecal_scale, ecal_resolution"), (without_one, "srd_scale")):
+        unvaried = sample.model_copy(update={"systematics": effects})
+        with pytest.raises(ConfigError, match=f"was not varied by {named}.* in place of other"):
+            exclusion.counting_model_of_sample(card, counts("S1", "S2"), EXPOSURE, unvaried)
+
+
+def test_a_sample_that_lacks_what_a_source_varies_is_no_sample_for_varied_limits(tmp_path):
+    """The published part holds that source too, and is not to be taken out for the others alone."""
+    path = write_tree(tmp_path / "no_srd.root", [event()], omit=["SRD_ene"], extra={"mcWeight": 1.0})
+    point = {"mass_GeV": 0.1, "epsilon": 1e-3, "vary": True}
+    # Not refused where the published sources stay; that one event is in 2018 alone.
+    with pytest.raises(DataError, match="no events in period"):
+        read_signal([path], CARD, CARD.exposure(), **point)
+    card = load_card(overrides=["systematics.in_limit=varied"])
+    with pytest.raises(ConfigError, match=r"not varied by srd_scale \(.*a sample with SRD_ene, a card"):
+        read_signal([path], card, CARD.exposure(), **point)
 
 
 def closed_form(delta: float) -> float:
