@@ -239,11 +239,13 @@ def analyze(
             "--exclude-outlier-spills with --blind (the spills' means are also those of hidden events): "
             "leave one out"
         )
-    if blind and (estimated := [s for s in SIGNATURES if card.backgrounds.method(s) != "published"]):
-        raise ConfigError(
-            f"--blind with an estimated background of {estimated[0]} (its regions can hold hidden events): "
-            f"set backgrounds.{estimated[0]} to published"
-        )
+    for signature in SIGNATURES:
+        method = card.backgrounds.method(signature)
+        if blind and backgrounds.in_signal_box(card, method):
+            raise ConfigError(
+                f"--blind with the background of {signature} by {method} (a region has the energies of the "
+                f"signal box): set backgrounds.abcd.second to hcal, or backgrounds.{signature} to another"
+            )
     refuse_to_replace(output_dir, FILES, force)
     require_writable(output_dir)
     if pseudodata:
@@ -266,7 +268,7 @@ def analyze(
     spills = [(outlier.run, outlier.spill) for outlier in data_quality.outliers]
     for note in selected.notes:
         log.info("%s", note)
-    selected, estimates = _with_background_estimates(files, card, selected, spills, threads)
+    selected, estimates = _with_background_estimates(files, card, selected, spills, blind, threads)
     counts = _counts_of_likelihood(selected)
     limit = plane = model = found = interval = sample = of_sample = None
     if signal is not None:
@@ -402,6 +404,7 @@ def _with_background_estimates(
     card: Card,
     selected: selection.SelectionResult,
     without_spills: Sequence[tuple[int, int]],
+    blind: bool,
     threads: int,
 ) -> tuple[selection.SelectionResult, dict[Signature, backgrounds.BackgroundUsed] | None]:
     """The selection with the backgrounds that the card has estimated from the data, and which these are."""
@@ -409,7 +412,7 @@ def _with_background_estimates(
         return selected, None
     log.info("estimating backgrounds")
     estimated = backgrounds.estimate(
-        files, card, eot=selected.exposure, without_spills=without_spills, threads=threads
+        files, card, eot=selected.exposure, without_spills=without_spills, blind=blind, threads=threads
     )
     counts, used = backgrounds.with_estimates(selected.counts, estimated)
     for signature, background in used.items():
@@ -469,10 +472,13 @@ def estimate_backgrounds(
     card: Card,
     *,
     output_dir: Path | None = None,
+    blind: bool = False,
     force: bool = False,
     **options: Any,
 ) -> backgrounds.Backgrounds:
     """Backgrounds from the data, `options` as for :func:`na64root.backgrounds.estimate`; with a figure.
+
+    `blind` is remembered in `output_dir`.
 
     Raises:
         Na64Error: the figure exists and `force` is not set; as :func:`na64root.backgrounds.estimate`.
@@ -481,7 +487,7 @@ def estimate_backgrounds(
     if output_dir:
         refuse_to_replace(output_dir, names, force)
         require_writable(output_dir)
-    found = backgrounds.estimate(files, card, **options)
+    found = backgrounds.estimate(files, card, blind=blind, **options)
     if not output_dir:
         return found
     box, regions = card.selection.ecal.s2_max_GeV.value, card.backgrounds
@@ -509,11 +515,14 @@ def estimate_backgrounds(
             fit.alternatives,
         ),
         box,
-        "VETO quiet, before the cuts of the signatures; box of S2 empty by choice",
+        "VETO quiet, box of S2 empty by choice",
     )
     with renamed_into(output_dir, names) as folder:
         plots.save(figure, folder, "backgrounds")
-    return found.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
+    made = {name: str(output_dir / name) for name in names}
+    if remembered := blinding.remember(output_dir, "background", blind=blind, provenance=found.provenance):
+        made[remembered.name] = str(remembered)
+    return found.model_copy(update={"files": made})
 
 
 def limits_side_by_side(
@@ -774,7 +783,7 @@ def _counts(
         selected = selection.select(files, card, eot=eot, threads=threads)
         for note in selected.notes:
             log.info("%s", note)
-        selected, _ = _with_background_estimates(files, card, selected, (), threads)
+        selected, _ = _with_background_estimates(files, card, selected, (), False, threads)
         return _counts_of_likelihood(selected), selected.exposure, selected.files
     exposure = card.exposure(eot)
     counts = card_counts(card, exposure)

@@ -1152,8 +1152,14 @@ def _show_backgrounds(record: Backgrounds, console: Console) -> None:
 @_EOT
 @click.option("--mc", multiple=True, metavar="FILE", help="Simulated background, for the dimuon yield.")
 @click.option("--mc-eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of --mc, likewise.")
+@_BLIND
 def _estimate_backgrounds(
-    common: Common, files: tuple[str, ...], eot: tuple[str, ...], mc: tuple[str, ...], mc_eot: tuple[str, ...]
+    common: Common,
+    files: tuple[str, ...],
+    eot: tuple[str, ...],
+    mc: tuple[str, ...],
+    mc_eot: tuple[str, ...],
+    blind: bool,
 ) -> Record:
     """Backgrounds from control regions of the data, and the dimuon yield against a simulation.
 
@@ -1170,6 +1176,7 @@ def _estimate_backgrounds(
         simulation=mc,
         eot=exposure_option(common.card, eot),
         simulation_eot=exposure_option(common.card, mc_eot),
+        blind=blind,
         threads=common.threads,
     )
 

@@ -30,7 +30,7 @@ from .cut_table import (
 from .errors import ConfigError, DataError
 from .histograms import Histogram, bins, record, stable, to_root, variances
 from .n_minus_one import Distributions, FailedCuts, NMinusOne
-from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
+from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading, require_all_read
 from .quality import LeftOut, notes_on_files, repeated_files
 from .results import (
     Count,
@@ -500,16 +500,8 @@ class _Booked:
         events, sums, _ = self.read.fetch()
         left_out = self.left_out.counts()
         read = int(events.sum()) + sum(n for n, *_ in left_out.values())
-        if read != self.ntuple.entries:
-            raise DataError(
-                f"{read} of {self.ntuple.entries} events of {self.ntuple.paths[0]} were read "
-                "(the file is damaged): make or copy it again"
-            )
-        if not np.isfinite([*sums, *(weight for _, weight, _ in left_out.values())]).all():
-            raise DataError(
-                f"branch mcWeight in {self.ntuple.paths[0]} is NaN or infinite in some event "
-                "(finite weights are expected): correct the ntuple"
-            )
+        weights = [*sums, *(weight for _, weight, _ in left_out.values())]
+        require_all_read(self.ntuple, read, weights)
         notes = self._notes(lacking)
         exposure = self._exposure_with_data(exposure, notes)
         histograms: dict[str, Histogram] = {}

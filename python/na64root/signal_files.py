@@ -112,8 +112,8 @@ def read_signal(
         vary: also vary the card's systematic sources, those that smear with random numbers of `seed`.
 
     Raises:
-        ConfigError: no point is given, or another one than the files say; parts of different samples; a source
-            that cannot be varied, where the card has `systematics.in_limit = "varied"`.
+        ConfigError: no point is given, or another one than the files say; parts of different samples; a
+            source that cannot be varied, where the card has `systematics.in_limit = "varied"`.
         DataError: no mcWeight, weights that are negative, NaN or all zero, a period without simulated events,
             production that differs between the periods, no event that passes; as
             :func:`na64root.selection.select`.
