@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from . import (
     acceptance,
@@ -124,7 +125,7 @@ class Exclusion(Record):
 class SignalUncertaintyOfSample(Record):
     """A source of the signal uncertainty in the limit, relative, as `limits.impacts` names it.
 
-    `origin`: of the card (``published``), or of the varied sample (``varied``), then with the statistical
+    `origin`: of the card (``published``), or of a varied sample (``varied``), then with the statistical
     `error` of the number. Correlation ``all``: one nuisance for all bins.
     """
 
@@ -160,8 +161,9 @@ class Analysis(Record):
     bin has both a count and exposure. `discovery` and `interval` are null where nothing was observed.
     `signal` is null without a signal sample; with one, `limit` has its shares and statistical errors, while
     the plane remains that of `acceptance`: the chain or the own simulation. `systematics` is what the card's
-    sources do to the events of the input, empty unless asked for. `blind`: events in the signal boxes are in
-    nothing of this, nothing is observed, limit and plane are those expected without signal.
+    sources do to the events of the input, empty unless asked for; `signal_uncertainties` are the sources in
+    the model of `limit`. `blind`: events in the signal boxes are in nothing of this, nothing is observed,
+    limit and plane are those expected without signal.
     """
 
     cutflow: list[CutFlowRow]
@@ -182,6 +184,7 @@ class Analysis(Record):
     systematics: list[SystematicEffect]
     data_quality: quality.Exclusions | None = None
     background_estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
+    signal_uncertainties: list[SignalUncertaintyOfSample] = Field(default_factory=list)
     blind: bool = False
 
 
@@ -224,15 +227,15 @@ def analyze(
         engine: what selects the events.
 
     Raises:
-        ConfigError: `systematics.in_limit = "varied"` without a signal sample.
+        ConfigError: `systematics.in_limit = "varied"` with the signal of the chain.
         Na64Error: results exist and `force` is not set; what the modules of the chain raise.
         EnginesDisagreeError: RooStats and the exact engine differ by more than three toy errors.
     """
     in_limit = card.systematics.in_limit == "varied"
-    if in_limit and signal is None:
+    if in_limit and signal is None and card.signal.acceptance == "chain":
         raise ConfigError(
-            "systematics.in_limit = varied without a signal sample (the chain has no events to vary): give "
-            "--signal, or set it to published"
+            "systematics.in_limit = varied with the signal of the chain (which has no events to vary): give "
+            "--signal, set signal.acceptance to simulation, or systematics.in_limit to published"
         )
     if blind and exclude_outlier_spills:
         raise ConfigError(
@@ -271,6 +274,7 @@ def analyze(
     selected, estimates = _with_background_estimates(files, card, selected, spills, blind, threads)
     counts = _counts_of_likelihood(selected)
     limit = plane = model = found = interval = sample = of_sample = None
+    uncertainties: list[SignalUncertaintyOfSample] = []
     if signal is not None:
         log.info("selecting signal events")
         sample = signal_files.read_signal(
@@ -297,10 +301,11 @@ def analyze(
             input_files=selected.files,
         )
         if sample is None:
-            model = _counting_model(card, counts, selected.exposure, plane)
+            model, uncertainties = _counting_model(card, counts, selected.exposure, plane, seed, threads)
         else:
             model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
             of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
+            uncertainties = of_sample.uncertainties
         log.info("setting limits, RooStats and exact")
         kind: Kind = "expected" if selected.weighted or blind else "observed"
         limit = limits_side_by_side(model, card, kind=kind, seed=seed, processes=threads)
@@ -334,6 +339,7 @@ def analyze(
         signal=of_sample,
         data_quality=data_quality,
         background_estimates=estimates,
+        signal_uncertainties=uncertainties,
         files_skipped=selected.input.files_skipped,
         systematics=selected.systematics,
         blind=blind,
@@ -619,6 +625,7 @@ def scan(
         require_writable(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         kept = output_dir / f".{chosen.name}.unfinished"
+    exclusion.warn_of_published_sources(card)
     counts, exposure, input_files = _counts(files, card, eot, threads)
     result = planes.scan(
         card,
@@ -772,7 +779,8 @@ def counting_model(
         progress=progress,
         input_files=input_files,
     )
-    return _counting_model(card, counts, exposure, plane), input_files
+    model, _ = _counting_model(card, counts, exposure, plane, seed, threads)
+    return model, input_files
 
 
 def _counts(
@@ -814,17 +822,27 @@ def _counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
 
 
 def _counting_model(
-    card: Card, counts: Sequence[Count], exposure: Mapping[str, float], plane: results.PlaneResult
-) -> limits.CountingModel:
-    """The model of the quoted limit, its shares of S1 and S2 those at the end of the excluded g-2 line.
+    card: Card,
+    counts: Sequence[Count],
+    exposure: Mapping[str, float],
+    plane: results.PlaneResult,
+    seed: int,
+    threads: int,
+) -> tuple[limits.CountingModel, list[SignalUncertaintyOfSample]]:
+    """The model of the quoted limit, its signal that at the end of the excluded g-2 line; and its sources.
 
-    Where none of that line is excluded they are those at its highest mass in the plane.
+    Where none of that line is excluded it is that at its highest mass in the plane.
     """
-    point = exclusion.Exclusion(card, counts, exposure)
+    point = exclusion.Exclusion(card, counts, exposure, seed=seed, threads=threads)
     mass = plane.g2_excluded_up_to_GeV or plane.x[-1]
     epsilon = theory.epsilon_g2([mass], card.muon_g2.central.value)
-    s1, s2 = point.expected(point.at_mass(mass), epsilon)[0]
-    return point.limit.model(float(s1 / (s1 + s2)) if s1 + s2 > 0.0 else 0.5)
+    at_mass = point.at_mass(mass)
+    s1, s2 = point.expected(at_mass, epsilon)[0]
+    if not s1 + s2 > 0.0:
+        model = point.limit.model(0.5)
+        return model, _uncertainties(model, {})
+    model = point.model(at_mass, float(epsilon[0]))
+    return model, _uncertainties(model, point.varied_sources(at_mass, float(epsilon[0])))
 
 
 def _signal_of_sample(
@@ -850,6 +868,10 @@ def _signal_of_sample(
         weight = effective_exposure(card, exposure, counts)
         per_electron = at_mass.per_electron([sample.epsilon])[0]
         chain = {s: float(n) * weight[s] for s, n in zip(SIGNATURES, per_electron, strict=True)}
+    varied = {}
+    if card.systematics.in_limit == "varied":
+        bins_of_model = [(b.period, b.signature) for b in model.bins]
+        varied = exclusion.varied_sources(bins_of_model, sample.systematics)
     return SignalOfSample(
         sample=sample,
         expected=expected,
@@ -858,16 +880,14 @@ def _signal_of_sample(
         upper_limit=limit.upper_limit,
         upper_limit_mu=limit.upper_limit / expected,
         excluded=expected >= limit.upper_limit,
-        uncertainties=_uncertainties(card, model, sample),
+        uncertainties=_uncertainties(model, varied),
     )
 
 
 def _uncertainties(
-    card: Card, model: limits.CountingModel, sample: signal_files.SimulatedSignal
+    model: limits.CountingModel, varied: Mapping[str, tuple[float, float]]
 ) -> list[SignalUncertaintyOfSample]:
-    varied = {}
-    if card.systematics.in_limit == "varied":
-        varied = exclusion.varied_sources([(b.period, b.signature) for b in model.bins], sample.systematics)
+    """The sources of a model, of varied ones with their statistical error."""
     return [
         SignalUncertaintyOfSample(
             source=name,

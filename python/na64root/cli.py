@@ -537,6 +537,9 @@ def _show_analysis(record: Analysis, console: Console) -> None:
         _show_evidence(record.discovery, record.interval, record.limit.roostats.cl, console)
         if record.signal is not None:
             _show_signal(record.signal, console)
+        elif varied := [x for x in record.signal_uncertainties if x.origin == "varied"]:
+            sizes = (f"{x.source} {100 * x.uncertainty:.2g} ± {100 * (x.error or 0.0):.1g} %" for x in varied)
+            console.print(f"  varied sources of the signal uncertainty: {', '.join(sizes)}", soft_wrap=True)
         console.print()
         _show_g2(record.g2_excluded_up_to_GeV, console)
     else:
