@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -62,6 +63,50 @@ def declare(code: str) -> None:
         raise Na64Error(
             "Cling could not compile a declaration (the compiler's message is above): report this"
         )
+
+
+class CodeError(Na64Error):
+    """Code of a user does not compile; the message is the compiler's first error, with the line."""
+
+
+@functools.cache
+def declare_code(name: str, code: str) -> None:
+    """Compile a user's C++ code in Cling, once; `name` stands for it in the compiler's messages.
+
+    Raises:
+        CodeError: it does not compile, or what it defines is already defined otherwise in this process.
+    """
+    text = f'#line 1 "{name}"\n{code}\n'
+    include = root().TROOT.GetIncludeDir()
+    # Unbalanced brackets send Cling into a loop that ends when memory does: the compiler sees it first.
+    command = [
+        compiler(),
+        "-xc++",
+        "-std=c++17",
+        "-fsyntax-only",
+        f"-I{INCLUDE_PATH}",
+        "-isystem",
+        include,
+        "-",
+    ]
+    checked = subprocess.run(
+        [str(part) for part in command],
+        input=text,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LC_ALL": "C"},
+    )
+    said = checked.stderr
+    if checked.returncode == 0:
+        with compiler_messages() as messages:
+            if root().gInterpreter.Declare(text):
+                return
+            said = messages()
+    error = re.search(r":(\d+):(?:\d+:)? (?:fatal )?error: (.*)", said)
+    if error is None:
+        raise CodeError("the compiler gives no reason")
+    more = "; in one Python process a header cannot change" if "redefinition" in error[2] else ""
+    raise CodeError(f"line {error[1]}: {error[2].strip()}{more}")
 
 
 _ADVICE = "install g++ with its standard library headers (Debian: apt install g++)"

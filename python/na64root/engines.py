@@ -101,8 +101,11 @@ class Engine:
             raise compiled.NotCompiledError("columns of another layout")
         return compiled.frame(ntuple.tree, ntuple.paths, ntuple.present)
 
-    def data_frame(self, ntuple: Ntuple) -> Any:
-        """An RDataFrame for strings, on the cluster where the engine is one; within :meth:`running`."""
+    def data_frame(self, ntuple: Ntuple, functions: Sequence[tuple[str, str]] = ()) -> Any:
+        """An RDataFrame for strings, on the cluster where the engine is one; within :meth:`running`.
+
+        `functions`: names and texts of headers that the strings call.
+        """
         if self.name != "dask":
             frame = ntuple.data_frame()
             if self.progress is not None:
@@ -110,7 +113,7 @@ class Engine:
                 ROOT.RDF.Experimental.AddProgressBar(ROOT.RDF.AsRNode(frame))
             return frame
         client = self._clients[-1]
-        root().RDF.Distributed.initialize(_prepare_worker)
+        root().RDF.Distributed.initialize(_prepare_worker, functions)
         workers = sum(client.nthreads().values())
         return _with_absolute_paths(ntuple).data_frame(
             executor=client, npartitions=_PARTITIONS_PER_WORKER * workers
@@ -231,8 +234,10 @@ def _problem(path: str, schema: Schema, present: Collection[str]) -> str:
     return ""
 
 
-def _prepare_worker() -> None:
+def _prepare_worker(functions: Sequence[tuple[str, str]]) -> None:
     cling.include("selection.hpp")
+    for name, code in functions:
+        cling.declare_code(name, code)
 
 
 @contextlib.contextmanager

@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from . import cling, compiled, engines
+from . import compiled, engines
 from .cling import root
 from .config import SIGNATURES, Card, Signature
 from .cut_table import (
     BOX_CUTS,
     CutDescription,
     cuts,
+    declare_functions,
     definitions,
     descriptions,
+    functions,
     require_compiling,
     signal_boxes,
 )
@@ -312,8 +314,8 @@ class _Booked:
     def _book_strings(self) -> None:
         """Book strings, compiled just in time. They read what they find, so the files are unpacked before."""
         self.engine.check_baskets(self.ntuple)
-        cling.include("selection.hpp")
-        self.frame = self.engine.data_frame(self.ntuple)
+        declare_functions(self.card)
+        self.frame = self.engine.data_frame(self.ntuple, functions(self.card))
         in_tree = {str(name) for name in self.frame.GetColumnNames()}
         for name in self.columns:
             if (branch := name.partition("[")[0]) not in in_tree:

@@ -288,6 +288,22 @@ def test_truth_columns_on_every_engine(tmp_path, cluster):
     assert sum(len(found["weight"]) for found in one.columns.values()) > 10
 
 
+def test_a_declared_cut_with_a_header_on_every_engine(tmp_path, chain, cluster):
+    (tmp_path / "odd.hpp").write_text(
+        "namespace own { inline bool is_odd(unsigned number) { return number % 2 == 1; } }", "utf-8"
+    )
+    (tmp_path / "card.toml").write_text(
+        'extends = "paper2021"\n[[selection.declared]]\nname = "odd"\nafter = "trigger"\n'
+        'expression = "own::is_odd(spillevent)"\nheader = "odd.hpp"\n',
+        "utf-8",
+    )
+    card = load_card(tmp_path / "card.toml")
+    one = selection.select(chain, card).model_dump()
+    assert selection.select(chain, card, engine=at(cluster)).model_dump() == one
+    flow = {row["cut"]: row["events"] for row in one["cutflow"] if row["period"] == "2018"}
+    assert 0 < flow["odd"] < flow["trigger"]
+
+
 def test_damaged_data_on_a_cluster_is_one_line(tmp_path, chain, cluster):
     file = root().TFile.Open(chain[0])
     position = file.Get("tree").GetBranch("ecalTotal").GetBasketSeek(0)
