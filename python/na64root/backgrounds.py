@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from . import cling
 from .config import SIGNATURES, BackgroundMethod, Card, Selection, Signature
 from .cut_table import (
     cuts,
+    declare_functions,
     definitions,
     hcal_core_bits,
     hcal_sum,
@@ -753,7 +753,7 @@ def _loop(
     ntuple: Ntuple, card: Card, without_spills: Collection[tuple[int, int]], blind: bool
 ) -> tuple[LeftOut, Any, Sample]:
     """What was left out, a histogram of all other events with their weights, and what the regions count."""
-    cling.include("selection.hpp")
+    declare_functions(card)
     left_out = LeftOut(ntuple, card, without_spills)
     frame = left_out.applied_to(ntuple.data_frame())
     for name, expression in definitions(card, ntuple.present).items():

@@ -115,7 +115,8 @@ after = "of_s2"
 signatures = ["S1"]
 [[selection.declared]]
 name = "of_both"
-expression = "ecal0 < 20"
+expression = "backgrounds_test::small(ecal0)"
+header = "small.hpp"
 after = "of_s1"
 """
 
@@ -125,6 +126,8 @@ def test_regions_have_the_thresholds_of_each_period_and_the_declared_cuts_of_the
     tmp_path, threads
 ):
     (tmp_path / "card.toml").write_text(OWN_CUTS, "utf-8")
+    header = "#pragma once\nnamespace backgrounds_test { inline bool small(double e) { return e < 20.0; } }\n"
+    (tmp_path / "small.hpp").write_text(header, "utf-8")
     card = load_card(tmp_path / "card.toml")
 
     def with_ecal(energy, chi2, **changes):
