@@ -45,7 +45,7 @@ from .results import (
     write_atomically,
 )
 from .skim import Skim, Skimmed, SkimWriter, required_cuts
-from .systematics import SystematicEffect, Variations
+from .systematics import VARIED_HISTOGRAMS, SystematicEffect, Variations
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
@@ -455,6 +455,8 @@ class _Booked:
 
     def _keep(self, name: str, title: str, axes: Sequence[str], action: Any) -> None:
         self.histograms[name] = lambda: {name: record(action, title, axes, self.weighted)}
+        if self.variations and name in VARIED_HISTOGRAMS:
+            self.variations.keep(name, title, axes, action)
 
     def _histogram(self, book: Callable[..., Any], model: tuple[Any, ...], *columns: str) -> Any:
         return book(model, *columns, "na64_weight")
@@ -509,6 +511,8 @@ class _Booked:
         histograms: dict[str, Histogram] = {}
         for make in self.histograms.values():
             histograms.update(make())
+        if self.variations:
+            histograms.update(self.variations.histograms(self.weighted))
         candidates = [candidate for s in self.candidates for candidate in self._candidates(s)]
         candidates.sort(key=lambda c: (c.run, c.spill, c.spillevent, c.signature))
         cutflow, errors = self._cutflow()
