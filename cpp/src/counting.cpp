@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -117,6 +118,17 @@ struct JointFit {
     double signal = 0.0, theta = 0.0;
     std::vector<double> eta;                     // by group; empty before the first fit
     std::vector<double> slope, curvature, mixed; // of -ln L in eta, and in eta and the signal: workspace
+    std::vector<double> step;                    // of eta
+};
+
+// Of -ln L in the signal, or in a parameter that it depends on.
+struct SignalDerivatives {
+    double slope, curvature;
+};
+
+// A Newton step: the change of the first parameter, and twice what the step gains in -ln L.
+struct JointStep {
+    double change, decrement;
 };
 
 // The auxiliary measurements and counts of one experiment, real or imagined.
@@ -233,6 +245,11 @@ class CountingExperiment::Implementation {
     Profile profile(double signal, const Outcome &outcome, bool with_value = true) const;
     double best_signal(const Outcome &outcome) const;
     double joint_rate(const PooledBin &bin, const JointFit &fit) const;
+    std::optional<SignalDerivatives> joint_derivatives(JointFit &fit, const Outcome &outcome) const;
+    std::optional<JointStep> joint_step(JointFit &fit, SignalDerivatives in_parameter, double scale,
+                                        double parameter, double lowest) const;
+    double joint_length(const JointFit &fit, const Outcome &outcome, const JointStep &step,
+                        double scale) const;
     bool joint_fit(JointFit &fit, double mu, const Outcome &outcome, double tolerance) const;
     bool joint_fits(double mu, const Outcome &outcome, double tolerance) const;
     double joint_statistic(double mu, const Outcome &outcome) const;
@@ -816,6 +833,88 @@ double CountingExperiment::Implementation::best_signal(const Outcome &outcome) c
                0.0, highest, start);
 }
 
+// The derivatives of -ln L where the fit stands: in the etas, left in the fit, and in the signal S, returned.
+// None where a bin with counts has no rate.
+std::optional<SignalDerivatives>
+CountingExperiment::Implementation::joint_derivatives(JointFit &fit, const Outcome &outcome) const {
+    SignalDerivatives in_signal{total_signal_, 0.0};
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+        fit.slope[g] = groups_[g].uncertainty + fit.eta[g] - outcome.background_auxiliaries[g];
+        fit.curvature[g] = 1.0;
+        fit.mixed[g] = 0.0;
+    }
+    for (std::size_t i = 0; i < bins_.size(); ++i) {
+        const double n = outcome.counts[i];
+        if (n == 0.0)
+            continue;
+        const PooledBin &bin = bins_[i];
+        const double rate = joint_rate(bin, fit);
+        if (!(rate > 0.0))
+            return std::nullopt;
+        const double inverse = 1.0 / rate, ratio = n * inverse, second = ratio * inverse;
+        in_signal.slope -= bin.signal * ratio;
+        in_signal.curvature += bin.signal * bin.signal * second;
+        if (bin.group >= 0) {
+            const auto g = static_cast<std::size_t>(bin.group);
+            fit.slope[g] -= bin.uncertainty * ratio;
+            fit.curvature[g] += bin.uncertainty * bin.uncertainty * second;
+            fit.mixed[g] += bin.uncertainty * bin.signal * second;
+        }
+    }
+    return in_signal;
+}
+
+// The Newton step of a parameter with dS = `scale` times its change, and of the etas with it, left in the
+// fit. The parameter stays at least at `lowest`, and where it is if `scale` is zero. None where -ln L bends
+// down.
+std::optional<JointStep> CountingExperiment::Implementation::joint_step(JointFit &fit,
+                                                                        SignalDerivatives in_parameter,
+                                                                        double scale, double parameter,
+                                                                        double lowest) const {
+    auto [slope, curvature] = in_parameter;
+    JointStep step{0.0, 0.0};
+    // The etas follow the parameter: each would step by `step` - `mixed` * (change of the parameter).
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+        const double tie = scale * fit.mixed[g];
+        fit.step[g] = -fit.slope[g] / fit.curvature[g];
+        fit.mixed[g] = tie / fit.curvature[g];
+        slope += tie * fit.step[g];
+        curvature -= tie * fit.mixed[g];
+        step.decrement -= fit.slope[g] * fit.step[g];
+    }
+    if (scale != 0.0) {
+        if (curvature > 0.0)
+            step.change = std::max(-slope / curvature, lowest - parameter);
+        else if (lowest == 0.0 && slope >= 0.0) // the signal itself, without counts
+            step.change = -parameter;
+        else
+            return std::nullopt;
+        step.decrement += step.change * step.change * curvature;
+    }
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+        fit.step[g] -= fit.mixed[g] * step.change;
+    return step;
+}
+
+// The part of a step after which each bin with counts keeps a fifth of its rate, 1 at most. The relative
+// change of a rate is at most the root of the step's decrement.
+double CountingExperiment::Implementation::joint_length(const JointFit &fit, const Outcome &outcome,
+                                                        const JointStep &step, double scale) const {
+    double length = 1.0;
+    for (std::size_t i = 0; i < bins_.size() && step.decrement > 0.6; ++i) {
+        if (outcome.counts[i] == 0.0)
+            continue;
+        const PooledBin &bin = bins_[i];
+        const double fall =
+            -scale * step.change * bin.signal -
+            (bin.group >= 0 ? bin.uncertainty * fit.step[static_cast<std::size_t>(bin.group)] : 0.0);
+        const double most = 0.8 * joint_rate(bin, fit);
+        if (length * fall > most)
+            length = most / fall;
+    }
+    return length;
+}
+
 // Newton's method in the first parameter and the etas together, from where the last fit ended. The first
 // parameter is the signal S >= 0 itself (mu = 0) or theta, S = mu kappa(theta), if kappa varies; otherwise S
 // is fixed at mu. False where no minimum is found inside the limits of the etas: there the nested fits stand
@@ -825,88 +924,32 @@ bool CountingExperiment::Implementation::joint_fit(JointFit &fit, double mu, con
     const bool free = mu == 0.0, fixed = !free && !signal_varies();
     const double lowest = free ? 0.0 : fixed ? -infinity : lowest_theta();
     double &parameter = free ? fit.signal : fit.theta;
-    for (int step = 0; step < 12; ++step) {
+    for (int attempt = 0; attempt < 12; ++attempt) {
         if (!free)
             fit.signal = mu * signal_scale(fit.theta);
-        double slope = total_signal_, curvature = 0.0; // of -ln L in S
-        for (std::size_t g = 0; g < groups_.size(); ++g) {
-            fit.slope[g] = groups_[g].uncertainty + fit.eta[g] - outcome.background_auxiliaries[g];
-            fit.curvature[g] = 1.0;
-            fit.mixed[g] = 0.0;
-        }
-        for (std::size_t i = 0; i < bins_.size(); ++i) {
-            const double n = outcome.counts[i];
-            if (n == 0.0)
-                continue;
-            const PooledBin &bin = bins_[i];
-            const double rate = joint_rate(bin, fit);
-            if (!(rate > 0.0))
-                return false;
-            const double inverse = 1.0 / rate, ratio = n * inverse, second = ratio * inverse;
-            slope -= bin.signal * ratio;
-            curvature += bin.signal * bin.signal * second;
-            if (bin.group >= 0) {
-                const auto g = static_cast<std::size_t>(bin.group);
-                fit.slope[g] -= bin.uncertainty * ratio;
-                fit.curvature[g] += bin.uncertainty * bin.uncertainty * second;
-                fit.mixed[g] += bin.uncertainty * bin.signal * second;
-            }
-        }
-        double scale = 1.0; // dS by the first parameter
-        if (fixed) {
-            scale = 0.0;
-        } else if (!free) {
+        auto derivatives = joint_derivatives(fit, outcome);
+        if (!derivatives)
+            return false;
+        double scale = free ? 1.0 : 0.0; // dS by the first parameter
+        if (!free && !fixed) {
             scale = signal_bend_ > 0.0 ? signal_bend_ * fit.signal : mu * signal_uncertainty_;
+            auto &[slope, curvature] = *derivatives;
             curvature = scale * scale * curvature + signal_bend_ * scale * slope + 1.0;
             slope = scale * slope + fit.theta - outcome.signal_auxiliary;
         }
-        // The step of the first parameter with the etas following it, then theirs. `decrement` is twice what
-        // the step gains.
-        double decrement = 0.0;
+        const auto step = joint_step(fit, *derivatives, scale, parameter, lowest);
+        if (!step)
+            return false;
+        const double length = joint_length(fit, outcome, *step, scale);
+        parameter += length * step->change;
         for (std::size_t g = 0; g < groups_.size(); ++g) {
-            // From here on the step of eta: -slope - mixed * (change of the first parameter).
-            const double steepness = fit.slope[g], tie = scale * fit.mixed[g];
-            fit.slope[g] /= fit.curvature[g];
-            fit.mixed[g] = tie / fit.curvature[g];
-            slope -= tie * fit.slope[g];
-            curvature -= tie * fit.mixed[g];
-            decrement += steepness * fit.slope[g];
-        }
-        double change = 0.0;
-        if (!fixed) {
-            if (curvature > 0.0)
-                change = std::max(-slope / curvature, lowest - parameter);
-            else if (free && slope >= 0.0) // no counts
-                change = -parameter;
-            else
-                return false;
-            decrement += change * change * curvature;
-        }
-        for (std::size_t g = 0; g < groups_.size(); ++g)
-            fit.slope[g] = -fit.slope[g] - fit.mixed[g] * change;
-        // No rate of a bin with counts may fall to zero. Its relative change is at most the root of
-        // `decrement`.
-        double length = 1.0;
-        for (std::size_t i = 0; i < bins_.size() && decrement > 0.6; ++i) {
-            if (outcome.counts[i] == 0.0)
-                continue;
-            const PooledBin &bin = bins_[i];
-            const double fall =
-                -scale * change * bin.signal -
-                (bin.group >= 0 ? bin.uncertainty * fit.slope[static_cast<std::size_t>(bin.group)] : 0.0);
-            const double most = 0.8 * joint_rate(bin, fit);
-            if (length * fall > most)
-                length = most / fall;
-        }
-        parameter += length * change;
-        for (std::size_t g = 0; g < groups_.size(); ++g) {
-            fit.eta[g] += length * fit.slope[g];
+            fit.eta[g] += length * fit.step[g];
             // A group without counts separates: its eta is the same in both fits.
             if (fit.eta[g] < groups_[g].lowest && fit.curvature[g] > 1.0)
                 return false;
         }
         // The next step would gain about the square of this one's gain.
-        if (decrement < tolerance && length == 1.0) {
+        if (step->decrement < tolerance && length == 1.0) {
             if (!free)
                 fit.signal = mu * signal_scale(fit.theta);
             return true;
@@ -934,6 +977,7 @@ bool CountingExperiment::Implementation::joint_fits(double mu, const Outcome &ou
         fit.slope.resize(groups_.size());
         fit.curvature.resize(groups_.size());
         fit.mixed.resize(groups_.size());
+        fit.step.resize(groups_.size());
         fit.theta = outcome.signal_auxiliary;
         fit.signal = std::accumulate(outcome.counts.begin(), outcome.counts.end(), 0.0);
         return joint_fit(fit, tested, outcome, tolerance);

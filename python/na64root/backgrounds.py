@@ -28,12 +28,13 @@ from .cut_table import (
     signal_boxes,
     threshold_values,
 )
-from .engines import implicit_threads
+from .engines import THREADS
 from .errors import ConfigError, DataError
+from .exposure import input_exposure
 from .histograms import stable
-from .ntuple import Ntuple, open_ntuple, reading, require_all_read
-from .quality import LeftOut, notes_on_files, repeated_files
-from .results import Count, InputFile, Provenance, Record, provenance
+from .ntuple import Ntuple, notes_on_files, open_ntuple, reading, repeated_files, require_all_read
+from .quality import LeftOut
+from .results import Count, Provenance, Record, provenance
 
 Array = NDArray[np.float64]
 
@@ -196,7 +197,7 @@ class Sample:
     dimuons: tuple[float, float]
     weighted: bool
     triggers: dict[str, float]
-    files: tuple[InputFile, ...]
+    ntuple: Ntuple
     notes: list[str]
 
 
@@ -216,7 +217,8 @@ def estimate(
     Args:
         inputs: data.
         simulation: a simulated background sample whose weights sum to the events of `simulation_eot`.
-        eot, simulation_eot: exposure of run periods, in place of the card's.
+        eot, simulation_eot: exposure of run periods, taken as it is; of others that of the card, for the data
+            as :func:`na64root.exposure.input_exposure`.
         without_spills: run and spill of those that are left out of the data.
         blind: leave out the events in the signal boxes, which are all that pass the cuts `ecal` and `hcal` of
             a signature, whatever its other cuts say; of the simulation too, to be compared.
@@ -226,8 +228,10 @@ def estimate(
         DataError: the input cannot be read, or lacks branches that define the signatures.
     """
     check_regions(card)
+    card.exposure(eot)  # before anything is read
     sample = read(inputs, card, without_spills=without_spills, blind=blind, threads=threads)
-    exposure = {p: n * (sample.triggers[p] > 0.0) for p, n in card.exposure(eot).items()}
+    of_input = input_exposure(sample.ntuple, card, eot, without_spills)
+    exposure = {p: n * (sample.triggers[p] > 0.0) for p, n in of_input.electrons.items()}
     methods: dict[tuple[Signature, BackgroundMethod], Callable[[Events, Card], Estimate]] = {
         ("S1", "neutral_hadron"): neutral_hadrons,
         ("S2", "sideband"): sideband,
@@ -256,7 +260,8 @@ def estimate(
     hcal_edges = np.arange(0.0, 2.0 * card.backgrounds.abcd.hcal_max_GeV.value, 0.5 * quiet)
     plane = np.histogram2d(shown.ecal, shown.hcal, bins=[ecal_edges, hcal_edges], weights=shown.weight)[0]
     simulated = read(simulation, card.for_simulation, blind=blind, threads=threads) if simulation else None
-    notes = list(sample.notes)
+    notes = [*sample.notes, *of_input.notes]
+    files = [*sample.ntuple.files, *(simulated.ntuple.files if simulated else ())]
     if blind:
         notes.append("blind: events in the signal boxes, after the cuts ecal and hcal, are in no region")
     if sample.weighted:
@@ -278,7 +283,7 @@ def estimate(
         exposure=exposure,
         files={},
         notes=notes,
-        provenance=provenance(card, input_files=[*sample.files, *(simulated.files if simulated else ())]),
+        provenance=provenance(card, input_files=files, input_details=sample.ntuple.details),
     )
 
 
@@ -733,12 +738,13 @@ def read(
             f"{ntuple.paths[0]} does not allow estimates of backgrounds (no branch {', '.join(missing)}): "
             "give an ntuple with them"
         )
-    for n in dict.fromkeys((threads, 1)):
-        with implicit_threads(n), reading(ntuple):
-            left_out, all_events, sample = _loop(ntuple, card, without_spills, blind)
-        # As in the selection: only one thread knows which of two events of one number is the first.
-        if n == 1 or left_out.duplicates == 0:
-            break
+
+    def loop() -> tuple[LeftOut, tuple[LeftOut, Any, Sample]]:
+        with reading(ntuple):
+            found = _loop(ntuple, card, without_spills, blind)
+            return found[0], found
+
+    left_out, all_events, sample = THREADS.in_order(threads, loop)[-1]
     not_read = left_out.counts().values()
     contents = [all_events.GetBinContent(i) for i in range(len(card.periods) + 2)]
     require_all_read(
@@ -827,7 +833,7 @@ def _loop(
             dimuons=(stable(float(muon_sum.GetBinContent(1))), stable(float(squares))),
             weighted=weighted,
             triggers=dict(zip((period.name for period in card.periods), in_period, strict=True)),
-            files=ntuple.files,
+            ntuple=ntuple,
             notes=[
                 *(f"cut {name} is not applied (no branch)" for name in not_applied),
                 # Some of the duplicates may lie in the signal boxes.

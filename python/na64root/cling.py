@@ -35,15 +35,15 @@ def root() -> Any:
         Na64Error: no C++ compiler with its standard headers, or no ROOT.
     """
     _check_compiler()
-    # Before ROOT starts: optimise code compiled just in time, and open no window.
-    os.environ.setdefault("EXTRA_CLING_ARGS", "-O2")
-    with warnings.catch_warnings():
+    # Calls from Python are compiled when they are first made: optimising them takes a third of a second and
+    # gains nothing. What is worth it asks for it, see `optimise`; what the user has set stays.
+    with _environment("EXTRA_CLING_ARGS", "-O0"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(?s).*This distribution of ROOT is in alpha stage")
         try:
             import ROOT
         except ImportError as error:
             raise Na64Error(f"cannot import ROOT ({error}): pip install root==0.1a12") from None
-    ROOT.gROOT.SetBatch(True)
+        ROOT.gROOT.SetBatch(True)  # the first thing asked of it starts Cling
     ROOT.PyConfig.IgnoreCommandLineOptions = True
     ROOT.gInterpreter.AddIncludePath(str(INCLUDE_PATH))
     if ROOT.gSystem.Load(str(LIBRARY)) < 0:
@@ -52,17 +52,48 @@ def root() -> Any:
 
 
 @functools.cache
+def optimise() -> None:
+    """From now on Cling optimises what it compiles, as loops over events need it.
+
+    Where EXTRA_CLING_ARGS is set, it says what Cling does.
+    """
+    ROOT = root()
+    if "EXTRA_CLING_ARGS" not in os.environ:
+        ROOT.gROOT.ProcessLine(".O 2")
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """A variable that is set for a while, where it is not set already."""
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+@functools.cache
 def include(header: str) -> None:
     """Make a header of the core (`selection.hpp`) known to Cling, once."""
     declare(f'#include "na64root/{header}"')
 
 
-def declare(code: str) -> None:
+def declare(code: str, *, optimised: bool = True) -> None:
     """Compile C++ code in Cling; raises Na64Error when it does not compile."""
+    if optimised:
+        optimise()
     if not root().gInterpreter.Declare(code):
         raise Na64Error(
             "Cling could not compile a declaration (the compiler's message is above): report this"
         )
+
+
+def is_distributed(node: Any) -> bool:
+    """Whether a frame or a node is that of a cluster; not for results, which run the loop when asked."""
+    return hasattr(node, "proxied_node") or hasattr(node, "_headnode")
 
 
 class CodeError(Na64Error):
@@ -138,6 +169,24 @@ def compiler_messages() -> Iterator[Callable[[], str]]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextlib.contextmanager
+def implicit_threads(threads: int) -> Iterator[None]:
+    """ROOT's implicit multi-threading for one event loop; its state is put back afterwards."""
+    ROOT = root()
+    before = ROOT.GetThreadPoolSize() if ROOT.IsImplicitMTEnabled() else 0
+    if before:
+        ROOT.DisableImplicitMT()
+    if threads > 1:
+        ROOT.EnableImplicitMT(threads)
+    try:
+        yield
+    finally:
+        if threads > 1:
+            ROOT.DisableImplicitMT()
+        if before:
+            ROOT.EnableImplicitMT(before)
 
 
 def _check_compiler() -> None:

@@ -382,6 +382,17 @@ def declare_functions(card: Card) -> None:
             raise ConfigError(f"{name} of a declared cut does not compile ({error}): correct it") from None
 
 
+def without_signal_boxes(frame: Any, card: Card, ntuple: Ntuple) -> Any:
+    """A frame of an input without the events of run periods that are in the signal box of a signature."""
+    declare_functions(card)
+    boxes = signal_boxes({signature: cuts(card, signature, ntuple) for signature in SIGNATURES})
+    if boxes is None:
+        return frame
+    for name, expression in definitions(card, ntuple.present).items():
+        frame = frame.Define(name, expression)
+    return frame.Filter(f"!(na64_period < {len(card.periods)} && ({boxes}))", "blind")
+
+
 def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> None:
     """Compile each declared cut of a table alone, on the columns of a node.
 
