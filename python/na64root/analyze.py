@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from . import (
     acceptance,
@@ -124,7 +125,7 @@ class Exclusion(Record):
 class SignalUncertaintyOfSample(Record):
     """A source of the signal uncertainty in the limit, relative, as `limits.impacts` names it.
 
-    `origin`: of the card (``published``), or of the varied sample (``varied``), then with the statistical
+    `origin`: of the card (``published``), or of a varied sample (``varied``), then with the statistical
     `error` of the number. Correlation ``all``: one nuisance for all bins.
     """
 
@@ -160,8 +161,9 @@ class Analysis(Record):
     bin has both a count and exposure. `discovery` and `interval` are null where nothing was observed.
     `signal` is null without a signal sample; with one, `limit` has its shares and statistical errors, while
     the plane remains that of `acceptance`: the chain or the own simulation. `systematics` is what the card's
-    sources do to the events of the input, empty unless asked for. `blind`: events in the signal boxes are in
-    nothing of this, nothing is observed, limit and plane are those expected without signal.
+    sources do to the events of the input, empty unless asked for; `signal_uncertainties` are the sources in
+    the model of `limit`. `blind`: events in the signal boxes are in nothing of this, nothing is observed,
+    limit and plane are those expected without signal.
     """
 
     cutflow: list[CutFlowRow]
@@ -182,6 +184,7 @@ class Analysis(Record):
     systematics: list[SystematicEffect]
     data_quality: quality.Exclusions | None = None
     background_estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
+    signal_uncertainties: list[SignalUncertaintyOfSample] = Field(default_factory=list)
     blind: bool = False
     notes: list[str]
 
@@ -224,15 +227,15 @@ def analyze(
         engine: what selects the events, makes the toys and computes the plane.
 
     Raises:
-        ConfigError: `systematics.in_limit = "varied"` without a signal sample.
+        ConfigError: `systematics.in_limit = "varied"` with the signal of the chain.
         Na64Error: results exist and `force` is not set; what the modules of the chain raise.
         EnginesDisagreeError: RooStats and the exact engine differ by more than three toy errors.
     """
     in_limit = card.systematics.in_limit == "varied"
-    if in_limit and signal is None:
+    if in_limit and signal is None and card.signal.acceptance == "chain":
         raise ConfigError(
-            "systematics.in_limit = varied without a signal sample (the chain has no events to vary): give "
-            "--signal, or set it to published"
+            "systematics.in_limit = varied with the signal of the chain (which has no events to vary): give "
+            "--signal, set signal.acceptance to simulation, or systematics.in_limit to published"
         )
     if pseudodata and card.input.good_runs:
         raise ConfigError(
@@ -263,9 +266,10 @@ def analyze(
     spills = [(outlier.run, outlier.spill) for outlier in data_quality.outliers]
     for note in selected.notes:
         log.info("%s", note)
-    selected, estimates = _with_background_estimates(files, card, selected, spills, threads)
+    selected, estimates = _with_background_estimates(files, card, selected, spills, blind, threads)
     counts = _counts_of_likelihood(selected)
     limit = plane = model = found = interval = sample = of_sample = None
+    uncertainties: list[SignalUncertaintyOfSample] = []
     if signal is not None:
         log.info("selecting signal events")
         sample = signal_files.read_signal(
@@ -294,10 +298,11 @@ def analyze(
                 input_files=selected.files,
             ).model_copy(update={"blind": blind})
             if sample is None:
-                model = _counting_model(card, counts, selected.exposure, plane)
+                model, uncertainties = _counting_model(card, counts, selected.exposure, plane, seed, threads)
             else:
                 model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
                 of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
+                uncertainties = of_sample.uncertainties
             log.info("setting limits, RooStats and exact")
             kind: Kind = "expected" if selected.weighted or blind else "observed"
             limit = limits_side_by_side(
@@ -334,6 +339,7 @@ def analyze(
         data_quality=data_quality,
         notes=selected.notes,
         background_estimates=estimates,
+        signal_uncertainties=uncertainties,
         files_skipped=selected.input.files_skipped,
         systematics=selected.systematics,
         blind=blind,
@@ -360,11 +366,13 @@ def _refuse_to_show(card: Card, blind: bool, exclude_outlier_spills: bool) -> No
             "--exclude-outlier-spills with --blind (the spills' means are also those of hidden events): "
             "leave one out"
         )
-    if blind and (estimated := [s for s in SIGNATURES if card.backgrounds.method(s) != "published"]):
-        raise ConfigError(
-            f"--blind with an estimated background of {estimated[0]} (its regions can hold hidden events): "
-            f"set backgrounds.{estimated[0]} to published"
-        )
+    for signature in SIGNATURES:
+        method = card.backgrounds.method(signature)
+        if blind and backgrounds.in_signal_box(card, method):
+            raise ConfigError(
+                f"--blind with the background of {signature} by {method} (a region has the energies of the "
+                f"signal box): set backgrounds.abcd.second to hcal, or backgrounds.{signature} to another"
+            )
 
 
 def _select(
@@ -412,6 +420,7 @@ def _with_background_estimates(
     card: Card,
     selected: selection.SelectionResult,
     without_spills: Sequence[tuple[int, int]],
+    blind: bool,
     threads: int,
 ) -> tuple[selection.SelectionResult, dict[Signature, backgrounds.BackgroundUsed] | None]:
     """The selection with the backgrounds that the card has estimated from the data, and which these are."""
@@ -419,7 +428,7 @@ def _with_background_estimates(
         return selected, None
     log.info("estimating backgrounds")
     estimated = backgrounds.estimate(
-        files, card, eot=selected.exposure, without_spills=without_spills, threads=threads
+        files, card, eot=selected.exposure, without_spills=without_spills, blind=blind, threads=threads
     )
     counts, used = backgrounds.with_estimates(selected.counts, estimated)
     for signature, background in used.items():
@@ -487,10 +496,13 @@ def estimate_backgrounds(
     card: Card,
     *,
     output_dir: Path | None = None,
+    blind: bool = False,
     force: bool = False,
     **options: Any,
 ) -> backgrounds.Backgrounds:
     """Backgrounds from the data, `options` as for :func:`na64root.backgrounds.estimate`; with a figure.
+
+    `blind` is remembered in `output_dir`.
 
     Raises:
         Na64Error: the figure exists and `force` is not set; as :func:`na64root.backgrounds.estimate`.
@@ -499,7 +511,7 @@ def estimate_backgrounds(
     if output_dir:
         refuse_to_replace(output_dir, names, force)
         require_writable(output_dir)
-    found = backgrounds.estimate(files, card, **options)
+    found = backgrounds.estimate(files, card, blind=blind, **options)
     if not output_dir:
         return found
     box, regions = card.selection.ecal.s2_max_GeV.value, card.backgrounds
@@ -527,12 +539,11 @@ def estimate_backgrounds(
             fit.alternatives,
         ),
         box,
-        "VETO quiet, before the cuts of the signatures; box of S2 empty by choice",
+        "VETO quiet, box of S2 empty by choice",
     )
     made = {name: str(output_dir / name) for name in names}
     with renamed_into(output_dir, names) as folder:
         plots.save(figure, folder, "backgrounds")
-        blind = bool(options.get("blind"))
         if kept := blinding.remember(output_dir, "background", blind=blind, provenance=found.provenance):
             made[kept.name] = str(kept)
     return found.model_copy(update={"files": made})
@@ -657,6 +668,7 @@ def scan(
         require_writable(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         kept = output_dir / f".{chosen.name}.unfinished"
+    exclusion.warn_of_published_sources(card)
     threads = engine.threads_here(threads)
     counts, exposure, selected = _counts(
         files,
@@ -833,7 +845,8 @@ def counting_model(
         progress=progress,
         input_files=selected.files if selected else [],
     )
-    return _counting_model(card, counts, exposure, plane), selected
+    model, _ = _counting_model(card, counts, exposure, plane, seed, threads)
+    return model, selected
 
 
 def _counts(
@@ -854,7 +867,7 @@ def _counts(
         for note in selected.notes:
             log.info("%s", note)
         spills = [(outlier.run, outlier.spill) for outlier in left_out.outliers]
-        selected, _ = _with_background_estimates(files, card, selected, spills, threads)
+        selected, _ = _with_background_estimates(files, card, selected, spills, blind, threads)
         return _counts_of_likelihood(selected), selected.exposure, selected
     exposure = card.exposure(eot)
     counts = card_counts(card, exposure)
@@ -885,17 +898,27 @@ def _counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
 
 
 def _counting_model(
-    card: Card, counts: Sequence[Count], exposure: Mapping[str, float], plane: results.PlaneResult
-) -> limits.CountingModel:
-    """The model of the quoted limit, its shares of S1 and S2 those at the end of the excluded g-2 line.
+    card: Card,
+    counts: Sequence[Count],
+    exposure: Mapping[str, float],
+    plane: results.PlaneResult,
+    seed: int,
+    threads: int,
+) -> tuple[limits.CountingModel, list[SignalUncertaintyOfSample]]:
+    """The model of the quoted limit, its signal that at the end of the excluded g-2 line; and its sources.
 
-    Where none of that line is excluded they are those at its highest mass in the plane.
+    Where none of that line is excluded it is that at its highest mass in the plane.
     """
-    point = exclusion.Exclusion(card, counts, exposure)
+    point = exclusion.Exclusion(card, counts, exposure, seed=seed, threads=threads)
     mass = plane.g2_excluded_up_to_GeV or plane.x[-1]
     epsilon = theory.epsilon_g2([mass], card.muon_g2.central.value)
-    s1, s2 = point.expected(point.at_mass(mass), epsilon)[0]
-    return point.limit.model(float(s1 / (s1 + s2)) if s1 + s2 > 0.0 else 0.5)
+    at_mass = point.at_mass(mass)
+    s1, s2 = point.expected(at_mass, epsilon)[0]
+    if not s1 + s2 > 0.0:
+        model = point.limit.model(0.5)
+        return model, _uncertainties(model, {})
+    model = point.model(at_mass, float(epsilon[0]))
+    return model, _uncertainties(model, point.varied_sources(at_mass, float(epsilon[0])))
 
 
 def _signal_of_sample(
@@ -921,6 +944,10 @@ def _signal_of_sample(
         weight = effective_exposure(card, exposure, counts)
         per_electron = at_mass.per_electron([sample.epsilon])[0]
         chain = {s: float(n) * weight[s] for s, n in zip(SIGNATURES, per_electron, strict=True)}
+    varied = {}
+    if card.systematics.in_limit == "varied":
+        bins_of_model = [(b.period, b.signature) for b in model.bins]
+        varied = exclusion.varied_sources(bins_of_model, sample.systematics)
     return SignalOfSample(
         sample=sample,
         expected=expected,
@@ -929,16 +956,14 @@ def _signal_of_sample(
         upper_limit=limit.upper_limit,
         upper_limit_mu=limit.upper_limit / expected,
         excluded=expected >= limit.upper_limit,
-        uncertainties=_uncertainties(card, model, sample),
+        uncertainties=_uncertainties(model, varied),
     )
 
 
 def _uncertainties(
-    card: Card, model: limits.CountingModel, sample: signal_files.SimulatedSignal
+    model: limits.CountingModel, varied: Mapping[str, tuple[float, float]]
 ) -> list[SignalUncertaintyOfSample]:
-    varied = {}
-    if card.systematics.in_limit == "varied":
-        varied = exclusion.varied_sources([(b.period, b.signature) for b in model.bins], sample)
+    """The sources of a model, of varied ones with their statistical error."""
     return [
         SignalUncertaintyOfSample(
             source=name,

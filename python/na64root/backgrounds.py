@@ -10,25 +10,47 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from . import cling
-from .config import BackgroundMethod, Card, Signature
-from .cut_table import cuts, definitions, hcal_core_bits, number
+from .config import SIGNATURES, BackgroundMethod, Card, Selection, Signature
+from .cut_table import (
+    cuts,
+    declare_functions,
+    definitions,
+    hcal_core_bits,
+    hcal_sum,
+    number,
+    require_compiling,
+    signal_boxes,
+    threshold_values,
+)
 from .engines import THREADS
 from .errors import ConfigError, DataError
 from .exposure import input_exposure
-from .ntuple import Ntuple, open_ntuple, reading
+from .histograms import stable
+from .ntuple import Ntuple, notes_on_files, open_ntuple, reading, repeated_files, require_all_read
 from .quality import LeftOut
 from .results import Count, Provenance, Record, provenance
 
 Array = NDArray[np.float64]
 
 # What the regions are made of, of each event that passes the cuts before those of the signatures and VETO.
-COLUMNS = ("weight", "ecal", "hcal", "hcal1", "hcal12", "shower_chi2", "r12")
+COLUMNS = (
+    "weight",
+    "period",
+    "ecal",
+    "hcal",
+    "hcal1",
+    "hcal12",
+    "shower_chi2",
+    "r12",
+    "declared_s1",
+    "declared_s2",
+)
 # Cuts that the regions make themselves.
 _OWN_CUTS = frozenset(["ecal", "veto", "hcal", "r", "shower_chi2"])
 _NEEDED = ("ecal", "veto", "hcal", "r")
@@ -137,19 +159,29 @@ class BackgroundUsed(Record):
 class Events:
     """Columns of :data:`COLUMNS`, shape (n_events,); energies in GeV. NaN where the input has no such thing.
 
-    `hcal` is the sum of the three modules, `hcal12` that of HCAL1 and HCAL2, `r12` is R over HCAL1 and HCAL2.
+    `period` is the number of the run period in the card, by which thresholds differ. `hcal` is the sum of the
+    three modules, `hcal12` that of HCAL1 and HCAL2, `r12` is R over HCAL1 and HCAL2. `declared_s1` and
+    `declared_s2` are 1 where the event passes the declared cuts of that signature alone.
     """
 
     weight: Array
+    period: Array
     ecal: Array
     hcal: Array
     hcal1: Array
     hcal12: Array
     shower_chi2: Array
     r12: Array
+    declared_s1: Array
+    declared_s2: Array
 
     def where(self, mask: NDArray[np.bool_]) -> Events:
         return Events(**{name: getattr(self, name)[mask] for name in COLUMNS})
+
+    def threshold(self, card: Card, name: str) -> Array:
+        """A threshold of the card (`ecal.s1_max_GeV`) in the run period of each event."""
+        values: Array = np.array(threshold_values(card, name))
+        return np.asarray(values[self.period.astype(int)])
 
     @property
     def counted(self) -> tuple[float, float]:
@@ -177,6 +209,7 @@ def estimate(
     eot: Mapping[str, float] | None = None,
     simulation_eot: Mapping[str, float] | None = None,
     without_spills: Collection[tuple[int, int]] = (),
+    blind: bool = False,
     threads: int = 1,
 ) -> Backgrounds:
     """Every background estimate that the input allows, and the dimuon control sample.
@@ -187,6 +220,8 @@ def estimate(
         eot, simulation_eot: exposure of run periods, taken as it is; of others that of the card, for the data
             as :func:`na64root.exposure.input_exposure`.
         without_spills: run and spill of those that are left out of the data.
+        blind: leave out the events in the signal boxes, which are all that pass the cuts `ecal` and `hcal` of
+            a signature, whatever its other cuts say; of the simulation too, to be compared.
 
     Raises:
         ConfigError: regions that overlap the box of S2, an unknown period.
@@ -194,7 +229,7 @@ def estimate(
     """
     check_regions(card)
     card.exposure(eot)  # before anything is read
-    sample = read(inputs, card, without_spills=without_spills, threads=threads)
+    sample = read(inputs, card, without_spills=without_spills, blind=blind, threads=threads)
     of_input = input_exposure(sample.ntuple, card, eot, without_spills)
     exposure = {p: n * (sample.triggers[p] > 0.0) for p, n in of_input.electrons.items()}
     methods: dict[tuple[Signature, BackgroundMethod], Callable[[Events, Card], Estimate]] = {
@@ -205,6 +240,12 @@ def estimate(
     estimates: list[Estimate] = []
     missing: dict[str, str] = {}
     for (_, method), make in methods.items():
+        if blind and in_signal_box(card, method):
+            missing[method] = (
+                "blinded: its region C has the energies of the box of S2; it has not with "
+                "backgrounds.abcd.second = hcal"
+            )
+            continue
         try:
             estimates.append(make(sample.events, card))
         except DataError as error:
@@ -213,15 +254,16 @@ def estimate(
     boxes = card.limit
     # The box of S2 is left out: an estimate shall not show what it is for.
     quiet = card.selection.hcal.s2_total_max_GeV.value
-    shown = sample.events.where(
-        ~((sample.events.ecal < card.selection.ecal.s2_max_GeV.value) & (sample.events.hcal < quiet))
-    )
+    in_box = sample.events.ecal < sample.events.threshold(card, "ecal.s2_max_GeV")
+    shown = sample.events.where(~(in_box & _quiet(sample.events, card)))
     ecal_edges = np.linspace(0.0, card.beam.energy_GeV.value, 51)
     hcal_edges = np.arange(0.0, 2.0 * card.backgrounds.abcd.hcal_max_GeV.value, 0.5 * quiet)
     plane = np.histogram2d(shown.ecal, shown.hcal, bins=[ecal_edges, hcal_edges], weights=shown.weight)[0]
-    simulated = read(simulation, card.for_simulation, threads=threads) if simulation else None
+    simulated = read(simulation, card.for_simulation, blind=blind, threads=threads) if simulation else None
     notes = [*sample.notes, *of_input.notes]
     files = [*sample.ntuple.files, *(simulated.ntuple.files if simulated else ())]
+    if blind:
+        notes.append("blind: events in the signal boxes, after the cuts ecal and hcal, are in no region")
     if sample.weighted:
         notes.append("mcWeight differs from 1: a simulation in place of data")
     return Backgrounds(
@@ -245,17 +287,19 @@ def estimate(
     )
 
 
-def check_regions(card: Card) -> None:
-    """Raise ConfigError where a control region reaches into the box of S2 or is empty.
+def in_signal_box(card: Card, method: BackgroundMethod) -> bool:
+    """Whether a region of this method has the energies of a signal box, which blinding hides."""
+    return method == "abcd" and card.backgrounds.abcd.second == "shower_chi2"
 
-    Also where cuts are not those of all periods and both signatures, which the regions are made of.
-    """
-    if card.selection.period or card.selection.declared:
-        raise ConfigError(
-            "backgrounds cannot be estimated with declared cuts or thresholds of single run periods (their "
-            "regions have the general cuts): leave out selection.declared and selection.period"
-        )
-    box, regions = card.selection, card.backgrounds
+
+def check_regions(card: Card) -> None:
+    """Raise ConfigError where a control region reaches into the box of S2 or is empty, in any run period."""
+    for period in card.periods:
+        _check_regions(card, card.selection.in_period(period.name))
+
+
+def _check_regions(card: Card, box: Selection) -> None:
+    regions = card.backgrounds
     fit = regions.sideband
     rising = [
         [
@@ -350,18 +394,12 @@ def sideband(events: Events, card: Card) -> Estimate:
         "statistical": max(high - nominal.value, nominal.value - low),
         "range and shape": max((abs(change) for change in changes), default=0.0),
     }
-    return Estimate(
-        signature="S2",
-        method="sideband",
-        value=nominal.value,
-        uncertainty=math.hypot(*components.values()),
-        components=components,
-        events={"sideband": float(nominal.counts.sum())},
-        notes=[
-            f"profile interval {low:.3g} to {high:.3g}",
-            f"falls by e in {nominal.parameter:.3g} GeV of missing energy",
-        ],
-    )
+    notes = [
+        f"profile interval {low:.3g} to {high:.3g}",
+        f"falls by e in {nominal.parameter:.3g} GeV of missing energy",
+    ]
+    counted = {"sideband": float(nominal.counts.sum())}
+    return _estimate("S2", "sideband", nominal.value, components, counted, notes)
 
 
 def sideband_curve(events: Events, card: Card) -> FitCurve:
@@ -399,8 +437,9 @@ def abcd(events: Events, card: Card) -> Estimate:
         DataError: no event in D.
     """
     regions = card.backgrounds.abcd
-    box, upper = card.selection.ecal.s2_max_GeV.value, regions.ecal_max_GeV.value
-    middle = regions.validation_ecal_GeV.value
+    events = events.where(events.declared_s2 > 0.0)
+    box = events.threshold(card, "ecal.s2_max_GeV")
+    upper, middle = regions.ecal_max_GeV.value, regions.validation_ecal_GeV.value
     quiet, good = _quiet(events, card), _good_shower(events, card)
     if regions.second == "hcal":
         busy = ~quiet & (events.hcal < regions.hcal_max_GeV.value)
@@ -408,7 +447,7 @@ def abcd(events: Events, card: Card) -> Estimate:
     else:
         passes, fails = quiet & good, quiet & ~good & np.isfinite(events.shower_chi2)
 
-    def count(low: float, high: float, side: NDArray[np.bool_]) -> tuple[float, float]:
+    def count(low: float | Array, high: float | Array, side: NDArray[np.bool_]) -> tuple[float, float]:
         return events.where((events.ecal >= low) & (events.ecal < high) & side).counted
 
     b, c, d = count(box, upper, passes), count(-math.inf, box, fails), count(box, upper, fails)
@@ -429,15 +468,7 @@ def abcd(events: Events, card: Card) -> Estimate:
     else:
         notes.append("validation: a region is empty, non-closure taken as 100 %")
     components = {"statistical": statistical, "non-closure": value * non_closure}
-    return Estimate(
-        signature="S2",
-        method="abcd",
-        value=value,
-        uncertainty=math.hypot(*components.values()),
-        components=components,
-        events={"B": b[0], "C": c[0], "D": d[0]},
-        notes=notes,
-    )
+    return _estimate("S2", "abcd", value, components, {"B": b[0], "C": c[0], "D": d[0]}, notes)
 
 
 def neutral_hadrons(events: Events, card: Card) -> Estimate:
@@ -451,13 +482,14 @@ def neutral_hadrons(events: Events, card: Card) -> Estimate:
     Raises:
         DataError: no tagged event.
     """
-    cut, regions = card.selection, card.backgrounds.neutral_hadron
+    regions = card.backgrounds.neutral_hadron
     tagged = events.where(
-        (events.ecal < cut.ecal.s1_max_GeV.value)
-        & (events.hcal1 >= cut.hcal.s1_hcal1_max_GeV.value)
-        & (events.hcal12 > cut.hcal.s1_signal_min_GeV.value)
-        & (events.r12 < cut.r.r_max.value)
+        (events.ecal < events.threshold(card, "ecal.s1_max_GeV"))
+        & (events.hcal1 >= events.threshold(card, "hcal.s1_hcal1_max_GeV"))
+        & (events.hcal12 > events.threshold(card, "hcal.s1_signal_min_GeV"))
+        & (events.r12 < events.threshold(card, "r.r_max"))
         & _good_shower(events, card)
+        & (events.declared_s1 > 0.0)
     )
     n, squares = tagged.counted
     if not n > 0.0:
@@ -470,19 +502,31 @@ def neutral_hadrons(events: Events, card: Card) -> Estimate:
         "statistical": value * math.sqrt(squares) / n,
         "interaction length": value * lengths * regions.interaction_length_uncertainty.value,
     }
+    notes = [f"HCAL1 has {lengths:.2f} interaction lengths: one hadron in {math.exp(lengths):.0f} passes"]
+    return _estimate("S1", "neutral_hadron", value, components, {"tagged in HCAL1": n}, notes)
+
+
+def _estimate(
+    signature: Signature,
+    method: BackgroundMethod,
+    value: float,
+    components: dict[str, float],
+    events: dict[str, float],
+    notes: list[str],
+) -> Estimate:
     return Estimate(
-        signature="S1",
-        method="neutral_hadron",
+        signature=signature,
+        method=method,
         value=value,
         uncertainty=math.hypot(*components.values()),
         components=components,
-        events={"tagged in HCAL1": n},
-        notes=[f"HCAL1 has {lengths:.2f} interaction lengths: one hadron in {math.exp(lengths):.0f} passes"],
+        events=events,
+        notes=notes,
     )
 
 
 def _quiet(events: Events, card: Card) -> NDArray[np.bool_]:
-    return np.asarray(events.hcal < card.selection.hcal.s2_total_max_GeV.value)
+    return np.asarray(events.hcal < events.threshold(card, "hcal.s2_total_max_GeV"))
 
 
 def _good_shower(events: Events, card: Card) -> NDArray[np.bool_]:
@@ -490,12 +534,12 @@ def _good_shower(events: Events, card: Card) -> NDArray[np.bool_]:
     chi2 = events.shower_chi2
     if np.isnan(chi2).all():
         return np.ones(len(chi2), dtype=bool)
-    return np.asarray(np.isfinite(chi2) & (chi2 < card.selection.shower_chi2.chi2_max.value))
+    return np.asarray(np.isfinite(chi2) & (chi2 < events.threshold(card, "shower_chi2.chi2_max")))
 
 
 def _strip(events: Events, card: Card) -> Events:
     """The events of the box of S2 but for the ECAL energy."""
-    return events.where(_quiet(events, card) & _good_shower(events, card))
+    return events.where(_quiet(events, card) & _good_shower(events, card) & (events.declared_s2 > 0.0))
 
 
 def _ratio_error(b: tuple[float, float], c: tuple[float, float], d: tuple[float, float]) -> float:
@@ -541,7 +585,14 @@ class _SidebandFit:
 
     @classmethod
     def of(cls, strip: Events, card: Card, shape: Shape, end: float) -> _SidebandFit:
-        box_max, regions = card.selection.ecal.s2_max_GeV.value, card.backgrounds.sideband
+        regions = card.backgrounds.sideband
+        of_periods = threshold_values(card, "ecal.s2_max_GeV")
+        if len(set(of_periods)) > 1:
+            raise DataError(
+                "one fit of all run periods needs one edge of the box, and selection.period gives "
+                f"ecal.s2_max_GeV of {', '.join(f'{edge:g}' for edge in of_periods)} GeV"
+            )
+        box_max = of_periods[0]
         inside = strip.where((strip.ecal >= box_max) & (strip.ecal < end))
         if len(inside.weight) < regions.events_min.value:
             raise DataError(
@@ -661,12 +712,24 @@ def _varied(strip: Events, card: Card) -> dict[str, _SidebandFit]:
 
 
 def read(
-    inputs: Sequence[str], card: Card, *, without_spills: Collection[tuple[int, int]] = (), threads: int = 1
+    inputs: Sequence[str],
+    card: Card,
+    *,
+    without_spills: Collection[tuple[int, int]] = (),
+    blind: bool = False,
+    threads: int = 1,
 ) -> Sample:
     """The events that the regions count, from one event loop.
 
+    They pass the cuts before those of the signatures, and VETO: the built-in ones, and the declared ones of
+    both signatures. The declared cuts of one signature are columns.
+
+    Args:
+        without_spills, blind: as for :func:`estimate`.
+
     Raises:
-        DataError: the input cannot be read, or lacks a branch that defines a signature.
+        ConfigError: a declared cut that does not compile.
+        DataError: the input cannot be read, or lacks a branch that defines a signature; a weight that is NaN.
     """
     ntuple = open_ntuple(inputs, card)
     missing = [b for cut in _NEEDED for b in ntuple.schema.missing_for(cut, ntuple.present)]
@@ -676,24 +739,47 @@ def read(
             "give an ntuple with them"
         )
 
-    def loop() -> tuple[LeftOut, Sample]:
+    def loop() -> tuple[LeftOut, tuple[LeftOut, Any, Sample]]:
         with reading(ntuple):
-            return _loop(ntuple, card, without_spills)
+            found = _loop(ntuple, card, without_spills, blind)
+            return found[0], found
 
-    return THREADS.in_order(threads, loop)[-1]
+    left_out, all_events, sample = THREADS.in_order(threads, loop)[-1]
+    not_read = left_out.counts().values()
+    contents = [all_events.GetBinContent(i) for i in range(len(card.periods) + 2)]
+    require_all_read(
+        ntuple,
+        int(all_events.GetEntries()) + sum(n for n, *_ in not_read),
+        [*contents, *(weight for _, weight, _ in not_read)],
+    )
+    return sample
 
 
-def _loop(ntuple: Ntuple, card: Card, without_spills: Collection[tuple[int, int]]) -> tuple[LeftOut, Sample]:
-    cling.include("selection.hpp")
+def _loop(
+    ntuple: Ntuple, card: Card, without_spills: Collection[tuple[int, int]], blind: bool
+) -> tuple[LeftOut, Any, Sample]:
+    """What was left out, a histogram of all other events with their weights, and what the regions count."""
+    declare_functions(card)
     left_out = LeftOut(ntuple, card, without_spills)
     frame = left_out.applied_to(ntuple.data_frame())
     for name, expression in definitions(card, ntuple.present).items():
         frame = frame.Define(name, expression)
-    frame = frame.Filter(f"na64_period < {len(card.periods)}", "period")
-    table = {cut.name: cut.expression for cut in cuts(card, "S1", ntuple)}
-    veto = table["veto"] or ""  # read() has seen its branch
+    both = {signature: cuts(card, signature, ntuple) for signature in SIGNATURES}
+    require_compiling(frame, both)
     periods = len(card.periods)
     model = ("", "", periods, -0.5, periods - 0.5)
+    # What lies outside of all periods is in the last bin, so that every event is in this one.
+    seen = frame.Histo1D(model, "na64_period", "na64_weight")
+    frame = frame.Filter(f"na64_period < {periods}", "period")
+    if blind and (boxes := signal_boxes(both)):
+        frame = frame.Filter(f"!({boxes})", "blind")
+    of_all = [cut.name for cut in both["S1"] if not cut.declared or cut in both["S2"]]
+    table = {cut.name: cut.expression for cut in both["S1"] if cut.name in of_all}
+    declared = {
+        signature: [f"({cut.expression})" for cut in of_one if cut.declared and cut.name not in of_all]
+        for signature, of_one in both.items()
+    }
+    veto = table["veto"] or ""  # read() has seen its branch
     triggers = None
     for name, condition in table.items():
         if name not in _OWN_CUTS and condition is not None:
@@ -709,19 +795,22 @@ def _loop(ntuple: Ntuple, card: Card, without_spills: Collection[tuple[int, int]
         "dimuon",
     ).Histo1D(("", "", 1, -1e9, 1e9), "na64_one", "na64_weight")
     ecal_max = max(
-        card.selection.ecal.s1_max_GeV.value,
+        *threshold_values(card, "ecal.s1_max_GeV"),
         card.backgrounds.abcd.ecal_max_GeV.value,
         card.backgrounds.sideband.ecal_max_GeV.value + card.backgrounds.sideband.ecal_max_variation_GeV.value,
     )
     quiet = frame.Filter(veto, "veto").Filter(f"ecalTotal < {number(ecal_max)}", "ecal")
     columns = {
         "weight": "na64_weight",
+        "period": "na64_period",
         "ecal": "ecalTotal",
         "hcal": "na64_hcal",
         "hcal1": "hcal0",
-        "hcal12": "static_cast<double>(hcal0) + hcal1",
+        "hcal12": hcal_sum("hcal0", "hcal1"),
         "shower_chi2": "showerChi2" if table["shower_chi2"] else "std::numeric_limits<double>::quiet_NaN()",
         "r12": "na64_r12",
+        "declared_s1": " && ".join(declared["S1"]) or "true",
+        "declared_s2": " && ".join(declared["S2"]) or "true",
     }
     quiet = quiet.Define("na64_r12", _r12_expression(card))
     values = ", ".join(f"static_cast<double>({columns[name]})" for name in COLUMNS)
@@ -736,13 +825,21 @@ def _loop(ntuple: Ntuple, card: Card, without_spills: Collection[tuple[int, int]
     )
     weighted = bool(trigger_sum and trigger_sum.GetSumw2N())
     not_applied = [name for name, expression in table.items() if expression is None]
-    return left_out, Sample(
-        events=Events(**dict(zip(COLUMNS, rows.T.copy(), strict=True))),
-        dimuons=(float(muon_sum.GetBinContent(1)), float(squares)),
-        weighted=weighted,
-        triggers=dict(zip((period.name for period in card.periods), in_period, strict=True)),
-        ntuple=ntuple,
-        notes=[f"cut {name} is not applied (no branch)" for name in not_applied],
+    return (
+        left_out,
+        seen.GetValue(),
+        Sample(
+            events=Events(**dict(zip(COLUMNS, rows.T.copy(), strict=True))),
+            dimuons=(stable(float(muon_sum.GetBinContent(1))), stable(float(squares))),
+            weighted=weighted,
+            triggers=dict(zip((period.name for period in card.periods), in_period, strict=True)),
+            ntuple=ntuple,
+            notes=[
+                *(f"cut {name} is not applied (no branch)" for name in not_applied),
+                # Some of the duplicates may lie in the signal boxes.
+                *notes_on_files(0 if blind else left_out.duplicates, repeated_files(ntuple.files)),
+            ],
+        ),
     )
 
 

@@ -561,6 +561,9 @@ def _show_analysis(record: Analysis, console: Console) -> None:
         _show_evidence(record.discovery, record.interval, record.limit.roostats.cl, console)
         if record.signal is not None:
             _show_signal(record.signal, console)
+        elif varied := [x for x in record.signal_uncertainties if x.origin == "varied"]:
+            sizes = (f"{x.source} {100 * x.uncertainty:.2g} ± {100 * (x.error or 0.0):.1g} %" for x in varied)
+            console.print(f"  varied sources of the signal uncertainty: {', '.join(sizes)}", soft_wrap=True)
         console.print()
         _show_g2(record.g2_excluded_up_to_GeV, console)
     else:
@@ -1174,8 +1177,14 @@ def _show_backgrounds(record: Backgrounds, console: Console) -> None:
 @_INPUT
 @click.option("--mc", multiple=True, metavar="FILE", help="Simulated background, for the dimuon yield.")
 @click.option("--mc-eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of --mc, likewise.")
+@_BLIND
 def _estimate_backgrounds(
-    common: Common, files: tuple[str, ...], eot: tuple[str, ...], mc: tuple[str, ...], mc_eot: tuple[str, ...]
+    common: Common,
+    files: tuple[str, ...],
+    eot: tuple[str, ...],
+    mc: tuple[str, ...],
+    mc_eot: tuple[str, ...],
+    blind: bool,
 ) -> Record:
     """Backgrounds from control regions of the data, and the dimuon yield against a simulation.
 
@@ -1192,6 +1201,7 @@ def _estimate_backgrounds(
         simulation=mc,
         eot=exposure_option(common.card, eot),
         simulation_eot=exposure_option(common.card, mc_eot),
+        blind=blind,
         threads=common.threads,
     )
 

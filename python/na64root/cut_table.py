@@ -21,6 +21,7 @@ from .results import Record
 
 # The cuts that bound a signal box in the plane of ECAL against HCAL energy.
 BOX_CUTS = ("ecal", "hcal")
+PHYSICS_TRIGGER = "passes_trigger(isPhysics, isTriggerPhysics, isOnSpill, isCalibration)"
 
 Range = tuple[float | None, float | None]
 
@@ -142,14 +143,14 @@ def _expressions(card: Card, signature: Signature) -> dict[str, str]:
     """The built-in cuts as calls of the predicates of `selection.hpp`."""
 
     def value(name: str) -> str:
-        return by_period(_values(card, name))
+        return by_period(threshold_values(card, name))
 
     def cell(name: str) -> str:
-        values = _values(card, name)
+        values = threshold_values(card, name)
         return f"{int(values[0])}" if len(set(values)) == 1 else f"static_cast<int>({by_period(values)})"
 
     return {
-        "trigger": "passes_trigger(isPhysics, isTriggerPhysics, isOnSpill, isCalibration)",
+        "trigger": PHYSICS_TRIGGER,
         "pile_up": f"passes_pile_up(na64_out_of_time, {value('pile_up.out_of_time_max_GeV')})",
         "straw": f"passes_straw(straw3X, straw3Y, {value('straw.hits_min')}, {value('straw.hits_max')})",
         "beam_cell": f"passes_beam_cell(na64_leading_cell, {cell('beam_cell.x')}, {cell('beam_cell.y')})",
@@ -176,8 +177,8 @@ def _variables(card: Card, cut: str, signature: Signature) -> tuple[Variable, ..
 
     def accepted(low: str | None, high: str | None) -> tuple[Range, ...]:
         nothing: list[float | None] = [None] * len(card.periods)
-        lows = nothing if low is None else _values(card, low)
-        highs = nothing if high is None else _values(card, high)
+        lows = nothing if low is None else threshold_values(card, low)
+        highs = nothing if high is None else threshold_values(card, high)
         return tuple(zip(lows, highs, strict=True))
 
     def around(middles: Sequence[float], widths: Sequence[float]) -> tuple[Range, ...]:
@@ -185,7 +186,7 @@ def _variables(card: Card, cut: str, signature: Signature) -> tuple[Variable, ..
 
     s = signature.lower()
     if cut == "trigger":
-        call = "na64root::passes_trigger(isPhysics, isTriggerPhysics, isOnSpill, isCalibration)"
+        call = f"na64root::{PHYSICS_TRIGGER}"
         return (Variable("trigger", call, "Physics trigger (1: yes)", 2, -0.5, 1.5, _passed(card)),)
     if cut == "pile_up":
         ranges = accepted(None, "pile_up.out_of_time_max_GeV")
@@ -193,13 +194,15 @@ def _variables(card: Card, cut: str, signature: Signature) -> tuple[Variable, ..
         return (Variable("out_of_time", "na64_out_of_time", title, 60, -20.0, 100.0, ranges),)
     if cut == "straw":
         # Both ends are accepted, and hits are whole numbers.
-        hits = zip(_values(card, "straw.hits_min"), _values(card, "straw.hits_max"), strict=True)
+        hits = zip(
+            threshold_values(card, "straw.hits_min"), threshold_values(card, "straw.hits_max"), strict=True
+        )
         ranges = tuple((low - 0.5, high + 0.5) for low, high in hits)
         return tuple(
             Variable(name, name, f"Hits in {name}", 21, -0.5, 20.5, ranges) for name in ("straw3X", "straw3Y")
         )
     if cut == "beam_cell":
-        x, y = _values(card, "beam_cell.x"), _values(card, "beam_cell.y")
+        x, y = threshold_values(card, "beam_cell.x"), threshold_values(card, "beam_cell.y")
         cells = [6.0 * i + j for i, j in zip(x, y, strict=True)]
         ranges = around(cells, [0.5] * len(cells))
         title = "Leading ECAL cell, 6x + y (-1: none)"
@@ -211,7 +214,9 @@ def _variables(card: Card, cut: str, signature: Signature) -> tuple[Variable, ..
             for i in range(3)
         )
     if cut == "momentum":
-        ranges = around(_values(card, "momentum.nominal_GeV"), _values(card, "momentum.window_GeV"))
+        ranges = around(
+            threshold_values(card, "momentum.nominal_GeV"), threshold_values(card, "momentum.window_GeV")
+        )
         return (Variable("momentum", "trackMomentum", "Track momentum [GeV]", 120, 80.0, 120.0, ranges),)
     if cut == "preshower":
         ranges = accepted("preshower.energy_min_GeV", None)
@@ -225,7 +230,7 @@ def _variables(card: Card, cut: str, signature: Signature) -> tuple[Variable, ..
     if cut == "hcal" and signature == "S1":
         quiet = accepted(None, "hcal.s1_hcal1_max_GeV")
         loud = accepted("hcal.s1_signal_min_GeV", None)
-        behind = "static_cast<double>(hcal1) + hcal2"
+        behind = hcal_sum("hcal1", "hcal2")
         return (
             Variable("hcal1", "hcal0", "HCAL1 energy [GeV]", 122, -2.0, 120.0, quiet),
             Variable("hcal2_hcal3", behind, "HCAL2 + HCAL3 energy [GeV]", 120, 0.0, 120.0, loud),
@@ -253,7 +258,7 @@ def _thresholds(card: Card, cut: str, signature: Signature) -> tuple[Threshold, 
         Threshold(
             name=f"selection.{cut}.{key}",
             unit=_unit(key),
-            values=_of_periods(card, _values(card, f"{cut}.{key}")),
+            values=_of_periods(card, threshold_values(card, f"{cut}.{key}")),
             provenance=getattr(default, key).provenance,
             source=getattr(default, key).source,
         )
@@ -271,7 +276,7 @@ def _unit(key: str) -> str:
     return "GeV" if key.endswith("_GeV") else ""
 
 
-def _values(card: Card, name: str) -> list[float]:
+def threshold_values(card: Card, name: str) -> list[float]:
     """A threshold (`ecal.s1_max_GeV`) in each period of the card."""
     cut, key = name.split(".")
     return [
@@ -430,7 +435,7 @@ def definitions(card: Card, present: Collection[str]) -> dict[str, str]:
 
     In this order each is defined by branches and by those before it.
     """
-    balance = by_period(_values(card, "veto.photomultiplier_balance"))
+    balance = by_period(threshold_values(card, "veto.photomultiplier_balance"))
     needed_and_expression = {
         # Of one type in all histograms: each combination of types costs a second of compilation.
         "na64_weight": ("", "static_cast<double>(mcWeight)" if "mcWeight" in present else "1.0"),
@@ -443,7 +448,7 @@ def definitions(card: Card, present: Collection[str]) -> dict[str, str]:
         "na64_leading_cell": ("ECAL_ene", "na64root::leading_ecal_cell(ECAL_ene)"),
         **{f"na64_srd{i}": ("SRD_ene", f"static_cast<double>(SRD_ene[{i}])") for i in range(3)},
         "na64_veto": ("VETO_ene", f"na64root::veto_energy(VETO_ene, {balance})"),
-        "na64_hcal": ("hcal0 hcal1 hcal2", "static_cast<double>(hcal0) + hcal1 + hcal2"),
+        "na64_hcal": ("hcal0 hcal1 hcal2", hcal_sum("hcal0", "hcal1", "hcal2")),
         "na64_r": ("HCAL_ene", _core_expression(card)),
     }
     return {
@@ -491,6 +496,11 @@ def hcal_core_bits(card: Card) -> list[list[int]]:
         [sum(1 << (3 * x + y) for x, y in {tuple(cell) for cell in module}) for module in period.hcal_core]
         for period in card.periods
     ]
+
+
+def hcal_sum(*modules: str) -> str:
+    """The energy of some HCAL modules, added in double precision."""
+    return f"static_cast<double>({' + '.join([f'{modules[0]})', *modules[1:]])}"
 
 
 def number(value: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
@@ -21,9 +22,11 @@ from .config import SIGNATURES, Card, Signature
 from .counting import SignalSource, check_choice
 from .errors import ConfigError, ConvergenceError
 from .results import Count, Expected, LimitResult
-from .signal import Mode, SignalAtMass, SignalModel, effective_exposure
+from .signal import Mode, Parameters, SignalAtMass, SignalModel, effective_exposure
 from .signal_files import SimulatedSignal
 from .signal_sample import SignalSamples
+
+log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 # A count, its signature, and the exposure times efficiency that it stands for.
@@ -40,6 +43,10 @@ FAR_FROM_DATA = 20.0
 FAR_P_VALUE = 1e-4
 # A strength that is no signal at all: its inverse and its logarithm leave the range of doubles.
 NO_SIGNAL = 1e-300
+# All varied sources of a point together, where only their size matters; limits are computed at multiples of
+# the step, and interpolated: the limit is so smooth in the size that 1e-3 of it is not reached.
+VARIED = "varied"
+VARIED_STEP = 0.02
 
 
 class LimitByShare:
@@ -47,6 +54,8 @@ class LimitByShare:
 
     Args:
         expected: also the expected limits.
+        varied: the relative size of the varied systematic sources, which take the place of those that the
+            card's `systematics.replaces` names; the card's own sources when not given.
 
     Raises:
         ConfigError: no signature has a count.
@@ -60,7 +69,9 @@ class LimitByShare:
         points: int = 21,
         *,
         expected: bool = False,
+        varied: float | None = None,
     ) -> None:
+        self._sources = None if varied is None else {VARIED: SignalSource(varied)}
         self._bins = _bins(card, counts, exposure)
         if not self._bins:
             raise ConfigError(
@@ -88,9 +99,16 @@ class LimitByShare:
         share = np.asarray(share_s1, dtype=float)
         return {name: np.asarray(function(share)) for name, function in self._expected.items()}
 
-    def model(self, share_s1: float) -> limits.CountingModel:
-        """The counting model with this share of S1."""
-        return counting_model(self._card, self._bins, share_s1)
+    @property
+    def bins(self) -> list[tuple[str, str]]:
+        """Period and signature of the bins of the likelihood."""
+        return [(count.period, count.signature) for count, _, _ in self._bins]
+
+    def model(
+        self, share_s1: float, varied: Mapping[str, SignalSource] | None = None
+    ) -> limits.CountingModel:
+        """The counting model with this share of S1, and with these varied sources by name."""
+        return counting_model(self._card, self._bins, share_s1, varied or self._sources)
 
     def exact(self, share_s1: float) -> float:
         """The limit at this share itself, not interpolated between shares."""
@@ -130,12 +148,22 @@ def _bins(card: Card, counts: Sequence[Count], exposure: Mapping[str, float]) ->
     return bins
 
 
-def counting_model(card: Card, bins: Sequence[LikelihoodBin], share_s1: float) -> limits.CountingModel:
-    """The counting model of these bins, the signal divided between signatures by the share of S1."""
+def counting_model(
+    card: Card,
+    bins: Sequence[LikelihoodBin],
+    share_s1: float,
+    varied: Mapping[str, SignalSource] | None = None,
+) -> limits.CountingModel:
+    """The counting model of these bins, the signal divided between signatures by the share of S1.
+
+    Args:
+        varied: sources that take the place of those that the card's `systematics.replaces` names.
+    """
     totals = {s: sum(part for _, signature, part in bins if signature == s) for s in SIGNATURES}
     share: dict[Signature, float] = {"S1": share_s1, "S2": 1.0 - share_s1}
     fractions = [share[signature] * part / totals[signature] for _, signature, part in bins]
-    return _model(card, [count for count, _, _ in bins], fractions)
+    without = card.systematics.replaces if varied else ()
+    return _model(card, [count for count, _, _ in bins], fractions, without=without, further=varied)
 
 
 def counting_model_of_sample(
@@ -147,7 +175,8 @@ def counting_model_of_sample(
     With `systematics.in_limit = "varied"` the sources of :func:`varied_sources` join those of the card.
 
     Raises:
-        ConfigError: no signal in a bin with a count; a sample that was read without variations.
+        ConfigError: no signal in a bin with a count; a sample that was not varied by every source of the card
+            (the parts that `systematics.replaces` takes out hold them all).
     """
     kept = [count for count, _, _ in _bins(card, counts, exposure)]
     found = [sample.of(count.period, count.signature) for count in kept]
@@ -160,9 +189,9 @@ def counting_model_of_sample(
     if card.systematics.in_limit == "varied":
         without += card.systematics.replaces
         bins = [(count.period, count.signature) for count in kept]
-        varied = {
-            name: SignalSource(relative) for name, (relative, _) in varied_sources(bins, sample).items()
-        }
+        found_sources = varied_sources(bins, sample.systematics)
+        systematics.require_all(card, found_sources)
+        varied = {name: SignalSource(relative) for name, (relative, _) in found_sources.items()}
     return _model(
         card,
         kept,
@@ -174,29 +203,22 @@ def counting_model_of_sample(
 
 
 def varied_sources(
-    bins: Collection[tuple[str, str]], sample: SimulatedSignal
+    bins: Collection[tuple[str, str]], effects: Sequence[systematics.SystematicEffect]
 ) -> dict[str, tuple[float, float]]:
     """Of each systematic source the relative effect on the expected signal, and its statistical error.
 
     It is that on the sum of the bins of the likelihood: one nuisance parameter moves all bins by the same
-    share. How a source moves signal between bins is in `sample.systematics`; without observed events the
-    limit depends on the sum alone.
+    share. How a source moves signal between bins is in the effects; without observed events the limit
+    depends on the sum alone.
 
     Args:
-        bins: periods and signatures.
-
-    Raises:
-        ConfigError: a sample that was read without variations.
+        bins: periods (``all`` for all of them) and signatures.
+        effects: on a simulated signal; a source without any is in no result.
     """
     groups: dict[str, list[systematics.SystematicEffect]] = {}
-    for effect in sample.systematics:
-        if (effect.period, effect.signature) in bins:
+    for effect in effects:
+        if {(effect.period, effect.signature), ("all", effect.signature)} & set(bins):
             groups.setdefault(effect.source, []).append(effect)
-    if not groups:
-        raise ConfigError(
-            "the signal sample was not varied (systematics.in_limit = varied needs it): read it with "
-            "vary=True"
-        )
     found = {name: systematics.of_total(group) for name, group in groups.items()}
     return {name: effect for name, effect in found.items() if effect is not None}
 
@@ -254,6 +276,8 @@ class Exclusion:
         self.signal = SignalModel(card, mode=mode)
         self._exposure, self._seed, self._threads = exposure, seed, threads
         self._at_mass: dict[float, ExpectedSignal] = {}
+        self._counts, self._with_bands = counts, expected
+        self._limits_of_size: dict[int, LimitByShare] = {}
         self.limit = LimitByShare(card, counts, exposure, expected=expected)
         weight = effective_exposure(card, exposure, counts)
         self.weight = np.array([weight[signature] for signature in SIGNATURES])
@@ -270,6 +294,11 @@ class Exclusion:
     def simulated(self) -> bool:
         """Whether the signal is that of simulated samples and not of the chain."""
         return self.card.signal.acceptance == "simulation"
+
+    @property
+    def varied(self) -> bool:
+        """Whether the systematic sources are those of the varied samples."""
+        return self.simulated and self.card.systematics.in_limit == "varied"
 
     def at_mass(self, mass_GeV: float) -> ExpectedSignal:
         """The signal at one mass: of the chain, or of samples, as the card's `signal.acceptance` says.
@@ -295,20 +324,83 @@ class Exclusion:
         """Expected (S1, S2) events, shape (n_epsilon, 2)."""
         return np.asarray(at_mass.per_electron(epsilon) * self.weight)
 
+    def model(self, at_mass: ExpectedSignal, epsilon: float) -> limits.CountingModel:
+        """The counting model at one point, with the shares and the sources of its signal."""
+        _, share = _total_and_share(self.expected(at_mass, [epsilon]))
+        varied = {
+            name: SignalSource(relative)
+            for name, (relative, _) in self.varied_sources(at_mass, epsilon).items()
+        }
+        return self.limit.model(float(share[0]), varied)
+
+    def varied_sources(
+        self, at_mass: ExpectedSignal, epsilon: float, parameters: Parameters | None = None
+    ) -> dict[str, tuple[float, float]]:
+        """Of each varied source the relative effect on the expected signal at one point, and its error.
+
+        None unless the card has `systematics.in_limit = "varied"` and the signal is simulated.
+        """
+        if not (self.varied and isinstance(at_mass, SignalSamples)):
+            return {}
+        found = varied_sources(self.limit.bins, at_mass.effects(epsilon, parameters))
+        if found:  # else nothing is expected there
+            systematics.require_all(self.card, found)
+        return found
+
+    def varied_size(
+        self, at_mass: ExpectedSignal, epsilon: ArrayLike, parameters: Parameters | None = None
+    ) -> Array | None:
+        """Of :meth:`varied_sources` the sum in quadrature, shape (n_epsilon,); None where none is varied."""
+        if not self.varied:
+            return None
+        sources = [self.varied_sources(at_mass, float(x), parameters) for x in np.atleast_1d(epsilon)]
+        return np.array([math.hypot(*(relative for relative, _ in found.values())) for found in sources])
+
     def strength(self, at_mass: ExpectedSignal, epsilon: Array) -> Array:
         """Expected signal over its upper limit, shape (n_epsilon,)."""
-        total, share = _total_and_share(self.expected(at_mass, np.atleast_1d(epsilon)))
-        return np.asarray(total / self.limit(share))
+        values = np.atleast_1d(epsilon)
+        events = self.expected(at_mass, values)
+        return self.strengths(events, self.varied_size(at_mass, values))["observed"]
 
-    def strengths(self, events: Array) -> dict[str, Array]:
+    def strengths(self, events: Array, varied: Array | None = None) -> dict[str, Array]:
         """Expected signal over its ``observed`` and expected limits (``minus2`` to ``plus2``), shape (n,).
 
         Args:
             events: expected (S1, S2), shape (n, 2).
+            varied: :meth:`varied_size` at these points, shape (n,).
         """
         total, share = _total_and_share(events)
-        found = {"observed": total / self.limit(share)}
-        return found | {name: total / limit for name, limit in self.limit.expected(share).items()}
+        return {name: total / limit for name, limit in self._limits(share, varied).items()}
+
+    def _limits(self, share: Array, varied: Array | None) -> dict[str, Array]:
+        """The ``observed`` limit and the expected ones, shape (n,)."""
+
+        def of(limit: LimitByShare, share: Array) -> dict[str, Array]:
+            return {"observed": limit(share), **limit.expected(share)}
+
+        if varied is None:
+            return of(self.limit, share)
+        found: dict[str, Array] = {}
+        below = np.floor(varied / VARIED_STEP).astype(int)
+        for steps in np.unique(below):
+            here = below == steps
+            low, high = (of(self._limit_of_size(n), share[here]) for n in (int(steps), int(steps) + 1))
+            weight = varied[here] / VARIED_STEP - steps
+            for name in low.keys() & high.keys():
+                values = found.setdefault(name, np.full(len(share), math.nan))
+                values[here] = (1.0 - weight) * low[name] + weight * high[name]
+        return found
+
+    def _limit_of_size(self, steps: int) -> LimitByShare:
+        if steps not in self._limits_of_size:
+            self._limits_of_size[steps] = LimitByShare(
+                self.card,
+                self._counts,
+                self._exposure,
+                expected=self._with_bands,
+                varied=steps * VARIED_STEP,
+            )
+        return self._limits_of_size[steps]
 
     def epsilon_range(self, at_mass: ExpectedSignal, epsilon: Array) -> tuple[float | None, float | None]:
         """The ends of the excluded range of epsilon, by root finding between the points of the grid.
@@ -340,6 +432,7 @@ class Exclusion:
         """The two-sided interval in epsilon at one mass and the card's level: :func:`epsilon_intervals`.
 
         Nuisance parameters are fixed where the card's treatment is ``none``, and averaged over otherwise.
+        They are those of the card, not of varied sources.
         """
         limit = self.card.limit
         return epsilon_intervals(
@@ -371,6 +464,15 @@ class Exclusion:
         last, first = masses[below[0] - 1], masses[below[0]]
         root = optimize.brentq(lambda mass: self.on_central_g2_line(mass) - 1.0, last, first, xtol=1e-5)
         return float(root)
+
+
+def warn_of_published_sources(card: Card) -> None:
+    """Say that the card asks for varied sources where the signal has no events to vary."""
+    if card.systematics.in_limit == "varied" and card.signal.acceptance == "chain":
+        log.warning(
+            "the signal of the chain has no events to vary: the published uncertainties are taken "
+            "(signal.acceptance = simulation has varied ones)"
+        )
 
 
 def _total_and_share(events: Array) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ import numpy as np
 from . import _core, limits
 from .config import SIGNATURES, Acceptance, Card, Quantity, Signature
 from .errors import ConfigError, ConvergenceError
-from .exclusion import Exclusion
+from .exclusion import Exclusion, warn_of_published_sources
 from .results import Provenance, Record, provenance
 from .signal import Parameters, SignalAtMass, card_counts
 from .theory import landau_pole_bound, muon_g2_band
@@ -181,15 +181,22 @@ def explain(
                 "%s = %g GeV lies outside the validated range of %g to %g GeV", name, value, low, high
             )
 
+    warn_of_published_sources(card)
     exposure = card.exposure()
     exclusion = Exclusion(card, card_counts(card, exposure), exposure, seed=seed, threads=threads)
     at_mass = exclusion.signal.at_mass(mass_GeV)
     expected = exclusion.expected(exclusion.at_mass(mass_GeV), [epsilon])
     events = dict(zip(SIGNATURES, expected[0].tolist(), strict=True))
     total = sum(events.values())
-    share = events["S1"] / total if total > 0.0 else 0.0
-    upper_limit = exclusion.limit.exact(share)
-    cls = limits.experiment(exclusion.limit.model(share), card.limit.treatment).confidence_levels(total)[2]
+    counting_model = exclusion.model(exclusion.at_mass(mass_GeV), epsilon)
+    upper_limit = limits.upper_limit(
+        counting_model,
+        cl=card.limit.confidence_level.value,
+        method="exact",
+        treatment=card.limit.treatment,
+        expected=False,
+    ).upper_limit
+    cls = limits.experiment(counting_model, card.limit.treatment).confidence_levels(total)[2]
     width = _core.WidthFormula.__members__[card.model.width]
     ctau = _core.chi2_ctau(model, width)
     cross_section, mean_x = _by_approximation(card, exclusion, mass_GeV, epsilon)

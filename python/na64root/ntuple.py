@@ -12,9 +12,10 @@ import functools
 import glob
 import json
 import logging
+import math
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -1217,6 +1218,28 @@ def _largest(frame: Any, names: Sequence[str]) -> dict[str, float]:
 def _distinct(runs: np.ndarray[Any, Any], spills: np.ndarray[Any, Any]) -> int:
     """Number of spills: a spill number starts again in every run."""
     return len(np.unique(np.stack([runs, spills]), axis=1).T)
+
+
+def require_all_read(ntuple: Ntuple, events: int, sums_of_weights: Iterable[float]) -> None:
+    """What an event loop has to show before its counts are believed.
+
+    Args:
+        events: that the loop saw, whatever it did with them.
+        sums_of_weights: that every event is in one of.
+
+    Raises:
+        DataError: fewer events than the files have; a weight that is NaN or infinite.
+    """
+    if events != ntuple.entries:
+        raise DataError(
+            f"{events} of {ntuple.entries} events of {ntuple.paths[0]} were read (the file is damaged): make "
+            "or copy it again"
+        )
+    if not all(map(math.isfinite, sums_of_weights)):
+        raise DataError(
+            f"branch mcWeight in {ntuple.paths[0]} is NaN or infinite in some event (finite weights are "
+            "expected): correct the ntuple"
+        )
 
 
 @contextlib.contextmanager

@@ -441,6 +441,7 @@ def _strengths(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float])
     """Strengths along a column; NaN where there is no model. What points share is computed once."""
     points = [plane.at(x, value) for value in y]
     events = np.full((len(y), 2), math.nan)
+    varied = np.zeros(len(y)) if exclusion.varied else None
     signal = _SharedSignal(exclusion)
     groups: dict[tuple[float, Parameters], list[int]] = {}
     for j, point in enumerate(points):
@@ -449,8 +450,10 @@ def _strengths(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float])
     for (mass, parameters), members in groups.items():
         epsilon = [point.epsilon for j in members if (point := points[j]) is not None]
         events[members] = signal.expected(mass, parameters, epsilon)
+        if varied is not None:
+            varied[members] = exclusion.varied_size(exclusion.at_mass(mass), epsilon, parameters)
     known = np.isfinite(events).all(axis=1)
-    strengths = exclusion.strengths(np.where(known[:, None], events, 0.0))
+    strengths = exclusion.strengths(np.where(known[:, None], events, 0.0), varied)
     return {name: np.where(known, strength, math.nan) for name, strength in strengths.items()}
 
 

@@ -33,7 +33,16 @@ from .errors import ConfigError, DataError
 from .exposure import InputExposure, input_exposure
 from .histograms import Histogram, bins, record, stable, to_root, variances
 from .n_minus_one import Distributions, FailedCuts, NMinusOne
-from .ntuple import DEFINING_CUTS, Ntuple, notes_on_files, open_ntuple, period_names, reading, repeated_files
+from .ntuple import (
+    DEFINING_CUTS,
+    Ntuple,
+    notes_on_files,
+    open_ntuple,
+    period_names,
+    reading,
+    repeated_files,
+    require_all_read,
+)
 from .quality import LeftOut
 from .results import (
     Count,
@@ -47,7 +56,7 @@ from .results import (
     write_atomically,
 )
 from .skim import Skim, Skimmed, SkimWriter, required_cuts
-from .systematics import SystematicEffect, Variations, declare_variations
+from .systematics import VARIED_HISTOGRAMS, SystematicEffect, Variations, declare_variations
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
@@ -465,6 +474,8 @@ class _Booked:
 
     def _keep(self, name: str, title: str, axes: Sequence[str], action: Any) -> None:
         self.histograms[name] = lambda: {name: record(action, title, axes, self.weighted)}
+        if self.variations and name in VARIED_HISTOGRAMS:
+            self.variations.keep(name, title, axes, action)
 
     def _histogram(self, book: Callable[..., Any], model: tuple[Any, ...], *columns: str) -> Any:
         return book(model, *columns, "na64_weight")
@@ -510,22 +521,16 @@ class _Booked:
         events, sums, _ = self.read.fetch()
         left_out = self.left_out.counts()
         read = int(events.sum()) + sum(n for n, *_ in left_out.values())
-        if read != self.ntuple.entries:
-            raise DataError(
-                f"{read} of {self.ntuple.entries} events of {self.ntuple.paths[0]} were read "
-                "(the file is damaged): make or copy it again"
-            )
-        if not np.isfinite([*sums, *(weight for _, weight, _ in left_out.values())]).all():
-            raise DataError(
-                f"branch mcWeight in {self.ntuple.paths[0]} is NaN or infinite in some event "
-                "(finite weights are expected): correct the ntuple"
-            )
+        weights = [*sums, *(weight for _, weight, _ in left_out.values())]
+        require_all_read(self.ntuple, read, weights)
         notes = self._notes(lacking)
         notes += of_input.notes
         exposure = self._exposure_with_data(of_input.electrons, notes)
         histograms: dict[str, Histogram] = {}
         for make in self.histograms.values():
             histograms.update(make())
+        if self.variations:
+            histograms.update(self.variations.histograms(self.weighted))
         candidates = [candidate for s in self.candidates for candidate in self._candidates(s)]
         candidates.sort(key=lambda c: (c.run, c.spill, c.spillevent, c.signature))
         cutflow, errors = self._cutflow()

@@ -110,7 +110,8 @@ def read_signal(
         vary: also vary the card's systematic sources, those that smear with random numbers of `seed`.
 
     Raises:
-        ConfigError: no point is given, or another one than the files say; parts of different samples.
+        ConfigError: no point is given, or another one than the files say; parts of different samples; a
+            source that cannot be varied, where the card has `systematics.in_limit = "varied"`.
         DataError: no mcWeight, weights that are negative, NaN or all zero, a period without simulated events,
             production that differs between the periods, no event that passes; as
             :func:`na64root.selection.select`.
@@ -261,7 +262,10 @@ def _select(part: _Part, card: Card, *, vary: bool, seed: int, threads: int) -> 
     _require_weights(part.paths, card)
     found = selection.select(part.paths, card.for_simulation, systematics=vary, seed=seed, threads=threads)
     if vary:
-        for name in card.systematics.sources.keys() - {effect.source for effect in found.systematics}:
+        varied = {effect.source for effect in found.systematics}
+        if card.systematics.in_limit == "varied":
+            systematics.require_all(card, varied)
+        for name in card.systematics.sources.keys() - varied:
             log.warning("the signal sample %s lacks what %s varies: left out", part.paths[0], name)
     # Of many parts, only what is summed is kept.
     return found.model_copy(update={"candidates": [], "histograms": {}})

@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core, cling, selection, simulate
+from . import _core, cling, selection, simulate, systematics
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError, ConvergenceError
 from .signal import Parameters, SignalModel
 from .simulate import DecayRange, ForcedVolume, Signal, SignalMode
+from .systematics import SystematicEffect
 
 Array = NDArray[np.float64]
 
@@ -58,13 +59,14 @@ class Reweighted:
 
     `effective` is the number of unweighted events with the same relative error: where it is small, or 0, the
     sample does not know that point, whatever `expected` says. `covered` is the share of the decays there that
-    the sample can have at all; 1 unless the splitting changes.
+    the sample can have at all; 1 unless the splitting changes. `sample` is what was reweighted.
     """
 
     expected: Array
     error: Array
     effective: Array
     covered: float = 1.0
+    sample: SignalSample | None = None
 
 
 def effective_events(weight: ArrayLike, square: ArrayLike) -> Array:
@@ -98,8 +100,11 @@ class SignalSample:
         point: Signal,
         selected: Mapping[Signature, selection.SelectedColumns],
         produced: Produced | None = None,
+        effects: Sequence[SystematicEffect] = (),
     ) -> None:
         """`selected` has the columns of :data:`TRUTH`, as :func:`na64root.selection.select` gives them.
+
+        `effects` are those of the card's systematic sources on the same events, where they were varied.
 
         Raises:
             ConfigError: mode visible, in which the A' itself flies.
@@ -109,6 +114,7 @@ class SignalSample:
         self.point = point
         self.parameters = point.parameters or Parameters.of(card)
         self.produced = produced
+        self._effects = list(effects)
         self._card = card
         columns = {
             name: np.concatenate([selected[s][name] for s in SIGNATURES if s in selected])
@@ -142,6 +148,7 @@ class SignalSample:
         shares: Sequence[float] | None = None,
         eot: Mapping[str, float] | None = None,
         first_event: int = 0,
+        vary: bool = False,
         seed: int = 1,
         threads: int = 1,
     ) -> SignalSample:
@@ -150,6 +157,7 @@ class SignalSample:
         Args:
             forced: a volume, or ranges of z that do not overlap.
             shares: of the events for each range, equal when not given; they sum to 1.
+            vary: also vary the card's systematic sources.
 
         Raises:
             ConfigError, Na64Error: as :func:`na64root.simulate.signal`.
@@ -178,9 +186,17 @@ class SignalSample:
                     seed=seed,
                     threads=threads,
                 )
-            found = selection.select(paths, card.for_simulation, columns=TRUTH, eot=eot, threads=threads)
+            found = selection.select(
+                paths,
+                card.for_simulation,
+                columns=TRUTH,
+                eot=eot,
+                systematics=vary,
+                seed=seed,
+                threads=threads,
+            )
             produced = _produced(card, point, paths, eot)
-        return cls(card, point, found.columns, produced)
+        return cls(card, point, found.columns, produced, found.systematics)
 
     @classmethod
     def read(cls, files: Sequence[str], card: Card, point: Signal, *, threads: int = 1) -> SignalSample:
@@ -227,7 +243,22 @@ class SignalSample:
                 sums[i, j] = chosen.sum(), (chosen**2).sum()
         total, square = sums[..., 0], sums[..., 1]
         effective = np.where(lost[:, np.newaxis], 0.0, effective_events(total, square))
-        return Reweighted(total, np.sqrt(square), effective, covered)
+        return Reweighted(total, np.sqrt(square), effective, covered, self)
+
+    def effects(self, expected: Mapping[Signature, float]) -> list[SystematicEffect]:
+        """What the varied sources do where these numbers are expected, source by source.
+
+        The relative effect on each signature in each period is that on the sample; it is not reweighted.
+        """
+        nominal = dict.fromkeys(SIGNATURES, 0.0)
+        for effect in self._effects:
+            if effect.source == self._effects[0].source:
+                nominal[effect.signature] += effect.nominal
+        return [
+            systematics.scaled_sum([(expected[effect.signature] / nominal[effect.signature], effect)])
+            for effect in self._effects
+            if nominal[effect.signature] > 0.0
+        ]
 
     def selected(self, epsilon: float) -> dict[Signature, tuple[Array, Array, Array]]:
         """Energies of chi2 and of the A', and weights, of the selected events of each signature at `epsilon`.
@@ -421,6 +452,16 @@ class SignalSamples:
         ]
         return np.asarray(found) / self._electrons
 
+    def effects(self, epsilon: float, parameters: Parameters | None = None) -> list[SystematicEffect]:
+        """What the card's systematic sources do to the expected signal at one point.
+
+        The relative effects are those of the sample that serves the point, in each signature and period.
+        There are none unless the card has `systematics.in_limit = "varied"`.
+        """
+        found = self.at(epsilon, parameters)
+        events = dict(zip(SIGNATURES, found.expected[0].tolist(), strict=True))
+        return found.sample.effects(events) if found.sample is not None else []
+
     def at(self, epsilon: float, parameters: Parameters | None = None) -> Reweighted:
         """Expected events at one point, of the nearest sample that knows it, made there where none does.
 
@@ -478,6 +519,7 @@ class SignalSamples:
             shares=RANGE_SHARES if self.mode == "semivisible" else None,
             eot=self._exposure,
             first_event=first,
+            vary=self.card.systematics.in_limit == "varied",
             seed=self._seed,
             threads=self._threads,
         )

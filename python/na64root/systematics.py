@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,15 @@ from . import cling
 from .config import Card, Signature, SystematicSource, VariationKind
 from .cut_table import Cut, number
 from .errors import ConfigError
-from .histograms import bins, stable, variances
+from .histograms import Histogram, bins, record, stable, variances
 from .ntuple import Ntuple
 from .results import Record
 
 # Quantities derived from branches that a source can vary, beside the floating branches that cuts read.
 QUANTITIES = {"out_of_time": "na64_out_of_time"}
 NOMINAL = "na64_nominal"
+# The histograms of the selection that are also filled under each variation.
+VARIED_HISTOGRAMS = ("ecal_hcal_preselection", "momentum", "r")
 # A sum of squared weights below this share of another one is what rounding leaves of zero.
 ROUNDING = 1e-12
 
@@ -102,6 +104,8 @@ class Variations:
         self._distributed = False
         self._booked: dict[Signature, Any] = {}
         self._varied: dict[Signature, Any] = {}
+        self._histograms: dict[str, tuple[str, Sequence[str], Any]] = {}
+        self._varied_histograms: dict[str, Any] = {}
 
     @property
     def sources(self) -> dict[str, SystematicSource]:
@@ -139,11 +143,28 @@ class Variations:
         model = ("", "", periods, -0.5, periods - 0.5, 4, -0.5, 3.5)
         self._booked[signature] = node.Histo2D(model, "na64_period", NOMINAL, "na64_weight")
 
+    def keep(self, name: str, title: str, axes: Sequence[str], action: Any) -> None:
+        """Also fill a booked histogram under each variation that reaches it."""
+        self._histograms[name] = title, axes, action
+
     def prepare(self) -> None:
         """Ask for the variations, after everything else is booked: each call compiles what is new."""
         RDF = cling.root().RDF
         varied = (RDF.Distributed if self._distributed else RDF.Experimental).VariationsFor
         self._varied = {signature: varied(action) for signature, action in self._booked.items()}
+        self._varied_histograms = {name: varied(action) for name, (*_, action) in self._histograms.items()}
+
+    def histograms(self, weighted: bool) -> dict[str, Histogram]:
+        """The varied histograms: ``r_hcal_scale_up`` is ``r`` under the source hcal_scale, up."""
+        found = {}
+        for name, filled in self._varied_histograms.items():
+            title, axes, _ = self._histograms[name]
+            for key in map(str, filled.GetKeys()):
+                if key != "nominal":
+                    what = key.replace(":", " ")
+                    varied_name = f"{name}_{what.replace(' ', '_')}"
+                    found[varied_name] = record(filled[key], f"{title}, {what}", axes, weighted)
+        return found
 
     def effects(self) -> list[SystematicEffect]:
         """What each source does, source by source, in each period and signature."""
@@ -320,6 +341,21 @@ def of_total(effects: Iterable[SystematicEffect]) -> tuple[float, float] | None:
     A shift from one bin into another leaves the sum.
     """
     return symmetrised(*_total([(1.0, effect) for effect in effects]))
+
+
+def require_all(card: Card, varied: Collection[str]) -> None:
+    """Refuse a limit without a source of the card: what takes its place would hold only part of the detector.
+
+    Raises:
+        ConfigError: one of the card's sources is not among those varied.
+    """
+    if missing := [name for name in card.systematics.sources if name not in varied]:
+        columns = dict.fromkeys(c for name in missing for c in card.systematics.sources[name].columns)
+        raise ConfigError(
+            f"the signal sample was not varied by {', '.join(missing)} (systematics.in_limit = varied puts "
+            f"all sources in place of {', '.join(card.systematics.replaces) or 'none'}): give a sample with "
+            f"{', '.join(columns)}, a card without these sources, or set in_limit to published"
+        )
 
 
 def _total(parts: Sequence[tuple[float, SystematicEffect]]) -> tuple[float, list[tuple[float, float]]]:

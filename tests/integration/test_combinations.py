@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from na64root import analyze, backgrounds, library, selection
+from na64root import analyze, library, selection
 from na64root.config import load_card
 from na64root.errors import ConfigError
 from na64root.skim import Skim
@@ -36,7 +36,7 @@ def test_blinded_rows_do_not_depend_on_hidden_events_that_are_left_out(tmp_path)
     ("options", "overrides", "problem"),
     [
         ({"exclude_outlier_spills": True}, [], "spills' means"),
-        ({}, ["backgrounds.S2=abcd"], "regions can hold hidden events"),
+        ({}, ["backgrounds.S2=abcd"], "a region has the energies of the signal box"),
     ],
 )
 def test_what_would_show_hidden_events_is_refused(tmp_path, options, overrides, problem):
@@ -62,19 +62,6 @@ def test_a_mapped_layout_is_not_skimmed(tmp_path):
             [path], card, skim=Skim(tmp_path / "skim.root", None, rntuple=False), n_minus_one=True
         )
     assert not (tmp_path / "skim.root").exists()
-
-
-def test_backgrounds_are_not_estimated_with_cuts_of_single_periods(tmp_path):
-    path = write_tree(tmp_path / "file.root", [event(**SIDEBAND)])
-    card_file = tmp_path / "card.toml"
-    card_file.write_text(
-        DEFAULT_CARD
-        + "\n[selection.period.2018]\n"
-        + 'ecal.s2_max_GeV = { value = 45.0, provenance = "user", source = "a test" }\n',
-        "utf-8",
-    )
-    with pytest.raises(ConfigError, match="single run periods"):
-        backgrounds.estimate([path], load_card(card_file))
 
 
 def test_the_compiled_library_is_named_by_every_header_it_includes():

@@ -26,11 +26,14 @@ def events(ecal, **columns) -> backgrounds.Events:
     n = len(ecal)
     values = {
         "weight": 1.0,
+        "period": 0.0,
         "hcal": 0.1,
         "hcal1": 0.0,
         "hcal12": 0.0,
         "shower_chi2": 3.0,
         "r12": 1.0,
+        "declared_s1": 1.0,
+        "declared_s2": 1.0,
     } | columns
     return backgrounds.Events(
         ecal=np.asarray(ecal, dtype=float),
