@@ -150,7 +150,9 @@ def upper_limit(
         if method == "asymptotic":
             _warn_if_too_few(model)
             limit, error = engine.asymptotic_upper_limit(*level)
-            bands = engine.asymptotic_expected_limits(*level) if expected else (None,) * 5
+            bands: tuple[float | None, ...] = (
+                engine.asymptotic_expected_limits(*level) if expected else (None,) * 5
+            )
         else:
             limit, error = engine.upper_limit(*level)
             if (
