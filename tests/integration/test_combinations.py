@@ -64,16 +64,20 @@ def test_a_mapped_layout_is_not_skimmed(tmp_path):
     assert not (tmp_path / "skim.root").exists()
 
 
-def test_backgrounds_are_not_estimated_with_cuts_of_single_periods(tmp_path):
+@pytest.mark.parametrize(
+    "cuts",
+    [
+        "[selection.period.2018]\n"
+        'ecal.s2_max_GeV = { value = 45.0, provenance = "user", source = "a test" }\n',
+        '[[selection.declared]]\nname = "mine"\nexpression = "hcal3 < 90"\nafter = "srd"\n',
+    ],
+    ids=["of_a_period", "declared"],
+)
+def test_backgrounds_are_not_estimated_with_other_cuts(tmp_path, cuts):
     path = write_tree(tmp_path / "file.root", [event(**SIDEBAND)])
     card_file = tmp_path / "card.toml"
-    card_file.write_text(
-        DEFAULT_CARD
-        + "\n[selection.period.2018]\n"
-        + 'ecal.s2_max_GeV = { value = 45.0, provenance = "user", source = "a test" }\n',
-        "utf-8",
-    )
-    with pytest.raises(ConfigError, match="single run periods"):
+    card_file.write_text(f"{DEFAULT_CARD}\n{cuts}", "utf-8")
+    with pytest.raises(ConfigError, match="declared cuts or thresholds of single run periods"):
         backgrounds.estimate([path], load_card(card_file))
 
 
