@@ -216,7 +216,10 @@ struct State {
     std::vector<RunRange> ranges;
     double balance = 0.0;
     std::vector<HcalCore> cores;
-    EventFilter *filter = nullptr;
+    bool once = false;
+    std::vector<unsigned> spills; // run and spill of each that is left out
+    std::optional<EventFilter> filter;
+    Excluded excluded;
 
     std::vector<double> values; // numbers in arguments of cuts, behind the columns
     std::vector<Stage> node_stages{of_all};
@@ -242,6 +245,10 @@ struct State {
             slot->tables.resize(tables);
             slots.push_back(std::move(slot));
         }
+        if (once || !spills.empty())
+            filter.emplace(n_slots, once);
+        for (std::size_t i = 0; i + 1 < spills.size(); i += 2)
+            filter->leave_out_spill(spills[i], spills[i + 1]);
         prepared = true;
     }
 
@@ -277,6 +284,9 @@ struct State {
             for (std::size_t t = 0; t < tables; ++t)
                 all.tables[t].insert(all.tables[t].end(), slot.tables[t].begin(), slot.tables[t].end());
         }
+        if (filter)
+            excluded = {filter->duplicates(), filter->events_in_spills(), filter->weights_in_spills(),
+                        filter->squares_in_spills()};
     }
 };
 
@@ -435,64 +445,34 @@ std::pair<std::string, bool> type_of(Node &node, const std::string &column) {
     return {plain == plain_types.end() ? type : plain->second, array};
 }
 
-// Name of a column of exactly the type wanted with the values of a branch; none where a type is not foreseen.
-std::optional<std::string> number_column(Node &node, const std::string &branch) {
-    const auto [type, array] = type_of(node, branch);
-    const std::string made = "na64_compiled_" + branch;
-    if (array)
-        return std::nullopt;
-    if (type == "double")
-        return branch;
-    if (type == "float")
-        convert<float, double>(node, branch, made);
-    else if (type == "int")
-        convert<int, double>(node, branch, made);
-    else if (type == "unsigned int")
-        convert<unsigned, double>(node, branch, made);
-    else
-        return std::nullopt;
-    return made;
-}
+// What a branch may be, by its type: as it is, or how it becomes a column of the type that a stage takes.
+using Convert = void (*)(Node &node, const std::string &from, const std::string &to);
+struct Accepted {
+    bool array;
+    std::map<std::string, Convert> types;
+};
 
-std::optional<std::string> flag_column(Node &node, const std::string &branch) {
-    const auto [type, array] = type_of(node, branch);
-    const std::string made = "na64_compiled_" + branch;
-    if (array)
-        return std::nullopt;
-    if (type == "bool")
-        return branch;
-    if (type == "unsigned char")
-        convert<unsigned char, bool>(node, branch, made);
-    else if (type == "int")
-        convert<int, bool>(node, branch, made);
-    else
-        return std::nullopt;
-    return made;
-}
+const Accepted number{false,
+                      {{"double", nullptr},
+                       {"float", &convert<float, double>},
+                       {"int", &convert<int, double>},
+                       {"unsigned int", &convert<unsigned, double>}}};
+const Accepted flag{
+    false,
+    {{"bool", nullptr}, {"unsigned char", &convert<unsigned char, bool>}, {"int", &convert<int, bool>}}};
+const Accepted whole{false, {{"unsigned int", nullptr}, {"int", &convert<int, std::uint32_t>}}};
+const Accepted energies{true, {{"double", nullptr}, {"float", &convert<ROOT::RVecF, ROOT::RVecD>}}};
 
-std::optional<std::string> whole_column(Node &node, const std::string &branch) {
+// Name of a column with the values of a branch, of the type wanted; none where a type is not foreseen.
+std::optional<std::string> column_of(Node &node, const Accepted &accepted, const std::string &branch) {
     const auto [type, array] = type_of(node, branch);
-    const std::string made = "na64_compiled_" + branch;
-    if (array)
+    const auto found = accepted.types.find(type);
+    if (array != accepted.array || found == accepted.types.end())
         return std::nullopt;
-    if (type == "unsigned int")
+    if (!found->second)
         return branch;
-    if (type != "int")
-        return std::nullopt;
-    convert<int, std::uint32_t>(node, branch, made);
-    return made;
-}
-
-std::optional<std::string> array_column(Node &node, const std::string &branch) {
-    const auto [type, array] = type_of(node, branch);
     const std::string made = "na64_compiled_" + branch;
-    if (!array)
-        return std::nullopt;
-    if (type == "double")
-        return branch;
-    if (type != "float")
-        return std::nullopt;
-    convert<ROOT::RVecF, ROOT::RVecD>(node, branch, made);
+    found->second(node, branch, made);
     return made;
 }
 
@@ -508,7 +488,8 @@ class Graph {
         for (std::size_t i = 0; i + 1 < settings.ranges.size(); i += 2)
             state.ranges.push_back({settings.ranges[i], settings.ranges[i + 1]});
         state.balance = settings.photomultiplier_balance;
-        state.filter = reinterpret_cast<EventFilter *>(settings.filter);
+        state.once = settings.once;
+        state.spills = settings.spills;
         for (std::size_t i = 0; i + hcal_modules_behind_ecal <= settings.cores.size();
              i += hcal_modules_behind_ecal) {
             HcalCore core;
@@ -523,18 +504,18 @@ class Graph {
 
     // False where a branch is of another type than foreseen.
     bool bind() {
-        bool bound = columns(of_all, {"run", "spill", "spillevent"}, &whole_column, 0u) &&
-                     columns(of_all, {"mcWeight"}, &number_column, 1.0) &&
-                     columns(of_all, {"isPhysics", "isTriggerPhysics", "isOnSpill", "isCalibration"},
-                             &flag_column, false) &&
-                     columns(of_all, {"ecalTotal", "hcal0", "hcal1", "hcal2"}, &number_column, 0.0) &&
-                     columns(of_triggers, {"ecalTotalNoTimecut"}, &number_column, 0.0) && straws();
+        bool bound =
+            columns(of_all, {"run", "spill", "spillevent"}, whole, 0u) &&
+            columns(of_all, {"mcWeight"}, number, 1.0) &&
+            columns(of_all, {"isPhysics", "isTriggerPhysics", "isOnSpill", "isCalibration"}, flag, false) &&
+            columns(of_all, {"ecalTotal", "hcal0", "hcal1", "hcal2"}, number, 0.0) &&
+            columns(of_triggers, {"ecalTotalNoTimecut"}, number, 0.0) && straws();
         bound = bound && array(of_ecal_cells, "ECAL_ene", 2 * ecal_cells_per_side * ecal_cells_per_side);
         bound = bound && array(of_beam, "SRD_ene", 4) &&
-                columns(of_beam, {"trackMomentum", "ecal0"}, &number_column, 0.0);
+                columns(of_beam, {"trackMomentum", "ecal0"}, number, 0.0);
         bound = bound && array(of_veto, "VETO_ene", 6);
         return bound && array(of_rest, "HCAL_ene", 4 * hcal_cells_per_side * hcal_cells_per_side) &&
-               columns(of_rest, {"showerChi2"}, &number_column, 0.0);
+               columns(of_rest, {"showerChi2"}, number, 0.0);
     }
 
     int filter(int node, const std::string &name, const std::vector<std::string> &arguments) {
@@ -657,10 +638,11 @@ class Graph {
         return book(stage, std::move(operation));
     }
 
-    template <class Make, class Value>
-    bool columns(Stage stage, std::initializer_list<const char *> branches, Make make, Value absent) {
+    template <class Value>
+    bool columns(Stage stage, std::initializer_list<const char *> branches, const Accepted &accepted,
+                 Value absent) {
         for (const std::string branch : branches) {
-            if (!add(stage, branch, make, absent))
+            if (!add(stage, branch, accepted, absent))
                 return false;
         }
         return true;
@@ -668,13 +650,13 @@ class Graph {
 
     // Whole numbers as a rule: read as they are, without a column between.
     bool straws() {
-        const auto whole = [this](const char *branch) {
+        const auto is_int = [this](const char *branch) {
             return present_.count(branch) &&
                    type_of(node_, branch) == std::pair<std::string, bool>{"int", false};
         };
-        whole_hits_ = whole("straw3X") && whole("straw3Y");
+        whole_hits_ = is_int("straw3X") && is_int("straw3Y");
         if (!whole_hits_)
-            return columns(of_triggers, {"straw3X", "straw3Y"}, &number_column, 0.0);
+            return columns(of_triggers, {"straw3X", "straw3Y"}, number, 0.0);
         for (const char *branch : {"straw3X", "straw3Y"}) {
             inputs_[of_triggers].push_back(branch);
             state_->branches[of_triggers].push_back(branch);
@@ -683,16 +665,16 @@ class Graph {
     }
 
     bool array(Stage stage, const std::string &branch, std::size_t size) {
-        return add(stage, branch, &array_column, ROOT::RVecD(size));
+        return add(stage, branch, energies, ROOT::RVecD(size));
     }
 
-    template <class Make, class Value>
-    bool add(Stage stage, const std::string &branch, Make make, const Value &absent) {
+    template <class Value>
+    bool add(Stage stage, const std::string &branch, const Accepted &accepted, const Value &absent) {
         auto &names = inputs_[stage];
         if (names.empty() && stage != of_rest) // an action is told its slot
             names.push_back("rdfslot_");
         if (present_.count(branch)) {
-            const auto column = make(node_, branch);
+            const auto column = column_of(node_, accepted, branch);
             if (!column)
                 return false;
             names.push_back(*column);
@@ -757,6 +739,10 @@ unsigned long events_done(const Graph &graph) {
     for (const auto &slot : graph.state().slots)
         done += slot->done.load(std::memory_order_relaxed);
     return done;
+}
+
+const Excluded &excluded(const Graph &graph) {
+    return graph.state().excluded;
 }
 
 TH1D *histogram1(Graph &graph, int number) {

@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-class TBranch;
 class TH1D;
 class TH2D;
 namespace na64root::rdf {
@@ -21,7 +20,14 @@ struct Settings {
     std::vector<unsigned> ranges;     // first and last run of each range, for na64_period
     double photomultiplier_balance{}; // for na64_veto
     std::vector<unsigned> cores;      // core cells of HCAL1, HCAL2, HCAL3 of each period, for na64_r
-    unsigned long filter{};           // address of an EventFilter that says which events are read, or 0
+    bool once{};                      // an event whose number came before is left out
+    std::vector<unsigned> spills;     // run and spill of each spill that is left out
+};
+
+// Events that were left out, as EventFilter counts them.
+struct Excluded {
+    unsigned long duplicates{}, events_in_spills{};
+    double weights_in_spills{}, squares_in_spills{};
 };
 
 // A graph on a tree in files with these branches of tree A; node 0 is all events. Null where a branch is of a
@@ -47,6 +53,7 @@ unsigned loops(const Graph &graph); // run so far
 // Events seen so far; may be called while the loop runs.
 unsigned long events_done(const Graph &graph);
 
+const Excluded &excluded(const Graph &graph); // after the loop
 // Filled, after the loop; they live as long as the graph.
 TH1D *histogram1(Graph &graph, int number);
 TH2D *histogram2(Graph &graph, int number);

@@ -1,23 +1,18 @@
-// Baskets of a TTree are unpacked and looked at before RDataFrame reads them: it reads through a null pointer
-// where one cannot be unpacked, and past the end of one whose header is wrong. A basket that was looked at
-// stays in memory for the reader, so nothing is unpacked twice.
+// Baskets of a TTree are looked at before RDataFrame reads them. One that was looked at stays in memory for
+// the reader, so nothing is unpacked twice.
 #ifndef NA64ROOT_RDF_SOUND_BASKETS_HPP
 #define NA64ROOT_RDF_SOUND_BASKETS_HPP
 
 #include <algorithm>
-#include <exception>
 #include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "TBasket.h"
-#include "TBranch.h"
-#include "TBuffer.h"
 #include "TFile.h"
-#include "TLeaf.h"
 #include "TTree.h"
 #include "TTreeReader.h"
+#include "baskets.hpp"
 
 namespace na64root::rdf {
 
@@ -25,18 +20,8 @@ namespace na64root::rdf {
 class SoundBranch {
   public:
     // Throws std::runtime_error where the numbers of its baskets do not fit.
-    SoundBranch(TTree &tree, const std::string &name) : branch_(tree.GetBranch(name.c_str())) {
-        if (!branch_)
-            fail(tree, name);
-        entries_ = tree.GetEntries();
-        const Int_t on_disk = branch_->GetWriteBasket();
-        baskets_ = on_disk + (branch_->GetListOfBaskets()->At(on_disk) ? 1 : 0);
-        for (auto *leaf : TRangeDynCast<TLeaf>(branch_->GetListOfLeaves()))
-            entry_bytes_ += leaf->GetLen() * leaf->GetLenType();
-        bool fits = branch_->GetEntries() == entries_ && baskets_ > 0 && first_of(0) == 0;
-        for (Int_t i = 0; fits && i < baskets_; ++i)
-            fits = first_of(i) < first_of(i + 1);
-        if (!fits)
+    SoundBranch(TTree &tree, const std::string &name) : name_(name), baskets_(of(tree, name)) {
+        if (!baskets_.fit())
             fail(tree, name);
     }
 
@@ -44,32 +29,19 @@ class SoundBranch {
     Long64_t require(TTree &tree, Long64_t entry) {
         if (entry < next_)
             return next_;
-        const Long64_t *first = branch_->GetBasketEntry();
-        const auto basket = static_cast<Int_t>(std::upper_bound(first, first + baskets_, entry) - first) - 1;
-        next_ = first_of(basket + 1);
-        if (!is_sound(basket))
-            fail(tree, branch_->GetName());
+        const Int_t basket = baskets_.holding(entry);
+        next_ = baskets_.first_of(basket + 1);
+        if (!baskets_.is_sound(basket, true))
+            fail(tree, name_);
         return next_;
     }
 
   private:
-    Long64_t first_of(Int_t basket) const {
-        return basket < baskets_ ? branch_->GetBasketEntry()[basket] : entries_;
-    }
-
-    bool is_sound(Int_t number) const {
-        try {
-            TBasket *basket = branch_->GetBasket(number);
-            if (!basket || basket->GetNevBuf() != first_of(number + 1) - first_of(number) ||
-                basket->GetEntryOffset() || basket->GetNevBufSize() != entry_bytes_ ||
-                !basket->GetBufferRef())
-                return false;
-            const Long64_t end = basket->GetKeylen() + basket->GetNevBuf() * Long64_t{entry_bytes_};
-            return basket->GetKeylen() > 0 && end <= basket->GetBufferRef()->BufferSize() &&
-                   basket->GetLast() == end;
-        } catch (const std::exception &) { // a damaged size in the header of a basket
-            return false;
-        }
+    static Baskets of(TTree &tree, const std::string &name) {
+        TBranch *branch = tree.GetBranch(name.c_str());
+        if (!branch)
+            fail(tree, name);
+        return Baskets(*branch, tree.GetEntries());
     }
 
     [[noreturn]] static void fail(TTree &tree, const std::string &name) {
@@ -78,9 +50,9 @@ class SoundBranch {
                                  " cannot be read");
     }
 
-    TBranch *branch_;
-    Long64_t entries_ = 0, next_ = 0;
-    Int_t baskets_ = 0, entry_bytes_ = 0;
+    std::string name_;
+    Baskets baskets_;
+    Long64_t next_ = 0;
 };
 
 // The branches that the stages of one slot read, at one event after another. An RNTuple needs none of this.

@@ -160,6 +160,7 @@ def _simulated(
         selected = selection.select(
             [str(path)], card.for_simulation, columns=["mc_decay_volume"], eot=eot, threads=threads
         )
+        cling.optimise()
         everything = cling.root().RDataFrame("tree", str(path)).AsNumpy(["mc_decay_volume", "mcWeight"])
     total = float(everything["mcWeight"].sum())
     decays = _by_volume(everything["mc_decay_volume"], everything["mcWeight"])

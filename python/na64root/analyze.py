@@ -10,6 +10,7 @@ import logging
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -39,13 +40,12 @@ from . import (
 from .cling import root
 from .config import SIGNATURES, Acceptance, Card, Correlation, Signature, Treatment
 from .errors import ConfigError
-from .ntuple import DEFINING_CUTS
+from .ntuple import DEFINING_CUTS, repeated_files
 from .results import (
     Count,
     CutFlowRow,
     Discovery,
     Expected,
-    InputFile,
     Interval,
     LimitResult,
     Provenance,
@@ -181,6 +181,7 @@ class Analysis(Record):
     files_skipped: list[results.SkippedFile]
     systematics: list[SystematicEffect]
     data_quality: quality.Exclusions | None = None
+    notes: list[str]
     background_estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
     blind: bool = False
 
@@ -216,12 +217,11 @@ def analyze(
     Args:
         pseudodata: first write pseudodata.root into `output_dir` and analyse it in place of `files`.
         signal: a simulated sample; it takes the place of the chain's signal in `limit`.
-        exclude_outlier_spills: leave out the spills that :func:`na64root.quality.assess` flags; the card's
-            exposure of a period is scaled by the share of spills kept, that of `eot` is not.
+        exclude_outlier_spills: leave out the spills that :func:`na64root.quality.assess` flags.
         systematics: vary the card's systematic sources in the input and in the signal sample. The sample is
             also varied where the card has `systematics.in_limit = "varied"`.
         blind: hide the events in the signal boxes; the limits are expected ones.
-        engine: what selects the events.
+        engine: what selects the events, makes the toys and computes the plane.
 
     Raises:
         ConfigError: `systematics.in_limit = "varied"` without a signal sample.
@@ -234,18 +234,15 @@ def analyze(
             "systematics.in_limit = varied without a signal sample (the chain has no events to vary): give "
             "--signal, or set it to published"
         )
-    if blind and exclude_outlier_spills:
+    if pseudodata and card.input.good_runs:
         raise ConfigError(
-            "--exclude-outlier-spills with --blind (the spills' means are also those of hidden events): "
-            "leave one out"
+            "a list of good runs with --pseudodata (its run numbers only stand for their period): leave out "
+            "--good-runs"
         )
-    if blind and (estimated := [s for s in SIGNATURES if card.backgrounds.method(s) != "published"]):
-        raise ConfigError(
-            f"--blind with an estimated background of {estimated[0]} (its regions can hold hidden events): "
-            f"set backgrounds.{estimated[0]} to published"
-        )
+    _refuse_to_show(card, blind, exclude_outlier_spills)
     refuse_to_replace(output_dir, FILES, force)
     require_writable(output_dir)
+    threads = engine.threads_here(threads)
     if pseudodata:
         log.info("writing pseudo-data")
         path = output_dir / "pseudodata.root"
@@ -283,25 +280,29 @@ def analyze(
         )
     if counts:
         log.info("computing the exclusion plane")
-        plane = planes.scan(
-            card,
-            "mass-epsilon",
-            counts,
-            selected.exposure,
-            expected=False,
-            seed=seed,
-            threads=threads,
-            progress=progress,
-            input_files=selected.files,
-        )
-        if sample is None:
-            model = _counting_model(card, counts, selected.exposure, plane)
-        else:
-            model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
-            of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
-        log.info("setting limits, RooStats and exact")
-        kind: Kind = "expected" if selected.weighted or blind else "observed"
-        limit = limits_side_by_side(model, card, kind=kind, seed=seed, processes=threads)
+        with engine.executor(threads) as executor:
+            plane = planes.scan(
+                card,
+                "mass-epsilon",
+                counts,
+                selected.exposure,
+                expected=False,
+                seed=seed,
+                threads=threads,
+                executor=executor,
+                progress=progress,
+                input_files=selected.files,
+            ).model_copy(update={"blind": blind})
+            if sample is None:
+                model = _counting_model(card, counts, selected.exposure, plane)
+            else:
+                model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
+                of_sample = _signal_of_sample(card, counts, selected.exposure, model, sample)
+            log.info("setting limits, RooStats and exact")
+            kind: Kind = "expected" if selected.weighted or blind else "observed"
+            limit = limits_side_by_side(
+                model, card, kind=kind, seed=seed, processes=threads, executor=executor
+            )
         if kind == "observed":
             found, interval = limits.evidence(
                 model, cl=card.limit.confidence_level.value, treatment=card.limit.treatment
@@ -331,6 +332,7 @@ def analyze(
         acceptance=card.signal.acceptance,
         signal=of_sample,
         data_quality=data_quality,
+        notes=selected.notes,
         background_estimates=estimates,
         files_skipped=selected.input.files_skipped,
         systematics=selected.systematics,
@@ -339,8 +341,7 @@ def analyze(
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
         if plane:
-            note = "expected, blinded" if blind else ""
-            _draw_plane(plane, card, folder, "exclusion", note=note)
+            _draw_plane(plane, card, folder, "exclusion")
         _write_root(folder / "results.root", selected, plane, model, card.limit.confidence_level.value)
         remembered = blinding.remember(output_dir, "analyze", blind=blind, provenance=analysis.provenance)
         if remembered:
@@ -352,29 +353,38 @@ def analyze(
     return analysis
 
 
+def _refuse_to_show(card: Card, blind: bool, exclude_outlier_spills: bool) -> None:
+    """Raise ConfigError where something asked for depends on events that blinding hides."""
+    if blind and exclude_outlier_spills:
+        raise ConfigError(
+            "--exclude-outlier-spills with --blind (the spills' means are also those of hidden events): "
+            "leave one out"
+        )
+    if blind and (estimated := [s for s in SIGNATURES if card.backgrounds.method(s) != "published"]):
+        raise ConfigError(
+            f"--blind with an estimated background of {estimated[0]} (its regions can hold hidden events): "
+            f"set backgrounds.{estimated[0]} to published"
+        )
+
+
 def _select(
     files: Sequence[str],
     card: Card,
     eot: Mapping[str, float] | None,
     exclude_outlier_spills: bool,
     *,
-    systematics: bool,
+    systematics: bool = False,
     blind: bool,
-    seed: int,
+    seed: int = 1,
     threads: int,
-    engine: engines.Engine,
+    engine: engines.Engine = engines.THREADS,
 ) -> tuple[selection.SelectionResult, quality.Exclusions]:
     """The selection, and what it left out by the quality of the data."""
-    share = {period.name: 1.0 for period in card.periods}
     outliers: list[quality.Outlier] = []
     spills: list[tuple[int, int]] = []
     if exclude_outlier_spills:
         assessed = quality.assess(files, card)
         outliers, spills = assessed.outliers, assessed.outlier_spills
-        share = quality.kept_share(assessed, card)
-        eot = (
-            card.exposure() | {name: n * share[name] for name, n in card.exposure().items()} | dict(eot or {})
-        )
         for outlier in outliers:
             log.info("run %d spill %d left out: %s", outlier.run, outlier.spill, outlier.reason)
     selected = selection.select(
@@ -391,9 +401,9 @@ def _select(
     duplicates = next((r.events for r in selected.cutflow if r.period == quality.LeftOut.DUPLICATE), 0)
     return selected, quality.Exclusions(
         duplicates=duplicates,
-        repeated_files=quality.repeated_files(selected.files),
+        repeated_files=repeated_files(selected.files),
         outliers=outliers,
-        kept_share=share,
+        kept_share=selected.kept_share,
     )
 
 
@@ -424,7 +434,12 @@ def _with_background_estimates(
 
 
 def assess_quality(
-    files: Sequence[str], card: Card, *, output_dir: Path | None = None, force: bool = False
+    files: Sequence[str],
+    card: Card,
+    *,
+    output_dir: Path | None = None,
+    blind: bool = False,
+    force: bool = False,
 ) -> quality.Quality:
     """The quality of runs and spills, as :func:`na64root.quality.assess`; with `output_dir` its figure.
 
@@ -435,7 +450,7 @@ def assess_quality(
     if output_dir:
         refuse_to_replace(output_dir, names, force)
         require_writable(output_dir)
-    assessed = quality.assess(files, card)
+    assessed = quality.assess(files, card, blind=blind)
     if not output_dir:
         return assessed
     titles = {
@@ -459,9 +474,12 @@ def assess_quality(
         places.setdefault(spill.period, []).append(i)
     periods = {p.name: (places[p.name][0], places[p.name][-1] + 1) for p in card.periods if p.name in places}
     figure = plots.spill_quality(quantities, periods)
+    made = {name: str(output_dir / name) for name in names}
     with renamed_into(output_dir, names) as folder:
         plots.save(figure, folder, "quality")
-    return assessed.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
+        if kept := blinding.remember(output_dir, "quality", blind=blind, provenance=assessed.provenance):
+            made[kept.name] = str(kept)
+    return assessed.model_copy(update={"files": made})
 
 
 def estimate_backgrounds(
@@ -511,15 +529,27 @@ def estimate_backgrounds(
         box,
         "VETO quiet, before the cuts of the signatures; box of S2 empty by choice",
     )
+    made = {name: str(output_dir / name) for name in names}
     with renamed_into(output_dir, names) as folder:
         plots.save(figure, folder, "backgrounds")
-    return found.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
+        blind = bool(options.get("blind"))
+        if kept := blinding.remember(output_dir, "background", blind=blind, provenance=found.provenance):
+            made[kept.name] = str(kept)
+    return found.model_copy(update={"files": made})
 
 
 def limits_side_by_side(
-    model: limits.CountingModel, card: Card, *, kind: Kind = "observed", seed: int, processes: int
+    model: limits.CountingModel,
+    card: Card,
+    *,
+    kind: Kind = "observed",
+    seed: int,
+    processes: int,
+    executor: Executor | None = None,
 ) -> Limits:
     """The RooStats limit with the card's treatment, and the exact ones with each treatment.
+
+    The toys are made by `executor` or in `processes`, as by :func:`na64root.limits.upper_limit`.
 
     Where RooStats is beyond three of its toy errors from the exact engine, which chance does in 0.3 % of
     runs, a second, independent set of toys is added to the first: chance is diluted, a bias stands out more.
@@ -531,7 +561,13 @@ def limits_side_by_side(
 
     def toys(seed: int) -> LimitResult:
         return limits.upper_limit(
-            model, cl=cl, method="roostats", treatment=treatment, seed=seed, processes=processes
+            model,
+            cl=cl,
+            method="roostats",
+            treatment=treatment,
+            seed=seed,
+            processes=processes,
+            executor=executor,
         )
 
     quoted = toys(seed)
@@ -593,15 +629,26 @@ def scan(
     eot: Mapping[str, float] | None = None,
     mode: Mode = "semivisible",
     output_dir: Path | None = None,
+    exclude_outlier_spills: bool = False,
+    blind: bool = False,
     seed: int = 1,
     threads: int = 1,
+    engine: engines.Engine = engines.THREADS,
     force: bool = False,
     progress: planes.Progress | None = None,
 ) -> results.PlaneResult:
     """An exclusion plane for the counts in `files`, without files for the card's own.
 
     With `output_dir` its figure is written there; interrupted, the scan goes on from what it kept there.
+
+    Args:
+        exclude_outlier_spills, blind: of `files`, as for :func:`analyze`.
+        engine: what selects the events and computes the plane.
+
+    Raises:
+        Na64Error: results exist and `force` is not set; what the modules of the chain raise.
     """
+    _refuse_to_show(card, blind, exclude_outlier_spills)
     chosen = planes.Plane.named(plane, card) if isinstance(plane, str) else plane
     names = [f"{chosen.name}.{kind}" for kind in PLANE_FILES]
     kept = None
@@ -610,23 +657,38 @@ def scan(
         require_writable(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         kept = output_dir / f".{chosen.name}.unfinished"
-    counts, exposure, input_files = _counts(files, card, eot, threads)
-    result = planes.scan(
+    threads = engine.threads_here(threads)
+    counts, exposure, selected = _counts(
+        files,
         card,
-        chosen,
-        counts,
-        exposure,
-        mode=mode,
-        others=True,
-        kept=kept,
-        seed=seed,
-        threads=threads,
-        progress=progress,
-        input_files=input_files,
+        eot,
+        threads,
+        engine,
+        blind=blind,
+        exclude_outlier_spills=exclude_outlier_spills,
     )
+    with engine.executor(threads) as executor:
+        result = planes.scan(
+            card,
+            chosen,
+            counts,
+            exposure,
+            mode=mode,
+            others=True,
+            kept=kept,
+            seed=seed,
+            threads=threads,
+            executor=executor,
+            progress=progress,
+            input_files=selected.files if selected else [],
+        )
+    if selected:
+        made = result.provenance.model_copy(update={"input": selected.input})
+        result = result.model_copy(update={"blind": blind, "notes": selected.notes, "provenance": made})
     if output_dir:
         with renamed_into(output_dir, names) as folder:
             _write_plane(result, card, folder)
+            blinding.remember(output_dir, "scan", blind=blind, provenance=result.provenance)
     return result
 
 
@@ -740,18 +802,26 @@ def counting_model(
     card: Card,
     *,
     eot: Mapping[str, float] | None = None,
+    exclude_outlier_spills: bool = False,
+    blind: bool = False,
     seed: int = 1,
     threads: int = 1,
     progress: planes.Progress | None = None,
-) -> tuple[limits.CountingModel, list[InputFile]]:
+) -> tuple[limits.CountingModel, selection.SelectionResult | None]:
     """The counting model that :func:`analyze` sets its limit with, without files for the card's own counts.
 
     The signal is shared between the signatures as at the end of the excluded part of the g-2 line.
 
+    Returns:
+        the model, and the selection of the files.
+
     Raises:
         Na64Error: no bin has both a count and exposure; what the modules of the chain raise.
     """
-    counts, exposure, input_files = _counts(files, card, eot, threads)
+    _refuse_to_show(card, blind, exclude_outlier_spills)
+    counts, exposure, selected = _counts(
+        files, card, eot, threads, blind=blind, exclude_outlier_spills=exclude_outlier_spills
+    )
     plane = planes.scan(
         card,
         "mass-epsilon",
@@ -761,21 +831,31 @@ def counting_model(
         seed=seed,
         threads=threads,
         progress=progress,
-        input_files=input_files,
+        input_files=selected.files if selected else [],
     )
-    return _counting_model(card, counts, exposure, plane), input_files
+    return _counting_model(card, counts, exposure, plane), selected
 
 
 def _counts(
-    files: Sequence[str], card: Card, eot: Mapping[str, float] | None, threads: int
-) -> tuple[list[Count], dict[str, float], list[InputFile]]:
+    files: Sequence[str],
+    card: Card,
+    eot: Mapping[str, float] | None,
+    threads: int,
+    engine: engines.Engine = engines.THREADS,
+    *,
+    blind: bool = False,
+    exclude_outlier_spills: bool = False,
+) -> tuple[list[Count], dict[str, float], selection.SelectionResult | None]:
     """Counts and exposure of the likelihood: those of the files, without files those of the card."""
     if files:
-        selected = selection.select(files, card, eot=eot, threads=threads)
+        selected, left_out = _select(
+            files, card, eot, exclude_outlier_spills, blind=blind, threads=threads, engine=engine
+        )
         for note in selected.notes:
             log.info("%s", note)
-        selected, _ = _with_background_estimates(files, card, selected, (), threads)
-        return _counts_of_likelihood(selected), selected.exposure, selected.files
+        spills = [(outlier.run, outlier.spill) for outlier in left_out.outliers]
+        selected, _ = _with_background_estimates(files, card, selected, spills, threads)
+        return _counts_of_likelihood(selected), selected.exposure, selected
     exposure = card.exposure(eot)
     counts = card_counts(card, exposure)
     if exposure != card.exposure():
@@ -785,7 +865,7 @@ def _counts(
             ", ".join(f"{count.observed}" for count in counts),
             " + ".join(f"{count.background:.3g}" for count in counts),
         )
-    return counts, exposure, []
+    return counts, exposure, None
 
 
 def _counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
@@ -917,7 +997,7 @@ def _curves(
     plane: results.PlaneResult, projections: Mapping[str, results.PlaneResult] | None
 ) -> Iterator[tuple[str, str, int, list[list[float]]]]:
     """Every curve of a figure: name, kind, part and points."""
-    groups = {"observed": ("excluded", plane.contours)}
+    groups = {"blinded" if plane.blind else "observed": ("excluded", plane.contours)}
     groups |= {f"expected {name}": ("expected", lines) for name, lines in plane.expected_contours.items()}
     groups |= {label: ("projection", other.contours) for label, other in (projections or {}).items()}
     for name, (kind, lines) in groups.items():
@@ -933,9 +1013,8 @@ def _draw_plane(
     folder: Path,
     name: str,
     projections: Mapping[str, results.PlaneResult] | None = None,
-    note: str = "",
 ) -> None:
-    title = _plane_title(plane, card) + (f", {note}" if note else "")
+    title = _plane_title(plane, card) + ", expected, blinded" * plane.blind
     figure = plots.exclusion_plane(
         plane, title=title, cl=card.limit.confidence_level.value, projections=projections
     )

@@ -18,11 +18,12 @@ from scipy import optimize
 from . import cling
 from .config import BackgroundMethod, Card, Signature
 from .cut_table import cuts, definitions, hcal_core_bits, number
-from .engines import implicit_threads
+from .engines import THREADS
 from .errors import ConfigError, DataError
+from .exposure import input_exposure
 from .ntuple import Ntuple, open_ntuple, reading
 from .quality import LeftOut
-from .results import Count, InputFile, Provenance, Record, provenance
+from .results import Count, Provenance, Record, provenance
 
 Array = NDArray[np.float64]
 
@@ -164,7 +165,7 @@ class Sample:
     dimuons: tuple[float, float]
     weighted: bool
     triggers: dict[str, float]
-    files: tuple[InputFile, ...]
+    ntuple: Ntuple
     notes: list[str]
 
 
@@ -183,7 +184,8 @@ def estimate(
     Args:
         inputs: data.
         simulation: a simulated background sample whose weights sum to the events of `simulation_eot`.
-        eot, simulation_eot: exposure of run periods, in place of the card's.
+        eot, simulation_eot: exposure of run periods, taken as it is; of others that of the card, for the data
+            as :func:`na64root.exposure.input_exposure`.
         without_spills: run and spill of those that are left out of the data.
 
     Raises:
@@ -191,8 +193,10 @@ def estimate(
         DataError: the input cannot be read, or lacks branches that define the signatures.
     """
     check_regions(card)
+    card.exposure(eot)  # before anything is read
     sample = read(inputs, card, without_spills=without_spills, threads=threads)
-    exposure = {p: n * (sample.triggers[p] > 0.0) for p, n in card.exposure(eot).items()}
+    of_input = input_exposure(sample.ntuple, card, eot, without_spills)
+    exposure = {p: n * (sample.triggers[p] > 0.0) for p, n in of_input.electrons.items()}
     methods: dict[tuple[Signature, BackgroundMethod], Callable[[Events, Card], Estimate]] = {
         ("S1", "neutral_hadron"): neutral_hadrons,
         ("S2", "sideband"): sideband,
@@ -216,7 +220,8 @@ def estimate(
     hcal_edges = np.arange(0.0, 2.0 * card.backgrounds.abcd.hcal_max_GeV.value, 0.5 * quiet)
     plane = np.histogram2d(shown.ecal, shown.hcal, bins=[ecal_edges, hcal_edges], weights=shown.weight)[0]
     simulated = read(simulation, card.for_simulation, threads=threads) if simulation else None
-    notes = list(sample.notes)
+    notes = [*sample.notes, *of_input.notes]
+    files = [*sample.ntuple.files, *(simulated.ntuple.files if simulated else ())]
     if sample.weighted:
         notes.append("mcWeight differs from 1: a simulation in place of data")
     return Backgrounds(
@@ -236,7 +241,7 @@ def estimate(
         exposure=exposure,
         files={},
         notes=notes,
-        provenance=provenance(card, input_files=[*sample.files, *(simulated.files if simulated else ())]),
+        provenance=provenance(card, input_files=files, input_details=sample.ntuple.details),
     )
 
 
@@ -670,13 +675,12 @@ def read(
             f"{ntuple.paths[0]} does not allow estimates of backgrounds (no branch {', '.join(missing)}): "
             "give an ntuple with them"
         )
-    for n in dict.fromkeys((threads, 1)):
-        with implicit_threads(n), reading(ntuple):
-            left_out, sample = _loop(ntuple, card, without_spills)
-        # As in the selection: only one thread knows which of two events of one number is the first.
-        if n == 1 or left_out.duplicates == 0:
-            break
-    return sample
+
+    def loop() -> tuple[LeftOut, Sample]:
+        with reading(ntuple):
+            return _loop(ntuple, card, without_spills)
+
+    return THREADS.in_order(threads, loop)[-1]
 
 
 def _loop(ntuple: Ntuple, card: Card, without_spills: Collection[tuple[int, int]]) -> tuple[LeftOut, Sample]:
@@ -737,7 +741,7 @@ def _loop(ntuple: Ntuple, card: Card, without_spills: Collection[tuple[int, int]
         dimuons=(float(muon_sum.GetBinContent(1)), float(squares)),
         weighted=weighted,
         triggers=dict(zip((period.name for period in card.periods), in_period, strict=True)),
-        files=ntuple.files,
+        ntuple=ntuple,
         notes=[f"cut {name} is not applied (no branch)" for name in not_applied],
     )
 

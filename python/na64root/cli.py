@@ -8,6 +8,7 @@ becomes one line on stderr and exit code 2; any other exception is a bug: a trac
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import functools
 import logging
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from .planes import Axis, Plane
     from .planner import Background, Plan, Target
     from .quality import Quality
-    from .results import Discovery, InputFile, Interval, LimitReport, PlaneResult, Record
+    from .results import Discovery, Interval, LimitReport, PlaneResult, Record
     from .selection_report import SelectionReport
     from .signal import Mode
     from .simulate import ForcedVolume, SignalMode
@@ -72,6 +73,8 @@ class Common:
     seed: int
     threads: int
     force: bool
+    skip_bad_files: bool = False
+    good_runs: str | None = None
 
     @property
     def output_dir(self) -> Path:
@@ -88,7 +91,11 @@ class Common:
 
     @functools.cached_property
     def card(self) -> Card:
-        return load_card(self.config, self.overrides)
+        card = load_card(self.config, self.overrides)
+        changes = {"skip_bad_files": "on"} if self.skip_bad_files else {}
+        if self.good_runs is not None:
+            changes["good_runs"] = self.good_runs
+        return card.model_copy(update={"input": card.input.model_copy(update=changes)})
 
 
 def main() -> int:
@@ -346,24 +353,41 @@ def exposure_option(card: Card, values: Iterable[str], *, total: bool = False) -
 
 
 _FILES = click.argument("files", nargs=-1, metavar="FILES...")
-_SKIP_BAD_FILES = click.option(
-    "--skip-bad-files",
-    is_flag=True,
-    help="Leave out damaged or unsuitable files, and list them; without it each is an error.",
-)
-_GOOD_RUNS = click.option(
-    "--good-runs",
-    metavar="FILE",
-    help="List of good runs, as text or JSON; other runs are counted and enter no bin.",
+
+
+def _INPUT(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of a verb that reads FILES; what they say becomes part of the card."""
+
+    @functools.wraps(command)
+    def of_input(common: Common, *, skip_bad_files: bool, good_runs: str | None, **options: Any) -> Any:
+        common = dataclasses.replace(common, skip_bad_files=skip_bad_files, good_runs=good_runs)
+        return command(common, **options)
+
+    skip = click.option(
+        "--skip-bad-files",
+        is_flag=True,
+        help="Leave out damaged or unsuitable files, and list them; without it each is an error.",
+    )
+    good = click.option(
+        "--good-runs",
+        metavar="FILE",
+        help="List of good runs, as text or JSON; other runs are counted and enter no bin.",
+    )
+    return skip(good(of_input))
+
+
+_OUTLIERS = click.option(
+    "--exclude-outlier-spills", is_flag=True, help="Leave out the spills that `quality` flags."
 )
 
 
-def _input_card(card: Card, skip_bad_files: bool, good_runs: str | None) -> Card:
-    """The card with what the options say of the input."""
-    changes = {"skip_bad_files": "on"} if skip_bad_files else {}
-    if good_runs is not None:
-        changes["good_runs"] = good_runs
-    return card.model_copy(update={"input": card.input.model_copy(update=changes)})
+def _only_of_files(common: Common, **options: bool) -> None:
+    """Refuse options on the events of FILES where there are none."""
+    given = {"skip_bad_files": common.skip_bad_files, "good_runs": common.good_runs is not None, **options}
+    for name, is_given in given.items():
+        if is_given:
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{option} without FILES (the counts are the card's): leave it out")
 
 
 _FORMAT = click.option(
@@ -728,8 +752,7 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
        show=_show_analysis, keeps=True)  # fmt: skip
 @_FILES
 @_EOT
-@_SKIP_BAD_FILES
-@_GOOD_RUNS
+@_INPUT
 @click.option(
     "--pseudodata", is_flag=True, help="Write a pseudo-data ntuple into the output folder, analyse it."
 )
@@ -747,7 +770,7 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
     help="A' mass of --signal, for files of another simulation.",
 )
 @click.option("--signal-epsilon", type=float, help="Kinetic mixing of --signal, likewise.")  # fmt: skip
-@click.option("--exclude-outlier-spills", is_flag=True, help="Leave out the spills that `quality` flags.")
+@_OUTLIERS
 @click.option(
     "--systematics",
     is_flag=True,
@@ -761,8 +784,6 @@ def _analyze(
     eot: tuple[str, ...],
     engine: str,
     scheduler: str | None,
-    skip_bad_files: bool,
-    good_runs: str | None,
     pseudodata: bool,
     signal_files: tuple[str, ...],
     signal_mass_GeV: float | None,
@@ -786,7 +807,7 @@ def _analyze(
         raise click.UsageError("give FILES to analyse, or --pseudodata", click.get_current_context())
     return analyze(
         files,
-        _input_card(common.card, skip_bad_files, good_runs),
+        common.card,
         eot=exposure_option(common.card, eot),
         output_dir=common.output_dir,
         pseudodata=pseudodata,
@@ -803,8 +824,7 @@ def _analyze(
        show=_show_selection, keeps=True)  # fmt: skip
 @_FILES
 @_EOT
-@_SKIP_BAD_FILES
-@_GOOD_RUNS
+@_INPUT
 @click.option(
     "--skim",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -813,16 +833,17 @@ def _analyze(
 )
 @click.option("--skim-cut", metavar="CUT", help="Skim the events that pass the cuts up to this one.")
 @_FORMAT
+@_ENGINE
 @_BLIND
 def _select(
     common: Common,
     files: tuple[str, ...],
     eot: tuple[str, ...],
-    skip_bad_files: bool,
-    good_runs: str | None,
     skim: Path | None,
     skim_cut: str | None,
     format: Format,
+    engine: str,
+    scheduler: str | None,
     blind: bool,
 ) -> Record:
     """Cut flow, N-1 distributions, planes of ECAL against HCAL energy, and a skim, in one event loop.
@@ -838,12 +859,13 @@ def _select(
         raise ConfigError("--skim-cut without --skim (no file): name the file to write by --skim")
     return report(
         files,
-        _input_card(common.card, skip_bad_files, good_runs),
+        common.card,
         eot=exposure_option(common.card, eot),
         output_dir=common.output_dir,
         skim=None if skim is None else Skim(skim, skim_cut, rntuple=format == "rntuple"),
         blind=blind,
         threads=common.threads,
+        engine=_engine(engine, scheduler),
         force=common.force,
     )
 
@@ -1054,9 +1076,8 @@ def _show_inspection(record: Inspection, console: Console) -> None:
 
 @_verb(application, "inspect", example="na64root inspect data.root", show=_show_inspection)
 @_FILES
-@_SKIP_BAD_FILES
-@_GOOD_RUNS
-def _inspect(common: Common, files: tuple[str, ...], skip_bad_files: bool, good_runs: str | None) -> Record:
+@_INPUT
+def _inspect(common: Common, files: tuple[str, ...]) -> Record:
     """What the files hold: schema, missing branches, runs, periods, spills, what can be evaluated.
 
     For a tree of an unknown layout it proposes the table [layout] of a card.
@@ -1064,7 +1085,7 @@ def _inspect(common: Common, files: tuple[str, ...], skip_bad_files: bool, good_
     from .ntuple import inspect
 
     _need(files)
-    return inspect(files, _input_card(common.card, skip_bad_files, good_runs))
+    return inspect(files, common.card)
 
 
 # Data quality and backgrounds
@@ -1150,6 +1171,7 @@ def _show_backgrounds(record: Backgrounds, console: Console) -> None:
        show=_show_backgrounds)  # fmt: skip
 @_FILES
 @_EOT
+@_INPUT
 @click.option("--mc", multiple=True, metavar="FILE", help="Simulated background, for the dimuon yield.")
 @click.option("--mc-eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of --mc, likewise.")
 def _estimate_backgrounds(
@@ -1176,7 +1198,9 @@ def _estimate_backgrounds(
 
 @_verb(application, "quality", example="na64root quality 'runs/*.root' -o quality", show=_show_quality)
 @_FILES
-def _quality(common: Common, files: tuple[str, ...]) -> Record:
+@_INPUT
+@_BLIND
+def _quality(common: Common, files: tuple[str, ...], blind: bool) -> Record:
     """Rate, ECAL and HCAL means of every run and spill; outlier spills, duplicates, events out of order.
 
     With -o also a figure against the spills.
@@ -1184,7 +1208,7 @@ def _quality(common: Common, files: tuple[str, ...]) -> Record:
     from .analyze import assess_quality
 
     _need(files)
-    assessed = assess_quality(files, common.card, output_dir=common.output, force=common.force)
+    assessed = assess_quality(files, common.card, output_dir=common.output, blind=blind, force=common.force)
     for note in assessed.notes:
         logging.getLogger(__name__).warning("%s", note)
     return assessed
@@ -1364,6 +1388,7 @@ def _limit(
     """A CLs upper limit on the total expected signal, from counts in one or more bins."""
     card, folder = common.card, common.output
     model = _flags_model(card, **flags)
+    from .blinding import remember
     from .limits import evidence, upper_limit
     from .results import LimitReport, provenance, refuse_to_replace, require_writable
 
@@ -1398,11 +1423,13 @@ def _limit(
                 method=method,
                 treatment=treatment,
                 seed=common.seed,
-                processes=1 if engine == "local" else common.threads,
+                processes=toys_on.threads_here(common.threads),
                 executor=executor,
                 criterion=criterion,
             )
     discovery, interval = evidence(model, cl=cl, treatment=treatment)
+    if folder is not None and (kept := remember(folder, "limit", blind=False, provenance=made)):
+        files |= {kept.name: str(kept)}
     return LimitReport(**dict(result), provenance=made, discovery=discovery, interval=interval, files=files)
 
 
@@ -1440,6 +1467,10 @@ class _Axis(click.ParamType["Axis"]):
 @click.option(
     "--mode", type=click.Choice(["semivisible", "invisible"]), default="semivisible", show_default=True
 )
+@_ENGINE
+@_INPUT
+@_OUTLIERS
+@_BLIND
 def _scan(
     common: Common,
     arguments: tuple[str, ...],
@@ -1449,6 +1480,10 @@ def _scan(
     epsilon: float | None,
     eot: tuple[str, ...],
     mode: Mode,
+    engine: str,
+    scheduler: str | None,
+    exclude_outlier_spills: bool,
+    blind: bool,
 ) -> Record:
     """The excluded region of a plane; without FILES for the observed counts of the card.
 
@@ -1472,6 +1507,8 @@ def _scan(
         plane, files = arguments[0], arguments[1:]
         if epsilon is not None or mass_GeV is not None:
             raise ConfigError(f"--epsilon or --mass-GeV beside {plane}: give the axes by --x and --y")
+    if not files:
+        _only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
     return scan(
         files,
         common.card,
@@ -1479,6 +1516,9 @@ def _scan(
         eot=exposure_option(common.card, eot, total=True),
         mode=mode,
         output_dir=common.output,
+        engine=_engine(engine, scheduler, events=bool(files)),
+        exclude_outlier_spills=exclude_outlier_spills,
+        blind=blind,
         **common.how("masses"),
     )
 
@@ -1699,8 +1739,17 @@ def _show_exported(record: Exported, console: Console) -> None:
     show_default=True,
 )
 @_model_options
+@_INPUT
+@_OUTLIERS
+@_BLIND
 def _export(
-    common: Common, files: tuple[str, ...], eot: tuple[str, ...], formats: str, **flags: Any
+    common: Common,
+    files: tuple[str, ...],
+    eot: tuple[str, ...],
+    formats: str,
+    exclude_outlier_spills: bool,
+    blind: bool,
+    **flags: Any,
 ) -> Record:
     """The counting model for other programs: RooFit workspace, HS3, pyhf, Combine datacard.
 
@@ -1713,6 +1762,9 @@ def _export(
         raise ConfigError(
             f"{option} beside {'FILES' if files else '--eot'} (two counting models): give one or the other"
         )
+    if not files:
+        _only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
+    from .blinding import remember
     from .export import FORMATS, Exported, export
     from .results import provenance, refuse_to_replace, require_writable
 
@@ -1720,27 +1772,39 @@ def _export(
     card, folder = common.card, common.output_dir
     refuse_to_replace(folder, [FORMATS[name][0] for name in chosen], common.force)
     require_writable(folder)
-    inputs: list[InputFile] = []
+    selected = None
     if described:
         model = _flags_model(card, **flags)
     else:
         from .analyze import counting_model
 
-        model, inputs = counting_model(
+        model, selected = counting_model(
             files,
             card,
             eot=exposure_option(card, eot, total=not files),
+            exclude_outlier_spills=exclude_outlier_spills,
+            blind=blind,
             seed=common.seed,
             threads=common.threads,
             progress=_progress("masses"),
         )
+    made = provenance(
+        card,
+        seed=common.seed,
+        input_files=selected.files if selected else [],
+        input_details=selected.input if selected else None,
+    )
     paths = export(model, folder, formats=chosen, force=common.force)
+    if kept := remember(folder, "export", blind=blind, provenance=made):
+        paths |= {kept.name: kept}
     return Exported(
         files={name: str(path) for name, path in paths.items()},
         counts=list(model.bins),
         signal_uncertainty=model.signal_uncertainty,
         constraint=model.constraint,
-        provenance=provenance(card, seed=common.seed, input_files=inputs),
+        provenance=made,
+        blind=blind,
+        notes=selected.notes if selected else [],
     )
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .cling import root
 from .library import booking
 
 # The definitions of the cut table that the library has, and where their parameters are.
@@ -116,13 +115,13 @@ class Node:
         number = graph.library.histogram(graph.opened, self._number, x, y, weight, *model[2:])
         return Result(graph, "histogram2", _known(number, f"{x}, {y}"))
 
-    def GetNSlots(self) -> int:
-        """Threads that the loop will have."""
-        return int(root().GetThreadPoolSize()) if root().IsImplicitMTEnabled() else 1
-
-    def keep(self, address: int) -> None:
-        """Read only events that an EventFilter keeps, which is at this address and outlives the loop."""
-        self._graph.settings.filter = address
+    def leave_out(self, once: bool, spills: Collection[tuple[int, int]]) -> Excluded:
+        """Read only events of other spills (run and spill), and where `once` each number once."""
+        settings = self._graph.settings
+        settings.once = once
+        if spills:
+            settings.spills = [number for spill in spills for number in spill]
+        return Excluded(self._graph)
 
     def GetNRuns(self) -> int:
         return int(self._graph.library.loops(self._graph.opened))
@@ -136,6 +135,28 @@ class Node:
         graph = self._graph
         number = graph.library.table(graph.opened, self._number, list(columns))
         return Table(graph, _known(number, ", ".join(columns)), len(columns))
+
+
+class Excluded:
+    """What was left out, after the loop: the counts of `EventFilter`, by the same methods."""
+
+    def __init__(self, graph: _Graph) -> None:
+        self._graph = graph
+
+    def _counts(self) -> Any:
+        return self._graph.library.excluded(self._graph.opened)
+
+    def duplicates(self) -> int:
+        return int(self._counts().duplicates)
+
+    def events_in_spills(self) -> int:
+        return int(self._counts().events_in_spills)
+
+    def weights_in_spills(self) -> float:
+        return float(self._counts().weights_in_spills)
+
+    def squares_in_spills(self) -> float:
+        return float(self._counts().squares_in_spills)
 
 
 class Result:

@@ -256,6 +256,8 @@ class DeclaredCut(_Model):
     """A cut of the user's: a C++ expression of branches that is true for events to keep.
 
     It is made right after the cut `after`, for these signatures and run periods (none named: all of them).
+    The expression may call functions of a C++ header, which is read from beside the card; its text is `code`,
+    so that it is part of the card wherever this goes.
     """
 
     name: str = Field(pattern="^[A-Za-z][A-Za-z0-9_]*$")
@@ -265,6 +267,8 @@ class DeclaredCut(_Model):
     periods: list[str] = []
     thresholds: dict[str, DeclaredThreshold] = {}
     quantity: CutQuantity | None = None
+    header: str = ""
+    code: str = ""
 
     @model_validator(mode="after")
     def _thresholds_are_used(self) -> DeclaredCut:
@@ -273,6 +277,10 @@ class DeclaredCut(_Model):
                 raise ValueError(f"the threshold {threshold!r} of cut {self.name} is no name in C++")
             if not re.search(rf"(?<![\w.]){threshold}\b", self.expression):
                 raise ValueError(f"cut {self.name} does not use its threshold {threshold}")
+        texts = [self.expression, *([self.quantity.expression] if self.quantity else [])]
+        if any(re.search(r"\breturn\b", text) for text in texts):
+            # RDataFrame would take the whole string for the body of a function.
+            raise ValueError(f"cut {self.name} has `return` in an expression: make it a function of a header")
         if self.quantity is not None:
             for edge in (self.quantity.above, self.quantity.below):
                 if edge is not None and edge not in self.thresholds:
@@ -869,11 +877,30 @@ def _card_data(name_or_path: str | Path, extended: tuple[str, ...] = ()) -> tupl
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{origin} is not valid TOML ({error}): correct that line") from None
     base = data.pop("extends", None)
+    _read_headers(data, Path(name_or_path).parent, origin)
     if base is not None:
         if not isinstance(base, str):
             raise ConfigError(f"`extends` in {origin} is no name of a card (given {base!r}): correct it")
         data = _laid_over(_card_data(base, (*extended, origin))[0], data)
     return data, origin
+
+
+def _read_headers(data: Mapping[str, Any], folder: Path, origin: str) -> None:
+    """Put the text of the headers of declared cuts into the card; their paths are relative to its file."""
+    selection = data.get("selection")
+    declared = selection.get("declared") if isinstance(selection, dict) else None
+    for cut in declared if isinstance(declared, list) else ():
+        if not isinstance(cut, dict) or not isinstance(cut.get("header"), str):
+            continue
+        if "code" in cut:
+            raise ConfigError(f"cut {cut.get('name')} in {origin} has header and code: give one of them")
+        try:
+            cut["code"] = (folder / cut["header"]).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"cannot read {folder / cut['header']}, the header of cut {cut.get('name')} in {origin} "
+                f"({error}): correct selection.declared.{cut.get('name')}.header"
+            ) from None
 
 
 def _laid_over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -907,6 +934,8 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
     if not separator or not key.strip():
         raise ConfigError(f"cannot use --set {override} (no '='): write section.key=value")
     key, raw = key.strip(), raw.strip()
+    if re.fullmatch(r"selection\.declared\.\w+\.(header|code)", key):
+        raise ConfigError(f"cannot use --set {key} (code is part of a card): name the header in a card")
     try:
         value: Any = tomllib.loads(f"x = {raw}")["x"]
     except tomllib.TOMLDecodeError:

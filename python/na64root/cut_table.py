@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import cling
 from .cling import compiler_messages, root
 from .config import SIGNATURES, Card, DeclaredCut, Quantity, Signature
 from .errors import ConfigError
@@ -51,7 +52,7 @@ class Variable:
 class Cut:
     """A cut of a signature: a C++ expression of columns; `None` when the file lacks a branch it reads.
 
-    `inputs` are the branches it reads; `declared`: it is a cut of the user's.
+    `inputs` are the branches it reads; `declared`: it is a cut of the user's, with functions of `header`.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Cut:
     thresholds: tuple[Threshold, ...] = ()
     variables: tuple[Variable, ...] = ()
     declared: bool = False
+    header: str = ""
 
 
 class CutVariable(Record):
@@ -81,6 +83,7 @@ class CutDescription(Record):
     thresholds: tuple[Threshold, ...]
     variables: tuple[CutVariable, ...]
     declared: bool
+    header: str
 
 
 def descriptions(card: Card, table: Mapping[Signature, Sequence[Cut]]) -> tuple[CutDescription, ...]:
@@ -108,6 +111,7 @@ def _description(cut: Cut, signature: Signature, periods: Sequence[str]) -> CutD
             for variable in cut.variables
         ),
         declared=cut.declared,
+        header=cut.header,
     )
 
 
@@ -315,6 +319,7 @@ def _declared(card: Card, cut: DeclaredCut, ntuple: Ntuple) -> Cut:
         ),
         variables=(_declared_variable(card, cut, expression, filled),),
         declared=True,
+        header=cut.header,
     )
 
 
@@ -350,6 +355,37 @@ def signal_boxes(table: dict[Signature, list[Cut]]) -> str | None:
         if all(bounds):
             boxes.append(" && ".join(f"({bound})" for bound in bounds))
     return " || ".join(f"({box})" for box in boxes) or None
+
+
+def functions(card: Card) -> tuple[tuple[str, str], ...]:
+    """The headers of declared cuts: name and text."""
+    with_code = [cut for cut in card.selection.declared if cut.code]
+    return tuple(dict.fromkeys((cut.header or f"code of {cut.name}", cut.code) for cut in with_code))
+
+
+def declare_functions(card: Card) -> None:
+    """Make known to Cling what the expressions of the table call: the core's predicates, declared headers.
+
+    Raises:
+        ConfigError: a header does not compile.
+    """
+    cling.include("selection.hpp")
+    for name, code in functions(card):
+        try:
+            cling.declare_code(name, code)
+        except cling.CodeError as error:
+            raise ConfigError(f"{name} of a declared cut does not compile ({error}): correct it") from None
+
+
+def without_signal_boxes(frame: Any, card: Card, ntuple: Ntuple) -> Any:
+    """A frame of an input without the events of run periods that are in the signal box of a signature."""
+    declare_functions(card)
+    boxes = signal_boxes({signature: cuts(card, signature, ntuple) for signature in SIGNATURES})
+    if boxes is None:
+        return frame
+    for name, expression in definitions(card, ntuple.present).items():
+        frame = frame.Define(name, expression)
+    return frame.Filter(f"!(na64_period < {len(card.periods)} && ({boxes}))", "blind")
 
 
 def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> None:

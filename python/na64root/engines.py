@@ -17,17 +17,20 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import cling, compiled
-from .cling import root
+from .cling import implicit_threads, root
 from .errors import ConfigError, DataError
 from .layouts import Schema
 from .ntuple import Ntuple, check_baskets
+from .quality import LeftOut
+from .results import InputFile
 
+Result = TypeVar("Result")
 EngineName = Literal["local", "threads", "dask"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 # Of the data for each worker: a task that is lost with its worker costs a part of the work only.
@@ -80,6 +83,10 @@ class Engine:
             finally:
                 self._clients.pop()
 
+    def threads_here(self, threads: int) -> int:
+        """Threads, or processes, for what this machine does beside the event loop."""
+        return 1 if self.name == "local" else threads
+
     @contextlib.contextmanager
     def executor(self, threads: int) -> Iterator[Executor | None]:
         """What runs functions on the cluster; None where the engine is this machine.
@@ -101,8 +108,20 @@ class Engine:
             raise compiled.NotCompiledError("columns of another layout")
         return compiled.frame(ntuple.tree, ntuple.paths, ntuple.present)
 
-    def data_frame(self, ntuple: Ntuple) -> Any:
-        """An RDataFrame for strings, on the cluster where the engine is one; within :meth:`running`."""
+    def data_frame(
+        self,
+        ntuple: Ntuple,
+        functions: Sequence[tuple[str, str]] = (),
+        declare: Callable[[], None] | None = None,
+    ) -> Any:
+        """An RDataFrame for strings, on the cluster where the engine is one; within :meth:`running`.
+
+        Args:
+            functions: names and texts of headers that the strings call.
+            declare: declares what else they call; each worker does it too.
+        """
+        if declare is not None:
+            declare()
         if self.name != "dask":
             frame = ntuple.data_frame()
             if self.progress is not None:
@@ -110,7 +129,10 @@ class Engine:
                 ROOT.RDF.Experimental.AddProgressBar(ROOT.RDF.AsRNode(frame))
             return frame
         client = self._clients[-1]
-        root().RDF.Distributed.initialize(_prepare_worker)
+        if ntuple.friends:
+            # A description of friends is unpacked before anything is called: it must find ROOT there.
+            client.register_worker_callbacks(setup=_import_root)
+        root().RDF.Distributed.initialize(_prepare_worker, functions, declare)
         workers = sum(client.nthreads().values())
         return _with_absolute_paths(ntuple).data_frame(
             executor=client, npartitions=_PARTITIONS_PER_WORKER * workers
@@ -134,6 +156,20 @@ class Engine:
             return
         for path in ntuple.paths:
             check_baskets(path, ntuple.schema, ntuple.present)
+
+    def in_order(self, threads: int, loop: Callable[[], tuple[LeftOut, Result]]) -> list[Result]:
+        """What event loops give, of which the last counts: with duplicates a loop of threads is repeated.
+
+        Which of two events of one number is the first, only one thread knows, that reads them in order.
+        """
+        results = []
+        for n in dict.fromkeys((threads, 1)):
+            with self.running(n):
+                left_out, result = loop()
+                results.append(result)
+                if n == 1 or self.name != "threads" or left_out.duplicates == 0:
+                    break
+        return results
 
     @contextlib.contextmanager
     def reporting(self, frame: Any, events: int) -> Iterator[None]:
@@ -168,29 +204,15 @@ THREADS = Engine()
 
 def _with_absolute_paths(ntuple: Ntuple) -> Ntuple:
     """For workers, which run in folders of their own."""
-    files = tuple(
+    friends = tuple(replace(friend, files=_absolute(friend.files)) for friend in ntuple.friends)
+    return replace(ntuple, files=_absolute(ntuple.files), friends=friends)
+
+
+def _absolute(files: Sequence[InputFile]) -> tuple[InputFile, ...]:
+    return tuple(
         file if "://" in file.path else file.model_copy(update={"path": os.path.abspath(file.path)})
-        for file in ntuple.files
+        for file in files
     )
-    return replace(ntuple, files=files)
-
-
-@contextlib.contextmanager
-def implicit_threads(threads: int) -> Iterator[None]:
-    """ROOT's implicit multi-threading for one event loop; its state is put back afterwards."""
-    ROOT = root()
-    before = ROOT.GetThreadPoolSize() if ROOT.IsImplicitMTEnabled() else 0
-    if before:
-        ROOT.DisableImplicitMT()
-    if threads > 1:
-        ROOT.EnableImplicitMT(threads)
-    try:
-        yield
-    finally:
-        if threads > 1:
-            ROOT.DisableImplicitMT()
-        if before:
-            ROOT.EnableImplicitMT(before)
 
 
 def table(node: Any, name: str, columns: Sequence[str]) -> Any:
@@ -201,7 +223,7 @@ def table(node: Any, name: str, columns: Sequence[str]) -> Any:
     if isinstance(node, compiled.Node):
         return node.table(columns)
     numbers = [f"static_cast<double>({column})" for column in columns]
-    if hasattr(node, "proxied_node"):  # distributed: without Take
+    if cling.is_distributed(node):  # without Take
         names = [f"{name}_{i}" for i in range(len(columns))]
         for helping, number in zip(names, numbers, strict=True):
             node = node.Define(helping, number)
@@ -231,8 +253,16 @@ def _problem(path: str, schema: Schema, present: Collection[str]) -> str:
     return ""
 
 
-def _prepare_worker() -> None:
+def _import_root() -> None:
+    root()
+
+
+def _prepare_worker(functions: Sequence[tuple[str, str]], declare: Callable[[], None] | None) -> None:
     cling.include("selection.hpp")
+    for name, code in functions:
+        cling.declare_code(name, code)
+    if declare is not None:
+        declare()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ once on a grid of shares, and each point of the plane costs its yield alone.
 
 from __future__ import annotations
 
+import copy
+import functools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
@@ -107,9 +109,13 @@ class LimitByShare:
 
 def _interpolated(shares: Array, values: Sequence[float]) -> Callable[[Array], Array]:
     if len(shares) == 1:
-        return lambda share: np.full(np.shape(share), values[0])
+        return functools.partial(_constant, values[0])
     function: Callable[[Array], Array] = interpolate.PchipInterpolator(shares, values)
     return function
+
+
+def _constant(value: float, share: Array) -> Array:
+    return np.full(np.shape(share), value)
 
 
 def _bins(card: Card, counts: Sequence[Count], exposure: Mapping[str, float]) -> list[LikelihoodBin]:
@@ -252,6 +258,14 @@ class Exclusion:
         weight = effective_exposure(card, exposure, counts)
         self.weight = np.array([weight[signature] for signature in SIGNATURES])
 
+    def anew(self, threads: int | None = None) -> Exclusion:
+        """The same without the signals that it keeps: those of samples depend on what was asked before."""
+        other = copy.copy(self)
+        other._at_mass = {}
+        if threads is not None:
+            other._threads = threads
+        return other
+
     @property
     def simulated(self) -> bool:
         """Whether the signal is that of simulated samples and not of the chain."""
@@ -260,7 +274,7 @@ class Exclusion:
     def at_mass(self, mass_GeV: float) -> ExpectedSignal:
         """The signal at one mass: of the chain, or of samples, as the card's `signal.acceptance` says.
 
-        It is kept: a plane asks for each mass three times.
+        It is kept: a column of a plane asks for each mass three times.
         """
         if mass_GeV not in self._at_mass:
             self._at_mass[mass_GeV] = (

@@ -249,11 +249,13 @@ class Exported(Record):
     """The result of `na64root export`: the file of each format, and the model that they hold.
 
     `counts` are the bins with yields in events; `signal_fraction` is a bin's share of the total expected
-    signal, `signal_uncertainty` is relative.
+    signal, `signal_uncertainty` is relative. `blind` and `notes` are of the selection of input files.
     """
 
     files: dict[str, str]
     counts: list[Bin]
     signal_uncertainty: float
     constraint: Constraint
+    notes: list[str]
+    blind: bool = False
     provenance: Provenance

@@ -1,9 +1,15 @@
-"""Lists of good runs: text of runs and ranges, or JSON of the good spills of each run."""
+"""Lists of good runs: text of runs and ranges, or JSON of the good spills of each run.
+
+Either may say how many electrons on target each entry has.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,23 +21,49 @@ from .errors import DataError
 from .results import GoodRunList, sha256_of
 
 _LAST = 2**32 - 1
-_RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
+_RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?(?:\s*:\s*(\S+))?")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a list: first and last run * 2^32 + spill, and its electrons on target where it says so."""
+
+    first: int
+    last: int
+    eot: float | None = None
 
 
 @dataclass(frozen=True)
 class GoodRuns:
-    """Good runs and spills as ranges of run * 2^32 + spill, both ends included, in order and apart."""
+    """Good runs and spills as ranges of run * 2^32 + spill, both ends included, in order and apart.
+
+    `entries` are those that say how many electrons on target they have, all or none.
+    """
 
     file: GoodRunList
     ranges: tuple[tuple[int, int], ...]
+    entries: tuple[Entry, ...] = ()
 
     def contains(self, runs: NDArray[np.int64], spills: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each event, of shape (n,), is good."""
-        keys = (runs.astype(np.uint64) << np.uint64(32)) | spills.astype(np.uint64)
+        keys = _keys(runs, spills)
         first, last = (np.array([r[i] for r in self.ranges], dtype=np.uint64) for i in (0, 1))
         place = np.searchsorted(first, keys, side="right")
         found: NDArray[np.bool_] = (place > 0) & (keys <= last[np.maximum(place, 1) - 1])
         return found
+
+    def electrons(self, runs: NDArray[np.int64], spills: NDArray[np.int64], kept: NDArray[np.bool_]) -> float:
+        """Electrons on target of an input with these spills, of shape (n,), each there once.
+
+        An entry counts where the input holds one of its spills; by the share of those that are kept.
+        """
+        keys = _keys(runs, spills)
+        total = 0.0
+        for entry in self.entries:
+            held = (keys >= np.uint64(entry.first)) & (keys <= np.uint64(entry.last))
+            if held.any() and entry.eot is not None:
+                total += entry.eot * float(kept[held].mean())
+        return total
 
     @property
     def expression(self) -> str:
@@ -54,30 +86,58 @@ def read_good_runs(path: Path) -> GoodRuns:
 
     Text: on each line a run `4000` or a range `4000-4010`, several separated by commas; # begins a comment.
     JSON: `{"4000": [[1, 50], [60, 70]]}`, the first and the last of the good spills of each run.
+    With electrons on target: `4000: 1.2e9`, or a third number, `[1, 50, 1.2e9]`.
 
     Raises:
-        DataError: no such file, a line that is neither, ends in the wrong order, no run at all.
+        DataError: no such file, a line that is neither, ends in the wrong order, no run at all; electrons of
+            some entries only, of a range of runs, or of spills that two entries have.
     """
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"cannot read the list of good runs {path} ({reason}): check the path") from None
-    ranges = _of_json(text, path) if text.lstrip().startswith("{") else _of_text(text, path)
-    if not ranges:
+    entries = _of_json(text, path) if text.lstrip().startswith("{") else _of_text(text, path)
+    if not entries:
         raise DataError(f"the list of good runs {path} has no run (all events would be left out): add runs")
+    entries.sort(key=lambda entry: (entry.first, entry.last))
+    eot = _electrons(entries, path)
     merged: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+    for entry in entries:
+        if merged and entry.first <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(entry.last, merged[-1][1])
         else:
-            merged.append((first, last))
-    described = GoodRunList(path=str(path), sha256=sha256_of(path), ranges=len(ranges))
-    return GoodRuns(described, tuple(merged))
+            merged.append((entry.first, entry.last))
+    described = GoodRunList(path=str(path), sha256=sha256_of(path), ranges=len(entries), eot=eot)
+    return GoodRuns(described, tuple(merged), tuple(entries) if eot is not None else ())
 
 
-def _of_text(text: str, path: Path) -> list[tuple[int, int]]:
-    ranges = []
+def _electrons(entries: Sequence[Entry], path: Path) -> float | None:
+    """The electrons on target of all entries; None where none says so."""
+    known = [entry.eot for entry in entries if entry.eot is not None]
+    if not known:
+        return None
+    where = f"the list of good runs {path}"
+    if len(known) < len(entries):
+        raise DataError(
+            f"{where} has electrons on target for {len(known)} of {len(entries)} entries (the exposure would "
+            "lack the others): give all or none"
+        )
+    for entry, following in itertools.pairwise(entries):
+        if following.first <= entry.last:
+            raise DataError(
+                f"{where} has spills of run {following.first >> 32} in two entries (their electrons on "
+                "target would count twice): give each once"
+            )
+    return math.fsum(known)
+
+
+def _keys(runs: NDArray[np.int64], spills: NDArray[np.int64]) -> NDArray[np.uint64]:
+    return np.asarray((runs.astype(np.uint64) << np.uint64(32)) | spills.astype(np.uint64))
+
+
+def _of_text(text: str, path: Path) -> list[Entry]:
+    entries = []
     for number, line in enumerate(text.splitlines(), start=1):
         content = line.partition("#")[0].strip()
         for part in filter(None, (part.strip() for part in content.split(","))):
@@ -88,32 +148,52 @@ def _of_text(text: str, path: Path) -> list[tuple[int, int]]:
                     "range 4000-4010 is expected): correct it"
                 )
             first, last = int(found[1]), int(found[2] or found[1])
-            _check(first, last, f"line {number} of the list of good runs {path}")
-            ranges.append((first << 32, (last << 32) + _LAST))
-    return ranges
+            where = f"line {number} of the list of good runs {path}"
+            _check(first, last, where)
+            eot = _number(found[3], where) if found[3] else None
+            if eot is not None and first != last:
+                raise DataError(
+                    f"{where} has electrons on target of runs {first} to {last} together (the input may hold "
+                    "some of them): give a line for each run"
+                )
+            entries.append(Entry(first << 32, (last << 32) + _LAST, eot))
+    return entries
 
 
-def _of_json(text: str, path: Path) -> list[tuple[int, int]]:
+def _number(text: Any, where: str) -> float:
+    """Electrons on target."""
+    try:
+        number = math.nan if isinstance(text, bool) else float(text)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0.0 <= number < math.inf:
+        raise DataError(f"{where} has {text!r} electrons on target (a number such as 1.2e9 is expected): "
+                        "correct it")  # fmt: skip
+    return number
+
+
+def _of_json(text: str, path: Path) -> list[Entry]:
     try:
         runs = json.loads(text)
     except ValueError as error:
         raise DataError(f"the list of good runs {path} is not valid JSON ({error}): correct it") from None
-    ranges = []
+    entries = []
     for run, spills in runs.items():
         where = f"run {run} in the list of good runs {path}"
         pairs: list[Any] = spills if isinstance(spills, list) else [None]
         if not run.isdigit() or not all(
-            isinstance(p, list) and len(p) == 2 and all(type(s) is int for s in p) for p in pairs
+            isinstance(p, list) and len(p) in (2, 3) and all(type(s) is int for s in p[:2]) for p in pairs
         ):
             raise DataError(
                 f'{where} is {json.dumps(spills)} (first and last good spills as in {{"4000": [[1, 50]]}} '
                 "are expected): correct it"
             )
-        for first, last in pairs:
+        for first, last, *eot in pairs:
             _check(first, last, where)
             _check(int(run), int(run), where)
-            ranges.append(((int(run) << 32) + first, (int(run) << 32) + last))
-    return ranges
+            electrons = _number(eot[0], where) if eot else None
+            entries.append(Entry((int(run) << 32) + first, (int(run) << 32) + last, electrons))
+    return entries
 
 
 def _check(first: int, last: int, where: str) -> None:

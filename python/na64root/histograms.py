@@ -38,6 +38,9 @@ def record(action: Any, title: str, axis_titles: Sequence[str], weighted: bool) 
     shape = tuple(axis.GetNbins() for axis in axes)
     full = bins(filled, shape)
     inside = (slice(1, -1),) * len(shape)
+    # Not as a difference of sums, which rounding leaves where nothing is outside.
+    outside = full.copy()
+    outside[inside] = 0.0
     squares = None
     if weighted:
         squares = stable_list(variances(filled, shape)[inside])
@@ -47,7 +50,7 @@ def record(action: Any, title: str, axis_titles: Sequence[str], weighted: bool) 
         axes=[Axis(title=name, edges=values) for name, values in zip(axis_titles, edges, strict=True)],
         contents=stable_list(full[inside]),
         variances=squares,
-        outside=stable(float(full.sum() - full[inside].sum())),
+        outside=stable(float(outside.sum())),
     )
 
 

@@ -38,7 +38,7 @@ def booking() -> Any | None:
     if ROOT.gSystem.Load(str(path)) < 0:
         log.warning("cannot load %s: events are selected by code compiled just in time, slower", path)
         return None
-    declare(f'#include "{HEADER}"')
+    declare(f'#include "{HEADER}"', optimised=False)  # declarations only
     return ROOT.na64root.rdf
 
 

@@ -13,17 +13,18 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from .cling import compiler_messages, declare, root
+from .cling import compiler_messages, declare, implicit_threads, include, optimise, root
 from .config import Card, FriendTree, LayoutConfig
-from .errors import ConfigError, DataError
+from .errors import DataError
 from .good_runs import GoodRuns, read_good_runs
 from .layouts import (
     ACCEPTED,
@@ -47,6 +48,7 @@ from .layouts import (
 from .layouts import (
     DEFINING_CUTS as DEFINING_CUTS,
 )
+from .library import SOURCES
 from .results import (
     GoodRunList,
     InputDetails,
@@ -120,19 +122,15 @@ class Ntuple:
 
         Args:
             distributed: `executor` and `npartitions` of a distributed one.
-
-        Raises:
-            ConfigError: friend trees on a cluster.
         """
-        if distributed:
-            if self.friends:
-                raise ConfigError(
-                    "friend trees cannot be read on a cluster (engine dask): use --engine threads"
-                )
-            frame = root().RDataFrame(self.tree, self.paths, **distributed)
-            return self.with_columns_of_layout_a(frame)
         friends = [(friend.tree, friend.alias, [f.path for f in friend.files]) for friend in self.friends]
-        return self.with_columns_of_layout_a(_source_frame(self.tree, self.paths, friends))
+        if not distributed:
+            frame = _source_frame(self.tree, self.paths, friends)
+        elif not friends:
+            frame = root().RDataFrame(self.tree, self.paths, **distributed)
+        else:
+            frame = _distributed_with_friends(self.tree, self.paths, friends, distributed)
+        return self.with_columns_of_layout_a(frame)
 
     def with_columns_of_layout_a(self, frame: Any) -> Any:
         """A frame over the files, of any engine, with the columns of layout A defined."""
@@ -155,6 +153,7 @@ def _names_in_use(frame: Any, aliases: Sequence[str]) -> set[str]:
 
 def _source_frame(tree: str, paths: Sequence[str], friends: Sequence[tuple[str, str, list[str]]]) -> Any:
     """The columns as the files have them; `friends` are tree, alias and files of each friend tree."""
+    optimise()  # what is booked on it
     ROOT = root()
     if not friends:
         return ROOT.RDataFrame(tree, list(paths))
@@ -163,6 +162,29 @@ def _source_frame(tree: str, paths: Sequence[str], friends: Sequence[tuple[str, 
     for name, alias, files in friends:
         dataset.WithGlobalFriends(name, files, alias)
     return ROOT.RDataFrame(dataset)
+
+
+def _distributed_with_friends(
+    tree: str,
+    paths: Sequence[str],
+    friends: Sequence[tuple[str, str, list[str]]],
+    distributed: Mapping[str, Any],
+) -> Any:
+    """As :func:`_source_frame`: a distributed frame has friends from a chain, which its head keeps alive."""
+    chains = [_chain(tree, paths)]
+    for name, alias, files in friends:
+        chains.append(_chain(name, files))
+        chains[0].AddFriend(chains[-1], alias)
+    frame = root().RDataFrame(chains[0], **distributed)
+    frame._headnode.chains = chains
+    return frame
+
+
+def _chain(tree: str, paths: Sequence[str]) -> Any:
+    chain = root().TChain(tree)
+    for path in paths:
+        chain.AddFile(path)
+    return chain
 
 
 class PeriodContent(Record):
@@ -192,7 +214,11 @@ class ProposedLayout(Record):
 
 
 class Inspection(Record):
-    """What an input holds, before any selection."""
+    """What an input holds, before any selection.
+
+    `duplicates` are events whose number (run, spill, place in it) came before, which the selection leaves
+    out; `repeated_files` have one checksum.
+    """
 
     files: list[InputFile]
     layout: str
@@ -202,6 +228,8 @@ class Inspection(Record):
     periods: dict[str, PeriodContent]
     spills: int
     can_evaluate: CanEvaluate
+    duplicates: int
+    repeated_files: list[list[str]]
     files_skipped: list[SkippedFile]
     proposed_layout: ProposedLayout | None
     notes: list[str]
@@ -284,6 +312,7 @@ def open_ntuple(inputs: Sequence[str], card: Card | None = None, *, unpack: bool
     paths = expand(inputs)
     found: list[_Found] = []
     skipped: list[SkippedFile] = []
+    unknown: UnknownLayoutError | None = None
     friends_of = _friend_paths(mapping, paths) if mapping else [[] for _ in paths]
     for path, friend_paths in zip(paths, friends_of, strict=True):
         try:
@@ -292,14 +321,17 @@ def open_ntuple(inputs: Sequence[str], card: Card | None = None, *, unpack: bool
         except DataError as error:
             if not skip:
                 raise
+            if isinstance(error, UnknownLayoutError) and error.trees and unknown is None:
+                unknown = error
             skipped.append(SkippedFile(path=path, cause=str(error)))
             log.warning("left out: %s", error)
             continue
         found.append(one)
     if not found:
-        raise DataError(
-            f"all {len(paths)} files are bad (nothing is left of the input), the first: {skipped[0].cause}"
-        )
+        message = f"all {len(paths)} files are bad (nothing is left of the input), the first: "
+        if unknown is not None:
+            raise UnknownLayoutError(f"{message}{skipped[0].cause}", unknown.path, unknown.trees, skipped)
+        raise DataError(f"{message}{skipped[0].cause}")
     first = found[0]
     friends = tuple(
         Friend(friend.tree, friend.alias, tuple(one.friends[i] for one in found))
@@ -349,11 +381,17 @@ class _Found:
 
 
 class UnknownLayoutError(DataError):
-    """A readable ROOT file whose trees are of no known layout; `trees` are their names."""
+    """A readable ROOT file whose trees are of no known layout; `trees` are their names.
 
-    def __init__(self, message: str, trees: Sequence[str]) -> None:
+    `skipped` are the other files of the input, where they were left out.
+    """
+
+    def __init__(
+        self, message: str, path: str, trees: Sequence[str], skipped: Sequence[SkippedFile] = ()
+    ) -> None:
         super().__init__(message)
-        self.trees = list(trees)
+        self.path, self.trees = path, list(trees)
+        self.skipped = [file for file in skipped if file.path != path]
 
 
 @contextlib.contextmanager
@@ -481,6 +519,7 @@ def _layout_of(file: Any, path: str, mapping: LayoutConfig | None) -> tuple[str,
     raise UnknownLayoutError(
         f"{path} has no tree '{TREE_A.tree}' (it holds {found}): give an NA64 ntuple, or say in "
         "[layout] how to read it (na64root inspect proposes that)",
+        path,
         list(trees),
     )
 
@@ -537,7 +576,9 @@ def _check_tree(
             f"{path} has no branch {missing[0]} ({expected} per event is expected): add it to the ntuple"
         )
         if len(missing) == len(TREE_A.required):
-            raise UnknownLayoutError(f"{message}, or say in [layout] how to read it", list(_trees(file)))
+            raise UnknownLayoutError(
+                f"{message}, or say in [layout] how to read it", path, list(_trees(file))
+            )
         raise DataError(message)
     return _Found(_input_file(path, entries), kind, layout, name, types)
 
@@ -793,64 +834,9 @@ def _fields(path: str, name: str) -> tuple[int, dict[str, Column]]:
     return entries, columns
 
 
-# RDataFrame reads through a null pointer where a basket cannot be unpacked, and past the end of one whose
-# header is wrong, so each is unpacked before and held to its branch: entries of one size, without offsets.
-_BASKET_CHECK = """
-#include "TBasket.h"
-#include "TBranch.h"
-#include "TBuffer.h"
-#include "TLeaf.h"
-namespace na64root_ntuple {
-// Of entries of different sizes: each begins in the buffer, after the one before it.
-bool offsets_are_sound(TBasket &basket) {
-    const Int_t *offsets = basket.GetEntryOffset();
-    const Int_t end = basket.GetLast();
-    bool sound = offsets && basket.GetKeylen() > 0 && end <= basket.GetBufferRef()->BufferSize();
-    Int_t previous = basket.GetKeylen();
-    for (Int_t i = 0; sound && i < basket.GetNevBuf(); ++i) {
-        sound = offsets[i] >= previous && offsets[i] <= end;
-        previous = offsets[i];
-    }
-    return sound;
-}
-
-bool baskets_are_sound(TBranch &branch, Long64_t entries, bool fixed_size) {
-    const Int_t on_disk = branch.GetWriteBasket();
-    const Int_t baskets = on_disk + (branch.GetListOfBaskets()->At(on_disk) ? 1 : 0);
-    const Long64_t *first_entry = branch.GetBasketEntry();
-    Int_t entry_bytes = 0;
-    for (auto *leaf : TRangeDynCast<TLeaf>(branch.GetListOfLeaves()))
-        entry_bytes += leaf->GetLen() * leaf->GetLenType();
-    bool sound = branch.GetEntries() == entries && baskets > 0 && first_entry[0] == 0;
-    try {
-        for (Int_t i = 0; sound && i < baskets; ++i) {
-            TBasket *basket = branch.GetBasket(i);
-            const Long64_t next = i + 1 < baskets ? first_entry[i + 1] : entries;
-            sound = basket && basket->GetNevBuf() == next - first_entry[i] && basket->GetBufferRef();
-            if (sound && !fixed_size) {
-                sound = offsets_are_sound(*basket);
-                branch.DropBaskets();
-                continue;
-            }
-            sound = sound && !basket->GetEntryOffset() && basket->GetNevBufSize() == entry_bytes;
-            const Long64_t end =
-                sound ? basket->GetKeylen() + basket->GetNevBuf() * Long64_t{entry_bytes} : 0;
-            sound = sound && basket->GetKeylen() > 0 && end <= basket->GetBufferRef()->BufferSize() &&
-                    basket->GetLast() == end;
-            branch.DropBaskets();
-        }
-    } catch (const std::exception &) { // a damaged size in the header of a basket
-        return false;
-    }
-    return sound;
-}
-}
-"""
-
-
 @functools.cache
 def _declare_basket_check() -> None:
-    declare(_BASKET_CHECK)
+    declare(f'#include "{SOURCES / "baskets.hpp"}"')
 
 
 # The key of an RNTuple is there twice, in the list of keys and before the anchor, and both must agree: ROOT
@@ -922,7 +908,7 @@ def _check_baskets(tree: Any, entries: int, names: Sequence[str], path: str) -> 
         if not branch or not branch.GetListOfLeaves().GetEntries():
             continue  # a column within an object
         fixed = sizes[name].length > 0 and "<" not in sizes[name].type
-        if not root().na64root_ntuple.baskets_are_sound(branch, entries, fixed):
+        if not root().na64root.rdf.baskets_are_sound(branch, entries, fixed):
             raise DataError(f"branch {name} in {path} cannot be read (the file is damaged): copy it again")
 
 
@@ -1003,6 +989,26 @@ def run_ranges(card: Card) -> list[tuple[int, int]]:
     return [(r.first_run, r.last_run) for r in (*card.periods, *card.excluded_runs)]
 
 
+def period_index(
+    card: Card, runs: NDArray[np.int64], spills: NDArray[np.int64], *, good: bool = True
+) -> NDArray[np.intp]:
+    """Index of each run and spill, of shape (n,), in :func:`period_names`; the cut table has the same in C++.
+
+    Args:
+        good: as the list of good runs of the card says; otherwise by run alone.
+
+    Raises:
+        DataError: as :func:`na64root.good_runs.read_good_runs`.
+    """
+    index = np.full(len(runs), len(run_ranges(card)))
+    for i, (first, last) in reversed(list(enumerate(run_ranges(card)))):
+        index[(runs >= first) & (runs <= last)] = i
+    good_runs = good_runs_of(card) if good else None
+    if good_runs is not None:
+        index[(index < len(card.periods)) & ~good_runs.contains(runs, spills)] = len(run_ranges(card)) + 1
+    return index
+
+
 def inspect(inputs: Sequence[str], card: Card) -> Inspection:
     """What the files hold: runs, spills, periods of the card, missing branches, what can be evaluated.
 
@@ -1016,13 +1022,14 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
     except UnknownLayoutError as error:
         if not error.trees:
             raise
-        return _inspect_unknown(inputs, card, error)
+        return _inspect_unknown(card, error)
     can_evaluate = CanEvaluate(
         S1=not ntuple.schema.missing_for_signature("S1", ntuple.present),
         S2=not ntuple.schema.missing_for_signature("S2", ntuple.present),
         cuts_not_applied=ntuple.schema.cuts_without_branches(ntuple.present),
     )
-    content = _content(ntuple, card) if "run" in ntuple.present else _Content([], {}, 0)
+    content = _content(ntuple, card) if "run" in ntuple.present else _Content([], {}, 0, 0)
+    repeated = repeated_files(ntuple.files)
     return Inspection(
         files=list(ntuple.files),
         layout=ntuple.layout,
@@ -1032,9 +1039,12 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
         periods=content.periods,
         spills=content.spills,
         can_evaluate=can_evaluate,
+        duplicates=content.duplicates,
+        repeated_files=repeated,
         files_skipped=list(ntuple.skipped),
         proposed_layout=None,
-        notes=_notes_on_b(ntuple) if ntuple.layout == "B" else [],
+        notes=notes_on_files(content.duplicates, repeated)
+        + (_notes_on_b(ntuple) if ntuple.layout == "B" else []),
         provenance=provenance(card, input_files=ntuple.files, input_details=ntuple.details),
     )
 
@@ -1044,26 +1054,29 @@ class _Content:
     runs: list[int]
     periods: dict[str, PeriodContent]
     spills: int
+    duplicates: int
 
 
 def _content(ntuple: Ntuple, card: Card) -> _Content:
     """Runs, spills and periods, from one loop over the events."""
     flags = ntuple.schema.cut_inputs["trigger"]
     known = not ntuple.schema.missing_for("trigger", ntuple.present)
-    with reading(ntuple):
-        data = ntuple.data_frame().AsNumpy(["run", "spill", *(flags if known else ())])
+    include("event_numbers.hpp")
+    numbers = root().na64root.EventNumbers()
+    # As the selection counts them: simulation may use a number twice.
+    weight = "mcWeight" if "mcWeight" in ntuple.present else "1.0"
+    add = f"reinterpret_cast<na64root::EventNumbers *>({root().addressof(numbers)}ul)->add"
+    is_new = f"{weight} != 1.0 || {add}(run, spill, spillevent)"
+    with implicit_threads(1), reading(ntuple):
+        frame = ntuple.data_frame().Define("na64_is_new", is_new)
+        data = frame.AsNumpy(["run", "spill", "na64_is_new", *(flags if known else ())])
     runs = np.asarray(data["run"], dtype=np.int64)
     spills = np.asarray(data["spill"], dtype=np.int64)
     triggers = None
     if known:
         physics, trigger_physics, on_spill, calibration = (np.asarray(data[f], dtype=bool) for f in flags)
         triggers = physics & trigger_physics & on_spill & ~calibration
-    index = np.full(len(runs), len(run_ranges(card)))
-    for i, (first, last) in reversed(list(enumerate(run_ranges(card)))):
-        index[(runs >= first) & (runs <= last)] = i
-    good_runs = good_runs_of(card)
-    if good_runs is not None:
-        index[(index < len(card.periods)) & ~good_runs.contains(runs, spills)] = len(run_ranges(card)) + 1
+    index = period_index(card, runs, spills)
     periods: dict[str, PeriodContent] = {}
     for name in dict.fromkeys(period_names(card)):
         member = np.isin(index, [i for i, other in enumerate(period_names(card)) if other == name])
@@ -1075,7 +1088,25 @@ def _content(ntuple: Ntuple, card: Card) -> _Content:
             runs=[int(run) for run in np.unique(runs[member])],
             spills=_distinct(runs[member], spills[member]),
         )
-    return _Content([int(run) for run in np.unique(runs)], periods, _distinct(runs, spills))
+    duplicates = int(np.count_nonzero(~np.asarray(data["na64_is_new"], dtype=bool)))
+    return _Content([int(run) for run in np.unique(runs)], periods, _distinct(runs, spills), duplicates)
+
+
+def repeated_files(files: Sequence[InputFile]) -> list[list[str]]:
+    """Groups of files with the same checksum; a remote file has none."""
+    by_content: dict[str, list[str]] = {}
+    for file in files:
+        if file.sha256:
+            by_content.setdefault(file.sha256, []).append(file.path)
+    return [paths for paths in by_content.values() if len(paths) > 1]
+
+
+def notes_on_files(duplicates: int, repeated: Sequence[Sequence[str]]) -> list[str]:
+    """What to say of duplicates and repeated files."""
+    notes = [f"{', '.join(paths)} have the same content (one checksum)" for paths in repeated]
+    if duplicates:
+        notes.append(f"{duplicates} events have a run, spill and number that came before: counted once")
+    return notes
 
 
 def _notes_on_b(ntuple: Ntuple) -> list[str]:
@@ -1096,9 +1127,9 @@ def _notes_on_b(ntuple: Ntuple) -> list[str]:
 _EVENTS_FOR_SCALE = 1000
 
 
-def _inspect_unknown(inputs: Sequence[str], card: Card, error: UnknownLayoutError) -> Inspection:
-    """The proposal for the tree of the first file that fits layout A best; nothing can be evaluated yet."""
-    path = expand(inputs)[0]
+def _inspect_unknown(card: Card, error: UnknownLayoutError) -> Inspection:
+    """The proposal for the tree of the file that fits layout A best; nothing can be evaluated yet."""
+    path = error.path
     proposals, entries = [], {}
     with _opened(path) as file:
         for tree in error.trees:
@@ -1126,7 +1157,9 @@ def _inspect_unknown(inputs: Sequence[str], card: Card, error: UnknownLayoutErro
         periods={},
         spills=0,
         can_evaluate=CanEvaluate(S1=False, S2=False, cuts_not_applied=list(TREE_A.cut_inputs)),
-        files_skipped=[],
+        files_skipped=error.skipped,
+        duplicates=0,
+        repeated_files=[],
         proposed_layout=ProposedLayout(
             note="a proposal from names, types and scales: check each line, then paste it into a card",
             mapping=best.record,

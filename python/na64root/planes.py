@@ -6,15 +6,17 @@ so that the contour depends little on it. What is done is kept in a file beside 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import json
 import math
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from threading import Lock
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 import contourpy
 import numpy as np
@@ -31,8 +33,6 @@ from .signal_sample import SignalSamples
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 Quantity = Literal["mass", "mass1", "epsilon", "alpha", "ratio", "splitting"]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 PLANES = ("mass-epsilon", "mass-alpha", "mass1-splitting")
 
@@ -232,6 +232,7 @@ def scan(
     kept: Path | None = None,
     seed: int = 1,
     threads: int = 1,
+    executor: Executor | None = None,
     progress: Progress | None = None,
     input_files: Sequence[InputFile] = (),
 ) -> PlaneResult:
@@ -245,6 +246,8 @@ def scan(
         others: also the thermal relic line and what other experiments exclude.
         kept: a file for what is done, from which an interrupted scan goes on; removed at the end.
         threads: columns in parallel; the result does not depend on it.
+        executor: computes the columns in place of `threads`, as that of a Dask client; its workers need
+            na64root, and no file.
         progress: called with (columns done, all columns).
         input_files: where the counts come from, for the provenance.
 
@@ -264,22 +267,19 @@ def scan(
     # The seed changes columns only where they are simulated.
     seed_of_columns = seed if exclusion.simulated else None
     what = (origin.model_dump(exclude={"input_files", "seed"}), repr(chosen), mode, expected, seed_of_columns)
-    # Samples are made one after the other, each on all threads.
-    workers = 1 if exclusion.simulated else threads
-    work = _Work(exclusion, chosen, _Kept(kept, what, counts, exposure), workers, progress)
+    work = _Work(exclusion, chosen, _Kept(kept, what, counts, exposure), threads, executor, progress)
     x, y = chosen.x.values, chosen.y.values
     every = tuple(range(len(y)))
-    coarse = _grid(work.columns(x, y, [(i, every) for i in range(len(x))]), len(x), len(y))
+    lines = chosen.name == "mass-epsilon"
+    columns = work.columns(x, y, [(i, every) for i in range(len(x))], lines=lines)
+    coarse = _grid(columns, len(x), len(y))
     fine = _refined(work, chosen, coarse)
     low: list[float | None] = []
     high: list[float | None] = []
     end_point = None
-    if chosen.name == "mass-epsilon":
-        ends = work.epsilon_ranges(x, y)
-        low, high = [a for a, _ in ends], [b for _, b in ends]
-        end_point = exclusion.g2_end_point(
-            x, np.array(work.run(exclusion.on_central_g2_line, [float(mass) for mass in x]))
-        )
+    if lines:
+        low, high = ([column.epsilon_range[end] for _, column in columns] for end in (0, 1))
+        end_point = exclusion.g2_end_point(x, np.array([column.on_central_g2_line for _, column in columns]))
     contours = {name: _contours(chosen, values) for name, values in fine.items()}
     work.kept.remove()
     return PlaneResult(
@@ -306,6 +306,19 @@ def scan(
     )
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What was found in a column: strengths at its points, by the limit that they are over.
+
+    Where the plane is that of mass and epsilon also the ends of the excluded epsilon and the strength on the
+    central g-2 line.
+    """
+
+    strengths: dict[str, list[float]]
+    epsilon_range: tuple[float | None, float | None] = (None, None)
+    on_central_g2_line: float | None = None
+
+
 class _Kept:
     """Columns that are done, one JSON line each after a line that says what they belong to."""
 
@@ -313,10 +326,10 @@ class _Kept:
         self, path: Path | None, what: object, counts: Sequence[Count], exposure: Mapping[str, float]
     ) -> None:
         self._path = path
-        whole = repr((what, [count.model_dump() for count in counts], sorted(exposure.items())))
+        fields = sorted(_Found.__annotations__)
+        whole = repr((fields, what, [count.model_dump() for count in counts], sorted(exposure.items())))
         self._key = hashlib.sha256(whole.encode()).hexdigest()
-        self._done: dict[str, dict[str, list[float]]] = {}
-        self._writing = Lock()
+        self._done: dict[str, dict[str, Any]] = {}
         if path is None:
             return
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
@@ -328,16 +341,16 @@ class _Kept:
                     continue
         path.write_text("\n".join([self._key, *map(json.dumps, self._pairs())]) + "\n", "utf-8")
 
-    def _pairs(self) -> Iterable[dict[str, dict[str, list[float]]]]:
+    def _pairs(self) -> Iterable[dict[str, dict[str, Any]]]:
         return ({name: column} for name, column in self._done.items())
 
-    def get(self, name: str) -> dict[str, list[float]] | None:
-        return self._done.get(name)
+    def get(self, name: str) -> _Found | None:
+        return _Found(**self._done[name]) if name in self._done else None
 
-    def add(self, name: str, column: dict[str, list[float]]) -> None:
+    def add(self, name: str, column: _Found) -> None:
         if self._path is not None:
-            with self._writing, self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({name: column}) + "\n")
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({name: asdict(column)}) + "\n")
 
     def remove(self) -> None:
         if self._path is not None:
@@ -346,53 +359,85 @@ class _Kept:
 
 @dataclass
 class _Work:
-    """Computes columns in threads and keeps them."""
+    """Computes columns, in threads or by the workers of an executor, and keeps them as they come."""
 
     exclusion: Exclusion
     plane: Plane
     kept: _Kept
     threads: int
+    executor: Executor | None
     progress: Progress | None
     done: int = 0
     wanted: int = 0
 
-    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        self.wanted += len(items)
-        results = []
-        with ThreadPoolExecutor(max_workers=max(1, self.threads)) as pool:
-            for result in pool.map(function, items):
-                results.append(result)
-                self.done += 1
-                if self.progress is not None:
-                    self.progress(self.done, self.wanted)
-        return results
-
     def columns(
-        self, x: Array, y: Array, columns: Sequence[Column]
-    ) -> list[tuple[Column, dict[str, list[float]]]]:
-        """Strengths at the points of each column, by the limit that they are over."""
+        self, x: Array, y: Array, columns: Sequence[Column], *, lines: bool = False
+    ) -> list[tuple[Column, _Found]]:
+        """What is found in each column, `lines` as in :func:`_column`."""
+        names = {column: f"{len(x)} {column[0]} {column[1][0]} {len(column[1])}" for column in columns}
+        found = {column: known for column in columns if (known := self.kept.get(names[column]))}
+        self.wanted += len(columns)
+        self._report(len(found))
+        with self._running() as (executor, function):
+            running: dict[Future[_Found], Column] = {}
+            try:
+                for i, rows in (column for column in columns if column not in found):
+                    values = [float(y[j]) for j in rows]
+                    running[executor.submit(function, float(x[i]), values, lines)] = i, rows
+                for future in as_completed(running):
+                    column = running[future]
+                    found[column] = future.result()
+                    self.kept.add(names[column], found[column])
+                    self._report(1)
+            finally:
+                for future in running:
+                    future.cancel()
+        return [(column, found[column]) for column in columns]
 
-        def compute(column: Column) -> tuple[Column, dict[str, list[float]]]:
-            i, rows = column
-            name = f"{len(x)} {i} {rows[0]} {len(rows)}"
-            found = self.kept.get(name)
-            if found is None:
-                values = [float(y[j]) for j in rows]
-                strengths = _column(self.exclusion, self.plane, float(x[i]), values)
-                found = {key: strength.tolist() for key, strength in strengths.items()}
-                self.kept.add(name, found)
-            return column, found
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[tuple[Executor, Callable[[float, list[float], bool], _Found]]]:
+        if self.executor is not None:
+            # Bytes, which a worker unpacks once: nothing that could be lost with a worker is kept by one.
+            packed = pickle.dumps((self.exclusion.anew(threads=1), self.plane))
+            yield self.executor, functools.partial(_column_on_worker, packed)
+            return
+        # Samples are made one after the other, each on all threads.
+        workers = 1 if self.exclusion.simulated else max(1, self.threads)
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            yield pool, functools.partial(_column, self.exclusion, self.plane)
 
-        return self.run(compute, columns)
-
-    def epsilon_ranges(self, masses: Array, epsilon: Array) -> list[tuple[float | None, float | None]]:
-        def ends(mass: float) -> tuple[float | None, float | None]:
-            return self.exclusion.epsilon_range(self.exclusion.at_mass(mass), epsilon)
-
-        return self.run(ends, [float(mass) for mass in masses])
+    def _report(self, done: int) -> None:
+        self.done += done
+        if self.progress is not None and done:
+            self.progress(self.done, self.wanted)
 
 
-def _column(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float]) -> dict[str, Array]:
+def _column_on_worker(packed: bytes, x: float, y: list[float], lines: bool) -> _Found:
+    exclusion, plane = _unpacked(packed)
+    return _column(exclusion, plane, x, y, lines)
+
+
+@functools.lru_cache(maxsize=2)
+def _unpacked(packed: bytes) -> tuple[Exclusion, Plane]:
+    exclusion, plane = pickle.loads(packed)
+    return exclusion, plane
+
+
+def _column(exclusion: Exclusion, plane: Plane, x: float, y: list[float], lines: bool) -> _Found:
+    """A column by itself, so that it does not matter what was computed before, and where.
+
+    Args:
+        lines: the column is one of mass, and y epsilon: also the lines in it.
+    """
+    exclusion = exclusion.anew()
+    strengths = {name: values.tolist() for name, values in _strengths(exclusion, plane, x, y).items()}
+    if not lines:
+        return _Found(strengths)
+    ends = exclusion.epsilon_range(exclusion.at_mass(x), np.array(y))
+    return _Found(strengths, ends, exclusion.on_central_g2_line(x))
+
+
+def _strengths(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float]) -> dict[str, Array]:
     """Strengths along a column; NaN where there is no model. What points share is computed once."""
     points = [plane.at(x, value) for value in y]
     events = np.full((len(y), 2), math.nan)
@@ -436,11 +481,11 @@ class _SharedSignal:
         return self._kinematics[key].with_alpha_dark(parameters.alpha_dark)
 
 
-def _grid(columns: Sequence[tuple[Column, dict[str, list[float]]]], n_x: int, n_y: int) -> dict[str, Array]:
+def _grid(columns: Sequence[tuple[Column, _Found]], n_x: int, n_y: int) -> dict[str, Array]:
     """The columns as arrays of shape (n_y, n_x)."""
-    grids = {name: np.full((n_y, n_x), math.nan) for name in columns[0][1]}
+    grids = {name: np.full((n_y, n_x), math.nan) for name in columns[0][1].strengths}
     for (i, rows), column in columns:
-        for name, values in column.items():
+        for name, values in column.strengths.items():
             grids[name][list(rows), i] = values
     return grids
 
@@ -465,7 +510,7 @@ def _refined(work: _Work, plane: Plane, coarse: Mapping[str, Array]) -> dict[str
         (i, tuple(np.flatnonzero(wanted[:, i]).tolist())) for i in range(len(x)) if wanted[:, i].any()
     ]
     for (i, rows), column in work.columns(x, y, columns):
-        for name, values in column.items():
+        for name, values in column.strengths.items():
             fine[name][list(rows), i] = _height(np.array(values))
     return fine
 

@@ -16,11 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import cling, compiled
-from .cling import root
+from .cling import implicit_threads, root
 from .config import Card, QualityConfig
-from .errors import ConfigError, DataError
-from .ntuple import Ntuple, open_ntuple, period_names, reading, run_ranges
-from .results import InputFile, Provenance, Record, provenance
+from .cut_table import without_signal_boxes
+from .errors import DataError
+from .histograms import bins, variances
+from .ntuple import (
+    Ntuple,
+    notes_on_files,
+    open_ntuple,
+    period_index,
+    period_names,
+    reading,
+    repeated_files,
+)
+from .results import Provenance, Record, provenance
 
 Array = NDArray[np.float64]
 Quantity = Literal["triggers", "ecal_mean_GeV", "hcal_mean_GeV", "missing_energy_fraction"]
@@ -45,7 +55,10 @@ class SpillQuality(Record):
 
 
 class RunQuality(Record):
-    """A run: sums and means over its spills, duplicates left out."""
+    """A run: sums and means over its spills, duplicates left out.
+
+    A run with spills that are not in the list of good runs has two of these, one of each `period`.
+    """
 
     run: int
     period: str
@@ -95,6 +108,7 @@ class Quality(Record):
         duplicate_examples: the first of them.
         out_of_order: events with a smaller number than the one before.
         repeated_files: files of the same content, by checksum.
+        blind: events in the signal boxes are in nothing of this but `entries`, the size of the input.
         weighted: some mcWeight is not 1; such events are simulation, whose numbers may come twice.
     """
 
@@ -113,6 +127,7 @@ class Quality(Record):
     event_loops: int
     notes: list[str]
     files: dict[str, str]
+    blind: bool = False
     provenance: Provenance
 
     @property
@@ -127,7 +142,8 @@ class Exclusions(Record):
     Attributes:
         duplicates, repeated_files: as of :class:`Quality`; duplicates are counted once.
         outliers: of the spills that were left out, why.
-        kept_share: by run period, the share of its spills that was kept; it scales the card's exposure.
+        kept_share: by run period, the share of its spills in the input that was kept, by the list of good
+            runs and without outliers; it scales the card's exposure.
     """
 
     duplicates: int
@@ -160,20 +176,20 @@ class SpillSums:
         return cls(**{name: columns[name][member] for name in cls.__dataclass_fields__})
 
 
-def assess(inputs: Sequence[str], card: Card) -> Quality:
+def assess(inputs: Sequence[str], card: Card, *, blind: bool = False) -> Quality:
     """The quality of every run and spill of the input, and the spills that stand out.
+
+    Args:
+        blind: leave events in the signal boxes out of every sum and example.
 
     Raises:
         DataError: as :func:`na64root.ntuple.open_ntuple`, or the events cannot be read.
     """
     ntuple = open_ntuple(inputs, card)
-    recorder, loops = _record(ntuple, card.quality)
+    recorder, loops = _record(ntuple, card, blind)
     run, spill, columns = _columns(recorder)
     names = period_names(card)
-    # Runs of no period; the last name may be that of runs in no list of good ones.
-    index = np.full(len(run), len(run_ranges(card)))
-    for i, (first, last) in reversed(list(enumerate(run_ranges(card)))):
-        index[(run >= first) & (run <= last)] = i
+    index = period_index(card, run, spill)
     order = np.lexsort([spill, run])
     values = _values(SpillSums.of(columns, np.arange(len(run))))
     flags: list[list[Quantity]] = [[] for _ in run]
@@ -229,7 +245,8 @@ def assess(inputs: Sequence[str], card: Card) -> Quality:
         event_loops=loops,
         files={},
         notes=notes_on_files(duplicates, repeated) + _notes(out_of_order, ntuple, card, index),
-        provenance=provenance(card, input_files=ntuple.files),
+        blind=blind,
+        provenance=provenance(card, input_files=ntuple.files, input_details=ntuple.details),
     )
 
 
@@ -241,32 +258,6 @@ def criterion(quality: QualityConfig) -> str:
         "sqrt(2 ln(2 n/p)), which bounds the probability of any flag in a sound period of n comparisons by "
         f"p = {quality.false_alarm_probability.value:g} (Chernoff)"
     )
-
-
-def kept_share(quality: Quality, card: Card) -> dict[str, float]:
-    """By run period, the share of spills that are not flagged; 1 where there is no spill."""
-    share = {}
-    for period in card.periods:
-        flags = [bool(spill.flags) for spill in quality.spills if spill.period == period.name]
-        share[period.name] = 1.0 - sum(flags) / len(flags) if flags else 1.0
-    return share
-
-
-def repeated_files(files: Sequence[InputFile]) -> list[list[str]]:
-    """Groups of files with the same checksum; a remote file has none."""
-    by_content: dict[str, list[str]] = {}
-    for file in files:
-        if file.sha256:
-            by_content.setdefault(file.sha256, []).append(file.path)
-    return [paths for paths in by_content.values() if len(paths) > 1]
-
-
-def notes_on_files(duplicates: int, repeated: Sequence[Sequence[str]]) -> list[str]:
-    """What to say of duplicates and repeated files."""
-    notes = [f"{', '.join(paths)} have the same content (one checksum)" for paths in repeated]
-    if duplicates:
-        notes.append(f"{duplicates} events have a run, spill and number that came before: counted once")
-    return notes
 
 
 def flagged(sums: SpillSums, quality: QualityConfig) -> Iterator[tuple[int, Quantity, float, float, float]]:
@@ -418,32 +409,44 @@ class LeftOut:
         self._once = card.quality.duplicates == "count_once"
         self._filter: Any = None
         self._numbers: Any = None
+        self._in_spills: Any = None
 
     def applied_to(self, frame: Any) -> Any:
         """The frame with only the events that enter."""
         if not self._once and not self._spills:
             return frame
-        compiled_node = isinstance(frame, compiled.Node)
-        if not compiled_node and hasattr(frame, "_headnode"):
+        if isinstance(frame, compiled.Node):
+            self._filter = frame.leave_out(self._once, self._spills)
+            return frame
+        if cling.is_distributed(frame):
             return self._on_cluster(frame)
         cling.include("event_numbers.hpp")
         self._filter = root().na64root.EventFilter(int(frame.GetNSlots()), self._once)
         for run, spill in self._spills:
             self._filter.leave_out_spill(run, spill)
-        if compiled_node:
-            frame.keep(int(root().addressof(self._filter)))
-            return frame
         weight = "mcWeight" if "mcWeight" in self._ntuple.present else "1.0"
         keep = f"{_pointer('EventFilter', self._filter)}->keep(rdfslot_, run, spill, spillevent, {weight})"
         return frame.Filter(keep, "quality")
 
     def _on_cluster(self, frame: Any) -> Any:
-        """No worker sees all events: a cluster finds duplicates, and leaves nothing out."""
-        if self._spills:
-            raise ConfigError("spills cannot be left out on a cluster (engine dask): use --engine threads")
+        """No worker sees all events: a cluster finds duplicates, and does not leave them out."""
         weight = ["mcWeight"] if "mcWeight" in self._ntuple.present else []
-        self._numbers = frame.AsNumpy(["run", "spill", "spillevent", *weight], lazy=True)
-        return frame
+        if self._once:
+            self._numbers = frame.AsNumpy(["run", "spill", "spillevent", *weight], lazy=True)
+        if not self._spills:
+            return frame
+        spills = ", ".join(f"{{{run}u, {spill}u}}" for run, spill in sorted(self._spills))
+        pair = "std::pair<std::uint32_t, std::uint32_t>"
+        column = "na64_in_spill_left_out"
+        frame = frame.Define(
+            column,
+            f"static const std::set<{pair}> left_out{{{spills}}}; "
+            f"return left_out.count({pair}(run, spill)) != 0;",
+        )
+        one = frame.Filter(column).Define("na64_weight_left_out", *(weight or ["1.0"]))
+        model = ("", "", 1, 0.5, 1.5)
+        self._in_spills = one.Count(), one.Histo1D(model, column, "na64_weight_left_out")
+        return frame.Filter(f"!{column}", "quality")
 
     @property
     def duplicates(self) -> int:
@@ -466,10 +469,15 @@ class LeftOut:
                 f"{found_twice} events of {self._ntuple.paths[0]} come twice (a cluster keeps both): "
                 "use --engine threads, or --set quality.duplicates=keep"
             )
-        if self._filter is None:
+        if self._in_spills is not None:
+            events, histogram = (action.GetValue() for action in self._in_spills)
+            spills = events, bins(histogram, (1,))[1], variances(histogram, (1,))[1]
+        elif self._filter is not None:
+            found = self._filter
+            spills = found.events_in_spills(), found.weights_in_spills(), found.squares_in_spills()
+        else:
             return {}
-        found, duplicates = self._filter, self.duplicates
-        spills = found.events_in_spills(), found.weights_in_spills(), found.squares_in_spills()
+        duplicates = self.duplicates
         counts = {
             self.DUPLICATE: (duplicates, float(duplicates), float(duplicates)),
             self.SPILL: (int(spills[0]), float(spills[1]), float(spills[2])),
@@ -477,8 +485,31 @@ class LeftOut:
         return {reason: count for reason, count in counts.items() if count[0] > 0}
 
 
-def _record(ntuple: Ntuple, quality: QualityConfig) -> tuple[Any, int]:
+def spills(ntuple: Ntuple, card: Card, *, blind: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Run and number of each spill, of shape (n_spills,) each, from a loop over these two branches.
+
+    Args:
+        blind: without those that only events in the signal boxes are of.
+
+    Raises:
+        DataError: the events cannot be read.
+    """
+    cling.include("event_numbers.hpp")
+    recorder = root().na64root.SpillRecorder(0.0, 0.0)
+    with implicit_threads(1), reading(ntuple):
+        frame = ntuple.data_frame()
+        if blind:
+            frame = without_signal_boxes(frame, card, ntuple)
+        # Of weight 0, an event is in no set of numbers.
+        add = f"{_pointer('SpillRecorder', recorder)}->add(run, spill, 0u, 0.0, false, 0.0, 0.0)"
+        frame.Filter(add).Count().GetValue()
+    run, spill, _ = _columns(recorder)
+    return run, spill
+
+
+def _record(ntuple: Ntuple, card: Card, blind: bool) -> tuple[Any, int]:
     """The event loop: a filled SpillRecorder, and how many loops it took."""
+    quality = card.quality
     cling.include("selection.hpp")
     cling.include("event_numbers.hpp")
     recorder = root().na64root.SpillRecorder(quality.ecal_below_GeV.value, quality.hcal_below_GeV.value)
@@ -496,9 +527,11 @@ def _record(ntuple: Ntuple, quality: QualityConfig) -> tuple[Any, int]:
         "ecalTotal" if "ecalTotal" in present else nan,
         "static_cast<double>(hcal0) + hcal1 + hcal2" if {"hcal0", "hcal1", "hcal2"} <= present else nan,
     ]
-    with reading(ntuple):
+    # The order of the events is part of the question.
+    with implicit_threads(1), reading(ntuple):
         frame = ntuple.data_frame()
-        frame.Filter(f"{_pointer('SpillRecorder', recorder)}->add({', '.join(arguments)})").Count().GetValue()
+        seen = without_signal_boxes(frame, card, ntuple) if blind else frame
+        seen.Filter(f"{_pointer('SpillRecorder', recorder)}->add({', '.join(arguments)})").Count().GetValue()
     return recorder, int(frame.GetNRuns())
 
 
@@ -518,8 +551,10 @@ def _columns(recorder: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[
     fields += [("ecal_sum", "f8"), ("hcal_sum", "f8")]
     fields += [("ecal_histogram", "u4", bins), ("hcal_histogram", "u4", bins)]
     layout = np.dtype(fields)
-    memory = (ctypes.c_char * (layout.itemsize * spills.size())).from_address(root().addressof(spills[0]))
-    table = np.frombuffer(memory, dtype=layout)
+    table = np.zeros(0, dtype=layout)
+    if spills.size() > 0:
+        memory = (ctypes.c_char * (layout.itemsize * spills.size())).from_address(root().addressof(spills[0]))
+        table = np.frombuffer(memory, dtype=layout)
     columns = {name: table[name].astype(float) for name in layout.names or () if name not in ("run", "spill")}
     return table["run"].astype(np.int64), table["spill"].astype(np.int64), columns
 
@@ -546,7 +581,8 @@ def _runs(
     flags: Sequence[Sequence[Quantity]],
 ) -> list[RunQuality]:
     runs = []
-    for number, group in itertools.groupby(range(len(run)), key=lambda i: int(run[i])):
+    in_periods = sorted(range(len(run)), key=lambda i: (int(run[i]), periods[i]))
+    for (number, period), group in itertools.groupby(in_periods, key=lambda i: (int(run[i]), periods[i])):
         places = list(group)
         rows = order[places]
         total = {name: column[rows].sum(axis=0, keepdims=True) for name, column in columns.items()}
@@ -554,7 +590,7 @@ def _runs(
         runs.append(
             RunQuality(
                 run=number,
-                period=periods[places[0]],
+                period=period,
                 spills=len(places),
                 flagged_spills=sum(bool(flags[i]) for i in rows),
                 events=int(total["events"][0]),

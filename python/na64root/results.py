@@ -258,11 +258,15 @@ class SkippedFile(Record):
 
 
 class GoodRunList(Record):
-    """A list of good runs that was applied: its file, and how many ranges of runs or spills it has."""
+    """A list of good runs that was applied: its file, and how many ranges of runs or spills it has.
+
+    `eot` are the electrons on target of all of them, null where the list does not say.
+    """
 
     path: str
     sha256: str
     ranges: int
+    eot: float | None = None
 
 
 class InputDetails(Record):
@@ -315,6 +319,8 @@ class PlaneResult(Record):
     expected limits, minus2 to plus2. `epsilon_low` and `epsilon_high` are the ends of the excluded range at
     each mass, null where nothing is excluded; of its widest part where it has several: the contours have all.
     They are empty where the axes are not mass and epsilon. `epsilon_is` says in words what epsilon is.
+    `blind`: the signal boxes of the input are hidden, `counts` are the most probable ones without signal.
+    `notes` are those of the selection of input files.
     """
 
     plane: str
@@ -333,6 +339,8 @@ class PlaneResult(Record):
     counts: list[Count]
     exposure: dict[str, float]
     provenance: Provenance
+    blind: bool = False
+    notes: list[str] = []
 
 
 class Discovery(Record):

@@ -15,23 +15,26 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from . import cling, compiled, engines
+from . import compiled, engines
 from .cling import root
 from .config import SIGNATURES, Card, Signature
 from .cut_table import (
     BOX_CUTS,
     CutDescription,
     cuts,
+    declare_functions,
     definitions,
     descriptions,
+    functions,
     require_compiling,
     signal_boxes,
 )
 from .errors import ConfigError, DataError
+from .exposure import InputExposure, input_exposure
 from .histograms import Histogram, bins, record, stable, to_root, variances
 from .n_minus_one import Distributions, FailedCuts, NMinusOne
-from .ntuple import DEFINING_CUTS, Ntuple, open_ntuple, period_names, reading
-from .quality import LeftOut, notes_on_files, repeated_files
+from .ntuple import DEFINING_CUTS, Ntuple, notes_on_files, open_ntuple, period_names, reading, repeated_files
+from .quality import LeftOut
 from .results import (
     Count,
     CutFlowRow,
@@ -43,7 +46,7 @@ from .results import (
     write_atomically,
 )
 from .skim import Skim, Skimmed, SkimWriter, required_cuts
-from .systematics import SystematicEffect, Variations
+from .systematics import SystematicEffect, Variations, declare_variations
 
 _INITIAL = "initial"
 # Of the selected events of one signature, each of shape (n_selected,).
@@ -93,7 +96,8 @@ class SelectionResult(Record):
     each signature, beside `weight` and `period` (its number in the card), in the order of run, spill and
     number in the spill.
     `blind`: events in the signal boxes are in nothing of this, and the flow ends before the cut that would
-    count them.
+    count them. `kept_share`: by period, the share of the spills of the input that the list of good runs and
+    the spills left out leave.
     """
 
     cutflow: list[CutFlowRow]
@@ -101,6 +105,7 @@ class SelectionResult(Record):
     counts: list[Count]
     expected: list[ExpectedCount]
     exposure: dict[str, float]
+    kept_share: dict[str, float]
     candidates: list[Candidate]
     files: list[InputFile]
     input: InputDetails
@@ -138,11 +143,11 @@ def select(
         inputs: paths, globs, text files of paths, root:// addresses.
         columns: what else to give of the selected events: branches beyond the layout (``mc_depth_X0``),
             elements of arrays (``mc_chi2_GeV[0]``).
-        eot: exposure of some periods, in place of the card's.
+        eot: exposure of some periods, taken as it is; of others see :func:`na64root.exposure.input_exposure`.
         without_spills: run and spill of those that are left out, counted as such in the cut flow.
-        systematics: also vary the card's systematic sources, in the same loop; not on a cluster.
+        systematics: also vary the card's systematic sources, in the same loop.
         n_minus_one: also the N-1 distributions, in the same loop.
-        skim: events to write into a file of their own, in the same loop.
+        skim: events to write into a file of their own, in the same loop; not on a cluster.
         blind: hide the events in the signal boxes, which are all that pass the cuts `ecal` and `hcal` of a
             signature, whatever its other cuts say.
         seed: of the random numbers of sources that smear.
@@ -158,17 +163,21 @@ def select(
             of `columns` that is not in the files.
         Na64Error: the skim exists and `force` is not set, or it cannot be written.
     """
-    exposure = card.exposure(eot)
+    card.exposure(eot)  # before anything is read
     if blind and systematics:
         raise ConfigError(
             "--systematics with --blind (its effects are on the counts in the signal boxes): leave one out"
         )
     if threads < 1:
         raise ConfigError(f"cannot run on {threads} threads (at least one is needed): use --threads 1")
-    if systematics and engine.name == "dask":
-        raise ConfigError("systematics cannot be varied on a cluster yet (engine dask): use --engine threads")
+    if skim is not None and engine.name == "dask":
+        raise ConfigError(
+            "a skim cannot be written on a cluster (engine dask: each worker would write a file of its own): "
+            "leave out --skim, or use --engine threads"
+        )
     with _beside(skim, force) as skim_path:
-        ntuple = open_ntuple(inputs, card, unpack=False)
+        # Runs and spills are read before the loop where they decide on the exposure.
+        ntuple = open_ntuple(inputs, card, unpack=bool(card.input.good_runs or without_spills))
         lacking = {s: ntuple.schema.missing_for_signature(s, ntuple.present) for s in SIGNATURES}
         if all(lacking.values()):
             names = ", ".join(dict.fromkeys(lacking["S1"] + lacking["S2"]))
@@ -176,9 +185,10 @@ def select(
                 f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them, "
                 "or say in [layout] where they are"
             )
-        loops = 0
-        for n in dict.fromkeys((threads, 1)):
-            with engine.running(n), reading(ntuple):
+        exposure = input_exposure(ntuple, card, eot, without_spills, blind=blind)
+
+        def loop() -> tuple[LeftOut, _Booked]:
+            with reading(ntuple):
                 booked = _Booked(
                     ntuple,
                     card,
@@ -192,13 +202,12 @@ def select(
                 if n_minus_one or skim is not None:
                     booked.book_failed_cuts(n_minus_one, skim, skim_path)
                 booked.run()
-            loops += booked.loops
-            # Which of two equal events is the first, only one thread knows, that reads them in order.
-            if n == 1 or engine.name != "threads" or booked.left_out.duplicates == 0:
-                break
-        booked.loops = loops
+            return booked.left_out, booked
+
+        booked = engine.in_order(threads, loop)
+        booked[-1].loops = sum(one.loops for one in booked)
         with reading(ntuple):
-            return booked.result(exposure, lacking)
+            return booked[-1].result(exposure, lacking)
 
 
 @contextlib.contextmanager
@@ -312,8 +321,9 @@ class _Booked:
     def _book_strings(self) -> None:
         """Book strings, compiled just in time. They read what they find, so the files are unpacked before."""
         self.engine.check_baskets(self.ntuple)
-        cling.include("selection.hpp")
-        self.frame = self.engine.data_frame(self.ntuple)
+        declare_functions(self.card)
+        declare = declare_variations if self.variations else None
+        self.frame = self.engine.data_frame(self.ntuple, functions(self.card), declare)
         in_tree = {str(name) for name in self.frame.GetColumnNames()}
         for name in self.columns:
             if (branch := name.partition("[")[0]) not in in_tree:
@@ -493,9 +503,7 @@ class _Booked:
         # A histogram begins to keep sums of squared weights with the first weight that is not 1.
         return self.initial.sums is not None and int(self.initial.sums.GetValue().GetSumw2N()) > 0
 
-    def result(
-        self, exposure: dict[str, float], lacking: Mapping[Signature, Sequence[str]]
-    ) -> SelectionResult:
+    def result(self, of_input: InputExposure, lacking: Mapping[Signature, Sequence[str]]) -> SelectionResult:
         """The records; runs the event loop if it has not run."""
         events, sums, _ = self.read.fetch()
         left_out = self.left_out.counts()
@@ -511,7 +519,8 @@ class _Booked:
                 "(finite weights are expected): correct the ntuple"
             )
         notes = self._notes(lacking)
-        exposure = self._exposure_with_data(exposure, notes)
+        notes += of_input.notes
+        exposure = self._exposure_with_data(of_input.electrons, notes)
         histograms: dict[str, Histogram] = {}
         for make in self.histograms.values():
             histograms.update(make())
@@ -524,6 +533,7 @@ class _Booked:
             counts=self._counts(exposure, lacking),
             expected=self._expected(),
             exposure=exposure,
+            kept_share=of_input.kept_share,
             candidates=candidates,
             files=list(self.ntuple.files),
             input=self.ntuple.details,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import blinding, plots, results, selection
+from . import blinding, engines, plots, results, selection
 from .config import SIGNATURES, Card
 from .cut_table import CutDescription
 from .histograms import Histogram
@@ -71,6 +71,7 @@ def report(
     skim: Skim | None = None,
     blind: bool = False,
     threads: int = 1,
+    engine: engines.Engine = engines.THREADS,
     force: bool = False,
 ) -> SelectionReport:
     """Select events in one loop; write select.json, select.root, cutflow.tex and figures, and a skim.
@@ -85,7 +86,15 @@ def report(
     refuse_to_replace(output_dir, FILES, force)
     require_writable(output_dir)
     selected = selection.select(
-        files, card, eot=eot, n_minus_one=True, skim=skim, blind=blind, threads=threads, force=force
+        files,
+        card,
+        eot=eot,
+        n_minus_one=True,
+        skim=skim,
+        blind=blind,
+        threads=threads,
+        engine=engine,
+        force=force,
     )
     for note in selected.notes:
         log.info("%s", note)

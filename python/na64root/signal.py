@@ -9,10 +9,11 @@ statistical noise. A card's efficiencies stand for what is not computed: the R c
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,6 +104,10 @@ class SignalModel:
             * self.material.radiation_length
             * (absorber / (absorber + scintillator))
         )
+
+    def __reduce__(self) -> Any:
+        # What the core made is made again, the same, where this is unpickled.
+        return functools.partial(SignalModel, mode=self.mode), (self.card,)
 
     def cross_section(self, mass_GeV: float, epsilon: float = 1.0) -> _core.DarkBremsstrahlung:
         approximation = _core.Approximation.__members__[self.card.model.approximation]

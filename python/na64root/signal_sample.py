@@ -321,6 +321,7 @@ class SignalSample:
 
 
 def _produced(card: Card, point: Signal, paths: Sequence[str], eot: Mapping[str, float] | None) -> Produced:
+    cling.optimise()
     frame = cling.root().RDataFrame("tree", paths)
     frame = frame.Define("na64_chi2", "mc_chi2_GeV[0]").Define("na64_aprime", "mc_aprime_GeV[0]")
     data = frame.AsNumpy(["na64_chi2", "na64_aprime", "mc_production_weight"])

@@ -76,7 +76,7 @@ class Variations:
         Raises:
             ConfigError: the card has no sources, or one names an unknown column.
         """
-        _declare()
+        declare_variations()
         self._card, self._seed = card, seed
         known = [b.name for b in ntuple.schema.branches if b.used and b.kind == "floating"]
         known = [name for name in known if name != "mcWeight"] + list(QUANTITIES)
@@ -99,6 +99,7 @@ class Variations:
             name: [column for column in source.columns if column in present]
             for name, source in card.systematics.sources.items()
         }
+        self._distributed = False
         self._booked: dict[Signature, Any] = {}
         self._varied: dict[Signature, Any] = {}
 
@@ -124,6 +125,7 @@ class Variations:
         Args:
             definitions, cuts: of the cut table, for all that is defined and filtered after this.
         """
+        self._distributed = cling.is_distributed(frame)
         frame = frame.Define(NOMINAL, _nominal(definitions, cuts))
         return self._vary(frame, derived=False)
 
@@ -139,7 +141,8 @@ class Variations:
 
     def prepare(self) -> None:
         """Ask for the variations, after everything else is booked: each call compiles what is new."""
-        varied = cling.root().RDF.Experimental.VariationsFor
+        RDF = cling.root().RDF
+        varied = (RDF.Distributed if self._distributed else RDF.Experimental).VariationsFor
         self._varied = {signature: varied(action) for signature, action in self._booked.items()}
 
     def effects(self) -> list[SystematicEffect]:
@@ -203,7 +206,8 @@ _Sums = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @functools.cache
-def _declare() -> None:
+def declare_variations() -> None:
+    """Make known to Cling what the expressions call."""
     cling.declare(_VARIATIONS)
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from . import cling
-from .cling import root
-from .engines import implicit_threads
+from .cling import implicit_threads, root
 from .errors import ConfigError
 from .results import Record, write_atomically
 

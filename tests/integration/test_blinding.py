@@ -16,7 +16,7 @@ import pytest
 
 import numpy_selection
 from integration.test_planted_tree import all_events
-from na64root import analyze, blinding, cli, results, selection, selection_report
+from na64root import analyze, blinding, cli, quality, results, selection, selection_report
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import ConfigError
@@ -248,6 +248,63 @@ def test_where_nothing_was_blind_there_is_nothing_to_remember(tmp_path):
     assert blinding.remember(tmp_path, "select", blind=False, provenance=provenance) is None
     assert list(tmp_path.iterdir()) == []
     assert blinding.remember(tmp_path, "select", blind=True, provenance=provenance) is not None
+
+
+def test_no_number_of_a_blinded_quality_depends_on_the_signal_boxes(inputs):
+    """In the boxes are whole spills, a duplicate, and an event out of order."""
+    made = {}
+    for name in ("full", "more", "empty_boxes"):
+        blinded = quality.assess([inputs[name]], load_card(), blind=True)
+        shown = quality.assess([inputs[name]], load_card())
+        assert sum(spill.events for spill in blinded.spills) < sum(
+            spill.events for spill in shown.spills
+        ) or (name == "empty_boxes")
+        made[name] = blinded.model_copy(update={"entries": 0, "provenance": shown.provenance})
+        made[name] = made[name].model_dump(exclude={"provenance"})
+    assert made["full"] == made["more"] == made["empty_boxes"]
+    assert made["full"]["blind"]
+
+
+def test_a_blinded_quality_shows_no_hidden_duplicate(tmp_path):
+    hidden, seen = event(spillevent=5), event(spillevent=6, **{"ecalTotal": 60.0, "ecalTotalNoTimecut": 60.0})
+    path = write_tree(tmp_path / "file.root", [hidden, hidden, seen, seen])
+    blinded = quality.assess([path], load_card(), blind=True)
+    assert [number.spillevent for number in blinded.duplicate_examples] == [6]
+    assert blinded.duplicates == 1
+    assert quality.assess([path], load_card()).duplicates == 2
+
+
+def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
+    """In the folder of a blinded result, each verb that shows events or limits leaves a line."""
+    plane = ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4", "-o", str(tmp_path)]
+    made = {}
+    for name in ("full", "empty_boxes"):
+        out = io.StringIO()
+        assert (
+            cli.run(["scan", "mass-epsilon", inputs[name], "--blind", "--json", "--force", *plane], out) == 0
+        )
+        made[name] = json.loads(out.getvalue())
+        del made[name]["provenance"]
+    assert made["full"] == made["empty_boxes"]
+    assert made["full"]["blind"]
+    assert {count["observed"] for count in made["full"]["counts"]} == {0}
+    assert "blinded" in (tmp_path / "mass-epsilon.csv").read_text("utf-8")
+    out = io.StringIO()
+    export = ["export", inputs["full"], "--format", "pyhf", "--json", *plane]
+    assert cli.run([*export, "--blind"], out) == 0
+    exported = json.loads(out.getvalue())
+    assert {bin_["observed"] for bin_ in exported["counts"]} == {0}
+    assert exported["blind"]
+    assert cli.run([*export, "--force"], io.StringIO()) == 0
+    assert cli.run(["quality", inputs["full"], "-o", str(tmp_path)], io.StringIO()) == 0
+    assert (
+        cli.run(["limit", "--observed", "1", "--background", "0.5", "-o", str(tmp_path)], io.StringIO()) == 0
+    )
+    lines = [json.loads(line) for line in (tmp_path / "blinding.jsonl").read_text("utf-8").splitlines()]
+    assert [(line["verb"], line["blind"]) for line in lines] == [
+        ("scan", True), ("scan", True), ("export", True),
+        ("export", False), ("quality", False), ("limit", False),
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

@@ -25,7 +25,8 @@ from integration.test_layouts import (
     tree_b,
 )
 from integration.test_planted_tree import all_events, expected_flow, flow_of
-from na64root import compiled, engines, library, load_card, selection, simulate
+from integration.test_systematics import near_thresholds
+from na64root import compiled, engines, library, load_card, planes, selection, simulate
 from na64root.cling import root
 from na64root.config import SIGNATURES
 from na64root.counting import Bin, CountingModel
@@ -35,6 +36,7 @@ from na64root.limits import upper_limit
 from na64root.ntuple import open_ntuple
 from na64root.quality import LeftOut
 from na64root.simulate import Signal
+from na64root.skim import Skim
 from tree_a import BRANCHES, event, s1_event, write_tree
 
 CARD = load_card()
@@ -66,6 +68,10 @@ def cluster():
 
 def at(cluster) -> Engine:
     return Engine("dask", scheduler=cluster.scheduler.address)
+
+
+def tasks_done(cluster) -> int:
+    return sum(cluster.run(lambda dask_worker: dask_worker.state.executed_count).values())
 
 
 def test_the_planted_tree_on_every_engine(planted, cluster):
@@ -184,7 +190,8 @@ def test_an_event_that_comes_twice_and_a_spill_left_out(tmp_path, cluster):
     ]
     assert without[0] == without[1]
     assert any(row.period == LeftOut.SPILL for row in without[0].cutflow)
-    with pytest.raises(ConfigError, match="left out on a cluster"):
+    # Where events come twice, spills are left out after that is known.
+    with pytest.raises(DataError, match=r"1 events .* come twice"):
         selection.select([path], CARD, without_spills=[(4000, 8)], engine=at(cluster))
 
 
@@ -351,6 +358,87 @@ def test_a_worker_killed_during_the_run_changes_nothing(tmp_path, chain):
     assert found == expected
 
 
+@pytest.fixture(scope="module")
+def weighted_parts(tmp_path_factory):
+    """Two files with events near thresholds, of which each has a weight of its own."""
+    folder = tmp_path_factory.mktemp("weighted")
+    events = near_thresholds(1000, 3)
+    paths = []
+    for i in range(2):
+        plain = write_tree(folder / f"plain{i}.root", events[i::2])
+        frame = root().RDataFrame("tree", plain).Define("mcWeight", "0.5 + 0.01 * (spillevent % 97)")
+        paths.append(str(folder / f"part{i}.root"))
+        frame.Snapshot("tree", paths[-1])
+    return paths
+
+
+def test_spills_left_out_on_every_engine(weighted_parts, cluster):
+    every = selection.select(weighted_parts, CARD)
+    spills = sorted({(c.run, c.spill) for c in every.candidates})[:2]
+    expected = selection.select(weighted_parts, CARD, without_spills=spills)
+    left_out = [row for row in expected.cutflow if row.period == LeftOut.SPILL]
+    assert left_out[0].events > 1
+    assert left_out[0].events != left_out[0].weighted
+    assert len(expected.candidates) < len(every.candidates)
+    assert selection.select(weighted_parts, CARD, without_spills=spills, engine=at(cluster)) == expected
+
+
+def test_n_minus_one_on_every_engine(weighted_parts, cluster):
+    expected = selection.select(weighted_parts, CARD, n_minus_one=True)
+    assert len(expected.n_minus_one) > 20
+    for engine, threads in [(engines.THREADS, 2), (at(cluster), 1)]:
+        found = selection.select(weighted_parts, CARD, n_minus_one=True, engine=engine, threads=threads)
+        assert found == expected, engine
+    blind = [
+        selection.select(weighted_parts, CARD, n_minus_one=True, blind=True, engine=engine)
+        for engine in (engines.THREADS, at(cluster))
+    ]
+    assert blind[0] == blind[1]
+
+
+def test_a_skim_on_a_cluster_is_one_line(tmp_path, planted, cluster):
+    skim = Skim(tmp_path / "skim.root")
+    with pytest.raises(ConfigError, match="a skim cannot be written on a cluster"):
+        selection.select([planted], CARD, skim=skim, engine=at(cluster))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_systematic_variations_on_every_engine(weighted_parts, cluster):
+    """Smearing draws from the number of the event, so that neither workers nor parts of the data matter."""
+    expected = selection.select(weighted_parts, CARD, systematics=True)
+    moved = {e.source for e in expected.systematics if e.up != e.nominal}
+    assert {"momentum_resolution", "ecal_resolution", "hcal_resolution"} <= moved
+    assert selection.select(weighted_parts, CARD, systematics=True, engine=at(cluster)) == expected
+
+
+@pytest.mark.slow
+def test_friend_trees_on_every_engine(tmp_path, weighted_parts, cluster):
+    """A worker reads the same events of a tree and of its friends, in clusters of other lengths."""
+    calorimeters = [name for name in ENERGIES if name != "trackMomentum"]
+    rest = [*(name for name in READ if name not in calorimeters), "mcWeight"]
+    paths = []
+    for i, part in enumerate(weighted_parts):
+        paths.append(str(tmp_path / f"run{i}.root"))
+        for tree, path, names, cluster_size in (
+            ("events", paths[-1], rest, 100),
+            ("calo", str(tmp_path / f"run{i}_calo.root"), calorimeters, 170),
+        ):
+            options = root().RDF.RSnapshotOptions()
+            options.fAutoFlush = cluster_size
+            options.fVector2RVec = False
+            root().RDataFrame("tree", part).Snapshot(tree, path, names, options)
+    mapped = {name: f'"{name}"' for name in rest} | {name: f'"calo.{name}"' for name in calorimeters}
+    friends = '[[layout.friends]]\ntree = "calo"\nalias = "calo"\nfiles = ["{folder}/{stem}_calo.root"]\n'
+    card = card_of(tmp_path, table("events", mapped) + friends)
+    expected = selection.select(paths, card)
+    plain = selection.select(weighted_parts, CARD)
+    assert expected.cutflow == plain.cutflow
+    assert expected.candidates == plain.candidates
+    assert len(expected.candidates) > 50
+    assert selection.select(paths, card, engine=at(cluster)) == expected
+
+
 def test_truth_columns_on_every_engine(tmp_path, cluster):
     path = tmp_path / "signal.root"
     simulate.signal(CARD, path, Signal(0.39, 6e-3), events=2000)
@@ -362,6 +450,22 @@ def test_truth_columns_on_every_engine(tmp_path, cluster):
     assert one == other
     assert all(one.columns[signature].keys() == {"weight", "period", *columns} for signature in SIGNATURES)
     assert sum(len(found["weight"]) for found in one.columns.values()) > 10
+
+
+def test_a_declared_cut_with_a_header_on_every_engine(tmp_path, chain, cluster):
+    (tmp_path / "odd.hpp").write_text(
+        "namespace own { inline bool is_odd(unsigned number) { return number % 2 == 1; } }", "utf-8"
+    )
+    (tmp_path / "card.toml").write_text(
+        'extends = "paper2021"\n[[selection.declared]]\nname = "odd"\nafter = "trigger"\n'
+        'expression = "own::is_odd(spillevent)"\nheader = "odd.hpp"\n',
+        "utf-8",
+    )
+    card = load_card(tmp_path / "card.toml")
+    one = selection.select(chain, card).model_dump()
+    assert selection.select(chain, card, engine=at(cluster)).model_dump() == one
+    flow = {row["cut"]: row["events"] for row in one["cutflow"] if row["period"] == "2018"}
+    assert 0 < flow["odd"] < flow["trigger"]
 
 
 def test_damaged_data_on_a_cluster_is_one_line(tmp_path, chain, cluster):
@@ -381,13 +485,70 @@ def test_toys_on_a_cluster_are_those_of_one_process(cluster):
     model = CountingModel((Bin("S1", "S1", "", 1, 0.2, 0.1, 1.0),), signal_uncertainty=0.2)
     how = {"method": "roostats", "precision": 0.2, "expected": False, "seed": 5}
     with at(cluster).executor(2) as executor:
-        ran_before = sum(cluster.run(lambda dask_worker: dask_worker.state.executed_count).values())
+        ran_before = tasks_done(cluster)
         on_cluster = upper_limit(model, executor=executor, **how)
     assert on_cluster == upper_limit(model, **how)
     assert on_cluster.toys > 100
-    assert (
-        sum(cluster.run(lambda dask_worker: dask_worker.state.executed_count).values()) > ran_before
-    )  # there, not here
+    assert tasks_done(cluster) > ran_before  # there, not here
+
+
+def small_plane(card=CARD) -> planes.Plane:
+    x = planes.Axis("mass", 0.05, 0.6, 4)
+    return planes.Plane.of_axes(card, x, planes.Axis("epsilon", 1e-5, 1e-2, 6))
+
+
+def test_a_scan_on_a_cluster_is_that_of_this_machine(tmp_path, cluster):
+    """Bit for bit, also where it was interrupted on the cluster and went on here."""
+    expected = planes.scan(CARD, small_plane())
+    assert expected.g2_excluded_up_to_GeV is not None
+    ran_before = tasks_done(cluster)
+    with at(cluster).executor(2) as executor:
+        assert planes.scan(CARD, small_plane(), executor=executor) == expected
+        ran = tasks_done(cluster) - ran_before
+        assert ran >= 8  # columns of the grid, and of the finer one
+
+        def stop(done, total):
+            if done == 3:
+                raise KeyboardInterrupt
+
+        kept = tmp_path / "kept"
+        with pytest.raises(KeyboardInterrupt):
+            planes.scan(CARD, small_plane(), executor=executor, kept=kept, progress=stop)
+    assert len(kept.read_text("utf-8").splitlines()) == 1 + 3
+    first = []
+    resumed = planes.scan(CARD, small_plane(), kept=kept, progress=lambda *done: first.append(done))
+    assert resumed == expected
+    assert first[0] == (3, 4)
+
+
+@pytest.mark.slow
+def test_a_simulated_scan_on_a_cluster_is_that_of_this_machine(cluster):
+    card = load_card(overrides=["signal.acceptance=simulation", "signal.effective_events_min=20",
+                                "signal.simulated_events=1000"])  # fmt: skip
+    x, y = planes.Axis("mass", 0.2, 0.3, 2), planes.Axis("epsilon", 2e-3, 6e-3, 2)
+    plane = planes.Plane.of_axes(card, x, y)
+    with at(cluster).executor(2) as executor:
+        found = planes.scan(card, plane, expected=False, executor=executor)
+    assert found == planes.scan(card, plane, expected=False)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_during_a_scan_changes_nothing(tmp_path):
+    expected = planes.scan(CARD, small_plane())
+    killed = []
+    with engines._client(None, 2) as client:
+
+        def kill(done, total) -> None:
+            """The worker that works, after the first column is done."""
+            busy = [address for address, tasks in client.processing().items() if tasks]
+            if busy and not killed:
+                killed.append(client.run(os.getpid, workers=busy[:1])[busy[0]])
+                os.kill(killed[0], signal.SIGKILL)
+
+        with Engine("dask", scheduler=client.scheduler.address).executor(2) as executor:
+            found = planes.scan(CARD, small_plane(), executor=executor, progress=kill)
+    assert len(killed) == 1
+    assert found == expected
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from na64root import load_card, ntuple, selection
+from na64root import load_card, ntuple, quality, selection
 from na64root.config import Card
 from na64root.errors import DataError
 from na64root.good_runs import read_good_runs
@@ -128,3 +129,24 @@ def test_the_option_of_the_command_line(tmp_path, data, capsys):
     assert record["provenance"]["input"]["good_runs"]["path"] == str(path)
     assert cli.run(["inspect", data, "--good-runs", str(tmp_path / "no.txt")], io.StringIO()) == 2
     assert "cannot read the list of good runs" in capsys.readouterr().err
+
+
+def test_quality_judges_the_runs_of_the_list_only(tmp_path):
+    """A dead calorimeter in a run that is not good is no spill of the period, neither sound nor flagged."""
+    random = np.random.default_rng(5)
+    made = []
+    for run in (4000, 4001, 4002):
+        for spill in range(1, 9):
+            for number in range(2, 32):
+                energy = 0.3 if (run, spill % 4) == (4002, 0) else float(random.uniform(20.0, 90.0))
+                numbers = {"run": run, "spill": spill, "spillevent": number}
+                made.append(event(**numbers, ecalTotal=energy, ecalTotalNoTimecut=energy))
+    data = write_tree(tmp_path / "spills.root", made)
+    assert quality.assess([data], load_card()).outlier_spills == [(4002, 4), (4002, 8)]
+    path = tmp_path / "good.json"
+    path.write_text('{"4000": [[1, 8]], "4001": [[1, 8]], "4002": [[1, 5]]}')
+    assessed = quality.assess([data], card_with(path))
+    assert assessed.outlier_spills == [(4002, 4)]
+    assert {(run.run, run.period, run.spills, run.flagged_spills) for run in assessed.runs} == {
+        (4000, "2018", 8, 0), (4001, "2018", 8, 0), (4002, "2018", 5, 1), (4002, NOT_GOOD, 3, 0)
+    }  # fmt: skip

@@ -378,6 +378,25 @@ def test_a_proposal_for_an_rntuple_says_what_it_did_not_find(tmp_path):
         selection.select([path], card_of(tmp_path, proposal.toml))
 
 
+def test_bad_files_do_not_hide_the_proposal(tmp_path):
+    """Neither where bad files are left out, nor behind a file that is no ROOT file."""
+    path = write_tree(tmp_path / "hits.root", events(), tree_name="hits")
+    broken = tmp_path / "broken.root"
+    broken.write_bytes(b"root no more")
+    card = load_card(overrides=["input.skip_bad_files=on"])
+    for inputs in ([path], [str(broken), path]):
+        record = ntuple.inspect(inputs, card)
+        assert record.proposed_layout.mapping["tree"] == "hits"
+        assert [file.path for file in record.files] == [path]
+        assert [file.path for file in record.files_skipped] == inputs[:-1]
+    known = write_tree(tmp_path / "known.root", events())
+    assert ntuple.inspect([path, known], card).proposed_layout is None
+    with pytest.raises(DataError, match="all 2 files are bad"):
+        selection.select([str(broken), path], card)
+    # Of a chain, the file that is not known is looked at, and not the first.
+    assert ntuple.inspect([known, path], load_card()).proposed_layout.mapping["tree"] == "hits"
+
+
 def tree_b(path: Path) -> str:
     """A file as public code writes it in 2022 and later; three events, all zero but what is read."""
     columns: Columns = {

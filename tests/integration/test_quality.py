@@ -11,7 +11,9 @@ import pytest
 from tests.tree_a import event, s1_event, write_tree
 
 from na64root import cli, quality, selection
+from na64root.cling import implicit_threads, root
 from na64root.config import load_card
+from na64root.ntuple import inspect
 
 CARD = load_card()
 
@@ -36,12 +38,12 @@ def test_a_dead_calorimeter_is_flagged_and_left_out_by_choice(bad_spill):
     assert assessed.outlier_spills == [(4001, 4)]
     assert "mean ECAL energy: 0.30 GeV, typically 5" in assessed.outliers[0].reason
     assert (assessed.duplicates, assessed.out_of_order, assessed.event_loops) == (0, 0, 1)
-    assert quality.kept_share(assessed, CARD) == {"2016": 1.0, "2017": 1.0, "2018": 29 / 30}
     assert [run.flagged_spills for run in assessed.runs] == [0, 1, 0]
     everything = selection.select([bad_spill], CARD)
     for threads in (1, 2):
         kept = selection.select([bad_spill], CARD, without_spills=assessed.outlier_spills, threads=threads)
         assert kept.event_loops == 1
+        assert kept.kept_share == {"2016": 1.0, "2017": 1.0, "2018": 29 / 30}
         rows = {row.period: row.events for row in kept.cutflow if row.cut == "initial"}
         assert rows[quality.LeftOut.SPILL] == 40
         assert rows["2018"] == 1160
@@ -50,6 +52,20 @@ def test_a_dead_calorimeter_is_flagged_and_left_out_by_choice(bad_spill):
         before = {(c.period, c.signature): c.observed for c in everything.counts}
         assert before["2018", "S2"] - observed["2018", "S2"] == 40
         assert all((c.run, c.spill) != (4001, 4) for c in kept.candidates)
+
+
+def test_one_thread_reads_whatever_the_caller_has(bad_spill, monkeypatch):
+    seen, reading = [], quality.reading
+
+    def observed(ntuple):
+        seen.append(root().IsImplicitMTEnabled())
+        return reading(ntuple)
+
+    monkeypatch.setattr(quality, "reading", observed)
+    with implicit_threads(2):
+        assert quality.assess([bad_spill], CARD).out_of_order == 0
+        assert root().IsImplicitMTEnabled()
+    assert seen == [False]
 
 
 def numbered(*numbers, **changes):
@@ -89,13 +105,17 @@ def test_duplicates_order_and_repeated_files_are_noticed(tmp_path):
     both = quality.assess([path, copy], CARD)
     assert both.repeated_files == [[path, str(copy)]]
     assert both.duplicates == 7
+    seen = inspect([path, copy], CARD)
+    assert (seen.duplicates, seen.repeated_files) == (7, [[path, str(copy)]])
+    assert seen.periods["2018"].entries == seen.entries == 12
+    assert seen.notes == [note for note in both.notes if "content" in note or "before" in note][:2]
     assert any("same content" in note for note in both.notes)
     assert any("same content" in note for note in selection.select([path, copy], CARD).notes)
 
 
 def test_simulation_may_use_a_number_twice(tmp_path):
     path = write_tree(tmp_path / "mc.root", numbered(2, 2, 3), extra={"mcWeight": 0.5})
-    assert quality.assess([path], CARD).duplicates == 0
+    assert quality.assess([path], CARD).duplicates == inspect([path], CARD).duplicates == 0
     result = selection.select([path], CARD)
     assert [row.events for row in result.cutflow if row.period == "2018" and row.cut == "initial"] == [3, 3]
 

@@ -248,6 +248,92 @@ def test_declared_cuts_stand_where_they_are_told(tmp_path):
     assert told.thresholds[0].unit == "GeV"
 
 
+def with_header(tmp_path: Path, code: str, expression: str):
+    """A card in a folder of its own, beside a header."""
+    (tmp_path / "cards").mkdir(exist_ok=True)
+    (tmp_path / "cards" / "cuts.hpp").write_text(code, "utf-8")
+    card = tmp_path / "cards" / "own.toml"
+    card.write_text(
+        'extends = "paper2021"\n[[selection.declared]]\nname = "own"\nafter = "preshower"\n'
+        f'expression = "{expression}"\nheader = "cuts.hpp"\n'
+        f"thresholds.share_min = {number(0.5)}\n",
+        "utf-8",
+    )
+    return card
+
+
+# Functions of the user's, with arrays, ROOT's own types and the core's header.
+HEADER = """
+#include "na64root/selection.hpp"
+#include <ROOT/RVec.hxx>
+namespace my {
+template <class Range> double share_of_module(const Range& module_energies, double total) {
+  return total > 0.0 ? ROOT::VecOps::Sum(module_energies)/total : 0.0;
+}
+inline bool passes_share(double share, double share_min) { return share >= share_min; }
+}
+"""
+SHARE = "my::passes_share(my::share_of_module(ROOT::VecOps::Take(HCAL_ene, 9), hcal0), share_min)"
+
+
+def test_a_declared_cut_calls_functions_of_a_header_beside_the_card(tmp_path):
+    cells = np.zeros((4, 3, 3))
+    cells[0, 1, 1] = 0.24
+    path = write_tree(tmp_path / "events.root", [
+        event(hcal0=0.3, HCAL_ene=cells),  # 0.8 of the module
+        event(hcal0=0.5, HCAL_ene=cells),  # 0.48
+        event(hcal0=0.0, HCAL_ene=cells),
+    ])  # fmt: skip
+    card_file = with_header(tmp_path, HEADER, SHARE)
+    card = load_card(card_file)
+    result = selection.select([path], card, n_minus_one=True)
+    flow = {r.cut: r.events for r in result.cutflow if (r.period, r.signature) == ("2018", "S2")}
+    assert (flow["preshower"], flow["own"]) == (3, 1)
+    (told,) = {c.header for c in result.cuts if c.name == "own"}
+    assert told == "cuts.hpp"
+    # The text is part of the card: the file is not read again, and another text is another card.
+    (tmp_path / "cards" / "cuts.hpp").write_text("nothing that compiles", "utf-8")
+    assert selection.select([path], card).counts == result.counts
+    assert load_card(card_file).sha256 != card.sha256
+
+
+@pytest.mark.parametrize(
+    ("code", "expression", "said"),
+    [
+        (
+            "inline bool first(double x) { return x > share_min; }",
+            "first(ecal0)",
+            "line 1: 'share_min' was not declared",
+        ),
+        ("#include <no_such_header>\n", "true", "line 1: no_such_header: No such file"),
+        ("\n\nnamespace second { bool f( }", "second::f(ecal0)", "line 3: "),
+        ("namespace third { }", "third::f(ecal0, share_min)", "no member named 'f' in namespace 'third'"),
+    ],
+)
+def test_a_header_that_does_not_compile_is_one_line(tmp_path, code, expression, said):
+    path = write_tree(tmp_path / "events.root", [event()])
+    expression += "" if "share_min" in expression else " || ecal0 > share_min"
+    with pytest.raises(ConfigError) as raised:
+        selection.select([path], load_card(with_header(tmp_path, code, expression)))
+    assert said in str(raised.value)
+    assert ("cuts.hpp" if said.startswith("line") else "cut own") in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_expression_is_no_function_body(tmp_path):
+    with pytest.raises(ConfigError, match="function of a header"):
+        load_card(with_header(tmp_path, "", "[](double x) { return x; }(ecal0) > share_min"))
+
+
+def test_a_header_that_is_not_there_is_one_line(tmp_path):
+    card = with_header(tmp_path, "", "ecal0 > share_min")
+    (tmp_path / "cards" / "cuts.hpp").unlink()
+    with pytest.raises(ConfigError, match=r"cannot read .*cuts\.hpp, the header of cut own"):
+        load_card(card)
+    with pytest.raises(ConfigError, match="code is part of a card"):
+        load_card(overrides=["selection.declared.own.header=other.hpp"])
+
+
 def test_thresholds_of_a_period_hold_in_that_period(tmp_path):
     text = f"""
     [selection.period.2017]

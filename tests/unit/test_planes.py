@@ -177,9 +177,9 @@ def test_an_interrupted_scan_goes_on(card, tmp_path):
     computed = []
     original = planes._column
 
-    def counted(exclusion, plane, x, y):
+    def counted(exclusion, plane, x, *column):
         computed.append(x)
-        return original(exclusion, plane, x, y)
+        return original(exclusion, plane, x, *column)
 
     planes._column = counted
     try:

@@ -105,6 +105,8 @@ class EventFilter {
 
     // After the loop.
     std::uint64_t duplicates() const {
+        if (slots_.size() == 1) // without a second set of all numbers
+            return slots_[0].duplicates;
         EventNumbers all;
         std::uint64_t duplicates = 0;
         for (const Slot &slot : slots_)
