@@ -127,26 +127,24 @@ def mapped_file(folder: Path, flat: str, format: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("format", ["ttree", "rntuple"])
-@pytest.mark.parametrize("thresholds", ["", PERIODS_APART], ids=["one", "by_period"])
-def test_a_mapped_planted_tree_on_every_engine(tmp_path, cluster, format, thresholds):
-    """With thresholds of periods too: in 2018 an event of each signature with chi2 = 10 passes, in 2017
+def test_a_mapped_planted_tree_on_every_engine(tmp_path, cluster, format):
+    """With thresholds of periods: in 2018 an event of each signature with chi2 = 10 passes, in 2017
     no event has less than 2.
     """
     flat = write_tree(tmp_path / "flat.root", events())
     path, mapping = mapped_file(tmp_path, flat, format)
-    card = card_of(tmp_path, mapping + thresholds)
+    card = card_of(tmp_path, mapping + PERIODS_APART)
     flow = expected_flow()
-    if thresholds:
-        for signature in SIGNATURES:
-            flow["2018", signature, "shower_chi2"] += 1
-            flow["2017", signature, "shower_chi2"] = 0
+    for signature in SIGNATURES:
+        flow["2018", signature, "shower_chi2"] += 1
+        flow["2017", signature, "shower_chi2"] = 0
     result = selection.select([path], card)
     assert flow_of(result) == flow
     expected = result.model_dump()
     for engine, threads in [(engines.THREADS, 2), (STRINGS, 2), (at(cluster), 1)]:
         assert records(path, engine, card=card, threads=threads) == expected, (engine, threads)
     # Layout A with the same thresholds tells the same.
-    of_a = records(flat, card=card_of(tmp_path, thresholds))
+    of_a = records(flat, card=card_of(tmp_path, PERIODS_APART))
     assert {k: v for k, v in of_a.items() if k not in ("files", "input")} == {
         k: v for k, v in expected.items() if k not in ("files", "input")
     }
