@@ -1065,7 +1065,7 @@ def _gun(
 
 def _show_inspection(record: Inspection, console: Console) -> None:
     values = record.model_dump()
-    del values["proposed_layout"], values["notes"]
+    del values["proposed_layout"], values["notes"], values["made_by_na64root"]
     _show_values(values, console)
     for note in record.notes:
         console.print(note, soft_wrap=True, markup=False)

@@ -12,7 +12,6 @@ import functools
 import io
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
@@ -26,6 +25,7 @@ from . import cling, compiled
 from .cling import implicit_threads, root
 from .errors import ConfigError, DataError
 from .layouts import Schema
+from .library import SOURCES
 from .ntuple import Ntuple, check_baskets
 from .quality import LeftOut
 from .results import InputFile
@@ -46,8 +46,8 @@ class Engine:
 
     `scheduler` is the address of a running Dask scheduler; without it, workers are started on this machine,
     as many as threads are asked for. `just_in_time` books strings even where the compiled library could
-    serve, for comparison. `progress` is told events done and all events, a few times in a second; a Dask
-    cluster and strings show their own progress instead.
+    serve, for comparison. `progress` is told events done and all events, a few times in a second; of a
+    cluster, by whole parts of the data.
     """
 
     name: EngineName = "threads"
@@ -123,11 +123,7 @@ class Engine:
         if declare is not None:
             declare()
         if self.name != "dask":
-            frame = ntuple.data_frame()
-            if self.progress is not None:
-                ROOT = root()
-                ROOT.RDF.Experimental.AddProgressBar(ROOT.RDF.AsRNode(frame))
-            return frame
+            return ntuple.data_frame()
         client = self._clients[-1]
         if ntuple.friends:
             # A description of friends is unpacked before anything is called: it must find ROOT there.
@@ -172,17 +168,23 @@ class Engine:
         return results
 
     @contextlib.contextmanager
-    def reporting(self, frame: Any, events: int) -> Iterator[None]:
-        """Report progress while the event loop of a frame runs."""
-        if self.progress is None or not isinstance(frame, compiled.Node):
+    def reporting(self, frame: Any, result: Any, events: int) -> Iterator[None]:
+        """Report progress while the event loop of a frame runs, begun by asking for `result`."""
+        if self.progress is None:
             yield
             return
         report, over = self.progress, threading.Event()
-        frame.events_done()  # compiled by Cling before the loop begins
+        if isinstance(frame, compiled.Node):
+            done = frame.events_done
+        elif self.name == "dask":
+            done = _Parts(self._clients[-1], events).events_done
+        else:
+            done = _events_done(frame, result)
+        done()  # compiled by Cling before the loop begins
 
         def follow() -> None:
             while not over.wait(_REPORT_SECONDS):
-                report(frame.events_done(), events)
+                report(done(), events)
 
         follower = threading.Thread(target=follow)
         follower.start()
@@ -200,6 +202,42 @@ class Engine:
 
 
 THREADS = Engine()
+
+
+def _events_done(frame: Any, result: Any) -> Callable[[], int]:
+    """Counts the events of a frame for strings, while a loop that `result` begins runs."""
+    cling.declare(f'#include "{SOURCES / "events_done.hpp"}"')
+    type(result).GetValue.__release_gil__ = True  # for whoever follows the loop
+    count = frame.Count()
+    seen = root().na64root.rdf.EventsDone(count, frame.GetNSlots())
+    # Both are bound here: they live as long as the function.
+    return lambda count=count, seen=seen: int(seen.events())  # type: ignore[misc]
+
+
+class _Parts:
+    """What a cluster has done of the loop that this client asked for, in parts of the data."""
+
+    def __init__(self, client: Any, events: int) -> None:
+        self._client, self._events = client, events
+        self._all = self._done = 0
+
+    def events_done(self) -> int:
+        def waiting(dask_scheduler: Any, client: str) -> int:
+            # Sent as it stands, without na64root: the tasks that the wanted ones depend on.
+            tasks, seen = list(dask_scheduler.clients[client].wants_what), set()
+            while tasks:
+                if (task := tasks.pop()) not in seen:
+                    seen.add(task)
+                    tasks += task.dependencies
+            mappers = [task for task in seen if "dask_mapper" in str(task.key)]
+            return sum(task.state not in ("memory", "released") for task in mappers)
+
+        # A scheduler that is gone is said by the loop itself.
+        with contextlib.suppress(OSError):
+            left = int(self._client.run_on_scheduler(waiting, client=self._client.id))
+            self._all = max(self._all, left)
+            self._done = self._events * (self._all - left) // max(self._all, 1)
+        return self._done
 
 
 def _with_absolute_paths(ntuple: Ntuple) -> Ntuple:
@@ -299,12 +337,11 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _failures() -> Iterator[None]:
-    """Turns what failed on a worker into one line, and keeps Dask's own progress bar to terminals."""
-    shown = sys.stderr if sys.stderr.isatty() else io.StringIO()
+    """Turns what failed on a worker into one line, and leaves out Dask's own progress bar."""
     from distributed.scheduler import KilledWorker
 
     try:
-        with contextlib.redirect_stdout(shown):
+        with contextlib.redirect_stdout(io.StringIO()):
             yield
     except KilledWorker as error:
         raise DataError(

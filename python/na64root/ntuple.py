@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import glob
+import json
 import logging
 import os
 import re
@@ -217,10 +218,11 @@ class Inspection(Record):
     """What an input holds, before any selection.
 
     `duplicates` are events whose number (run, spill, place in it) came before, which the selection leaves
-    out; `repeated_files` have one checksum.
+    out; `repeated_files` have one checksum. `made_by_na64root`: of files that were simulated or skimmed, how.
     """
 
     files: list[InputFile]
+    made_by_na64root: dict[str, dict[str, Any]]
     layout: str
     entries: int
     branches_missing: list[str]
@@ -454,6 +456,17 @@ def _check_file(
         names = list(found.types)
         _check_pages(found.tree, path, names)
     return found
+
+
+def about(path: str) -> dict[str, Any] | None:
+    """What a file that na64root wrote says of how it was made; None of any other file."""
+    with _opened(path) as file:
+        text = _get(file, "na64root")
+        try:
+            facts = json.loads(str(text.GetTitle())) if text else None
+        except ValueError:
+            return None
+    return facts if isinstance(facts, dict) else None
 
 
 def _input_file(path: str, entries: int) -> InputFile:
@@ -1032,6 +1045,7 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
     repeated = repeated_files(ntuple.files)
     return Inspection(
         files=list(ntuple.files),
+        made_by_na64root={path: facts for path in ntuple.paths if (facts := about(path)) is not None},
         layout=ntuple.layout,
         entries=ntuple.entries,
         branches_missing=ntuple.missing,
@@ -1150,6 +1164,7 @@ def _inspect_unknown(card: Card, error: UnknownLayoutError) -> Inspection:
     files = [_input_file(path, entries[best.tree])]
     return Inspection(
         files=files,
+        made_by_na64root={},
         layout="unknown",
         entries=entries[best.tree],
         branches_missing=[branch.name for branch in TREE_A.branches if branch.name != "mcWeight"],

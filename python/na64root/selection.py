@@ -41,6 +41,7 @@ from .results import (
     InputDetails,
     InputFile,
     Record,
+    provenance,
     refuse_to_replace,
     renamed_into,
     write_atomically,
@@ -303,7 +304,7 @@ class _Booked:
 
     def run(self) -> None:
         """The event loop; every booked action is filled by it."""
-        with self.engine.reporting(self.frame, self.ntuple.entries):
+        with self.engine.reporting(self.frame, self.read.events, self.ntuple.entries):
             self.read.fetch()
         self.loops = self.engine.loops(self.frame)
 
@@ -401,7 +402,8 @@ class _Booked:
             self.n_minus_one = Distributions(failed, self.card, BOX_CUTS if self.blind else None)
         if skim is not None and skim_path is not None:
             names = required_cuts(self.card, skim.cut, list(table), blind=self.blind)
-            made = SkimWriter(failed, names, self.ntuple, skim_path, rntuple=skim.rntuple)
+            how = provenance(self.card, input_files=self.ntuple.files, input_details=self.ntuple.details)
+            made = SkimWriter(failed, names, self.ntuple, skim_path, how, cut=skim.cut, rntuple=skim.rntuple)
             self.skim = skim, made
 
     def _hidden(self, signature: Signature) -> set[str]:

@@ -9,7 +9,6 @@ and part of a sample they are; of others the user gives mass and epsilon.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -17,10 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import selection, systematics
-from .cling import root
 from .config import SIGNATURES, Card, Signature
 from .errors import ConfigError, DataError
-from .ntuple import expand, open_ntuple
+from .ntuple import about, expand, open_ntuple
 from .results import InputFile, Record
 from .signal import MODES, Parameters, SignalModel
 from .signal_sample import effective_events
@@ -170,24 +168,18 @@ def read_signal(
 def _facts(path: str, card: Card) -> dict[str, Any] | None:
     """What a file of `simulate signal` says of itself; None for another file."""
     entries = open_ntuple([path], card.for_simulation).entries
-    file = root().TFile.Open(path, "READ")
-    try:
-        text = file.Get("na64root")
-        about = json.loads(str(text.GetTitle())) if text else None
-    except ValueError:
-        about = None
-    finally:
-        file.Close()
-    if not isinstance(about, dict):
+    facts = about(path)
+    if facts is None or facts.get("simulation") == []:  # a skim of files of another simulation is one
         return None
-    if "epsilon" not in about or "electrons" not in about:
+    simulated = facts["simulation"][0] if "simulation" in facts else facts
+    if "epsilon" not in simulated or "electrons" not in simulated:
         raise ConfigError(f"{path} is a sample of na64root, but of no signal: give one of simulate signal")
-    if about["events"] != entries:
+    if simulated is not facts or facts["events"] != entries:
         raise ConfigError(
-            f"{path} has {entries} events, {about['events']} were simulated for it (merged or skimmed files "
-            "have no normalisation): give the files as they were simulated"
+            f"{path} has {entries} events, {simulated['events']} were simulated for it (merged or skimmed "
+            "files have no normalisation): give the files as they were simulated"
         )
-    return about
+    return facts
 
 
 def _own_point(

@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .cling import root
 from .config import Card, Signature
 from .cut_table import BOX_CUTS
 from .errors import ConfigError, Na64Error
 from .n_minus_one import FailedCuts
-from .ntuple import Ntuple
-from .results import Record
+from .ntuple import Ntuple, about
+from .results import Provenance, Record
 
 _ARRAY = re.compile(r"std::array<[\w:]+,(\d+)>")
 # ZSTD, at the level that ROOT itself advises.
@@ -58,6 +59,17 @@ def required_cuts(
     return {signature: wanted for signature in signatures}
 
 
+class SkimFacts(Record):
+    """How a skim was made, which its file holds as JSON in `na64root`.
+
+    `skim_cut` is as in :class:`Skimmed`. `simulation` is what simulated input files say of themselves.
+    """
+
+    skim_cut: str | None
+    simulation: list[dict[str, Any]]
+    provenance: Provenance
+
+
 class SkimWriter:
     """A skim, booked on the events of a node and written by the event loop."""
 
@@ -67,10 +79,12 @@ class SkimWriter:
         names: Mapping[Signature, Sequence[str]],
         ntuple: Ntuple,
         path: Path,
+        made: Provenance,
         *,
+        cut: str | None,
         rntuple: bool,
     ) -> None:
-        """`path`: where the loop writes.
+        """`path`: where the loop writes. `made`, `cut`: for the file, how it was made.
 
         Raises:
             ConfigError: an RNTuple is to become a TTree; the input is of another layout.
@@ -107,6 +121,16 @@ class SkimWriter:
         options.fCompressionLevel = _COMPRESSION_LEVEL
         formats = ROOT.RDF.ESnapshotOutputFormat
         options.fOutputFormat = formats.kRNTuple if rntuple else formats.kTTree
+        said = [other for source in ntuple.paths if (other := about(source)) is not None]
+        # Of a skim of a skim, what the first was made of.
+        simulation = [simulated for other in said for simulated in other.get("simulation", [other])]
+        facts = SkimFacts(skim_cut=cut, simulation=simulation, provenance=made)
+        # The file of an RNTuple stays open as long as the booked nodes: what else it holds is there before.
+        # Several threads would write that again and again into the file of a TTree: there it comes after.
+        self.tree_facts = None if rntuple else facts
+        if rntuple:
+            _keep_facts(path, "RECREATE", facts)
+            options.fMode = "UPDATE"
         self.count = node.Count()
         self.snapshot = node.Snapshot(self.tree, str(path), branches, options)
 
@@ -127,7 +151,22 @@ class SkimWriter:
                 f"{skim.path} holds {written} of {events} events (the file system took no more data): choose "
                 "another place for --skim"
             )
+        if self.tree_facts is not None:
+            _keep_facts(self.path, "UPDATE", self.tree_facts)
         return Skimmed(file=str(skim.path), events=events, cut=skim.cut)
+
+
+def _keep_facts(path: Path, mode: str, facts: SkimFacts) -> None:
+    ROOT = root()
+    compression = 100 * int(ROOT.RCompressionSetting.EAlgorithm.kZSTD) + _COMPRESSION_LEVEL
+    file = ROOT.TFile.Open(str(path), mode, "", compression)
+    stored = file.WriteTObject(ROOT.TNamed("na64root", facts.model_dump_json()))
+    file.Close()
+    if stored <= 0 or file.TestBit(ROOT.TFile.kWriteError):
+        raise Na64Error(
+            f"cannot write how the skim {path.name} was made (the file system took no more data): choose "
+            "another place for --skim"
+        )
 
 
 def _array_lengths(path: str, tree: str) -> tuple[bool, dict[str, int]]:

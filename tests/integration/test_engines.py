@@ -45,7 +45,8 @@ STRINGS = Engine(just_in_time=True)
 
 
 def records(path, engine=engines.THREADS, *, card=CARD, threads=1) -> dict:
-    return selection.select([str(path)], card, engine=engine, threads=threads).model_dump()
+    paths = [str(path)] if isinstance(path, str | Path) else path
+    return selection.select(paths, card, engine=engine, threads=threads).model_dump()
 
 
 def books_in_library(path, card=CARD) -> bool:
@@ -218,9 +219,29 @@ def test_single_precision_and_other_flags_are_compiled_too(tmp_path):
 
 
 def test_other_types_and_cards_are_booked_as_strings(tmp_path, planted):
+    """The same counts with branches of types that the library has not, and with cuts that it has not."""
+    assert books_in_library(planted)
+    expected = records(planted)
+    assert len(expected["candidates"]) > 10
     path = write_tree(tmp_path / "file.root", all_events(), types={"straw3X": "b", "straw3Y": "b"})
     assert not books_in_library(path)
-    assert len(records(path)["candidates"]) > 10
+    assert records(path)["cutflow"] == expected["cutflow"]
+    assert records(path)["candidates"] == expected["candidates"]
+
+    # A tighter threshold, and the same as a cut that a card declares, which the library has not.
+    tighter = load_card(overrides=["selection.shower_chi2.chi2_max=3.5"])
+    card = tmp_path / "own.toml"
+    card.write_text(
+        'extends = "paper2021"\n[[selection.declared]]\nname = "own"\nafter = "shower_chi2"\n'
+        'expression = "showerChi2 < 3.5"\n'
+    )
+    own = load_card(card)
+    assert books_in_library(planted, tighter)
+    assert not books_in_library(planted, own)
+    of_library, of_strings = records(planted, card=tighter), records(planted, card=own)
+    assert of_strings["candidates"] == of_library["candidates"]
+    assert of_strings["counts"] == of_library["counts"]
+    assert 0 < len(of_library["candidates"]) < len(expected["candidates"])
 
 
 def test_thresholds_are_parameters_of_one_library(planted):
@@ -285,6 +306,24 @@ def test_files_read_by_several_threads_are_added_up(chain):
         sum(row.events for row in expected.cutflow if (row.cut, row.signature) == ("initial", "S1")) == 9000
     )
     assert len(expected.candidates) > 1000
+
+
+def test_every_engine_tells_how_far_it_is(chain, cluster, monkeypatch):
+    """Also while the loop runs: the time left is estimated from that."""
+    monkeypatch.setattr(engines, "_REPORT_SECONDS", 0.0005)
+    for options, threads in [
+        ({}, 1),
+        ({"just_in_time": True}, 1),
+        ({"just_in_time": True}, 2),
+        ({"name": "dask", "scheduler": cluster.scheduler.address}, 1),
+    ]:
+        reports = []
+        engine = Engine(**options, progress=lambda *report, reports=reports: reports.append(report))
+        assert records(chain, engine, threads=threads) == records(chain), options
+        assert reports == sorted(reports), options
+        assert {events for _, events in reports} == {9000}, options
+        assert reports[-1] == (9000, 9000), options
+        assert any(0 < done < 9000 for done, _ in reports), options
 
 
 @pytest.mark.parametrize("threads", [1, 2])

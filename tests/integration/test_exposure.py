@@ -199,6 +199,7 @@ def test_options_on_events_are_refused_where_there_are_none(capsys, tmp_path, li
 def test_scan_and_export_take_the_counts_and_exposure_of_analyze(data, listed):
     card = listed(FEW)
     counts, exposure, _ = analyze._counts([data], card, None, 1)
-    selected = analyze._select([data], card, None, False, blind=False, threads=1)[0]
+    selected, left_out = analyze._select([data], card, None, False, blind=False, threads=1)
+    assert left_out.kept_share == selected.kept_share == {"2016": 1.0, "2017": 1.0, "2018": 2 / 3}
     assert (counts, exposure) == (analyze._counts_of_likelihood(selected), selected.exposure)
     assert exposure["2018"] == pytest.approx(eot("2018") * 2 / 3)

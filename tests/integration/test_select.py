@@ -16,7 +16,7 @@ from rich.console import Console
 
 import numpy_selection
 from integration.test_planted_tree import all_events, flow_of
-from na64root import cli, selection, selection_report, simulate
+from na64root import cli, ntuple, results, selection, selection_report, signal_files, simulate
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, Na64Error
@@ -473,6 +473,24 @@ def test_a_skim_is_read_again_with_the_same_counts(tmp_path, planted, card, rntu
     file = root().TFile.Open(str(path))
     assert file.GetKey("tree").GetClassName() == ("ROOT::RNTuple" if rntuple else "TTree")
     file.Close()
+    (facts,) = ntuple.inspect([str(path)], card).made_by_na64root.values()
+    made = facts["provenance"]
+    assert (facts["skim_cut"], facts["simulation"]) == (None, [])
+    assert (made["card"], made["card_sha256"]) == (card.card.name, card.sha256)
+    assert made["na64root"] == ntuple.inspect([planted], card).provenance.na64root
+    assert [file["sha256"] for file in made["input_files"]] == [results.sha256_of(Path(planted))]
+    assert ntuple.inspect([planted], card).made_by_na64root == {}
+
+
+@pytest.mark.parametrize("rntuple", [False, True])
+def test_a_skim_from_a_loop_that_is_repeated_is_whole(tmp_path, card, rntuple):
+    """Two threads find a duplicate: the second loop writes the file again."""
+    source = write_tree(tmp_path / "file.root", [event(spillevent=n) for n in (2, 3, 3, 4)])
+    skim = Skim(tmp_path / "skim.root", rntuple=rntuple)
+    result = selection.select([source], card, threads=2, skim=skim)
+    assert (result.event_loops, result.skim.events) == (2, 3)
+    assert [number for *_, number in rows_of(str(skim.path))] == [2, 3, 4]
+    assert ntuple.about(str(skim.path))["skim_cut"] is None
 
 
 def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseudodata, card):
@@ -513,6 +531,14 @@ def test_an_rntuple_is_skimmed_into_an_rntuple(tmp_path, card):
     with pytest.raises(ConfigError, match="--format rntuple"):
         selection.select([source], card, skim=Skim(path, "momentum"), n_minus_one=True)
     result = selection.select([source], card, skim=Skim(path, "momentum", rntuple=True), n_minus_one=True)
+    # What the simulation says of itself stays, also through a second skim.
+    more = tmp_path / "more.root"
+    selection.select([str(path)], card, skim=Skim(more, "srd", rntuple=True), n_minus_one=True)
+    for skimmed in (path, more):
+        (facts,) = ntuple.about(str(skimmed))["simulation"]
+        assert facts == ntuple.about(source)
+    with pytest.raises(ConfigError, match="but of no signal"):
+        signal_files.read_signal([str(path)], card, card.exposure())
     again = selection.select([str(path)], card)
     for signature in ("S1", "S2"):
         for period in numpy_selection.PERIODS:
