@@ -96,7 +96,7 @@ void register_counting(py::module_ &core) {
                 return bands(limits);
             },
             py::arg("cl"), py::arg("criterion") = Criterion::cls,
-            "Limits at -2, -1, 0, 1, 2 standard deviations without signal.")
+            "Limits at -2, -1, 0, 1, 2 standard deviations without signal; inf where there is none.")
         .def(
             "discovery",
             [](const CountingExperiment &self) {

@@ -156,11 +156,14 @@ def _cls_scan(
     mu = np.linspace(0.0, largest, CURVE_POINTS + 1)[1:]
     # A quantile of CLs over experiments without signal is a level where the quantile of their limits at
     # that level is mu: the expected limits at many levels are the bands.
-    expected: dict[str, list[float]] = {}
+    expected: dict[str, list[float | None]] = {}
     if exact.expected.median is not None:
         bands = [engine.expected_limits(1.0 - level) for level in EXPECTED_CLS]
         columns = zip(*bands, strict=True)
-        expected = {name: list(values) for name, values in zip(Expected.model_fields, columns, strict=True)}
+        expected = {
+            name: [value if math.isfinite(value) else None for value in values]
+            for name, values in zip(Expected.model_fields, columns, strict=True)
+        }
     return ClsScan(
         cl=exact.cl,
         treatment=treatment,

@@ -112,7 +112,8 @@ def upper_limit(
         method, treatment: see the table at the top of this module.
         seed, processes, precision: of RooStats toys: a result depends on the seed and not on the number of
             processes; toys are added until the limit's own relative error is below ``precision``.
-        expected: also the limits expected without signal.
+        expected: also the limits expected without signal; None where that part of the experiments excludes no
+            signal, however large, because a gaussian signal uncertainty lets it vanish.
         executor: runs the RooStats toys in place of ``processes``, as that of a Dask client; its workers need
             na64root.
         criterion: ``cls``, or ``clsb`` for CLs+b, which excludes signals to which the data are not sensitive.
@@ -149,7 +150,9 @@ def upper_limit(
         if method == "asymptotic":
             _warn_if_too_few(model)
             limit, error = engine.asymptotic_upper_limit(*level)
-            bands = engine.asymptotic_expected_limits(*level) if expected else (None,) * 5
+            bands: tuple[float | None, ...] = (
+                engine.asymptotic_expected_limits(*level) if expected else (None,) * 5
+            )
         else:
             limit, error = engine.upper_limit(*level)
             if (
@@ -164,7 +167,13 @@ def upper_limit(
                     stacklevel=2,
                 )
                 expected = False
-            bands = engine.expected_limits(*level) if expected else (None,) * 5
+            bands = tuple(map(_finite, engine.expected_limits(*level))) if expected else (None,) * 5
+            if expected and None in bands:
+                warnings.warn(
+                    "some expected limits do not exist (a gaussian signal uncertainty lets the signal "
+                    "vanish): they are null; the lognormal constraint has them",
+                    stacklevel=2,
+                )
     except RuntimeError as error_in_core:
         advice = "use --criterion cls" if criterion == "clsb" else "check the model"
         raise ConvergenceError(f"no limit found ({error_in_core}): {advice}") from None
@@ -178,6 +187,10 @@ def upper_limit(
         toys=0,
         criterion=criterion,
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def discovery(model: CountingModel, *, treatment: Treatment = "frequentist") -> Discovery:

@@ -691,7 +691,12 @@ def cls_scan(scan: ClsScan) -> Figure:
     figure, axes = _figure()
     level = 1.0 - scan.cl
     if scan.expected:
-        cls, bands = scan.expected_cls, scan.expected
+        # A limit that does not exist lies beyond any figure.
+        cls = scan.expected_cls
+        bands = {
+            name: [scan.mu[-1] if value is None else value for value in values]
+            for name, values in scan.expected.items()
+        }
         for low, high, colour, label in (
             ("minus2", "plus2", "#ffdf7f", r"expected $\pm 2\sigma$"),
             ("minus1", "plus1", "#85d1a0", r"expected $\pm 1\sigma$"),

@@ -205,7 +205,7 @@ class ClsScan(Record):
     mu: list[float]
     cls: list[float]
     expected_cls: list[float]
-    expected: dict[str, list[float]]
+    expected: dict[str, list[float | None]]
     toys: list[ToyPoint]
 
 

@@ -14,7 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from integration.test_layouts import ENERGIES, READ, card_of, table
+from integration.test_layouts import (
+    ENERGIES,
+    MAPPING_OF_B,
+    READ,
+    card_of,
+    events,
+    rntuple_of_a,
+    table,
+    tree_b,
+)
 from integration.test_planted_tree import all_events, expected_flow, flow_of
 from integration.test_systematics import near_thresholds
 from na64root import compiled, engines, library, load_card, planes, selection, simulate
@@ -94,6 +103,70 @@ def test_pseudo_data_on_every_engine(tmp_path, cluster, format):
     assert records(path) == expected
     assert records(path, threads=2) == expected
     assert records(path, at(cluster)) == expected
+
+
+PERIODS_APART = """
+[selection.period.2017]
+shower_chi2.chi2_max = { value = 2.0, provenance = "user", source = "a test" }
+[selection.period.2018]
+shower_chi2.chi2_max = { value = 10.5, provenance = "user", source = "a test" }
+"""
+
+
+def mapped_file(folder: Path, flat: str, format: str) -> tuple[str, str]:
+    """The planted tree with other names and in MeV; the mapping that reads it."""
+    options = root().RDF.RSnapshotOptions()
+    if format == "rntuple":
+        options.fOutputFormat = root().RDF.ESnapshotOutputFormat.kRNTuple
+    frame = root().RDataFrame("tree", flat)
+    for name in READ:
+        frame = frame.Define(f"my_{name}", f"{name} * 1000.0" if name in ENERGIES else name)
+    frame.Snapshot("events", str(folder / "mapped.root"), [f"my_{name}" for name in READ], options)
+    mapped = {name: f'"my_{name}"' for name in READ}
+    mapped |= {name: f'{{ branch = "my_{name}", unit = "MeV" }}' for name in ENERGIES}
+    return str(folder / "mapped.root"), table("events", mapped)
+
+
+@pytest.mark.parametrize("format", ["ttree", "rntuple"])
+def test_a_mapped_planted_tree_on_every_engine(tmp_path, cluster, format):
+    """With thresholds of periods: in 2018 an event of each signature with chi2 = 10 passes, in 2017
+    no event has less than 2.
+    """
+    flat = write_tree(tmp_path / "flat.root", events())
+    path, mapping = mapped_file(tmp_path, flat, format)
+    card = card_of(tmp_path, mapping + PERIODS_APART)
+    flow = expected_flow()
+    for signature in SIGNATURES:
+        flow["2018", signature, "shower_chi2"] += 1
+        flow["2017", signature, "shower_chi2"] = 0
+    result = selection.select([path], card)
+    assert flow_of(result) == flow
+    expected = result.model_dump()
+    for engine, threads in [(engines.THREADS, 2), (STRINGS, 2), (at(cluster), 1)]:
+        assert records(path, engine, card=card, threads=threads) == expected, (engine, threads)
+    # Layout A with the same thresholds tells the same.
+    of_a = records(flat, card=card_of(tmp_path, PERIODS_APART))
+    assert {k: v for k, v in of_a.items() if k not in ("files", "input")} == {
+        k: v for k, v in expected.items() if k not in ("files", "input")
+    }
+
+
+def test_an_rntuple_of_planted_events_on_every_engine(tmp_path, cluster):
+    flat = write_tree(tmp_path / "flat.root", events())
+    path = rntuple_of_a(tmp_path, flat)
+    result = selection.select([path], CARD)
+    assert flow_of(result) == expected_flow()
+    for engine, threads in [(engines.THREADS, 2), (STRINGS, 1), (STRINGS, 2), (at(cluster), 1)]:
+        assert records(path, engine, threads=threads) == result.model_dump(), (engine, threads)
+
+
+def test_tree_b_on_every_engine(tmp_path, cluster):
+    path = tree_b(tmp_path / "b.root")
+    card = card_of(tmp_path, table("ana_tree", MAPPING_OF_B))
+    expected = records(path, card=card)
+    assert [c["observed"] for c in expected["counts"] if c["period"] == "2018"] == [None, 3]
+    for engine, threads in [(engines.THREADS, 2), (STRINGS, 1), (at(cluster), 1)]:
+        assert records(path, engine, card=card, threads=threads) == expected, (engine, threads)
 
 
 def test_an_event_that_comes_twice_and_a_spill_left_out(tmp_path, cluster):

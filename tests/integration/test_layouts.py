@@ -280,6 +280,18 @@ def test_friend_trees(tmp_path, of_a):
         selection.select(paths, card)
 
 
+def rntuple_of_a(folder: Path, flat: str) -> str:
+    """A TTree of layout A as RNTuple, its arrays of fixed length."""
+    options = root().RDF.RSnapshotOptions()
+    options.fOutputFormat = root().RDF.ESnapshotOutputFormat.kRNTuple
+    frame, path = root().RDataFrame("tree", flat), str(folder / "rntuple.root")
+    for name, size in {"HCAL_ene": 36, "ECAL_ene": 72, "SRD_ene": 4, "VETO_ene": 6}.items():
+        text = f"std::array<double, {size}> a; std::copy({name}.begin(), {name}.end(), a.begin()); return a;"
+        frame = frame.Redefine(name, text)
+    frame.Snapshot("tree", path, READ, options)
+    return path
+
+
 @pytest.mark.parametrize("prefix", ["", "my_"])
 def test_an_rntuple(tmp_path, of_a, prefix):
     """Of layout A, and with other names, in MeV and single vectors."""
@@ -297,13 +309,7 @@ def test_an_rntuple(tmp_path, of_a, prefix):
         mapped |= {name: f'{{ branch = "my_{name}", unit = "MeV" }}' for name in ENERGIES}
         card = card_of(tmp_path, table("events", mapped))
     else:
-        columns = {"HCAL_ene": 36, "ECAL_ene": 72, "SRD_ene": 4, "VETO_ene": 6}
-        for name, size in columns.items():
-            text = (
-                f"std::array<double, {size}> a; std::copy({name}.begin(), {name}.end(), a.begin()); return a;"
-            )
-            frame = frame.Redefine(name, text)
-        frame.Snapshot("tree", path, READ, options)
+        path = rntuple_of_a(tmp_path, flat)
         card = load_card()
     assert_same(selection.select([path], card), of_a)
     assert ntuple.inspect([path], card).layout == ("card" if prefix else "A")
@@ -429,20 +435,22 @@ def test_tree_b_is_detected_and_says_what_cannot_be_evaluated(tmp_path):
         selection.select([a, path], load_card())
 
 
+MAPPING_OF_B = {
+    "run": '{ expression = "4000" }',
+    "spill": '{ expression = "1" }',
+    "spillevent": '{ expression = "int(rdfentry_)" }',
+    "ecalTotal": '"ECALtot"',
+    "hcal0": '"HCAL0tot"',
+    "hcal1": '"HCAL1tot"',
+    "hcal2": '{ expression = "0.0" }',
+    "VETO_ene": '{ expression = "ROOT::RVecD(6, 0.0)" }',
+}
+
+
 def test_tree_b_with_a_mapping_of_ones_own(tmp_path):
     """What an analyst of 2022 knows of her detector goes into expressions; the rest is not cut on."""
     path = tree_b(tmp_path / "b.root")
-    mapped = {
-        "run": '{ expression = "4000" }',
-        "spill": '{ expression = "1" }',
-        "spillevent": '{ expression = "int(rdfentry_)" }',
-        "ecalTotal": '"ECALtot"',
-        "hcal0": '"HCAL0tot"',
-        "hcal1": '"HCAL1tot"',
-        "hcal2": '{ expression = "0.0" }',
-        "VETO_ene": '{ expression = "ROOT::RVecD(6, 0.0)" }',
-    }
-    result = selection.select([path], card_of(tmp_path, table("ana_tree", mapped)))
+    result = selection.select([path], card_of(tmp_path, table("ana_tree", MAPPING_OF_B)))
     counts = {(c.period, c.signature): c.observed for c in result.counts}
     assert counts["2018", "S2"] == 3
     assert counts["2018", "S1"] is None

@@ -96,7 +96,9 @@ class CountingExperiment {
     Estimate upper_limit(double cl, Criterion criterion = Criterion::cls) const;
 
     // Quantiles of the upper limit in background-only experiments at the observed conditional maximum. As in
-    // RooStats, the nuisance parameters of the ensembles stay where the observed data put them.
+    // RooStats, the nuisance parameters of the ensembles stay where the observed data put them. Infinite
+    // where that part of the experiments excludes no signal, however large (a gaussian signal uncertainty
+    // lets it vanish).
     ExpectedLimits expected_limits(double cl, Criterion criterion = Criterion::cls) const;
 
     // The p-value of the background-only hypothesis (Cowan et al., Eq. 12); the counts are enumerated. Throws
