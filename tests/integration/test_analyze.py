@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from na64root import analyze, limits
+from na64root import analyze, limits, tables
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import Na64Error
@@ -104,10 +104,8 @@ def test_a_person_reads_cut_flow_counts_limits_and_where_the_figures_are(result)
     """The same record shown as text, without running the chain again."""
     from rich.console import Console
 
-    from na64root import cli
-
     text = io.StringIO()
-    cli._show_analysis(analyze.Analysis.model_validate(result), Console(file=text, width=200))
+    tables.show_analysis(analyze.Analysis.model_validate(result), Console(file=text, width=200))
     words = " ".join(text.getvalue().split())
     assert "shower_chi2" in words
     assert "excluded: SRD displaced: 1 events, in no bin" in words

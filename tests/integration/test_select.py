@@ -16,7 +16,7 @@ from rich.console import Console
 
 import numpy_selection
 from integration.test_planted_tree import all_events, flow_of
-from na64root import cli, ntuple, results, selection, selection_report, signal_files, simulate
+from na64root import cli, ntuple, results, selection, selection_report, signal_files, simulate, tables
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, Na64Error
@@ -625,7 +625,7 @@ def test_the_verb_writes_what_it_says(tmp_path, weighted, weights):
     # What a person reads is the same record.
     record = selection_report.SelectionReport.model_validate(result)
     shown = io.StringIO()
-    cli._show_selection(record, Console(file=shown, width=200))
+    tables.show_selection(record, Console(file=shown, width=200))
     words = " ".join(shown.getvalue().split())
     assert "Cut flow, 2018: events left" in words
     assert "S2, weighted" in words

@@ -65,6 +65,7 @@ ORDER = [
     "selection_report",
     "diagnostics",
     "analyze",
+    "tables",
     "cli",
     "__main__",
 ]
