@@ -1,19 +1,17 @@
 """The chain: from NA64 ntuples to counts, limits, the exclusion plane and figures.
 
-:func:`analyze` is the analysis on one screen; below it are the limits side by side and the writing of files.
+:func:`analyze` is the analysis on one screen; below it are its steps and the writing of its files.
 """
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +24,8 @@ from . import (
     engines,
     exclusion,
     limits,
+    plane_files,
     planes,
-    planner,
     plots,
     quality,
     results,
@@ -39,16 +37,14 @@ from . import (
     theory,
 )
 from .cling import root
-from .config import SIGNATURES, Acceptance, Card, Correlation, Signature, Treatment
+from .config import SIGNATURES, Acceptance, Card, Correlation, Signature
 from .errors import ConfigError
 from .ntuple import DEFINING_CUTS, repeated_files
 from .results import (
     Count,
     CutFlowRow,
     Discovery,
-    Expected,
     Interval,
-    LimitResult,
     Provenance,
     Record,
     Score,
@@ -56,6 +52,7 @@ from .results import (
     renamed_into,
     require_writable,
 )
+from .side_by_side import Kind, Limits, limits_side_by_side, require_agreement
 from .signal import MODES, Mode, Parameters, SignalModel, card_counts, effective_exposure
 from .systematics import SystematicEffect
 
@@ -63,25 +60,10 @@ log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 
-Kind = Literal["observed", "expected"]
 
 # Everything an analysis may write: checked before it starts; what a new one does not make again is removed.
 FIGURES = ("cut_flow", "ecal_hcal", "r", "limits", "exclusion")
 FILES = ("results.json", "results.root", *(f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")))
-# What a plane is written as.
-PLANE_FILES = ("pdf", "png", "csv", "root")
-ROOT_TITLES = {
-    "mass": "m_{A'} [GeV]",
-    "mass1": "m_{#chi_{1}} [GeV]",
-    "epsilon": "#varepsilon",
-    "alpha": "#alpha_{D}",
-    "ratio": "m_{A'}/m_{#chi_{1}}",
-    "splitting": "#Delta/m_{#chi_{1}}",
-}
-# RooStats and the exact engine may differ by this many of RooStats' own toy errors.
-TOY_ERRORS = 3.0
-# Makes the seed of a second, independent set of toys.
-SECOND_SET = 0x5EC0
 
 
 class Scorecard(Record):
@@ -89,29 +71,6 @@ class Scorecard(Record):
 
     scores: list[Score]
     provenance: Provenance
-
-
-class Plotted(Record):
-    """What :func:`plot` wrote, by name."""
-
-    plane: str
-    files: dict[str, str]
-
-
-class EnginesDisagreeError(Exception):
-    """RooStats and the exact engine give different limits: a bug in one of them, never the user's."""
-
-
-class Limits(Record):
-    """The quoted limit of RooStats, and the exact engine's with each treatment of the nuisances.
-
-    `kind` is `expected` for weighted simulation, which has no observed counts, and for blinded data: the most
-    probable ones without signal stand in for them.
-    """
-
-    roostats: LimitResult
-    exact: dict[Treatment, LimitResult]
-    kind: Literal["observed", "expected"]
 
 
 class Exclusion(Record):
@@ -347,7 +306,7 @@ def analyze(
     with renamed_into(output_dir, FILES) as folder:
         _draw(analysis, selected, card, folder)
         if plane:
-            _draw_plane(plane, card, folder, "exclusion")
+            plane_files.draw(plane, card, folder, "exclusion")
         _write_root(folder / "results.root", selected, plane, model, card.limit.confidence_level.value)
         remembered = blinding.remember(output_dir, "analyze", blind=blind, provenance=analysis.provenance)
         if remembered:
@@ -442,196 +401,6 @@ def _with_background_estimates(
     return selected.model_copy(update={"counts": counts}), used
 
 
-def assess_quality(
-    files: Sequence[str],
-    card: Card,
-    *,
-    output_dir: Path | None = None,
-    blind: bool = False,
-    force: bool = False,
-) -> quality.Quality:
-    """The quality of runs and spills, as :func:`na64root.quality.assess`; with `output_dir` its figure.
-
-    Raises:
-        Na64Error: the figure exists and `force` is not set; as :func:`na64root.quality.assess`.
-    """
-    names = tuple(f"quality.{kind}" for kind in ("pdf", "png"))
-    if output_dir:
-        refuse_to_replace(output_dir, names, force)
-        require_writable(output_dir)
-    assessed = quality.assess(files, card, blind=blind)
-    if not output_dir:
-        return assessed
-    titles = {
-        "triggers": "physics\ntriggers",
-        "ecal_mean_GeV": r"mean $E_\mathrm{ECAL}$ [GeV]",
-        "hcal_mean_GeV": r"mean $E_\mathrm{HCAL}$ [GeV]",
-        "missing_energy_fraction": f"share ECAL < {assessed.ecal_below_GeV:g},\n"
-        f"HCAL < {assessed.hcal_below_GeV:g} GeV",
-    }
-    spills = assessed.spills
-    quantities = [
-        (
-            title,
-            np.array([getattr(spill, name) for spill in spills], dtype=float),
-            np.array([name in spill.flags for spill in spills]),
-        )
-        for name, title in titles.items()
-    ]
-    places: dict[str, list[int]] = {}
-    for i, spill in enumerate(spills):
-        places.setdefault(spill.period, []).append(i)
-    periods = {p.name: (places[p.name][0], places[p.name][-1] + 1) for p in card.periods if p.name in places}
-    figure = plots.spill_quality(quantities, periods)
-    made = {name: str(output_dir / name) for name in names}
-    with renamed_into(output_dir, names) as folder:
-        plots.save(figure, folder, "quality")
-        if kept := blinding.remember(output_dir, "quality", blind=blind, provenance=assessed.provenance):
-            made[kept.name] = str(kept)
-    return assessed.model_copy(update={"files": made})
-
-
-def estimate_backgrounds(
-    files: Sequence[str],
-    card: Card,
-    *,
-    output_dir: Path | None = None,
-    blind: bool = False,
-    force: bool = False,
-    **options: Any,
-) -> backgrounds.Backgrounds:
-    """Backgrounds from the data, `options` as for :func:`na64root.backgrounds.estimate`; with a figure.
-
-    `blind` is remembered in `output_dir`.
-
-    Raises:
-        Na64Error: the figure exists and `force` is not set; as :func:`na64root.backgrounds.estimate`.
-    """
-    names = tuple(f"backgrounds.{kind}" for kind in ("pdf", "png"))
-    if output_dir:
-        refuse_to_replace(output_dir, names, force)
-        require_writable(output_dir)
-    found = backgrounds.estimate(files, card, blind=blind, **options)
-    if not output_dir:
-        return found
-    box, regions = card.selection.ecal.s2_max_GeV.value, card.backgrounds
-    quiet = card.selection.hcal.s2_total_max_GeV.value
-    high, busy = regions.abcd.ecal_max_GeV.value, regions.abcd.hcal_max_GeV.value
-    areas = {"B": (box, high, 0.0, quiet)}
-    if regions.abcd.second == "hcal":
-        areas |= {"C": (0.0, box, quiet, busy), "D": (box, high, quiet, busy)}
-    areas["S2"] = (0.0, box, 0.0, quiet)
-    fit = found.sideband
-    figure = plots.background_regions(
-        np.array(found.ecal_edges_GeV),
-        np.array(found.hcal_edges_GeV),
-        np.array(found.plane),
-        areas,
-        None
-        if fit is None
-        else (
-            np.array(fit.edges_GeV),
-            np.array(fit.events),
-            np.array(fit.energy_GeV),
-            np.array(fit.curve),
-            np.array(fit.low),
-            np.array(fit.high),
-            fit.alternatives,
-        ),
-        box,
-        "VETO quiet, box of S2 empty by choice",
-    )
-    made = {name: str(output_dir / name) for name in names}
-    with renamed_into(output_dir, names) as folder:
-        plots.save(figure, folder, "backgrounds")
-        if kept := blinding.remember(output_dir, "background", blind=blind, provenance=found.provenance):
-            made[kept.name] = str(kept)
-    return found.model_copy(update={"files": made})
-
-
-def limits_side_by_side(
-    model: limits.CountingModel,
-    card: Card,
-    *,
-    kind: Kind = "observed",
-    seed: int,
-    processes: int,
-    executor: Executor | None = None,
-) -> Limits:
-    """The RooStats limit with the card's treatment, and the exact ones with each treatment.
-
-    The toys are made by `executor` or in `processes`, as by :func:`na64root.limits.upper_limit`.
-
-    Where RooStats is beyond three of its toy errors from the exact engine, which chance does in 0.3 % of
-    runs, a second, independent set of toys is added to the first: chance is diluted, a bias stands out more.
-    """
-    cl, treatment = card.limit.confidence_level.value, card.limit.treatment
-    exact = {
-        name: limits.upper_limit(model, cl=cl, method="exact", treatment=name) for name in limits.TREATMENTS
-    }
-
-    def toys(seed: int) -> LimitResult:
-        return limits.upper_limit(
-            model,
-            cl=cl,
-            method="roostats",
-            treatment=treatment,
-            seed=seed,
-            processes=processes,
-            executor=executor,
-        )
-
-    quoted = toys(seed)
-    if _disagree(quoted, exact[treatment]):
-        log.warning(
-            "RooStats toys (%.3f +- %.3f) are far from the exact limit (%.3f): a second set decides",
-            quoted.upper_limit,
-            quoted.upper_limit_error,
-            exact[treatment].upper_limit,
-        )
-        quoted = _combined(quoted, toys(seed ^ SECOND_SET))
-    return Limits(kind=kind, roostats=quoted, exact=exact)
-
-
-def _disagree(quoted: LimitResult, exact: LimitResult) -> bool:
-    difference = abs(quoted.upper_limit - exact.upper_limit)
-    return difference > TOY_ERRORS * quoted.upper_limit_error + exact.upper_limit_error
-
-
-def require_agreement(limit: Limits) -> None:
-    """Check RooStats against the exact engine with the same treatment.
-
-    Raises:
-        EnginesDisagreeError: they differ by more than three toy errors, of both sets where there are two.
-    """
-    quoted = limit.roostats
-    exact = {str(treatment): result for treatment, result in limit.exact.items()}[quoted.treatment]
-    if _disagree(quoted, exact):
-        raise EnginesDisagreeError(
-            f"upper limit {quoted.upper_limit:.4f} +- {quoted.upper_limit_error:.4f} events by RooStats, "
-            f"{exact.upper_limit:.4f} by the exact engine ({quoted.treatment}): one is wrong, report this; "
-            "the results are written"
-        )
-
-
-def _combined(first: LimitResult, second: LimitResult) -> LimitResult:
-    """The mean of two independent sets of toys, weighted by their numbers and not by their own errors."""
-    toys = first.toys + second.toys
-    w1, w2 = first.toys / toys, second.toys / toys
-    bands = {
-        name: None if one is None or other is None else w1 * one + w2 * other
-        for (name, one), other in zip(first.expected, second.expected.model_dump().values(), strict=True)
-    }
-    return first.model_copy(
-        update={
-            "upper_limit": w1 * first.upper_limit + w2 * second.upper_limit,
-            "upper_limit_error": math.hypot(w1 * first.upper_limit_error, w2 * second.upper_limit_error),
-            "expected": Expected(**bands),
-            "toys": toys,
-        }
-    )
-
-
 def scan(
     files: Sequence[str],
     card: Card,
@@ -661,7 +430,7 @@ def scan(
     """
     _refuse_to_show(card, blind, exclude_outlier_spills)
     chosen = planes.Plane.named(plane, card) if isinstance(plane, str) else plane
-    names = [f"{chosen.name}.{kind}" for kind in PLANE_FILES]
+    names = [f"{chosen.name}.{kind}" for kind in plane_files.FILES]
     kept = None
     if output_dir:
         refuse_to_replace(output_dir, names, force)
@@ -699,39 +468,9 @@ def scan(
         result = result.model_copy(update={"blind": blind, "notes": selected.notes, "provenance": made})
     if output_dir:
         with renamed_into(output_dir, names) as folder:
-            _write_plane(result, card, folder)
+            plane_files.write(result, card, folder)
             blinding.remember(output_dir, "scan", blind=blind, provenance=result.provenance)
     return result
-
-
-def plot(
-    plane: results.PlaneResult,
-    card: Card,
-    output_dir: Path,
-    *,
-    projections: Mapping[str, results.PlaneResult] | None = None,
-    force: bool = False,
-) -> Plotted:
-    """Figure, curves (CSV) and ROOT objects of a plane, as :func:`scan` writes them.
-
-    Args:
-        card: of the plane, for the title.
-        projections: other results in the same plane by the label of their contours.
-
-    Raises:
-        Na64Error: they exist and `force` is not set.  ConfigError: a projection in another plane.
-    """
-    for label, other in (projections or {}).items():
-        if other.plane != plane.plane:
-            raise ConfigError(
-                f"{label} is a plane {other.plane} (drawn over {plane.plane}): give one of these"
-            )
-    names = [f"{plane.plane}.{kind}" for kind in PLANE_FILES]
-    refuse_to_replace(output_dir, names, force)
-    require_writable(output_dir)
-    with renamed_into(output_dir, names) as folder:
-        _write_plane(plane, card, folder, projections)
-    return Plotted(plane=plane.plane, files={name: str(output_dir / name) for name in names})
 
 
 def score(card: Card, *, seed: int = 1, threads: int = 1) -> Scorecard:
@@ -752,61 +491,6 @@ def score(card: Card, *, seed: int = 1, threads: int = 1) -> Scorecard:
         ),
         provenance=results.provenance(card, seed=seed),
     )
-
-
-def plan(
-    card: Card,
-    target: planner.Target = "g2",
-    *,
-    output_dir: Path | None = None,
-    seed: int = 1,
-    threads: int = 1,
-    force: bool = False,
-    progress: planes.Progress | None = None,
-    **options: Any,
-) -> planner.Plan:
-    """The exposures needed to reach a target, `options` as for :func:`planner.plan`.
-
-    With `output_dir` its figure is written there.
-    """
-    names = tuple(f"exposure-{target}.{kind}" for kind in ("pdf", "png"))
-    if output_dir:
-        refuse_to_replace(output_dir, names, force)
-        require_writable(output_dir)
-    made = planner.plan(card, target, seed=seed, threads=threads, progress=progress, **options)
-    if not output_dir:
-        return made
-    what = {
-        "g2": r"the central $(g-2)_\mu$ line",
-        "g2-band": r"the $(g-2)_\mu$ band, $\pm 2\sigma$,",
-        "relic": "the thermal relic line",
-    }
-
-    def curve(label: str, found: planner.PlanCurve) -> tuple[str, Array, Array]:
-        return label, np.array(found.eot_zero_events, dtype=float), np.array(found.eot_median, dtype=float)
-
-    figure = plots.exposure_plan(
-        np.array(made.mass_GeV),
-        [
-            (
-                f"HCAL1 length, beam of {card.beam.energy_GeV.value:g} GeV",
-                [curve(f"{found.hcal1_length_cm:g} cm", found) for found in made.by_hcal1_length],
-            ),
-            (
-                f"beam energy, HCAL1 of {planner.hcal1_length(card):g} cm",
-                [curve(f"{found.beam_energy_GeV:g} GeV", found) for found in made.by_beam_energy],
-            ),
-        ],
-        card_eot=made.card_eot,
-        largest_eot=made.largest_eot,
-        what=what[target],
-        note=f"Backgrounds {made.background}. Scaled: {'; '.join(made.scaled)}. "
-        f"Kept: {'; '.join(made.kept)}.",
-        cl=made.confidence_level,
-    )
-    with renamed_into(output_dir, names) as folder:
-        plots.save(figure, folder, f"exposure-{target}")
-    return made.model_copy(update={"files": {name: str(output_dir / name) for name in names}})
 
 
 def counting_model(
@@ -995,79 +679,6 @@ def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, f
         plots.save(plots.limit_comparison(side_by_side, quoted.cl), folder, "limits")
 
 
-def _write_plane(
-    plane: results.PlaneResult,
-    card: Card,
-    folder: Path,
-    projections: Mapping[str, results.PlaneResult] | None = None,
-) -> None:
-    """PLANE_FILES of a plane."""
-    _draw_plane(plane, card, folder, plane.plane, projections)
-    with (folder / f"{plane.plane}.csv").open("w", encoding="utf-8", newline="") as file:
-        for name, overlay in plane.overlays.items():
-            file.write(f"# {name}: {overlay.source}; {overlay.caveat}\n")
-        writer = csv.writer(file)
-        writer.writerow(["curve", "kind", "part", *plane.plane.split("-")])
-        for name, kind, part, contour in _curves(plane, projections):
-            writer.writerows([name, kind, part, *point] for point in contour)
-    ROOT = root()
-    file = ROOT.TFile.Open(str(folder / f"{plane.plane}.root"), "RECREATE")
-    try:
-        _write_plane_objects(file, plane, card.limit.confidence_level.value)
-    finally:
-        file.Close()
-
-
-def _curves(
-    plane: results.PlaneResult, projections: Mapping[str, results.PlaneResult] | None
-) -> Iterator[tuple[str, str, int, list[list[float]]]]:
-    """Every curve of a figure: name, kind, part and points."""
-    groups = {"blinded" if plane.blind else "observed": ("excluded", plane.contours)}
-    groups |= {f"expected {name}": ("expected", lines) for name, lines in plane.expected_contours.items()}
-    groups |= {label: ("projection", other.contours) for label, other in (projections or {}).items()}
-    for name, (kind, lines) in groups.items():
-        for part, line in enumerate(lines):
-            yield name, kind, part, line
-    for name, overlay in plane.overlays.items():
-        yield name, overlay.kind, 0, overlay.contour
-
-
-def _draw_plane(
-    plane: results.PlaneResult,
-    card: Card,
-    folder: Path,
-    name: str,
-    projections: Mapping[str, results.PlaneResult] | None = None,
-) -> None:
-    title = _plane_title(plane, card) + ", expected, blinded" * plane.blind
-    figure = plots.exclusion_plane(
-        plane, title=title, cl=card.limit.confidence_level.value, projections=projections
-    )
-    plots.save(figure, folder, name)
-
-
-def _plane_title(plane: results.PlaneResult, card: Card) -> str:
-    """Exposure, and what is no axis."""
-    model, axes = card.model, plane.plane.split("-")
-    parts = [rf"${_scientific(sum(plane.exposure.values()))}$ EOT"]
-    if "alpha" not in axes:
-        parts.append(rf"$\alpha_D = {model.alpha_dark.value:g}$")
-    if "ratio" not in axes:
-        parts.append(rf"$m_{{A'}} = {model.mass_ratio.value:g}\,m_{{\chi_1}}$")
-    if "splitting" not in axes:
-        parts.append(rf"$\Delta/m_{{\chi_1}} = {model.relative_splitting.value:g}$")
-    if "epsilon" not in axes:
-        parts.append(plane.epsilon_is)
-    if plane.mode == "invisible":
-        parts.append(r"$A' \to$ invisible")
-    return ", ".join(parts)
-
-
-def _scientific(number: float) -> str:
-    mantissa, exponent = f"{number:.2e}".split("e")
-    return rf"{float(mantissa):g}\times 10^{{{int(exponent)}}}"
-
-
 def _write_root(
     path: Path,
     selected: selection.SelectionResult,
@@ -1083,37 +694,9 @@ def _write_root(
         if model:
             file.WriteObject(limits.workspace(model), "workspace")
         if plane:
-            _write_plane_objects(file, plane, cl)
+            plane_files.write_objects(file, plane, cl)
     finally:
         file.Close()
-
-
-def _write_plane_objects(file: Any, plane: results.PlaneResult, cl: float) -> None:
-    ROOT = root()
-    titles = ";".join(ROOT_TITLES[quantity] for quantity in plane.plane.split("-"))
-    histogram = ROOT.TH2D(
-        "upper_limit_mu",
-        f"Upper limit on the signal strength;{titles}",
-        *(part for axis in (plane.x, plane.y) for part in (len(axis), _bin_edges(axis))),
-    )
-    for j, row in enumerate(plane.upper_limit_mu, start=1):
-        for i, mu in enumerate(row, start=1):
-            histogram.SetBinContent(i, j, math.inf if mu is None else mu)
-    file.WriteObject(histogram, histogram.GetName())
-    file.WriteObject(ROOT.TParameter["double"]("confidence_level", cl), "confidence_level")
-    curves = {f"contour_{i}": points for i, points in enumerate(plane.contours)}
-    curves |= {key.replace(" ", "_"): overlay.contour for key, overlay in plane.overlays.items()}
-    for name, points in curves.items():
-        x, y = np.array(points, dtype=float).T.copy()
-        file.WriteObject(ROOT.TGraph(len(x), x, y), name)
-
-
-def _bin_edges(points: Sequence[float]) -> plots.Array:
-    """Edges of bins around logarithmically spaced points."""
-    logarithm = np.log(points)
-    middle = 0.5 * (logarithm[1:] + logarithm[:-1])
-    first, last = 2 * logarithm[0] - middle[0], 2 * logarithm[-1] - middle[-1]
-    return np.asarray(np.exp(np.concatenate([[first], middle, [last]])))
 
 
 def _write_json(analysis: Analysis, folder: Path, output_dir: Path) -> Analysis:

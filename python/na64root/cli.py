@@ -764,7 +764,7 @@ def _estimate_backgrounds(
 
     With -o also a figure. The limit takes an estimate where the card's section backgrounds says so.
     """
-    from .analyze import estimate_backgrounds
+    from .reports import estimate_backgrounds
 
     _need(files)
     return estimate_backgrounds(
@@ -789,7 +789,7 @@ def _quality(common: Common, files: tuple[str, ...], blind: bool) -> Record:
 
     With -o also a figure against the spills.
     """
-    from .analyze import assess_quality
+    from .reports import assess_quality
 
     _need(files)
     assessed = assess_quality(files, common.card, output_dir=common.output, blind=blind, force=common.force)
@@ -1126,7 +1126,7 @@ def _plot(common: Common, plane: Path, projections: tuple[Path, ...]) -> Record:
     PROJECTIONS are results in the same plane, drawn as lines with the description of their card. --config
     names the card of the plane, which the title is made from.
     """
-    from .analyze import plot
+    from .plane_files import plot
     from .results import PlaneResult, read_record
 
     drawn = read_record(plane, PlaneResult, "the JSON of `na64root scan`")
@@ -1197,7 +1197,7 @@ def _plan(
 
     With -o also the figure, exposure-TARGET.pdf and .png.
     """
-    from .analyze import plan
+    from .reports import plan
 
     return plan(
         common.card,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .acceptance import AcceptanceReport, RReport
-    from .analyze import Analysis, Limits, Scorecard, SignalOfSample
+    from .analyze import Analysis, Scorecard, SignalOfSample
     from .backgrounds import Backgrounds
     from .export import Exported
     from .ledger import Ledger, PresetComparison
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .quality import Quality
     from .results import Discovery, Interval, LimitReport, PlaneResult, Record
     from .selection_report import SelectionReport
+    from .side_by_side import Limits
     from .systematics import SystematicEffect
 
 # Criteria as they are written.

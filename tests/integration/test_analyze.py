@@ -295,11 +295,11 @@ def test_engines_that_disagree_stop_the_run(monkeypatch, caplog):
             return compute(model, method="exact", treatment=options["treatment"]).model_copy(update=moved)
 
         monkeypatch.setattr(limits, "upper_limit", upper_limit)
-        found = analyze.limits_side_by_side(model, card, seed=1, processes=1)
-        analyze.require_agreement(found)
+        found = side_by_side.limits_side_by_side(model, card, seed=1, processes=1)
+        side_by_side.require_agreement(found)
         return found.roostats, len(left)
 
-    assert not issubclass(analyze.EnginesDisagreeError, Na64Error), "a bug exits with 1, not with 2"
+    assert not issubclass(side_by_side.EnginesDisagreeError, Na64Error), "a bug exits with 1, not with 2"
     # within three errors: one set of toys
     quoted, unused = side_by_side(2.9, 99.0)
     assert (quoted.upper_limit_error, quoted.toys, unused) == (0.05, 1000, 1)
@@ -311,7 +311,7 @@ def test_engines_that_disagree_stop_the_run(monkeypatch, caplog):
     assert "a second set decides" in caplog.text
     # a bias stays: the two sets together are more than three of their smaller errors away
     for pulls in [(3.1, 3.1), (10.0, 10.0), (-3.2, -2.0), (9.0, 0.0)]:
-        with pytest.raises(analyze.EnginesDisagreeError, match=r"by RooStats, .* by the exact engine"):
+        with pytest.raises(side_by_side.EnginesDisagreeError, match=r"by RooStats, .* by the exact engine"):
             side_by_side(*pulls)
 
 
