@@ -72,6 +72,7 @@ def test_the_keys_are_those_of_the_contract(result):
         "systematics",
         "data_quality",
         "background_estimates",
+        "signal_uncertainties",
         "blind",
         "notes",
     ]
