@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from na64root import analyze, limits, tables
+from na64root import analyze, limits, side_by_side, tables
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import Na64Error
@@ -286,7 +286,7 @@ def test_engines_that_disagree_stop_the_run(monkeypatch, caplog):
     compute, card = limits.upper_limit, load_card()
     exact = compute(model, method="exact", treatment=card.limit.treatment).upper_limit
 
-    def side_by_side(*pulls: float) -> tuple[Any, int]:
+    def compare(*pulls: float) -> tuple[Any, int]:
         left = list(pulls)
 
         def upper_limit(model: Any, *, method: str, **options: Any) -> Any:
@@ -302,10 +302,10 @@ def test_engines_that_disagree_stop_the_run(monkeypatch, caplog):
 
     assert not issubclass(side_by_side.EnginesDisagreeError, Na64Error), "a bug exits with 1, not with 2"
     # within three errors: one set of toys
-    quoted, unused = side_by_side(2.9, 99.0)
+    quoted, unused = compare(2.9, 99.0)
     assert (quoted.upper_limit_error, quoted.toys, unused) == (0.05, 1000, 1)
     # by chance once: both sets are quoted, none is dropped
-    quoted, _ = side_by_side(-3.3, 0.5)
+    quoted, _ = compare(-3.3, 0.5)
     assert quoted.upper_limit == pytest.approx(exact - 1.4 * 0.05)
     assert quoted.upper_limit_error == pytest.approx(0.05 / 2**0.5)
     assert quoted.toys == 2000
@@ -313,7 +313,7 @@ def test_engines_that_disagree_stop_the_run(monkeypatch, caplog):
     # a bias stays: the two sets together are more than three of their smaller errors away
     for pulls in [(3.1, 3.1), (10.0, 10.0), (-3.2, -2.0), (9.0, 0.0)]:
         with pytest.raises(side_by_side.EnginesDisagreeError, match=r"by RooStats, .* by the exact engine"):
-            side_by_side(*pulls)
+            compare(*pulls)
 
 
 @pytest.mark.slow
