@@ -243,6 +243,7 @@ def analyze(
         )
     if counts:
         log.info("computing the exclusion plane")
+        exclusion.warn_of_published_sources(card)
         with engine.executor(threads) as executor:
             plane = planes.scan(
                 card,
@@ -327,10 +328,10 @@ def _refuse_to_show(card: Card, blind: bool, exclude_outlier_spills: bool) -> No
         )
     for signature in SIGNATURES:
         method = card.backgrounds.method(signature)
-        if blind and backgrounds.in_signal_box(card, method):
+        if blind and (why := backgrounds.in_signal_box(card, method)):
             raise ConfigError(
-                f"--blind with the background of {signature} by {method} (a region has the energies of the "
-                f"signal box): set backgrounds.abcd.second to hcal, or backgrounds.{signature} to another"
+                f"--blind with the background of {signature} by {method} ({why}): change that, or set "
+                f"backgrounds.{signature} to another method"
             )
 
 
@@ -365,7 +366,9 @@ def _select(
         engine=engine,
         blind=blind,
     )
-    duplicates = next((r.events for r in selected.cutflow if r.period == quality.LeftOut.DUPLICATE), 0)
+    duplicates = None
+    if not blind:
+        duplicates = next((r.events for r in selected.cutflow if r.period == quality.LeftOut.DUPLICATE), 0)
     return selected, quality.Exclusions(
         duplicates=duplicates,
         repeated_files=repeated_files(selected.files),

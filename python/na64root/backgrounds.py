@@ -230,7 +230,7 @@ def estimate(
     check_regions(card)
     card.exposure(eot)  # before anything is read
     sample = read(inputs, card, without_spills=without_spills, blind=blind, threads=threads)
-    of_input = input_exposure(sample.ntuple, card, eot, without_spills)
+    of_input = input_exposure(sample.ntuple, card, eot, without_spills, blind=blind)
     exposure = {p: n * (sample.triggers[p] > 0.0) for p, n in of_input.electrons.items()}
     methods: dict[tuple[Signature, BackgroundMethod], Callable[[Events, Card], Estimate]] = {
         ("S1", "neutral_hadron"): neutral_hadrons,
@@ -240,11 +240,8 @@ def estimate(
     estimates: list[Estimate] = []
     missing: dict[str, str] = {}
     for (_, method), make in methods.items():
-        if blind and in_signal_box(card, method):
-            missing[method] = (
-                "blinded: its region C has the energies of the box of S2; it has not with "
-                "backgrounds.abcd.second = hcal"
-            )
+        if blind and (why := in_signal_box(card, method)):
+            missing[method] = f"blinded: {why}"
             continue
         try:
             estimates.append(make(sample.events, card))
@@ -287,9 +284,21 @@ def estimate(
     )
 
 
-def in_signal_box(card: Card, method: BackgroundMethod) -> bool:
-    """Whether a region of this method has the energies of a signal box, which blinding hides."""
-    return method == "abcd" and card.backgrounds.abcd.second == "shower_chi2"
+def in_signal_box(card: Card, method: BackgroundMethod) -> str | None:
+    """Why a region of this method has the energies of a signal box, which blinding hides; None if not."""
+    regions = card.backgrounds.abcd
+    if method != "abcd":
+        return None
+    if regions.second == "shower_chi2":
+        return "its region C has the energies of the box of S2, unlike with backgrounds.abcd.second = hcal"
+    for period in card.periods:
+        loud = card.selection.in_period(period.name).hcal.s1_signal_min_GeV.value
+        if regions.hcal_max_GeV.value > loud:
+            return (
+                "its regions C and D have energies of the box of S1, unlike with "
+                f"backgrounds.abcd.hcal_max_GeV up to {loud:g}"
+            )
+    return None
 
 
 def check_regions(card: Card) -> None:
@@ -744,7 +753,7 @@ def read(
             found = _loop(ntuple, card, without_spills, blind)
             return found[0], found
 
-    left_out, all_events, sample = THREADS.in_order(threads, loop)[-1]
+    left_out, all_events, sample = THREADS.in_order(threads, loop)[0]
     not_read = left_out.counts().values()
     contents = [all_events.GetBinContent(i) for i in range(len(card.periods) + 2)]
     require_all_read(

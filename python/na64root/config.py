@@ -892,15 +892,19 @@ def _read_headers(data: Mapping[str, Any], folder: Path, origin: str) -> None:
     for cut in declared if isinstance(declared, list) else ():
         if not isinstance(cut, dict) or not isinstance(cut.get("header"), str):
             continue
-        if "code" in cut:
-            raise ConfigError(f"cut {cut.get('name')} in {origin} has header and code: give one of them")
         try:
-            cut["code"] = (folder / cut["header"]).read_text("utf-8")
+            code = (folder / cut["header"]).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise ConfigError(
                 f"cannot read {folder / cut['header']}, the header of cut {cut.get('name')} in {origin} "
-                f"({error}): correct selection.declared.{cut.get('name')}.header"
+                f"({reason}): correct selection.declared.{cut.get('name')}.header"
             ) from None
+        if cut.setdefault("code", code) != code:
+            raise ConfigError(
+                f"cut {cut.get('name')} in {origin} has other code than its header {cut['header']}: "
+                "give one of them"
+            )
 
 
 def _laid_over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

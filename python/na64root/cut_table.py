@@ -364,8 +364,11 @@ def signal_boxes(table: dict[Signature, list[Cut]]) -> str | None:
 
 def functions(card: Card) -> tuple[tuple[str, str], ...]:
     """The headers of declared cuts: name and text."""
-    with_code = [cut for cut in card.selection.declared if cut.code]
-    return tuple(dict.fromkeys((cut.header or f"code of {cut.name}", cut.code) for cut in with_code))
+    names: dict[str, str] = {}
+    for cut in card.selection.declared:
+        if cut.code:
+            names.setdefault(cut.code, cut.header or f"code of {cut.name}")
+    return tuple((name, code) for code, name in names.items())
 
 
 def declare_functions(card: Card) -> None:
@@ -383,14 +386,14 @@ def declare_functions(card: Card) -> None:
 
 
 def without_signal_boxes(frame: Any, card: Card, ntuple: Ntuple) -> Any:
-    """A frame of an input without the events of run periods that are in the signal box of a signature."""
+    """A frame of an input without the events that are in the signal box of a signature, in whatever run."""
     declare_functions(card)
     boxes = signal_boxes({signature: cuts(card, signature, ntuple) for signature in SIGNATURES})
     if boxes is None:
         return frame
     for name, expression in definitions(card, ntuple.present).items():
         frame = frame.Define(name, expression)
-    return frame.Filter(f"!(na64_period < {len(card.periods)} && ({boxes}))", "blind")
+    return frame.Filter(f"!({boxes})", "blind")
 
 
 def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> None:

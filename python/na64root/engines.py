@@ -37,6 +37,8 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 _PARTITIONS_PER_WORKER = 3
 # An address without a scheduler is given up after this time.
 _CONNECTION_SECONDS = 15
+# Name of the plugin of workers that read friend trees.
+_PLUGIN = "na64root"
 _REPORT_SECONDS = 0.25
 
 
@@ -82,6 +84,8 @@ class Engine:
                 yield
             finally:
                 self._clients.pop()
+                with contextlib.suppress(ValueError):  # it was not needed
+                    client.unregister_worker_plugin(_PLUGIN)
 
     def threads_here(self, threads: int) -> int:
         """Threads, or processes, for what this machine does beside the event loop."""
@@ -127,7 +131,7 @@ class Engine:
         client = self._clients[-1]
         if ntuple.friends:
             # A description of friends is unpacked before anything is called: it must find ROOT there.
-            client.register_worker_callbacks(setup=_import_root)
+            client.register_plugin(_import_root(), name=_PLUGIN)
         root().RDF.Distributed.initialize(_prepare_worker, functions, declare)
         workers = sum(client.nthreads().values())
         return _with_absolute_paths(ntuple).data_frame(
@@ -153,19 +157,19 @@ class Engine:
         for path in ntuple.paths:
             check_baskets(path, ntuple.schema, ntuple.present)
 
-    def in_order(self, threads: int, loop: Callable[[], tuple[LeftOut, Result]]) -> list[Result]:
-        """What event loops give, of which the last counts: with duplicates a loop of threads is repeated.
+    def in_order(self, threads: int, loop: Callable[[], tuple[LeftOut, Result]]) -> tuple[Result, int]:
+        """What an event loop gives, and how often it was run: with duplicates one of threads is repeated.
 
         Which of two events of one number is the first, only one thread knows, that reads them in order.
         """
-        results = []
+        runs = 0
         for n in dict.fromkeys((threads, 1)):
             with self.running(n):
                 left_out, result = loop()
-                results.append(result)
+                runs += 1
                 if n == 1 or self.name != "threads" or left_out.duplicates == 0:
                     break
-        return results
+        return result, runs
 
     @contextlib.contextmanager
     def reporting(self, frame: Any, result: Any, events: int) -> Iterator[None]:
@@ -291,8 +295,15 @@ def _problem(path: str, schema: Schema, present: Collection[str]) -> str:
     return ""
 
 
-def _import_root() -> None:
-    root()
+def _import_root() -> Any:
+    """A plugin of workers, also of those that come later, until the engine ends."""
+    from distributed import WorkerPlugin
+
+    class ImportRoot(WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: Any) -> None:
+            root()
+
+    return ImportRoot()
 
 
 def _prepare_worker(functions: Sequence[tuple[str, str]], declare: Callable[[], None] | None) -> None:

@@ -5,6 +5,7 @@ Either may say how many electrons on target each entry has.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -174,7 +175,7 @@ def _number(text: Any, where: str) -> float:
 
 def _of_json(text: str, path: Path) -> list[Entry]:
     try:
-        runs = json.loads(text)
+        runs = json.loads(text, object_pairs_hook=functools.partial(_each_once, path=path))
     except ValueError as error:
         raise DataError(f"the list of good runs {path} is not valid JSON ({error}): correct it") from None
     entries = []
@@ -194,6 +195,16 @@ def _of_json(text: str, path: Path) -> list[Entry]:
             electrons = _number(eot[0], where) if eot else None
             entries.append(Entry((int(run) << 32) + first, (int(run) << 32) + last, electrons))
     return entries
+
+
+def _each_once(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
+    """An object of JSON, which may not have a name twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"the list of good runs {path} has run {twice} twice (one would be lost): join them")
+    return found
 
 
 def _check(first: int, last: int, where: str) -> None:

@@ -1044,6 +1044,7 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
     )
     content = _content(ntuple, card) if "run" in ntuple.present else _Content([], {}, 0, 0)
     repeated = repeated_files(ntuple.files)
+    selected = "once in a selection" if card.quality.duplicates == "count_once" else "in a selection too"
     return Inspection(
         files=list(ntuple.files),
         made_by_na64root={path: facts for path in ntuple.paths if (facts := about(path)) is not None},
@@ -1058,7 +1059,7 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
         repeated_files=repeated,
         files_skipped=list(ntuple.skipped),
         proposed_layout=None,
-        notes=notes_on_files(content.duplicates, repeated)
+        notes=notes_on_files(content.duplicates, repeated, f"here each time, {selected}")
         + (_notes_on_b(ntuple) if ntuple.layout == "B" else []),
         provenance=provenance(card, input_files=ntuple.files, input_details=ntuple.details),
     )
@@ -1116,11 +1117,11 @@ def repeated_files(files: Sequence[InputFile]) -> list[list[str]]:
     return [paths for paths in by_content.values() if len(paths) > 1]
 
 
-def notes_on_files(duplicates: int, repeated: Sequence[Sequence[str]]) -> list[str]:
-    """What to say of duplicates and repeated files."""
+def notes_on_files(duplicates: int, repeated: Sequence[Sequence[str]], counted: str = "once") -> list[str]:
+    """What to say of duplicates, which are `counted` so, and repeated files."""
     notes = [f"{', '.join(paths)} have the same content (one checksum)" for paths in repeated]
     if duplicates:
-        notes.append(f"{duplicates} events have a run, spill and number that came before: counted once")
+        notes.append(f"{duplicates} events have a run, spill and number that came before: counted {counted}")
     return notes
 
 

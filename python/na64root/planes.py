@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import logging
 import math
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ from .exclusion import NO_SIGNAL, Exclusion, ExpectedSignal
 from .results import Count, InputFile, Line, Overlay, PlaneResult, Region, provenance
 from .signal import Mode, Parameters, SignalAtMass, card_counts
 from .signal_sample import SignalSamples
+
+log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -485,11 +488,17 @@ class _SharedSignal:
 
 
 def _grid(columns: Sequence[tuple[Column, _Found]], n_x: int, n_y: int) -> dict[str, Array]:
-    """The columns as arrays of shape (n_y, n_x)."""
-    grids = {name: np.full((n_y, n_x), math.nan) for name in columns[0][1].strengths}
+    """The columns as arrays of shape (n_y, n_x).
+
+    A band that is not known in every column, where signal uncertainties are large, is left out.
+    """
+    names = [name for name in columns[0][1].strengths if all(name in c.strengths for _, c in columns)]
+    if lost := sorted({name for _, column in columns for name in column.strengths} - set(names)):
+        log.warning("no contour %s (at some points the signal uncertainty is too large)", ", ".join(lost))
+    grids = {name: np.full((n_y, n_x), math.nan) for name in names}
     for (i, rows), column in columns:
-        for name, values in column.strengths.items():
-            grids[name][list(rows), i] = values
+        for name in names:
+            grids[name][list(rows), i] = column.strengths[name]
     return grids
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from . import cling, compiled
 from .cling import implicit_threads, root
 from .config import Card, QualityConfig
-from .cut_table import without_signal_boxes
+from .cut_table import PHYSICS_TRIGGER, hcal_sum, without_signal_boxes
 from .errors import DataError
 from .histograms import bins, variances
 from .ntuple import (
@@ -140,13 +140,14 @@ class Exclusions(Record):
     """What an analysis left out by the quality of the data.
 
     Attributes:
-        duplicates, repeated_files: as of :class:`Quality`; duplicates are counted once.
+        duplicates, repeated_files: as of :class:`Quality`; duplicates are counted once, and not told (null)
+            where signal boxes are hidden.
         outliers: of the spills that were left out, why.
         kept_share: by run period, the share of its spills in the input that was kept, by the list of good
             runs and without outliers; it scales the card's exposure.
     """
 
-    duplicates: int
+    duplicates: int | None
     repeated_files: list[list[str]]
     outliers: list[Outlier]
     kept_share: dict[str, float]
@@ -516,16 +517,15 @@ def _record(ntuple: Ntuple, card: Card, blind: bool) -> tuple[Any, int]:
     present = ntuple.present
     nan = "std::numeric_limits<double>::quiet_NaN()"
     known = not ntuple.schema.missing_for("trigger", present)
+    modules = ("hcal0", "hcal1", "hcal2")
     arguments = [
         "run",
         "spill",
         "spillevent",
         "mcWeight" if "mcWeight" in present else "1.0",
-        "na64root::passes_trigger(isPhysics, isTriggerPhysics, isOnSpill, isCalibration)"
-        if known
-        else "true",
+        f"na64root::{PHYSICS_TRIGGER}" if known else "true",
         "ecalTotal" if "ecalTotal" in present else nan,
-        "static_cast<double>(hcal0) + hcal1 + hcal2" if {"hcal0", "hcal1", "hcal2"} <= present else nan,
+        hcal_sum(*modules) if present.issuperset(modules) else nan,
     ]
     # The order of the events is part of the question.
     with implicit_threads(1), reading(ntuple):

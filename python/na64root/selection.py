@@ -214,10 +214,10 @@ def select(
                 booked.run()
             return booked.left_out, booked
 
-        booked = engine.in_order(threads, loop)
-        booked[-1].loops = sum(one.loops for one in booked)
+        booked, runs = engine.in_order(threads, loop)
+        booked.loops *= runs
         with reading(ntuple):
-            return booked[-1].result(exposure, lacking)
+            return booked.result(exposure, lacking)
 
 
 @contextlib.contextmanager
@@ -362,7 +362,7 @@ class _Booked:
         self.read = self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
         inside = f"na64_period < {len(self.card.periods)}"
         if self.blind and (boxes := signal_boxes(self.cuts)):
-            start = start.Filter(f"!({inside} && ({boxes}))", "blind")
+            start = start.Filter(f"!({boxes})", "blind")
             self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
         in_period = self.in_period = start.Filter(inside, "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)

@@ -96,6 +96,7 @@ def _show_evidence(
 def show_plane(record: PlaneResult, console: Console) -> None:
     from rich.table import Table
 
+    _show_blinded_and_notes(record.blind, record.notes, console)
     if record.plane != "mass-epsilon":
         excluded = sum(mu is not None and mu < 1.0 for row in record.upper_limit_mu for mu in row)
         points = len(record.x) * len(record.y)
@@ -108,6 +109,15 @@ def show_plane(record: PlaneResult, console: Console) -> None:
         table.add_row(f"{mass:.4g}", *("-" if value is None else f"{value:.3e}" for value in (low, high)))
     console.print(table)
     _show_g2(record.g2_excluded_up_to_GeV, console)
+
+
+def _show_blinded_and_notes(blind: bool, notes: Sequence[str], console: Console) -> None:
+    if blind:
+        console.print(
+            "[bold]Blinded[/]: the most probable counts without signal stand in for those observed."
+        )
+    for note in notes:
+        console.print(note, soft_wrap=True)
 
 
 def _show_g2(end: float | None, console: Console) -> None:
@@ -526,8 +536,9 @@ def show_plan(record: Plan, console: Console) -> None:
 def show_exported(record: Exported, console: Console) -> None:
     from rich.table import Table
 
+    _show_blinded_and_notes(record.blind, record.notes, console)
     table = Table("bin", box=None)
-    for column in ("observed", "background", "share of the signal"):
+    for column in ("stands in" if record.blind else "observed", "background", "share of the signal"):
         table.add_column(column, justify="right")
     for bin_ in record.counts:
         background = f"{bin_.background:.3f} ± {bin_.background_uncertainty:.3f}"

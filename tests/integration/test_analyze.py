@@ -405,16 +405,17 @@ def test_scan_of_a_file_uses_its_counts_and_exposure(tmp_path):
 
 def test_a_bare_exposure_scales_the_whole_plane():
     """Reference: analytic. Where S2 rules, ten times the electrons give a tenth of the limit."""
-    _, plane = scan()
-    _, more = scan(
-        "--eot", "2.84e12", "--set", "limit.S1.background=0.019", "--set", "limit.S2.background=0.053"
-    )
+    one_mass = ("--set", "plane.mass_points=2")
+    _, plane = scan(*one_mass)
+    backgrounds = ("--set", "limit.S1.background=0.019", "--set", "limit.S2.background=0.053")
+    _, more = scan(*one_mass, *backgrounds, "--eot", "2.84e12")
     ratio = plane["upper_limit_mu"][3][0] / more["upper_limit_mu"][3][0]
     assert ratio == pytest.approx(10.0, rel=0.02)
 
 
 def test_counts_of_the_card_at_another_exposure_are_pointed_out(capsys, caplog):
-    assert scan()[0] == 0
+    few = ("--set", "plane.mass_points=2", "--set", "plane.epsilon_points=3")
+    assert scan(*few)[0] == 0
     assert "observed counts" not in caplog.text
-    assert scan("--eot", "7e12")[0] == 0
+    assert scan(*few, "--eot", "7e12")[0] == 0
     assert "the card's observed counts (0, 0) are kept where 4.68 + 13.1 background" in caplog.text

@@ -204,9 +204,28 @@ def test_blinded_estimates_do_not_depend_on_hidden_events(tmp_path):
     assert found[0].of("S2", "abcd").events == {"B": 5.0, "C": 1.0, "D": 1.0}
     assert backgrounds.estimate([other], card).dimuon.data.events == 2.0  # 1 blinded
     assert found[0].dimuon.data.events == 1.0
+    # Nor does what comes of spills and runs: hidden events in a spill of their own, outside of the list.
+    good = tmp_path / "good.json"
+    good.write_text('{"4000": [[0, 3]]}', "utf-8")
+    third = write_tree(tmp_path / "third.root", [*seen, *hidden, event(spill=9)])
+    listed = load_card(overrides=[*overrides, f"input.good_runs={good}"])
+    records = [backgrounds.estimate([path], listed, blind=True).model_dump() for path in (one, third)]
+    for record in records:
+        del record["provenance"]
+    assert records[0] == records[1]
     refused = backgrounds.estimate([other], load_card(overrides=overrides[:1]), blind=True)
     assert "blinded: its region C" in refused.not_estimated["abcd"]
     assert any("blind" in note for note in refused.notes)
+
+
+def test_regions_that_reach_into_the_box_of_s1_are_not_blinded():
+    """The box of S1 begins at 15 GeV behind HCAL1."""
+    overrides = ["backgrounds.abcd.second=hcal", "backgrounds.abcd.hcal_max_GeV=15"]
+    assert backgrounds.in_signal_box(load_card(overrides=overrides), "abcd") is None
+    overrides[1] = "backgrounds.abcd.hcal_max_GeV=15.1"
+    card = load_card(overrides=overrides)
+    assert "box of S1" in (backgrounds.in_signal_box(card, "abcd") or "")
+    assert backgrounds.in_signal_box(card, "neutral_hadron") is None
 
 
 def test_weights_and_the_number_of_events_are_checked(tmp_path):

@@ -272,6 +272,9 @@ def test_a_blinded_quality_shows_no_hidden_duplicate(tmp_path):
     assert [number.spillevent for number in blinded.duplicate_examples] == [6]
     assert blinded.duplicates == 1
     assert quality.assess([path], load_card()).duplicates == 2
+    for blind, told in ((True, None), (False, 2)):
+        _, left_out = analyze._select([path], load_card(), None, False, blind=blind, threads=1)
+        assert left_out.duplicates == told
 
 
 def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):

@@ -36,7 +36,7 @@ def test_blinded_rows_do_not_depend_on_hidden_events_that_are_left_out(tmp_path)
     ("options", "overrides", "problem"),
     [
         ({"exclude_outlier_spills": True}, [], "spills' means"),
-        ({}, ["backgrounds.S2=abcd"], "a region has the energies of the signal box"),
+        ({}, ["backgrounds.S2=abcd"], "its region C has the energies of the box of S2"),
     ],
 )
 def test_what_would_show_hidden_events_is_refused(tmp_path, options, overrides, problem):

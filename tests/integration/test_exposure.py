@@ -149,9 +149,7 @@ def test_hidden_events_make_no_spill(tmp_path, listed):
     other = write_tree(tmp_path / "other.root", seen + hidden)
     card = listed('{"4000": [[1, 1], [3, 3]]}')
     results = [selection.select([path], card, blind=True) for path in (one, other)]
-    # Run 4001 is not good, so its event is not of the period and hides nothing.
-    assert results[0].kept_share["2018"] == 1 / 2
-    assert results[1].kept_share["2018"] == 1 / 3
+    assert results[0].kept_share["2018"] == results[1].kept_share["2018"] == 1 / 2
 
 
 FAST = ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]

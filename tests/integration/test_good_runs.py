@@ -98,6 +98,7 @@ def test_ranges_are_merged(tmp_path):
         ("# none\n", "FILE has no run"),
         ("", "FILE has no run"),
         ('{"4000": [[1, 2]', "FILE is not valid JSON"),
+        ('{"4000": [[1, 2]], "4000": [[3, 4]]}', "FILE has run 4000 twice"),
         ('{"4000": [1, 2]}', "run 4000 in the list of good runs FILE is [1, 2]"),
         ('{"x": [[1, 2]]}', "run x in the list"),
         ('{"4000": [[5, 2]]}', "run 4000 in the list of good runs FILE goes from 5 to 2"),

@@ -108,7 +108,12 @@ def test_duplicates_order_and_repeated_files_are_noticed(tmp_path):
     seen = inspect([path, copy], CARD)
     assert (seen.duplicates, seen.repeated_files) == (7, [[path, str(copy)]])
     assert seen.periods["2018"].entries == seen.entries == 12
-    assert seen.notes == [note for note in both.notes if "content" in note or "before" in note][:2]
+    assert seen.notes == [
+        f"{path}, {copy} have the same content (one checksum)",
+        "7 events have a run, spill and number that came before: counted here each time, once in a selection",
+    ]
+    keep = inspect([path, copy], load_card(overrides=["quality.duplicates=keep"]))
+    assert keep.notes[1].endswith("counted here each time, in a selection too")
     assert any("same content" in note for note in both.notes)
     assert any("same content" in note for note in selection.select([path, copy], CARD).notes)
 

@@ -16,7 +16,17 @@ from rich.console import Console
 
 import numpy_selection
 from integration.test_planted_tree import all_events, flow_of
-from na64root import cli, ntuple, results, selection, selection_report, signal_files, simulate, tables
+from na64root import (
+    cli,
+    cut_table,
+    ntuple,
+    results,
+    selection,
+    selection_report,
+    signal_files,
+    simulate,
+    tables,
+)
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, Na64Error
@@ -318,6 +328,26 @@ def test_a_header_that_does_not_compile_is_one_line(tmp_path, code, expression, 
     assert said in str(raised.value)
     assert ("cuts.hpp" if said.startswith("line") else "cut own") in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_header_and_code_are_one(tmp_path):
+    """As in a card that was written from one that had been read."""
+    card = with_header(tmp_path, "namespace one { }", "ecal0 > share_min")
+    read = load_card(card)
+    text = card.read_text("utf-8")
+    card.write_text(text + 'code = "namespace one { }"\n', "utf-8")
+    assert load_card(card).selection == read.selection
+    card.write_text(text + 'code = "namespace two { }"\n', "utf-8")
+    with pytest.raises(ConfigError, match="other code than its header cuts"):
+        load_card(card)
+    # One text under two names is compiled once.
+    twice = read.selection.declared[0].model_copy(update={"header": "./cuts.hpp"})
+    both = read.model_copy(
+        update={
+            "selection": read.selection.model_copy(update={"declared": [*read.selection.declared, twice]})
+        }
+    )
+    assert cut_table.functions(both) == (("cuts.hpp", "namespace one { }"),)
 
 
 def test_an_expression_is_no_function_body(tmp_path):

@@ -267,6 +267,15 @@ def test_files_that_differ_in_types(tmp_path, card, good):
     assert f"branch ecalTotal is Float_t in {path}, Double_t in {good}" in message
 
 
+def test_a_loop_that_did_not_see_every_event_is_not_believed(card, good):
+    opened = ntuple.open_ntuple([good], card)
+    ntuple.require_all_read(opened, opened.entries, [1.0, 0.0])
+    with pytest.raises(DataError, match=f"{opened.entries - 1} of {opened.entries} events of .* were read"):
+        ntuple.require_all_read(opened, opened.entries - 1, [1.0])
+    with pytest.raises(DataError, match="NaN or infinite"):
+        ntuple.require_all_read(opened, opened.entries, [1.0, np.inf])
+
+
 def test_an_inspection_counts_runs_and_spills(tmp_path, card):
     events = [event(run=4000, spill=s) for s in (1, 1, 2)] + [
         event(run=4001, spill=1),

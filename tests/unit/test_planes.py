@@ -260,6 +260,16 @@ def test_axes_that_make_no_plane(card, axes, fixed, problem):
         small(card, *axes, **fixed)
 
 
+def test_a_band_that_some_columns_lack_is_left_out(caplog):
+    first = (0, (0, 1)), planes._Found({"observed": [0.5, 2.0]})
+    second = (1, (0, 1)), planes._Found({"observed": [0.4, 1.0], "plus2": [0.6, 3.0]})
+    for columns in ([first, second], [second, first]):
+        grids = planes._grid(columns, 2, 2)
+        assert {name: grid.tolist() for name, grid in grids.items()} == {"observed": [[0.5, 0.4], [2.0, 1.0]]}
+        assert "no contour plus2" in caplog.text
+        caplog.clear()
+
+
 def test_no_such_plane(card):
     with pytest.raises(ConfigError, match="known: mass-epsilon"):
         planes.scan(card, "mass-charge")
