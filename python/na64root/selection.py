@@ -55,7 +55,7 @@ from .results import (
     renamed_into,
     write_atomically,
 )
-from .skim import Skim, Skimmed, SkimWriter, required_cuts
+from .skim import Skim, SkimExposure, Skimmed, SkimWriter, required_cuts
 from .systematics import VARIED_HISTOGRAMS, SystematicEffect, Variations, declare_variations
 
 _INITIAL = "initial"
@@ -195,7 +195,7 @@ def select(
                 f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them, "
                 "or say in [layout] where they are"
             )
-        exposure = input_exposure(ntuple, card, eot, without_spills, blind=blind)
+        exposure = input_exposure(ntuple, card, eot, without_spills, blind=blind, for_skim=skim is not None)
 
         def loop() -> tuple[LeftOut, _Booked]:
             with reading(ntuple):
@@ -210,7 +210,7 @@ def select(
                     just_in_time=n_minus_one or skim is not None,
                 )
                 if n_minus_one or skim is not None:
-                    booked.book_failed_cuts(n_minus_one, skim, skim_path)
+                    booked.book_failed_cuts(n_minus_one, skim, skim_path, exposure.of_skim)
                 booked.run()
             return booked.left_out, booked
 
@@ -398,7 +398,13 @@ class _Booked:
         if self.variations:
             self.variations.prepare()
 
-    def book_failed_cuts(self, n_minus_one: bool, skim: Skim | None, skim_path: Path | None) -> None:
+    def book_failed_cuts(
+        self,
+        n_minus_one: bool,
+        skim: Skim | None,
+        skim_path: Path | None,
+        exposure: SkimExposure | None,
+    ) -> None:
         """Also book what knows which cuts an event fails: N-1, a skim that is written at the path given."""
         table = {
             s: cuts
@@ -409,10 +415,19 @@ class _Booked:
         if n_minus_one:
             # Blinded, all other cuts leave nothing: one of those that bound the box has to fail.
             self.n_minus_one = Distributions(failed, self.card, BOX_CUTS if self.blind else None)
-        if skim is not None and skim_path is not None:
+        if skim is not None and skim_path is not None and exposure is not None:
             names = required_cuts(self.card, skim.cut, list(table), blind=self.blind)
             how = provenance(self.card, input_files=self.ntuple.files, input_details=self.ntuple.details)
-            made = SkimWriter(failed, names, self.ntuple, skim_path, how, cut=skim.cut, rntuple=skim.rntuple)
+            made = SkimWriter(
+                failed,
+                names,
+                self.ntuple,
+                skim_path,
+                how,
+                cut=skim.cut,
+                exposure=exposure,
+                rntuple=skim.rntuple,
+            )
             self.skim = skim, made
 
     def _hidden(self, signature: Signature) -> set[str]:

@@ -15,6 +15,7 @@ from na64root import analyze, backgrounds, cli, selection
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
 from na64root.good_runs import read_good_runs
+from na64root.skim import Skim
 from tree_a import event, write_tree
 
 CARD = load_card()
@@ -203,3 +204,55 @@ def test_scan_and_export_take_the_counts_and_exposure_of_analyze(data, listed):
     assert left_out.kept_share == selected.kept_share == {"2016": 1.0, "2017": 1.0, "2018": 2 / 3}
     assert (counts, exposure) == (analyze._counts_of_likelihood(selected), selected.exposure)
     assert exposure["2018"] == pytest.approx(eot("2018") * 2 / 3)
+
+
+# Of each run, spill 1 has no track: after the cut `momentum` it is empty.
+@pytest.fixture(scope="module")
+def tracks(tmp_path_factory) -> str:
+    events = [
+        event(run=r, spill=s, spillevent=n, trackMomentum=50.0 if s == 1 else 100.0)
+        for r, s in SPILLS
+        for n in (2, 3)
+    ]
+    return write_tree(tmp_path_factory.mktemp("tracks") / "tracks.root", events)
+
+
+@pytest.mark.parametrize("electrons", [False, True])
+def test_a_skim_has_the_exposure_of_its_selection(tracks, listed, tmp_path, electrons):
+    """Read again with the list and without, and as a skim of a skim; numbers counted by hand."""
+    text = "4000: 1e9\n4001: 2e9\n2000: 1e8\n" if electrons else FEW
+    card, path, more = listed(text), tmp_path / "skim.root", tmp_path / "more.root"
+    made = selection.select([tracks], card, without_spills=OUTLIERS, skim=Skim(path, "trigger"))
+    again = selection.select([str(path)], CARD, skim=Skim(more, "momentum"))
+    expected = 1e9 * 3 / 4 + 2e9 if electrons else eot("2018") * 7 / 12
+    assert made.exposure["2018"] == pytest.approx(expected, rel=1e-12)
+    for result in (
+        again,
+        selection.select([str(path)], card),
+        selection.select([str(more)], CARD),
+        selection.select([str(more)], card, without_spills=OUTLIERS),
+    ):
+        assert result.exposure == pytest.approx(made.exposure, rel=1e-12)
+        assert result.kept_share == pytest.approx(made.kept_share)
+        said = f"by the skim {tmp_path}" if electrons else "7 of 12 spills are used (of the input of"
+        assert any(said in note for note in result.notes)
+    # Of the seven spills one more is left out, which the skim has no event of.
+    fewer = selection.select([str(more)], CARD, without_spills=[(4001, 1)])
+    assert fewer.kept_share["2018"] == pytest.approx(6 / 12)
+    assert fewer.exposure["2018"] == pytest.approx(expected * 6 / 7, rel=1e-12)
+    assert selection.select([str(more)], CARD, eot={"2018": 5e9}).exposure["2018"] == 5e9
+
+
+def test_skims_are_read_with_other_files(tracks, listed, tmp_path):
+    """Their spills are those of the inputs together, where no number of its own stands in the way."""
+    path, later = tmp_path / "skim.root", tmp_path / "later.root"
+    selection.select([tracks], listed(FEW), skim=Skim(path, "momentum"))
+    write_tree(later, [event(run=4010, spill=s, spillevent=2) for s in range(1, 9)])
+    together = selection.select([str(path), str(later)], CARD)
+    assert together.kept_share["2018"] == pytest.approx((8 + 8) / (12 + 8))
+    selection.select([tracks], CARD, eot={"2018": 3e9}, skim=Skim(path, "momentum"), force=True)
+    assert selection.select([str(path)], CARD).exposure["2018"] == 3e9
+    with pytest.raises(DataError, match=r"skim.root is a skim .*period 2018.*give --eot 2018=N"):
+        selection.select([str(path), str(later)], CARD)
+    by_hand = selection.select([str(path), str(later)], CARD, eot={"2018": 4e9})
+    assert by_hand.exposure["2018"] == 4e9
