@@ -29,6 +29,7 @@ from .ntuple import (
     period_names,
     reading,
     repeated_files,
+    require_blind,
 )
 from .results import Provenance, Record, provenance
 
@@ -183,9 +184,11 @@ def assess(inputs: Sequence[str], card: Card, *, blind: bool = False) -> Quality
         blind: leave events in the signal boxes out of every sum and example.
 
     Raises:
-        DataError: as :func:`na64root.ntuple.open_ntuple`, or the events cannot be read.
+        DataError: as :func:`na64root.ntuple.open_ntuple` and :func:`na64root.ntuple.require_blind`, or the
+            events cannot be read.
     """
     ntuple = open_ntuple(inputs, card)
+    require_blind(ntuple, blind)
     recorder, loops = _record(ntuple, card, blind)
     run, spill, columns = _columns(recorder)
     names = period_names(card)

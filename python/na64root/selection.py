@@ -42,6 +42,7 @@ from .ntuple import (
     reading,
     repeated_files,
     require_all_read,
+    require_blind,
 )
 from .quality import LeftOut
 from .results import (
@@ -170,7 +171,7 @@ def select(
             cut that does not compile; the engine's cluster cannot be reached; a skim that would show what is
             hidden.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches; a branch
-            of `columns` that is not in the files.
+            of `columns` that is not in the files; a blinded skim without `blind`.
         Na64Error: the skim exists and `force` is not set, or it cannot be written.
     """
     card.exposure(eot)  # before anything is read
@@ -188,6 +189,7 @@ def select(
     with _beside(skim, force) as skim_path:
         # Runs and spills are read before the loop where they decide on the exposure.
         ntuple = open_ntuple(inputs, card, unpack=bool(card.input.good_runs or without_spills))
+        require_blind(ntuple, blind)
         lacking = {s: ntuple.schema.missing_for_signature(s, ntuple.present) for s in SIGNATURES}
         if all(lacking.values()):
             names = ", ".join(dict.fromkeys(lacking["S1"] + lacking["S2"]))
@@ -425,6 +427,7 @@ class _Booked:
                 skim_path,
                 how,
                 cut=skim.cut,
+                blind=self.blind,
                 exposure=exposure,
                 rntuple=skim.rntuple,
             )

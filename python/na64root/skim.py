@@ -79,10 +79,12 @@ class SkimExposure(Record):
 class SkimFacts(Record):
     """How a skim was made, which its file holds as JSON in `na64root`.
 
-    `skim_cut` is as in :class:`Skimmed`. `simulation` is what simulated input files say of themselves.
+    `skim_cut` is as in :class:`Skimmed`. `blind`: without the events in the signal boxes. `simulation` is
+    what simulated input files say of themselves.
     """
 
     skim_cut: str | None
+    blind: bool
     simulation: list[dict[str, Any]]
     exposure: SkimExposure
     provenance: Provenance
@@ -100,10 +102,11 @@ class SkimWriter:
         made: Provenance,
         *,
         cut: str | None,
+        blind: bool,
         exposure: SkimExposure,
         rntuple: bool,
     ) -> None:
-        """`path`: where the loop writes. `made`, `cut`, `exposure`: for the file, how it was made.
+        """`path`: where the loop writes. `made`, `cut`, `blind`, `exposure`: for the file, how it was made.
 
         Raises:
             ConfigError: an RNTuple is to become a TTree; the input is of another layout.
@@ -143,7 +146,9 @@ class SkimWriter:
         said = [other for source in ntuple.paths if (other := about(source)) is not None]
         # Of a skim of a skim, what the first was made of.
         simulation = [simulated for other in said for simulated in other.get("simulation", [other])]
-        facts = SkimFacts(skim_cut=cut, simulation=simulation, exposure=exposure, provenance=made)
+        facts = SkimFacts(
+            skim_cut=cut, blind=blind, simulation=simulation, exposure=exposure, provenance=made
+        )
         # The file of an RNTuple stays open as long as the booked nodes: what else it holds is there before.
         # Several threads would write that again and again into the file of a TTree: there it comes after.
         self.tree_facts = None if rntuple else facts
