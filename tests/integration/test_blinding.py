@@ -308,6 +308,21 @@ def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
     exported = json.loads(out.getvalue())
     assert {bin_["observed"] for bin_ in exported["counts"]} == {0}
     assert exported["blind"]
+    # The folder says so too, and each file that can.
+    assert json.loads((tmp_path / "export.json").read_text("utf-8")) == exported
+    said = "Nothing is observed (blinded): the most probable counts without signal stand in."
+    assert said in exported["notes"]
+    assert (
+        cli.run(["export", inputs["full"], "--blind", *grid, "-o", str(tmp_path / "all")], io.StringIO()) == 0
+    )
+    assert (tmp_path / "all" / "datacard.txt").read_text("utf-8").startswith(f"# {said}\n")
+    hs3 = tmp_path / "all" / "hs3.json"
+    assert json.loads(hs3.read_text("utf-8"))["metadata"]["description"] == said
+    assert root().RooJSONFactoryWSTool(read := root().RooWorkspace("read")).importJSON(str(hs3))
+    assert read.allData().size() > 0
+    file = root().TFile.Open(str(tmp_path / "all" / "workspace.root"))
+    assert str(file.Get("na64root").GetTitle()) == said
+    file.Close()
     assert cli.run([*export, "--force"], io.StringIO()) == 0
     assert cli.run(["quality", inputs["full"], "-o", str(tmp_path)], io.StringIO()) == 0
     assert (
