@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from . import cling, compiled
 from .cling import implicit_threads, root
 from .config import Card, QualityConfig
-from .cut_table import without_signal_boxes
+from .cut_table import BOX_CUTS, without_signal_boxes
 from .errors import DataError
 from .histograms import bins, variances
 from .ntuple import (
     Ntuple,
+    check_baskets,
     notes_on_files,
     open_ntuple,
     period_index,
@@ -491,12 +492,20 @@ class LeftOut:
 def spills(ntuple: Ntuple, card: Card, *, blind: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Run and number of each spill, of shape (n_spills,) each, from a loop over these two branches.
 
+    Where the files are not unpacked yet, the branches that are read here are.
+
     Args:
         blind: without those that only events in the signal boxes are of.
 
     Raises:
         DataError: the events cannot be read.
     """
+    if not ntuple.unpacked:
+        # What else the selection reads is unpacked where it is read, by its event loop.
+        box = {name for cut in BOX_CUTS for name in ntuple.schema.cut_inputs[cut]}
+        read = {"run", "spill"} | (box if blind else set())
+        for path in ntuple.paths:
+            check_baskets(path, ntuple.schema, read & ntuple.present)
     cling.include("event_numbers.hpp")
     recorder = root().na64root.SpillRecorder(0.0, 0.0)
     with implicit_threads(1), reading(ntuple):

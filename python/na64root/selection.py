@@ -188,7 +188,7 @@ def select(
         )
     with _beside(skim, force) as skim_path:
         # Runs and spills are read before the loop where they decide on the exposure.
-        ntuple = open_ntuple(inputs, card, unpack=bool(card.input.good_runs or without_spills))
+        ntuple = open_ntuple(inputs, card, unpack=False)
         require_blind(ntuple, blind)
         lacking = {s: ntuple.schema.missing_for_signature(s, ntuple.present) for s in SIGNATURES}
         if all(lacking.values()):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from na64root import analyze, backgrounds, cli, selection
+from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
 from na64root.good_runs import read_good_runs
@@ -256,3 +257,40 @@ def test_skims_are_read_with_other_files(tracks, listed, tmp_path):
         selection.select([str(path), str(later)], CARD)
     by_hand = selection.select([str(path), str(later)], CARD, eot={"2018": 4e9})
     assert by_hand.exposure["2018"] == 4e9
+
+
+@pytest.mark.parametrize(
+    ("blind", "box"),
+    [(False, set()), (True, {"ecalTotal", "hcal0", "hcal1", "hcal2"})],
+    ids=["open", "blind"],
+)
+def test_only_what_says_the_spills_is_unpacked_for_them(data, listed, monkeypatch, blind, box):
+    """All else is unpacked once, where the event loop runs."""
+    from na64root import ntuple
+
+    unpacked, check = [], ntuple._check_baskets
+
+    def seen(tree, entries, names, path):
+        unpacked.append(set(names))
+        check(tree, entries, names, path)
+
+    monkeypatch.setattr(ntuple, "_check_baskets", seen)
+    selection.select([data], listed(FEW), blind=blind)
+    assert len(unpacked) == 2
+    assert unpacked[0] == {"run", "spill"} | box
+    assert unpacked[1] > unpacked[0]
+
+
+@pytest.mark.parametrize("branch", ["run", "ecalTotal"])
+def test_a_damaged_branch_is_one_line_with_a_list(tmp_path, listed, branch):
+    """Whether the spills are read from it or the selection."""
+    path = Path(write_tree(tmp_path / "file.root", [event(spillevent=n) for n in range(2, 2000)]))
+    file = root().TFile.Open(str(path))
+    basket = file.Get("tree").GetBranch(branch)
+    place, size = basket.GetBasketSeek(0), basket.GetBasketBytes()[0]
+    file.Close()
+    content = bytearray(path.read_bytes())
+    content[place + size // 2 : place + size] = bytes(size - size // 2)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"branch {branch} in .* cannot be read"):
+        selection.select([str(path)], listed("4000"))
