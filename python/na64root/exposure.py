@@ -25,11 +25,12 @@ from .skim import SkimExposure, SpillRanges, skims_among
 class InputExposure:
     """Electrons on target and the share of spills that are kept, both by run period; what to say of them.
 
+    The share is None where spills are left out and not counted, all numbers being given by hand.
     `of_skim`: what a skim of this input has to say; None unless asked for.
     """
 
     electrons: dict[str, float]
-    kept_share: dict[str, float]
+    kept_share: dict[str, float | None]
     notes: list[str]
     of_skim: SkimExposure | None = None
 
@@ -53,7 +54,7 @@ def input_exposure(
 
     Args:
         ntuple: runs and spills are read, in one thread, where there is a list of good runs, something is left
-            out or a skim is to be made; not of skims.
+            out or a skim is to be made; not of skims, and not where `eot` has all periods.
         eot: as for :meth:`Card.exposure`.
         without_spills: run and spill of those that are left out.
         blind: spills that only events in the signal boxes are of do not count.
@@ -66,7 +67,7 @@ def input_exposure(
     """
     electrons = card.exposure(eot)
     by_hand = set(electrons) if "all" in (eot or {}) else set(eot or {})
-    share = dict.fromkeys(electrons, 1.0)
+    share: dict[str, float | None] = dict.fromkeys(electrons, 1.0)
     notes: list[str] = []
     if ntuple.skipped and by_hand != set(electrons):
         notes.append(
@@ -77,6 +78,8 @@ def input_exposure(
     skims = skims_among(ntuple)
     if good_runs is None and not without_spills and not skims and not for_skim:
         return InputExposure(electrons, share, notes)
+    if by_hand == set(electrons) and not for_skim:
+        return InputExposure(electrons, dict.fromkeys(electrons), notes)
     run, spill, had = _spills(ntuple, card, skims, blind)
     period = period_index(card, run, spill, good=False)
     kept = had & np.array(
@@ -87,12 +90,11 @@ def input_exposure(
     absolute: dict[str, float] = {}
     for i, name in enumerate(electrons):
         here = period == i
-        if here.any():
-            share[name] = float(kept[here].mean())
+        used = float(kept[here].mean()) if here.any() else 1.0
+        share[name] = used
         if name in by_hand:
             absolute |= {name: electrons[name]} if here.any() else {}
             continue
-        used = f"{int(kept[here].sum())} of {int(here.sum())} spills are used"
         own = [path for path, skim in skims.items() if name in skim.electrons]
         if own:
             if len(ntuple.paths) > 1:
@@ -108,10 +110,13 @@ def input_exposure(
             electrons[name] = good_runs.electrons(run[here], spill[here], kept[here])
             absolute |= {name: electrons[name]} if here.any() else {}
             notes.append(f"period {name}: {electrons[name]:.4g} electrons on target by {good_runs.file.path}")
-        elif share[name] < 1.0:
-            electrons[name] *= share[name]
+        elif used < 1.0:
+            electrons[name] *= used
             of = " (of the input of the skim)" if skims else ""
-            notes.append(f"period {name}: {used}{of}, {electrons[name]:.4g} electrons on target")
+            notes.append(
+                f"period {name}: {int(kept[here].sum())} of {int(here.sum())} spills are used{of}, "
+                f"{electrons[name]:.4g} electrons on target"
+            )
     of_skim = SkimExposure(
         spills=_ranges(run[kept], spill[kept]),
         spills_left_out=_ranges(run[~kept], spill[~kept]),

@@ -145,13 +145,14 @@ class Exclusions(Record):
         duplicates, repeated_files: as of :class:`Quality`; duplicates are counted once.
         outliers: of the spills that were left out, why.
         kept_share: by run period, the share of its spills in the input that was kept, by the list of good
-            runs and without outliers; it scales the card's exposure.
+            runs and without outliers; it scales the card's exposure. Null where all exposures
+            are by hand and spills are left out.
     """
 
     duplicates: int
     repeated_files: list[list[str]]
     outliers: list[Outlier]
-    kept_share: dict[str, float]
+    kept_share: dict[str, float | None]
 
 
 @dataclass(frozen=True)

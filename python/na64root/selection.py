@@ -108,7 +108,7 @@ class SelectionResult(Record):
     number in the spill.
     `blind`: events in the signal boxes are in nothing of this, and the flow ends before the cut that would
     count them. `kept_share`: by period, the share of the spills of the input that the list of good runs and
-    the spills left out leave.
+    the spills left out leave; null where all exposures are by hand, for which no spill is counted.
     """
 
     cutflow: list[CutFlowRow]
@@ -116,7 +116,7 @@ class SelectionResult(Record):
     counts: list[Count]
     expected: list[ExpectedCount]
     exposure: dict[str, float]
-    kept_share: dict[str, float]
+    kept_share: dict[str, float | None]
     candidates: list[Candidate]
     files: list[InputFile]
     input: InputDetails

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from na64root import analyze, backgrounds, cli, selection
+from na64root import analyze, backgrounds, cli, exposure, selection
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
@@ -66,13 +66,18 @@ def test_the_share_of_good_spills_scales_the_card(data, listed):
 @pytest.mark.parametrize(
     "by_hand", [{"all": 1e11}, {"2016": 1e10, "2017": 2e10, "2018": 3e10}, {"2018": 3e10}, {"2016": 3e10}]
 )
-def test_what_is_given_by_hand_is_not_scaled(data, listed, by_hand):
+def test_what_is_given_by_hand_is_not_scaled(data, listed, by_hand, monkeypatch):
+    calls, count = [], exposure.spills
+    monkeypatch.setattr(exposure, "spills", lambda *a, **k: calls.append(True) or count(*a, **k))
     result = selection.select([data], listed(FEW), without_spills=OUTLIERS, eot=by_hand)
     expected = CARD.exposure(by_hand) | {"2017": 0.0}
     if by_hand.keys() == {"2016"}:
         expected["2018"] *= 7 / 12
     assert result.exposure == pytest.approx(expected, rel=1e-12)
-    assert result.kept_share["2018"] == pytest.approx(7 / 12)
+    # Where nothing asks for them, spills are not counted.
+    counted = set(by_hand) in ({"2016"}, {"2018"})
+    assert calls == [True] * counted
+    assert result.kept_share["2018"] == (pytest.approx(7 / 12) if counted else None)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +129,6 @@ def test_wrong_electrons_are_one_line(tmp_path, text, message):
 
 def test_a_list_without_electrons_and_cut_reads_nothing_more(data, listed, monkeypatch):
     """The loop over runs and spills is for those who need it."""
-    from na64root import exposure
-
     calls = []
     monkeypatch.setattr(exposure, "spills", lambda *a, **k: calls.append(a))
     assert selection.select([data], CARD).kept_share == {"2016": 1.0, "2017": 1.0, "2018": 1.0}
@@ -200,11 +203,11 @@ def test_options_on_events_are_refused_where_there_are_none(capsys, tmp_path, li
 
 def test_scan_and_export_take_the_counts_and_exposure_of_analyze(data, listed):
     card = listed(FEW)
-    counts, exposure, _ = analyze._counts([data], card, None, 1)
+    counts, electrons, _ = analyze._counts([data], card, None, 1)
     selected, left_out = analyze._select([data], card, None, False, blind=False, threads=1)
     assert left_out.kept_share == selected.kept_share == {"2016": 1.0, "2017": 1.0, "2018": 2 / 3}
-    assert (counts, exposure) == (analyze._counts_of_likelihood(selected), selected.exposure)
-    assert exposure["2018"] == pytest.approx(eot("2018") * 2 / 3)
+    assert (counts, electrons) == (analyze._counts_of_likelihood(selected), selected.exposure)
+    assert electrons["2018"] == pytest.approx(eot("2018") * 2 / 3)
 
 
 # Of each run, spill 1 has no track: after the cut `momentum` it is empty.
