@@ -68,18 +68,12 @@ def input_exposure(
     electrons = card.exposure(eot)
     by_hand = set(electrons) if "all" in (eot or {}) else set(eot or {})
     share: dict[str, float | None] = dict.fromkeys(electrons, 1.0)
-    notes: list[str] = []
-    if ntuple.skipped and by_hand != set(electrons):
-        notes.append(
-            f"{len(ntuple.skipped)} files were left out, and the exposure still has their electrons on "
-            "target (a file does not say how many): give those of the files that were read by --eot"
-        )
     good_runs = good_runs_of(card)
     skims = skims_among(ntuple)
     if good_runs is None and not without_spills and not skims and not for_skim:
-        return InputExposure(electrons, share, notes)
+        return InputExposure(electrons, share, _note_on_skipped(ntuple, set(electrons) - by_hand))
     if by_hand == set(electrons) and not for_skim:
-        return InputExposure(electrons, dict.fromkeys(electrons), notes)
+        return InputExposure(electrons, dict.fromkeys(electrons), [])
     run, spill, had = _spills(ntuple, card, skims, blind)
     period = period_index(card, run, spill, good=False)
     kept = had & np.array(
@@ -88,6 +82,8 @@ def input_exposure(
     if good_runs is not None:
         kept &= good_runs.contains(run, spill)
     absolute: dict[str, float] = {}
+    of_card = set()
+    notes = []
     for i, name in enumerate(electrons):
         here = period == i
         used = float(kept[here].mean()) if here.any() else 1.0
@@ -110,19 +106,37 @@ def input_exposure(
             electrons[name] = good_runs.electrons(run[here], spill[here], kept[here])
             absolute |= {name: electrons[name]} if here.any() else {}
             notes.append(f"period {name}: {electrons[name]:.4g} electrons on target by {good_runs.file.path}")
-        elif used < 1.0:
+        else:
+            of_card.add(name)
             electrons[name] *= used
             of = " (of the input of the skim)" if skims else ""
-            notes.append(
-                f"period {name}: {int(kept[here].sum())} of {int(here.sum())} spills are used{of}, "
-                f"{electrons[name]:.4g} electrons on target"
-            )
+            if used < 1.0:
+                notes.append(
+                    f"period {name}: {int(kept[here].sum())} of {int(here.sum())} spills are used{of}, "
+                    f"{electrons[name]:.4g} electrons on target"
+                )
     of_skim = SkimExposure(
         spills=_ranges(run[kept], spill[kept]),
         spills_left_out=_ranges(run[~kept], spill[~kept]),
         electrons=absolute,
     )
+    notes += _note_on_skipped(ntuple, of_card)
+    if ntuple.skipped and good_runs is not None and good_runs.entries and by_hand != set(electrons):
+        notes.append(
+            f"{len(ntuple.skipped)} files were left out: an entry of {good_runs.file.path} has all its "
+            "electrons on target where a file that was read holds a spill of it"
+        )
     return InputExposure(electrons, share, notes, of_skim if for_skim else None)
+
+
+def _note_on_skipped(ntuple: Ntuple, of_card: Collection[str]) -> list[str]:
+    """What to say where files were left out and the numbers of some run periods are the card's."""
+    if not ntuple.skipped or not of_card:
+        return []
+    return [
+        f"{len(ntuple.skipped)} files were left out, and the exposure still has their electrons on target (a "
+        "file does not say how many): give those of the files that were read by --eot"
+    ]
 
 
 def _spills(

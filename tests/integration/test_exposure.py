@@ -163,21 +163,24 @@ FAST = ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "has_exposure", "has_notes_on_it"),
     [
-        ["inspect"],
-        ["quality"],
-        ["background"],
-        ["scan", "mass-epsilon", *FAST],
-        ["export", *FAST, "--format", "pyhf"],
+        (["inspect"], False, False),
+        (["quality"], False, False),
+        (["background"], True, True),
+        (["scan", "mass-epsilon", *FAST], True, True),
+        (["export", *FAST, "--format", "pyhf"], False, True),
     ],
-    ids=lambda arguments: arguments[0],
+    ids=["inspect", "quality", "background", "scan", "export"],
 )
-def test_every_verb_that_reads_files_takes_the_options_of_the_input(data, tmp_path, arguments):
+@pytest.mark.parametrize("electrons", [": 2e9", ""], ids=["of_list", "of_card"])
+def test_every_verb_that_reads_files_takes_the_options_of_the_input(
+    data, tmp_path, arguments, has_exposure, has_notes_on_it, electrons
+):
     """One bad file left out, one run of three used: the exposure, where the verb has one, follows."""
     bad, good = tmp_path / "bad.root", tmp_path / "good.txt"
     bad.write_bytes(b"root no more")
-    good.write_text("4000: 2e9")
+    good.write_text(f"4000{electrons}")
     folder = ["-o", str(tmp_path / "out")] if arguments[0] == "export" else []
     stdout = io.StringIO()
     options = ["--good-runs", str(good), "--skip-bad-files", "--json", *folder]
@@ -185,10 +188,16 @@ def test_every_verb_that_reads_files_takes_the_options_of_the_input(data, tmp_pa
     record = json.loads(stdout.getvalue())
     assert [file["path"] for file in record["provenance"]["input"]["files_skipped"]] == [str(bad)]
     assert record["provenance"]["input"]["good_runs"]["path"] == str(good)
-    if "exposure" in record:
-        assert record["exposure"] == {"2016": 0.0, "2017": 0.0, "2018": 2e9}
-    if "notes" in record and arguments[0] not in ("inspect", "quality"):
-        assert any("1 files were left out, and the exposure still" in note for note in record["notes"])
+    assert ("exposure" in record) == has_exposure
+    if has_exposure:
+        of_2018 = 2e9 if electrons else eot("2018") / 3
+        assert record["exposure"] == pytest.approx({"2016": 0.0, "2017": 0.0, "2018": of_2018})
+    # Of the list's electrons a file that was left out takes those of its own runs along.
+    said = [note for note in record["notes"] if "1 files were left out" in note]
+    assert len(said) == has_notes_on_it
+    for note in said:
+        assert ("the exposure still has their electrons" in note) == (not electrons)
+        assert (f"an entry of {good} has all its electrons" in note) == bool(electrons)
 
 
 def test_options_on_events_are_refused_where_there_are_none(capsys, tmp_path, listed):
