@@ -157,6 +157,8 @@ def test_hidden_events_make_no_spill(tmp_path, listed):
     # Run 4001 is not good, so its event is not of the period and hides nothing.
     assert results[0].kept_share["2018"] == 1 / 2
     assert results[1].kept_share["2018"] == 1 / 3
+    # As docs/layouts.md says: not hidden, spill 3 is one more that is kept.
+    assert selection.select([other], card).kept_share["2018"] == 2 / 4
 
 
 FAST = ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]
