@@ -32,7 +32,15 @@ from .engines import THREADS
 from .errors import ConfigError, DataError
 from .exposure import input_exposure
 from .histograms import stable
-from .ntuple import Ntuple, notes_on_files, open_ntuple, reading, repeated_files, require_all_read
+from .ntuple import (
+    Ntuple,
+    notes_on_files,
+    open_ntuple,
+    reading,
+    repeated_files,
+    require_all_read,
+    require_blind,
+)
 from .quality import LeftOut
 from .results import Count, Provenance, Record, provenance
 
@@ -741,6 +749,7 @@ def read(
         DataError: the input cannot be read, or lacks a branch that defines a signature; a weight that is NaN.
     """
     ntuple = open_ntuple(inputs, card)
+    require_blind(ntuple, blind)
     missing = [b for cut in _NEEDED for b in ntuple.schema.missing_for(cut, ntuple.present)]
     if missing:
         raise DataError(

@@ -1253,12 +1253,12 @@ def _export(
     if not files:
         _only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
     from .blinding import remember
-    from .export import FORMATS, Exported, export
-    from .results import provenance, refuse_to_replace, require_writable
+    from .export import FORMATS, RECORD, Exported, export
+    from .results import provenance, refuse_to_replace, require_writable, to_json, write_atomically
 
     chosen = list(FORMATS) if formats == "all" else [formats]
     card, folder = common.card, common.output_dir
-    refuse_to_replace(folder, [FORMATS[name][0] for name in chosen], common.force)
+    refuse_to_replace(folder, [*(FORMATS[name][0] for name in chosen), RECORD], common.force)
     require_writable(folder)
     selected = None
     if described:
@@ -1282,18 +1282,27 @@ def _export(
         input_files=selected.files if selected else [],
         input_details=selected.input if selected else None,
     )
-    paths = export(model, folder, formats=chosen, force=common.force)
+    comment = ""
+    if selected and (blind or selected.weighted):
+        why = "blinded" if blind else "weighted simulation"
+        comment = f"Nothing is observed ({why}): the most probable counts without signal stand in."
+    paths = export(model, folder, formats=chosen, comment=comment, force=common.force)
+    record = folder / RECORD
+    paths |= {RECORD: record}
     if kept := remember(folder, "export", blind=blind, provenance=made):
         paths |= {kept.name: kept}
-    return Exported(
+    exported = Exported(
         files={name: str(path) for name, path in paths.items()},
         counts=list(model.bins),
         signal_uncertainty=model.signal_uncertainty,
         constraint=model.constraint,
         provenance=made,
         blind=blind,
-        notes=selected.notes if selected else [],
+        notes=[*(selected.notes if selected else ()), *filter(None, [comment])],
     )
+    text = to_json(exported) + "\n"
+    write_atomically(record, functools.partial(_write_text, text=text), force=common.force)
+    return exported
 
 
 def _progress(what: str) -> Callable[[int, int], None] | None:

@@ -25,20 +25,30 @@ from .errors import ConfigError, Na64Error
 from .results import Provenance, Record, refuse_to_replace, write_atomically
 
 
-def write_workspace(model: CountingModel, path: Path) -> None:
-    """A ROOT file with the workspace `na64root`; read it with TFile::Open(...)->Get("na64root")."""
+def write_workspace(model: CountingModel, path: Path, comment: str = "") -> None:
+    """A ROOT file with the workspace `na64root`; read it with TFile::Open(...)->Get("na64root").
+
+    Its title is the comment.
+    """
     with limits_roostats.quiet():
-        if not limits_roostats.workspace(model).writeToFile(str(path)):
+        w = limits_roostats.workspace(model)
+        if comment:
+            w.SetTitle(comment)
+        if not w.writeToFile(str(path)):
             raise Na64Error(f"cannot write {path} (ROOT refused it): choose another output")
 
 
-def write_hs3(model: CountingModel, path: Path) -> None:
-    """HS3 JSON by RooJSONFactoryWSTool, read back by its importJSON."""
+def write_hs3(model: CountingModel, path: Path, comment: str = "") -> None:
+    """HS3 JSON by RooJSONFactoryWSTool, for its importJSON; the comment in `metadata.description`."""
     with limits_roostats.quiet():
         # Of several ModelConfigs of one pdf the tool would keep the last only.
         w = limits_roostats.workspace(model, configurations=("signal_plus_background",))
         if not cling.root().RooJSONFactoryWSTool(w).exportJSON(str(path)):
             raise Na64Error(f"cannot write {path} (RooFit refused it): choose another output")
+    if comment:
+        record = json.loads(path.read_text("utf-8"))
+        record.setdefault("metadata", {})["description"] = comment
+        path.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 def pyhf_specification(model: CountingModel) -> dict[str, Any]:
@@ -109,8 +119,8 @@ def _pyhf_modifier(name: str, constraint: str, nominal: float, sigma: float) -> 
     return {"name": name, "type": "normsys", "data": {"hi": scale, "lo": 1.0 / scale}}
 
 
-def write_pyhf(model: CountingModel, path: Path) -> None:
-    """pyhf JSON, see `pyhf_specification`."""
+def write_pyhf(model: CountingModel, path: Path, comment: str = "") -> None:
+    """pyhf JSON, see `pyhf_specification`. Its schema has no place for a comment."""
     path.write_text(json.dumps(pyhf_specification(model), indent=1) + "\n", "utf-8")
 
 
@@ -208,12 +218,14 @@ def _datacard_group(
         lines.append(f"{eta} param 0 1 [{max(lowest, -8.0):.10g},8]")
 
 
-def write_datacard(model: CountingModel, path: Path) -> None:
+def write_datacard(model: CountingModel, path: Path, comment: str = "") -> None:
     """Combine datacard, see `datacard`."""
-    path.write_text(datacard(model), "utf-8")
+    path.write_text((f"# {comment}\n" if comment else "") + datacard(model), "utf-8")
 
 
-FORMATS: dict[str, tuple[str, Callable[[CountingModel, Path], None]]] = {
+# The record of the export itself, in the folder of the formats.
+RECORD = "export.json"
+FORMATS: dict[str, tuple[str, Callable[[CountingModel, Path, str], None]]] = {
     "workspace": ("workspace.root", write_workspace),
     "hs3": ("hs3.json", write_hs3),
     "pyhf": ("pyhf.json", write_pyhf),
@@ -222,9 +234,17 @@ FORMATS: dict[str, tuple[str, Callable[[CountingModel, Path], None]]] = {
 
 
 def export(
-    model: CountingModel, directory: Path, *, formats: Iterable[str] = tuple(FORMATS), force: bool = False
+    model: CountingModel,
+    directory: Path,
+    *,
+    formats: Iterable[str] = tuple(FORMATS),
+    comment: str = "",
+    force: bool = False,
 ) -> dict[str, Path]:
     """Write the model in these formats; returns the file of each. Files appear only when they are complete.
+
+    Args:
+        comment: a line of text to have in each of them that can hold it: all but pyhf.
 
     Raises:
         ConfigError: an unknown format, or a model that a format cannot hold.
@@ -240,16 +260,23 @@ def export(
     for name in formats:
         file_name, write = FORMATS[name]
         path = directory / file_name
-        write_atomically(path, functools.partial(write, model), force=force)
+        write_atomically(path, functools.partial(_write, write, model, comment), force=force)
         files[name] = path
     return files
+
+
+def _write(
+    write: Callable[[CountingModel, Path, str], None], model: CountingModel, comment: str, path: Path
+) -> None:
+    write(model, path, comment)
 
 
 class Exported(Record):
     """The result of `na64root export`: the file of each format, and the model that they hold.
 
     `counts` are the bins with yields in events; `signal_fraction` is a bin's share of the total expected
-    signal, `signal_uncertainty` is relative. `blind` and `notes` are of the selection of input files.
+    signal, `signal_uncertainty` is relative. `blind` and `notes` are of the selection of input
+    files. Where nothing is observed (blinded, weighted simulation) a note and the files say what stands in.
     """
 
     files: dict[str, str]

@@ -470,6 +470,20 @@ def about(path: str) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) else None
 
 
+def require_blind(ntuple: Ntuple, blind: bool) -> None:
+    """Refuse to show what a blinded skim, which has lost its signal boxes, would have as observed.
+
+    Raises:
+        DataError: a file is such a skim, and `blind` is not set.
+    """
+    for path in ntuple.paths if not blind else ():
+        if (about(path) or {}).get("blind"):
+            raise DataError(
+                f"{path} is a blinded skim (without the events in the signal boxes, so that nothing in it is "
+                "observed): use --blind, or a skim that was made without it"
+            )
+
+
 def _input_file(path: str, entries: int) -> InputFile:
     remote = "://" in path
     return InputFile(

@@ -18,17 +18,19 @@ from numpy.typing import NDArray
 from . import cling, compiled
 from .cling import implicit_threads, root
 from .config import Card, QualityConfig
-from .cut_table import PHYSICS_TRIGGER, hcal_sum, without_signal_boxes
+from .cut_table import BOX_CUTS, PHYSICS_TRIGGER, hcal_sum, without_signal_boxes
 from .errors import DataError
 from .histograms import bins, variances
 from .ntuple import (
     Ntuple,
+    check_baskets,
     notes_on_files,
     open_ntuple,
     period_index,
     period_names,
     reading,
     repeated_files,
+    require_blind,
 )
 from .results import Provenance, Record, provenance
 
@@ -144,13 +146,14 @@ class Exclusions(Record):
             where signal boxes are hidden.
         outliers: of the spills that were left out, why.
         kept_share: by run period, the share of its spills in the input that was kept, by the list of good
-            runs and without outliers; it scales the card's exposure.
+            runs and without outliers; it scales the card's exposure. Null where all exposures
+            are by hand and spills are left out.
     """
 
     duplicates: int | None
     repeated_files: list[list[str]]
     outliers: list[Outlier]
-    kept_share: dict[str, float]
+    kept_share: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -184,9 +187,11 @@ def assess(inputs: Sequence[str], card: Card, *, blind: bool = False) -> Quality
         blind: leave events in the signal boxes out of every sum and example.
 
     Raises:
-        DataError: as :func:`na64root.ntuple.open_ntuple`, or the events cannot be read.
+        DataError: as :func:`na64root.ntuple.open_ntuple` and :func:`na64root.ntuple.require_blind`, or the
+            events cannot be read.
     """
     ntuple = open_ntuple(inputs, card)
+    require_blind(ntuple, blind)
     recorder, loops = _record(ntuple, card, blind)
     run, spill, columns = _columns(recorder)
     names = period_names(card)
@@ -489,12 +494,20 @@ class LeftOut:
 def spills(ntuple: Ntuple, card: Card, *, blind: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Run and number of each spill, of shape (n_spills,) each, from a loop over these two branches.
 
+    Where the files are not unpacked yet, the branches that are read here are.
+
     Args:
         blind: without those that only events in the signal boxes are of.
 
     Raises:
         DataError: the events cannot be read.
     """
+    if not ntuple.unpacked:
+        # What else the selection reads is unpacked where it is read, by its event loop.
+        box = {name for cut in BOX_CUTS for name in ntuple.schema.cut_inputs[cut]}
+        read = {"run", "spill"} | (box if blind else set())
+        for path in ntuple.paths:
+            check_baskets(path, ntuple.schema, read & ntuple.present)
     cling.include("event_numbers.hpp")
     recorder = root().na64root.SpillRecorder(0.0, 0.0)
     with implicit_threads(1), reading(ntuple):

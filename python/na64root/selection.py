@@ -42,6 +42,7 @@ from .ntuple import (
     reading,
     repeated_files,
     require_all_read,
+    require_blind,
 )
 from .quality import LeftOut
 from .results import (
@@ -55,7 +56,7 @@ from .results import (
     renamed_into,
     write_atomically,
 )
-from .skim import Skim, Skimmed, SkimWriter, required_cuts
+from .skim import Skim, SkimExposure, Skimmed, SkimWriter, required_cuts
 from .systematics import VARIED_HISTOGRAMS, SystematicEffect, Variations, declare_variations
 
 _INITIAL = "initial"
@@ -107,7 +108,7 @@ class SelectionResult(Record):
     number in the spill.
     `blind`: events in the signal boxes are in nothing of this, and the flow ends before the cut that would
     count them. `kept_share`: by period, the share of the spills of the input that the list of good runs and
-    the spills left out leave.
+    the spills left out leave; null where all exposures are by hand, for which no spill is counted.
     """
 
     cutflow: list[CutFlowRow]
@@ -115,7 +116,7 @@ class SelectionResult(Record):
     counts: list[Count]
     expected: list[ExpectedCount]
     exposure: dict[str, float]
-    kept_share: dict[str, float]
+    kept_share: dict[str, float | None]
     candidates: list[Candidate]
     files: list[InputFile]
     input: InputDetails
@@ -170,7 +171,7 @@ def select(
             cut that does not compile; the engine's cluster cannot be reached; a skim that would show what is
             hidden.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches; a branch
-            of `columns` that is not in the files.
+            of `columns` that is not in the files; a blinded skim without `blind`.
         Na64Error: the skim exists and `force` is not set, or it cannot be written.
     """
     card.exposure(eot)  # before anything is read
@@ -187,7 +188,8 @@ def select(
         )
     with _beside(skim, force) as skim_path:
         # Runs and spills are read before the loop where they decide on the exposure.
-        ntuple = open_ntuple(inputs, card, unpack=bool(card.input.good_runs or without_spills))
+        ntuple = open_ntuple(inputs, card, unpack=False)
+        require_blind(ntuple, blind)
         lacking = {s: ntuple.schema.missing_for_signature(s, ntuple.present) for s in SIGNATURES}
         if all(lacking.values()):
             names = ", ".join(dict.fromkeys(lacking["S1"] + lacking["S2"]))
@@ -195,7 +197,7 @@ def select(
                 f"{ntuple.paths[0]} allows neither S1 nor S2 (no branch {names}): give an ntuple with them, "
                 "or say in [layout] where they are"
             )
-        exposure = input_exposure(ntuple, card, eot, without_spills, blind=blind)
+        exposure = input_exposure(ntuple, card, eot, without_spills, blind=blind, for_skim=skim is not None)
 
         def loop() -> tuple[LeftOut, _Booked]:
             with reading(ntuple):
@@ -210,7 +212,7 @@ def select(
                     just_in_time=n_minus_one or skim is not None,
                 )
                 if n_minus_one or skim is not None:
-                    booked.book_failed_cuts(n_minus_one, skim, skim_path)
+                    booked.book_failed_cuts(n_minus_one, skim, skim_path, exposure.of_skim)
                 booked.run()
             return booked.left_out, booked
 
@@ -398,7 +400,13 @@ class _Booked:
         if self.variations:
             self.variations.prepare()
 
-    def book_failed_cuts(self, n_minus_one: bool, skim: Skim | None, skim_path: Path | None) -> None:
+    def book_failed_cuts(
+        self,
+        n_minus_one: bool,
+        skim: Skim | None,
+        skim_path: Path | None,
+        exposure: SkimExposure | None,
+    ) -> None:
         """Also book what knows which cuts an event fails: N-1, a skim that is written at the path given."""
         table = {
             s: cuts
@@ -409,10 +417,20 @@ class _Booked:
         if n_minus_one:
             # Blinded, all other cuts leave nothing: one of those that bound the box has to fail.
             self.n_minus_one = Distributions(failed, self.card, BOX_CUTS if self.blind else None)
-        if skim is not None and skim_path is not None:
+        if skim is not None and skim_path is not None and exposure is not None:
             names = required_cuts(self.card, skim.cut, list(table), blind=self.blind)
             how = provenance(self.card, input_files=self.ntuple.files, input_details=self.ntuple.details)
-            made = SkimWriter(failed, names, self.ntuple, skim_path, how, cut=skim.cut, rntuple=skim.rntuple)
+            made = SkimWriter(
+                failed,
+                names,
+                self.ntuple,
+                skim_path,
+                how,
+                cut=skim.cut,
+                blind=self.blind,
+                exposure=exposure,
+                rntuple=skim.rntuple,
+            )
             self.skim = skim, made
 
     def _hidden(self, signature: Signature) -> set[str]:

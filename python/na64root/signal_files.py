@@ -260,7 +260,11 @@ _Produced = dict[str, tuple[float, float]]
 
 def _select(part: _Part, card: Card, *, vary: bool, seed: int, threads: int) -> selection.SelectionResult:
     _require_weights(part.paths, card)
-    found = selection.select(part.paths, card.for_simulation, systematics=vary, seed=seed, threads=threads)
+    card = card.for_simulation
+    # Its weights say what it is worth: no exposure has to be found.
+    found = selection.select(
+        part.paths, card, eot=card.exposure(), systematics=vary, seed=seed, threads=threads
+    )
     if vary:
         varied = {effect.source for effect in found.systematics}
         if card.systematics.in_limit == "varied":

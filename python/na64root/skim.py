@@ -11,7 +11,7 @@ from typing import Any
 from .cling import root
 from .config import Card, Signature
 from .cut_table import BOX_CUTS
-from .errors import ConfigError, Na64Error
+from .errors import ConfigError, DataError, Na64Error
 from .n_minus_one import FailedCuts
 from .ntuple import Ntuple, about
 from .results import Provenance, Record
@@ -59,14 +59,34 @@ def required_cuts(
     return {signature: wanted for signature in signatures}
 
 
+# First and last number of spills of a run, by run.
+SpillRanges = dict[int, list[tuple[int, int]]]
+
+
+class SkimExposure(Record):
+    """What the exposure of a skim rests on, since its events do not show which spills its input had.
+
+    `spills` of the input were used, `spills_left_out` were not (list of good runs, outliers). `electrons` on
+    target of the used spills of a run period, where they were given by hand or by the list of good runs; of
+    other periods the card's number counts.
+    """
+
+    spills: SpillRanges
+    spills_left_out: SpillRanges
+    electrons: dict[str, float]
+
+
 class SkimFacts(Record):
     """How a skim was made, which its file holds as JSON in `na64root`.
 
-    `skim_cut` is as in :class:`Skimmed`. `simulation` is what simulated input files say of themselves.
+    `skim_cut` is as in :class:`Skimmed`. `blind`: without the events in the signal boxes. `simulation` is
+    what simulated input files say of themselves.
     """
 
     skim_cut: str | None
+    blind: bool
     simulation: list[dict[str, Any]]
+    exposure: SkimExposure
     provenance: Provenance
 
 
@@ -82,9 +102,11 @@ class SkimWriter:
         made: Provenance,
         *,
         cut: str | None,
+        blind: bool,
+        exposure: SkimExposure,
         rntuple: bool,
     ) -> None:
-        """`path`: where the loop writes. `made`, `cut`: for the file, how it was made.
+        """`path`: where the loop writes. `made`, `cut`, `blind`, `exposure`: for the file, how it was made.
 
         Raises:
             ConfigError: an RNTuple is to become a TTree; the input is of another layout.
@@ -124,7 +146,9 @@ class SkimWriter:
         said = [other for source in ntuple.paths if (other := about(source)) is not None]
         # Of a skim of a skim, what the first was made of.
         simulation = [simulated for other in said for simulated in other.get("simulation", [other])]
-        facts = SkimFacts(skim_cut=cut, simulation=simulation, provenance=made)
+        facts = SkimFacts(
+            skim_cut=cut, blind=blind, simulation=simulation, exposure=exposure, provenance=made
+        )
         # The file of an RNTuple stays open as long as the booked nodes: what else it holds is there before.
         # Several threads would write that again and again into the file of a TTree: there it comes after.
         self.tree_facts = None if rntuple else facts
@@ -154,6 +178,26 @@ class SkimWriter:
         if self.tree_facts is not None:
             _keep_facts(self.path, "UPDATE", self.tree_facts)
         return Skimmed(file=str(skim.path), events=events, cut=skim.cut)
+
+
+def skims_among(ntuple: Ntuple) -> dict[str, SkimExposure]:
+    """What the files that are skims say of their exposure, by path.
+
+    Raises:
+        DataError: one says so in another form.
+    """
+    found = {}
+    for path in ntuple.paths:
+        facts = about(path) or {}
+        if "skim_cut" in facts and "exposure" in facts:
+            try:
+                found[path] = SkimExposure.model_validate(facts["exposure"])
+            except ValueError:
+                raise DataError(
+                    f"{path} is a skim whose exposure cannot be read (another version of na64root wrote it): "
+                    "make the skim again"
+                ) from None
+    return found
 
 
 def _keep_facts(path: Path, mode: str, facts: SkimFacts) -> None:

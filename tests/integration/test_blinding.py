@@ -184,7 +184,7 @@ def test_what_is_left_are_the_sidebands(inputs):
     assert result.exposure == load_card().exposure()
 
 
-def test_a_blinded_skim_holds_no_event_of_the_boxes(tmp_path, inputs):
+def test_a_blinded_skim_holds_no_event_of_the_boxes(tmp_path, inputs, capsys):
     path = tmp_path / "skim.root"
     skim = Skim(path, "momentum")
     blinded = selection.select([inputs["more"]], load_card(), blind=True, skim=skim, n_minus_one=True)
@@ -195,6 +195,20 @@ def test_a_blinded_skim_holds_no_event_of_the_boxes(tmp_path, inputs):
         [numpy_selection.in_periods(events), *(passes[c] for c in numpy_selection.COMMON[:6])]
     )
     assert blinded.skim.events == wanted.sum() > 0
+    # What reads it knows that nothing in it is observed; so does a skim of it.
+    more, grid = tmp_path / "more.root", ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]
+    again = selection.select([str(path)], load_card(), blind=True, skim=Skim(more, "srd"))
+    assert {count.observed for count in again.counts} == {None}
+    open_skim = tmp_path / "open.root"
+    selection.select([inputs["more"]], load_card(), skim=Skim(open_skim, "momentum"))
+    assert selection.select([str(open_skim)], load_card()).counts[0].observed is not None
+    for verb in ("select", "analyze", "quality", "export", "scan"):
+        plane = ["mass-epsilon"] if verb == "scan" else []
+        for file in (path, more):
+            out = ["-o", str(tmp_path / "out")]
+            assert run(verb, *plane, str(open_skim), str(file), *grid, *out)[0] == 2
+            assert f"{file} is a blinded skim" in capsys.readouterr().err
+    assert list((tmp_path / "out").glob("*")) == []
 
 
 def test_thresholds_and_exposure_of_hidden_events_do_not_leak(tmp_path):
@@ -297,6 +311,21 @@ def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
     exported = json.loads(out.getvalue())
     assert {bin_["observed"] for bin_ in exported["counts"]} == {0}
     assert exported["blind"]
+    # The folder says so too, and each file that can.
+    assert json.loads((tmp_path / "export.json").read_text("utf-8")) == exported
+    said = "Nothing is observed (blinded): the most probable counts without signal stand in."
+    assert said in exported["notes"]
+    assert (
+        cli.run(["export", inputs["full"], "--blind", *grid, "-o", str(tmp_path / "all")], io.StringIO()) == 0
+    )
+    assert (tmp_path / "all" / "datacard.txt").read_text("utf-8").startswith(f"# {said}\n")
+    hs3 = tmp_path / "all" / "hs3.json"
+    assert json.loads(hs3.read_text("utf-8"))["metadata"]["description"] == said
+    assert root().RooJSONFactoryWSTool(read := root().RooWorkspace("read")).importJSON(str(hs3))
+    assert read.allData().size() > 0
+    file = root().TFile.Open(str(tmp_path / "all" / "workspace.root"))
+    assert str(file.Get("na64root").GetTitle()) == said
+    file.Close()
     assert cli.run([*export, "--force"], io.StringIO()) == 0
     assert cli.run(["quality", inputs["full"], "-o", str(tmp_path)], io.StringIO()) == 0
     assert (

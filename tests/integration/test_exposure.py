@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from na64root import analyze, backgrounds, cli, selection
+from na64root import analyze, backgrounds, cli, exposure, selection
+from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
 from na64root.good_runs import read_good_runs
+from na64root.skim import Skim
 from tree_a import event, write_tree
 
 CARD = load_card()
@@ -64,13 +66,18 @@ def test_the_share_of_good_spills_scales_the_card(data, listed):
 @pytest.mark.parametrize(
     "by_hand", [{"all": 1e11}, {"2016": 1e10, "2017": 2e10, "2018": 3e10}, {"2018": 3e10}, {"2016": 3e10}]
 )
-def test_what_is_given_by_hand_is_not_scaled(data, listed, by_hand):
+def test_what_is_given_by_hand_is_not_scaled(data, listed, by_hand, monkeypatch):
+    calls, count = [], exposure.spills
+    monkeypatch.setattr(exposure, "spills", lambda *a, **k: calls.append(True) or count(*a, **k))
     result = selection.select([data], listed(FEW), without_spills=OUTLIERS, eot=by_hand)
     expected = CARD.exposure(by_hand) | {"2017": 0.0}
     if by_hand.keys() == {"2016"}:
         expected["2018"] *= 7 / 12
     assert result.exposure == pytest.approx(expected, rel=1e-12)
-    assert result.kept_share["2018"] == pytest.approx(7 / 12)
+    # Where nothing asks for them, spills are not counted.
+    counted = set(by_hand) in ({"2016"}, {"2018"})
+    assert calls == [True] * counted
+    assert result.kept_share["2018"] == (pytest.approx(7 / 12) if counted else None)
 
 
 @pytest.mark.parametrize(
@@ -122,8 +129,6 @@ def test_wrong_electrons_are_one_line(tmp_path, text, message):
 
 def test_a_list_without_electrons_and_cut_reads_nothing_more(data, listed, monkeypatch):
     """The loop over runs and spills is for those who need it."""
-    from na64root import exposure
-
     calls = []
     monkeypatch.setattr(exposure, "spills", lambda *a, **k: calls.append(a))
     assert selection.select([data], CARD).kept_share == {"2016": 1.0, "2017": 1.0, "2018": 1.0}
@@ -150,27 +155,32 @@ def test_hidden_events_make_no_spill(tmp_path, listed):
     card = listed('{"4000": [[1, 1], [3, 3]]}')
     results = [selection.select([path], card, blind=True) for path in (one, other)]
     assert results[0].kept_share["2018"] == results[1].kept_share["2018"] == 1 / 2
+    # As docs/layouts.md says: not hidden, spill 3 of run 4000 is one more that is kept, that of 4001 one that is not.
+    assert selection.select([other], card).kept_share["2018"] == 2 / 4
 
 
 FAST = ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "has_exposure", "has_notes_on_it"),
     [
-        ["inspect"],
-        ["quality"],
-        ["background"],
-        ["scan", "mass-epsilon", *FAST],
-        ["export", *FAST, "--format", "pyhf"],
+        (["inspect"], False, False),
+        (["quality"], False, False),
+        (["background"], True, True),
+        (["scan", "mass-epsilon", *FAST], True, True),
+        (["export", *FAST, "--format", "pyhf"], False, True),
     ],
-    ids=lambda arguments: arguments[0],
+    ids=["inspect", "quality", "background", "scan", "export"],
 )
-def test_every_verb_that_reads_files_takes_the_options_of_the_input(data, tmp_path, arguments):
+@pytest.mark.parametrize("electrons", [": 2e9", ""], ids=["of_list", "of_card"])
+def test_every_verb_that_reads_files_takes_the_options_of_the_input(
+    data, tmp_path, arguments, has_exposure, has_notes_on_it, electrons
+):
     """One bad file left out, one run of three used: the exposure, where the verb has one, follows."""
     bad, good = tmp_path / "bad.root", tmp_path / "good.txt"
     bad.write_bytes(b"root no more")
-    good.write_text("4000: 2e9")
+    good.write_text(f"4000{electrons}")
     folder = ["-o", str(tmp_path / "out")] if arguments[0] == "export" else []
     stdout = io.StringIO()
     options = ["--good-runs", str(good), "--skip-bad-files", "--json", *folder]
@@ -178,10 +188,16 @@ def test_every_verb_that_reads_files_takes_the_options_of_the_input(data, tmp_pa
     record = json.loads(stdout.getvalue())
     assert [file["path"] for file in record["provenance"]["input"]["files_skipped"]] == [str(bad)]
     assert record["provenance"]["input"]["good_runs"]["path"] == str(good)
-    if "exposure" in record:
-        assert record["exposure"] == {"2016": 0.0, "2017": 0.0, "2018": 2e9}
-    if "notes" in record and arguments[0] not in ("inspect", "quality"):
-        assert any("1 files were left out, and the exposure still" in note for note in record["notes"])
+    assert ("exposure" in record) == has_exposure
+    if has_exposure:
+        of_2018 = 2e9 if electrons else eot("2018") / 3
+        assert record["exposure"] == pytest.approx({"2016": 0.0, "2017": 0.0, "2018": of_2018})
+    # Of the list's electrons a file that was left out takes those of its own runs along.
+    said = [note for note in record["notes"] if "1 files were left out" in note]
+    assert len(said) == has_notes_on_it
+    for note in said:
+        assert ("the exposure still has their electrons" in note) == (not electrons)
+        assert (f"an entry of {good} has all its electrons" in note) == bool(electrons)
 
 
 def test_options_on_events_are_refused_where_there_are_none(capsys, tmp_path, listed):
@@ -196,8 +212,97 @@ def test_options_on_events_are_refused_where_there_are_none(capsys, tmp_path, li
 
 def test_scan_and_export_take_the_counts_and_exposure_of_analyze(data, listed):
     card = listed(FEW)
-    counts, exposure, _ = analyze._counts([data], card, None, 1)
+    counts, electrons, _ = analyze._counts([data], card, None, 1)
     selected, left_out = analyze._select([data], card, None, False, blind=False, threads=1)
     assert left_out.kept_share == selected.kept_share == {"2016": 1.0, "2017": 1.0, "2018": 2 / 3}
-    assert (counts, exposure) == (analyze._counts_of_likelihood(selected), selected.exposure)
-    assert exposure["2018"] == pytest.approx(eot("2018") * 2 / 3)
+    assert (counts, electrons) == (analyze._counts_of_likelihood(selected), selected.exposure)
+    assert electrons["2018"] == pytest.approx(eot("2018") * 2 / 3)
+
+
+# Of each run, spill 1 has no track: after the cut `momentum` it is empty.
+@pytest.fixture(scope="module")
+def tracks(tmp_path_factory) -> str:
+    events = [
+        event(run=r, spill=s, spillevent=n, trackMomentum=50.0 if s == 1 else 100.0)
+        for r, s in SPILLS
+        for n in (2, 3)
+    ]
+    return write_tree(tmp_path_factory.mktemp("tracks") / "tracks.root", events)
+
+
+@pytest.mark.parametrize("electrons", [False, True])
+def test_a_skim_has_the_exposure_of_its_selection(tracks, listed, tmp_path, electrons):
+    """Read again with the list and without, and as a skim of a skim; numbers counted by hand."""
+    text = "4000: 1e9\n4001: 2e9\n2000: 1e8\n" if electrons else FEW
+    card, path, more = listed(text), tmp_path / "skim.root", tmp_path / "more.root"
+    made = selection.select([tracks], card, without_spills=OUTLIERS, skim=Skim(path, "trigger"))
+    again = selection.select([str(path)], CARD, skim=Skim(more, "momentum"))
+    expected = 1e9 * 3 / 4 + 2e9 if electrons else eot("2018") * 7 / 12
+    assert made.exposure["2018"] == pytest.approx(expected, rel=1e-12)
+    for result in (
+        again,
+        selection.select([str(path)], card),
+        selection.select([str(more)], CARD),
+        selection.select([str(more)], card, without_spills=OUTLIERS),
+    ):
+        assert result.exposure == pytest.approx(made.exposure, rel=1e-12)
+        assert result.kept_share == pytest.approx(made.kept_share)
+        said = f"by the skim {tmp_path}" if electrons else "7 of 12 spills are used (of the input of"
+        assert any(said in note for note in result.notes)
+    # Of the seven spills one more is left out, which the skim has no event of.
+    fewer = selection.select([str(more)], CARD, without_spills=[(4001, 1)])
+    assert fewer.kept_share["2018"] == pytest.approx(6 / 12)
+    assert fewer.exposure["2018"] == pytest.approx(expected * 6 / 7, rel=1e-12)
+    assert selection.select([str(more)], CARD, eot={"2018": 5e9}).exposure["2018"] == 5e9
+
+
+def test_skims_are_read_with_other_files(tracks, listed, tmp_path):
+    """Their spills are those of the inputs together, where no number of its own stands in the way."""
+    path, later = tmp_path / "skim.root", tmp_path / "later.root"
+    selection.select([tracks], listed(FEW), skim=Skim(path, "momentum"))
+    write_tree(later, [event(run=4010, spill=s, spillevent=2) for s in range(1, 9)])
+    together = selection.select([str(path), str(later)], CARD)
+    assert together.kept_share["2018"] == pytest.approx((8 + 8) / (12 + 8))
+    selection.select([tracks], CARD, eot={"2018": 3e9}, skim=Skim(path, "momentum"), force=True)
+    assert selection.select([str(path)], CARD).exposure["2018"] == 3e9
+    with pytest.raises(DataError, match=r"skim.root is a skim .*period 2018.*give --eot 2018=N"):
+        selection.select([str(path), str(later)], CARD)
+    by_hand = selection.select([str(path), str(later)], CARD, eot={"2018": 4e9})
+    assert by_hand.exposure["2018"] == 4e9
+
+
+@pytest.mark.parametrize(
+    ("blind", "box"),
+    [(False, set()), (True, {"ecalTotal", "hcal0", "hcal1", "hcal2"})],
+    ids=["open", "blind"],
+)
+def test_only_what_says_the_spills_is_unpacked_for_them(data, listed, monkeypatch, blind, box):
+    """All else is unpacked once, where the event loop runs."""
+    from na64root import ntuple
+
+    unpacked, check = [], ntuple._check_baskets
+
+    def seen(tree, entries, names, path):
+        unpacked.append(set(names))
+        check(tree, entries, names, path)
+
+    monkeypatch.setattr(ntuple, "_check_baskets", seen)
+    selection.select([data], listed(FEW), blind=blind)
+    assert len(unpacked) == 2
+    assert unpacked[0] == {"run", "spill"} | box
+    assert unpacked[1] > unpacked[0]
+
+
+@pytest.mark.parametrize("branch", ["run", "ecalTotal"])
+def test_a_damaged_branch_is_one_line_with_a_list(tmp_path, listed, branch):
+    """Whether the spills are read from it or the selection."""
+    path = Path(write_tree(tmp_path / "file.root", [event(spillevent=n) for n in range(2, 2000)]))
+    file = root().TFile.Open(str(path))
+    basket = file.Get("tree").GetBranch(branch)
+    place, size = basket.GetBasketSeek(0), basket.GetBasketBytes()[0]
+    file.Close()
+    content = bytearray(path.read_bytes())
+    content[place + size // 2 : place + size] = bytes(size - size // 2)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"branch {branch} in .* cannot be read"):
+        selection.select([str(path)], listed("4000"))

@@ -173,7 +173,7 @@ def test_the_verb_names_files_and_counts(exported):
     assert result.keys() == {
         "files", "counts", "signal_uncertainty", "constraint", "notes", "blind", "provenance"
     }  # fmt: skip
-    assert list(result["files"]) == ["workspace", "hs3", "pyhf", "datacard"]
+    assert list(result["files"]) == ["workspace", "hs3", "pyhf", "datacard", "export.json"]
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         Path(path).name for path in result["files"].values()
     )
