@@ -202,7 +202,7 @@ def test_a_blinded_skim_holds_no_event_of_the_boxes(tmp_path, inputs, capsys):
     open_skim = tmp_path / "open.root"
     selection.select([inputs["more"]], load_card(), skim=Skim(open_skim, "momentum"))
     assert selection.select([str(open_skim)], load_card()).counts[0].observed is not None
-    for verb in ("select", "analyze", "quality", "export", "scan"):
+    for verb in ("select", "analyze", "quality", "background", "export", "scan"):
         plane = ["mass-epsilon"] if verb == "scan" else []
         for file in (path, more):
             out = ["-o", str(tmp_path / "out")]

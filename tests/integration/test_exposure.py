@@ -155,7 +155,7 @@ def test_hidden_events_make_no_spill(tmp_path, listed):
     card = listed('{"4000": [[1, 1], [3, 3]]}')
     results = [selection.select([path], card, blind=True) for path in (one, other)]
     assert results[0].kept_share["2018"] == results[1].kept_share["2018"] == 1 / 2
-    # As docs/layouts.md says: not hidden, spill 3 of run 4000 is one more that is kept, that of 4001 one that is not.
+    # Not hidden, spill 3 of run 4000 is one more that is kept, that of 4001 one that is not.
     assert selection.select([other], card).kept_share["2018"] == 2 / 4
 
 
