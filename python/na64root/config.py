@@ -4,8 +4,7 @@ A number in a card is a :class:`Quantity`, a value with its provenance. An unkno
 the nearest known one.
 """
 
-from __future__ import annotations
-
+# Annotations are objects here, not text: pydantic compiles text, which takes a while at every start.
 import difflib
 import hashlib
 import itertools
@@ -110,7 +109,7 @@ class RunRange(_Model):
     last_run: int = Field(ge=0)
 
     @model_validator(mode="after")
-    def _ordered(self) -> RunRange:
+    def _ordered(self) -> "RunRange":
         if self.last_run < self.first_run:
             raise ValueError(f"last_run {self.last_run} is before first_run {self.first_run}")
         return self
@@ -143,7 +142,7 @@ class Geometry(_Model):
     hcal3_end_cm: Quantity
 
     @model_validator(mode="after")
-    def _in_beam_order(self) -> Geometry:
+    def _in_beam_order(self) -> "Geometry":
         values = [(name, getattr(self, name).value) for name in type(self).model_fields]
         for (name, position), (next_name, next_position) in itertools.pairwise(values):
             if next_position < position:
@@ -207,7 +206,7 @@ class HcalCut(_Model):
     s2_total_max_GeV: Quantity
 
     @model_validator(mode="after")
-    def _disjoint(self) -> HcalCut:
+    def _disjoint(self) -> "HcalCut":
         if self.s1_signal_min_GeV.value < self.s2_total_max_GeV.value:
             raise ValueError(
                 f"signatures S1 and S2 overlap (s1_signal_min_GeV = {self.s1_signal_min_GeV.value:g} is "
@@ -246,7 +245,7 @@ class CutQuantity(_Model):
     below: str | None = None
 
     @model_validator(mode="after")
-    def _ordered(self) -> CutQuantity:
+    def _ordered(self) -> "CutQuantity":
         if not self.high > self.low:
             raise ValueError(f"the axis ends at {self.high:g}, before it begins at {self.low:g}")
         return self
@@ -271,7 +270,7 @@ class DeclaredCut(_Model):
     code: str = ""
 
     @model_validator(mode="after")
-    def _thresholds_are_used(self) -> DeclaredCut:
+    def _thresholds_are_used(self) -> "DeclaredCut":
         for threshold in self.thresholds:
             if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", threshold):
                 raise ValueError(f"the threshold {threshold!r} of cut {self.name} is no name in C++")
@@ -328,7 +327,7 @@ class Selection(_Model):
 
         return [name for first in self.built_in() for name in from_cut(first)]
 
-    def in_period(self, period: str) -> Selection:
+    def in_period(self, period: str) -> "Selection":
         """The cuts with the thresholds of a period."""
         changed = {
             cut: getattr(self, cut).model_copy(update=thresholds)
@@ -337,7 +336,7 @@ class Selection(_Model):
         return self.model_copy(update=changed)
 
     @model_validator(mode="after")
-    def _names_are_known(self) -> Selection:
+    def _names_are_known(self) -> "Selection":
         names = self.built_in()
         for cut in self.declared:
             if cut.name in (*names, "initial", "period", "declared"):
@@ -399,7 +398,7 @@ class SignalUncertainty(Quantity):
     correlation: Correlation = "all"
 
     @model_validator(mode="after")
-    def _not_negative(self) -> SignalUncertainty:
+    def _not_negative(self) -> "SignalUncertainty":
         if self.value < 0.0:
             raise ValueError(f"{self.value:g} is not zero or positive")
         return self
@@ -430,7 +429,7 @@ class SystematicSource(_Model):
     size: Annotated[Quantity, _within(lambda x: 0.0 < x < 1.0, "between 0 and 1, both excluded")]
 
     @model_validator(mode="after")
-    def _columns_once(self) -> SystematicSource:
+    def _columns_once(self) -> "SystematicSource":
         if len(set(self.columns)) != len(self.columns):
             raise ValueError("a column is named twice")
         return self
@@ -554,7 +553,7 @@ class Plane(_Model):
     splitting_points: GridPoints
 
     @model_validator(mode="after")
-    def _ascending(self) -> Plane:
+    def _ascending(self) -> "Plane":
         for low, high in (
             ("mass_min_GeV", "mass_max_GeV"),
             ("epsilon_min", "epsilon_max"),
@@ -660,7 +659,7 @@ class MappedBranch(_Model):
     index: list[Annotated[int, Field(ge=-1)]] | None = None
 
     @model_validator(mode="after")
-    def _one_source(self) -> MappedBranch:
+    def _one_source(self) -> "MappedBranch":
         if (self.branch is None) == (self.expression is None):
             raise ValueError("either branch or expression is needed")
         if self.index is not None and (self.axes is not None or self.shape is not None):
@@ -721,7 +720,7 @@ class Card(_Model):
     systematics: Systematics = Systematics()
 
     @model_validator(mode="after")
-    def _uncertainties_named_once(self) -> Card:
+    def _uncertainties_named_once(self) -> "Card":
         published = self.limit.signal_uncertainties
         if both := self.systematics.sources.keys() & published.keys():
             raise ValueError(
@@ -736,7 +735,7 @@ class Card(_Model):
         return self
 
     @model_validator(mode="after")
-    def _runs_disjoint(self) -> Card:
+    def _runs_disjoint(self) -> "Card":
         named = [(p.first_run, p.last_run, f"period {p.name}") for p in self.periods]
         named += [(r.first_run, r.last_run, f"excluded runs ({r.reason})") for r in self.excluded_runs]
         named.sort()
@@ -751,7 +750,7 @@ class Card(_Model):
         return self
 
     @model_validator(mode="after")
-    def _selection_knows_the_periods(self) -> Card:
+    def _selection_knows_the_periods(self) -> "Card":
         names = [period.name for period in self.periods]
         named = [("selection.period", list(self.selection.period))]
         named += [(f"cut {cut.name}", cut.periods) for cut in self.selection.declared]
@@ -772,7 +771,7 @@ class Card(_Model):
         return sum(p.eot.value for p in self.periods)
 
     @property
-    def for_simulation(self) -> Card:
+    def for_simulation(self) -> "Card":
         """The card for simulated events: their runs stand for periods, and no list of good runs has them; a
         file that is left out would be missing in their normalisation.
         """

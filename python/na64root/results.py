@@ -3,8 +3,7 @@
 Every number that a verb prints or a figure draws comes from one of these records.
 """
 
-from __future__ import annotations
-
+# Annotations are objects here, not text: pydantic compiles text, which takes a while at every start.
 import contextlib
 import hashlib
 import json
@@ -115,7 +114,7 @@ class Line(Record):
     uncertain: list[bool] = []
 
     @model_validator(mode="after")
-    def _same_lengths(self) -> Line:
+    def _same_lengths(self) -> "Line":
         optional = [column for column in (self.band_low, self.band_high, self.uncertain) if column]
         _check_lengths(self.name, len(self.x), self.y, *optional)
         return self
@@ -143,7 +142,7 @@ class Region(Record):
     bands: dict[str, tuple[list[float | None], list[float | None]]] = {}
 
     @model_validator(mode="after")
-    def _same_lengths(self) -> Region:
+    def _same_lengths(self) -> "Region":
         edges = [column for pair in self.bands.values() for column in pair]
         n = len(self.mass_GeV)
         _check_lengths(self.name, n, self.epsilon_low, self.epsilon_high, self.high_is_frame, *edges)
