@@ -82,7 +82,8 @@ class Ntuple:
 
     `schema` and `present` are of the columns that :meth:`data_frame` gives, those of layout A; `layout` says
     what the files hold: A, B or `card` for the mapping of the card. `definitions` make the columns of layout
-    A, in this order; they are empty for files of layout A.
+    A, in this order; they are empty for files of layout A. `made_by_na64root` is what :func:`about` says, by
+    path, of the files of which it says something.
     """
 
     schema: Schema
@@ -95,6 +96,7 @@ class Ntuple:
     skipped: tuple[SkippedFile, ...] = ()
     good_runs: GoodRunList | None = None
     unpacked: bool = False
+    made_by_na64root: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def paths(self) -> list[str]:
@@ -350,6 +352,7 @@ def open_ntuple(inputs: Sequence[str], card: Card | None = None, *, unpack: bool
         skipped=tuple(skipped),
         good_runs=good_runs.file if good_runs else None,
         unpacked=unpack or skip or first.mapping is not None,
+        made_by_na64root={one.file.path: one.facts for one in found if one.facts is not None},
     )
     return ntuple if first.mapping is None else _mapped(ntuple, first)
 
@@ -381,6 +384,7 @@ class _Found:
     mapping: LayoutConfig | None = None
     columns: dict[str, Column] = field(default_factory=dict)
     friends: tuple[InputFile, ...] = ()
+    facts: dict[str, Any] | None = None
 
 
 class UnknownLayoutError(DataError):
@@ -453,6 +457,7 @@ def _check_file(
     with _opened(path) as file:
         layout, mapping = _layout_of(file, path, mapping)
         found = _check_tree(file, path, layout, mapping, friend_paths if mapping else (), unpack)
+        found = replace(found, facts=_facts(file))
     if every_page and found.kind == _RNTUPLE:
         names = list(found.types)
         _check_pages(found.tree, path, names)
@@ -462,11 +467,15 @@ def _check_file(
 def about(path: str) -> dict[str, Any] | None:
     """What a file that na64root wrote says of how it was made; None of any other file."""
     with _opened(path) as file:
-        text = _get(file, "na64root")
-        try:
-            facts = json.loads(str(text.GetTitle())) if text else None
-        except ValueError:
-            return None
+        return _facts(file)
+
+
+def _facts(file: Any) -> dict[str, Any] | None:
+    text = _get(file, "na64root")
+    try:
+        facts = json.loads(str(text.GetTitle())) if text else None
+    except ValueError:
+        return None
     return facts if isinstance(facts, dict) else None
 
 
@@ -476,8 +485,8 @@ def require_blind(ntuple: Ntuple, blind: bool) -> None:
     Raises:
         DataError: a file is such a skim, and `blind` is not set.
     """
-    for path in ntuple.paths if not blind else ():
-        if (about(path) or {}).get("blind"):
+    for path, facts in ntuple.made_by_na64root.items():
+        if facts.get("blind") and not blind:
             raise DataError(
                 f"{path} is a blinded skim (without the events in the signal boxes, so that nothing in it is "
                 "observed): use --blind, or a skim that was made without it"
@@ -1061,7 +1070,7 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
     selected = "once in a selection" if card.quality.duplicates == "count_once" else "in a selection too"
     return Inspection(
         files=list(ntuple.files),
-        made_by_na64root={path: facts for path in ntuple.paths if (facts := about(path)) is not None},
+        made_by_na64root=dict(ntuple.made_by_na64root),
         layout=ntuple.layout,
         entries=ntuple.entries,
         branches_missing=ntuple.missing,

@@ -13,7 +13,7 @@ from .config import Card, Signature
 from .cut_table import BOX_CUTS
 from .errors import ConfigError, DataError, Na64Error
 from .n_minus_one import FailedCuts
-from .ntuple import Ntuple, about
+from .ntuple import Ntuple
 from .results import Provenance, Record
 
 _ARRAY = re.compile(r"std::array<[\w:]+,(\d+)>")
@@ -143,8 +143,8 @@ class SkimWriter:
         options.fCompressionLevel = _COMPRESSION_LEVEL
         formats = ROOT.RDF.ESnapshotOutputFormat
         options.fOutputFormat = formats.kRNTuple if rntuple else formats.kTTree
-        said = [other for source in ntuple.paths if (other := about(source)) is not None]
         # Of a skim of a skim, what the first was made of.
+        said = ntuple.made_by_na64root.values()
         simulation = [simulated for other in said for simulated in other.get("simulation", [other])]
         facts = SkimFacts(
             skim_cut=cut, blind=blind, simulation=simulation, exposure=exposure, provenance=made
@@ -187,8 +187,7 @@ def skims_among(ntuple: Ntuple) -> dict[str, SkimExposure]:
         DataError: one says so in another form.
     """
     found = {}
-    for path in ntuple.paths:
-        facts = about(path) or {}
+    for path, facts in ntuple.made_by_na64root.items():
         if "skim_cut" in facts and "exposure" in facts:
             try:
                 found[path] = SkimExposure.model_validate(facts["exposure"])
