@@ -25,7 +25,7 @@ from na64root.event_loop import compiled
 from na64root.ntuple import TREE_A, open_ntuple
 from na64root.selection import booked as selection
 from na64root.selection import engines
-from tree_a import event, s1_event, write_tree
+from support.tree_a import event, s1_event, write_tree
 
 EVENTS = 5_000_000
 CARD = load_card()

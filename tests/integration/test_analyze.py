@@ -20,7 +20,7 @@ from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import Na64Error
 from na64root.limits import side_by_side
-from tree_a import event, s1_event, write_tree
+from support.tree_a import event, s1_event, write_tree
 
 KEYS = [
     "cutflow",

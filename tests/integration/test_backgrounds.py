@@ -9,7 +9,6 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.tree_a import event, hcal_cells, write_tree
 
 from na64root import selection
 from na64root.analyze import counts as analyze
@@ -21,6 +20,7 @@ from na64root.cli import program
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
 from na64root.simulation import simulate
+from support.tree_a import event, hcal_cells, write_tree
 
 CARD = load_card()
 MUON = {"VETO_ene": np.full(6, 0.0095)}

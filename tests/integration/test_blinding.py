@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import numpy_selection
-from integration.test_planted_tree import all_events
 from na64root import records, selection
 from na64root.analyze import chain
 from na64root.analyze.counts import counts_of_likelihood, select_with_quality
@@ -27,7 +25,9 @@ from na64root.ntuple import DEFINING_CUTS
 from na64root.reports import blinding, selection_report
 from na64root.selection import quality
 from na64root.selection.skim import Skim
-from tree_a import event, s1_event, write_tree
+from support import numpy_selection
+from support.planted import all_events
+from support.tree_a import event, s1_event, write_tree
 
 # Outside both boxes in every way an event can be: ECAL, HCAL1, HCAL2 + 3, and no trigger.
 SIDEBANDS = [

@@ -14,18 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from integration.test_layouts import (
-    ENERGIES,
-    MAPPING_OF_B,
-    READ,
-    card_of,
-    events,
-    rntuple_of_a,
-    table,
-    tree_b,
-)
-from integration.test_planted_tree import all_events, expected_flow, flow_of
-from integration.test_systematics import near_thresholds
 from na64root import load_card
 from na64root.cling import root
 from na64root.config import SIGNATURES
@@ -42,7 +30,18 @@ from na64root.selection.left_out import LeftOut
 from na64root.selection.skim import Skim
 from na64root.simulation import simulate
 from na64root.simulation.core_config import Signal
-from tree_a import BRANCHES, event, s1_event, write_tree
+from support.layouts import (
+    ENERGIES,
+    MAPPING_OF_B,
+    READ,
+    card_of,
+    numbered_events,
+    rntuple_of_a,
+    table,
+    tree_b,
+)
+from support.planted import all_events, expected_flow, flow_of, near_thresholds
+from support.tree_a import BRANCHES, event, s1_event, write_tree
 
 CARD = load_card()
 FEW = {"2016": 4e8, "2017": 4e8, "2018": 8e8}
@@ -137,7 +136,7 @@ def test_a_mapped_planted_tree_on_every_engine(tmp_path, cluster, format):
     """With thresholds of periods: in 2018 an event of each signature with chi2 = 10 passes, in 2017
     no event has less than 2.
     """
-    flat = write_tree(tmp_path / "flat.root", events())
+    flat = write_tree(tmp_path / "flat.root", numbered_events())
     path, mapping = mapped_file(tmp_path, flat, format)
     card = card_of(tmp_path, mapping + PERIODS_APART)
     flow = expected_flow()
@@ -157,7 +156,7 @@ def test_a_mapped_planted_tree_on_every_engine(tmp_path, cluster, format):
 
 
 def test_an_rntuple_of_planted_events_on_every_engine(tmp_path, cluster):
-    flat = write_tree(tmp_path / "flat.root", events())
+    flat = write_tree(tmp_path / "flat.root", numbered_events())
     path = rntuple_of_a(tmp_path, flat)
     result = select([path], CARD)
     assert flow_of(result) == expected_flow()

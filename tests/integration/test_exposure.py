@@ -21,7 +21,7 @@ from na64root.errors import ConfigError, DataError
 from na64root.ntuple import baskets, read_good_runs
 from na64root.selection import exposure
 from na64root.selection.skim import Skim
-from tree_a import event, write_tree
+from support.tree_a import event, write_tree
 
 CARD = load_card()
 # Four spills in each of three runs of 2018, two in one of 2016, one in a run of no period.

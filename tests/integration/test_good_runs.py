@@ -14,7 +14,7 @@ from na64root.config import Card
 from na64root.errors import DataError
 from na64root.ntuple import read_good_runs
 from na64root.selection import quality
-from tree_a import event, s1_event, write_tree
+from support.tree_a import event, s1_event, write_tree
 
 NOT_GOOD = "not in the list of good runs"
 

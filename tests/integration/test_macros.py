@@ -14,7 +14,7 @@ from na64root import _core, selection, theory
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.simulation import simulate
-from tree_a import event, write_tree
+from support.tree_a import event, write_tree
 
 MACROS = Path(__file__).parents[2] / "macros"
 ROOT_PROGRAM = Path(sys.executable).with_name("root")

@@ -8,7 +8,6 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.tree_a import event, s1_event, write_tree
 
 from na64root import selection
 from na64root.cli import program
@@ -17,6 +16,7 @@ from na64root.config import load_card
 from na64root.ntuple import frame, inspect
 from na64root.selection.left_out import LeftOut
 from na64root.selection.quality import assess
+from support.tree_a import event, s1_event, write_tree
 
 CARD = load_card()
 

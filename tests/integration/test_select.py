@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import numpy_selection
-from integration.test_planted_tree import all_events, flow_of
 from na64root import ntuple, records, selection
 from na64root.cli import program, tables
 from na64root.cling import root
@@ -25,7 +23,9 @@ from na64root.reports import selection_report
 from na64root.selection import cut_table
 from na64root.selection.skim import Skim
 from na64root.simulation import signal_files, simulate
-from tree_a import ecal_cell, event, s1_event, write_tree
+from support import numpy_selection
+from support.planted import all_events, flow_of
+from support.tree_a import ecal_cell, event, s1_event, write_tree
 
 # Good events that fail one cut only, so that no N-1 distribution of a planted file is empty.
 ONE_FAILS = [

@@ -17,7 +17,7 @@ from na64root.records import Count
 from na64root.simulation import simulate
 from na64root.simulation.core_config import Signal
 from na64root.simulation.signal_files import read_signal
-from tree_a import event, s1_event, write_tree
+from support.tree_a import event, s1_event, write_tree
 
 CARD = load_card()
 POINT = Signal(0.39, 6e-3)

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from integration.test_planted_tree import all_events, expected_flow, flow_of
 from na64root import load_card, selection
 from na64root.simulation import simulate
-from tree_a import write_tree
+from support.planted import all_events, expected_flow, flow_of
+from support.tree_a import write_tree
 
 SERVER = shutil.which("xrootd")
 CONFIG = """

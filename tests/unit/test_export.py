@@ -12,7 +12,7 @@ from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
 from na64root.limits import Bin, CountingModel, export, roostats, upper_limit
 from na64root.limits.workspace import quiet
-from tree_a import event, s1_event, write_tree
+from support.tree_a import event, s1_event, write_tree
 
 MODEL = CountingModel(
     (
