@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from na64root import ntuple, records, selection
-from na64root.cli import program, tables
+from na64root.cli import tables
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, Na64Error
@@ -24,6 +24,7 @@ from na64root.selection import cut_table
 from na64root.selection.skim import Skim
 from na64root.simulation import signal_files, simulate
 from support import numpy_selection
+from support.commands import run
 from support.planted import all_events, flow_of
 from support.tree_a import ecal_cell, event, s1_event, write_tree
 
@@ -592,12 +593,7 @@ def test_what_cannot_be_skimmed_is_one_line(tmp_path, planted, card):
 # The verb
 
 
-def run(*arguments: str) -> tuple[int, str]:
-    text = io.StringIO()
-    return program.run(arguments, text), text.getvalue()
-
-
-def test_the_verb_writes_what_it_says(tmp_path, weighted, weights):
+def test_the_verb_writes_what_it_says(tmp_path, weighted, weights, unrendered):
     card, out, skim = tmp_path / "card.toml", tmp_path / "out", tmp_path / "skims" / "skim.root"
     card.write_text('extends = "paper2021"\n' + DECLARED, "utf-8")
     options = ["--config", str(card), "-o", str(out), "-j", "2", "--eot", "2018=1e11"]

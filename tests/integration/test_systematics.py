@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
 
@@ -12,7 +11,6 @@ import pytest
 from scipy import optimize, stats
 
 from na64root import _core, analyze, exclusion, limits, selection
-from na64root.cli import program
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
@@ -24,6 +22,7 @@ from na64root.simulation import simulate as simulation_simulate
 from na64root.simulation.core_config import Signal
 from na64root.simulation.signal_files import SimulatedSignal, read_signal
 from support import numpy_selection
+from support.commands import run
 from support.planted import near_thresholds
 from support.tree_a import event, s1_event, write_tree
 
@@ -569,9 +568,9 @@ def test_the_verb_shows_the_sources(parts, tmp_path):
     arguments += [word for path in parts for word in ("--signal", path)]
     arguments += ["--signal-mass-GeV", "0.1", "--signal-epsilon", "1e-3", "-j", "2"]
     arguments += [word for override in few for word in ("--set", override)]
-    stdout = io.StringIO()
-    assert program.run(arguments, stdout) == 0
-    record = json.loads(stdout.getvalue())
+    code, text = run(*arguments)
+    assert code == 0
+    record = json.loads(text)
     row = next(
         e
         for e in record["systematics"]
