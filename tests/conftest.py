@@ -12,33 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from na64root.cling import root
-from na64root.config import Card
+from na64root.config import Card, load_card
 from na64root.exclusion import drawn_over, planes
 from na64root.exclusion.grids import Plane
 from na64root.records import Overlay
+from na64root.simulation import simulate
 from support.figures import not_rendered
+from support.planted import all_events
+from support.tree_a import write_tree
+
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Cling does not optimise: most of what tests compile runs on a handful of events.
 
-    Nothing may depend on it (no contraction, no fast mathematics), and modules whose subject it is, or whose
-    loops are long, ask for `optimised`. Benchmarks measure what users get.
+    No number depends on it (no contraction, no fast mathematics): test_engines compares strings compiled
+    either way with the optimised library. Benchmarks measure what users get.
     """
     if not config.getoption("benchmark_only", default=False):
         os.environ.setdefault("EXTRA_CLING_ARGS", "-O0")
-
-
-@pytest.fixture(scope="module")
-def optimised() -> Iterator[None]:
-    """Cling optimises what the tests of a module compile, here and in processes started from here."""
-    chosen = os.environ.pop("EXTRA_CLING_ARGS", None)
-    root().gROOT.ProcessLine(".O 2")
-    yield
-    if chosen is not None:
-        os.environ["EXTRA_CLING_ARGS"] = chosen
-        root().gROOT.ProcessLine(".O 0")
 
 
 @pytest.fixture
@@ -59,7 +52,7 @@ def without_other_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
     """A file that several test modules read, made by the first that asks, whichever process it runs in."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made_once"
@@ -76,3 +69,20 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
         return path
 
     return made
+
+
+@pytest.fixture(scope="session")
+def planted_tree(made_once: MadeOnce) -> str:
+    """A file of `support.planted.all_events`."""
+    return str(made_once("planted.root", lambda path: write_tree(path, all_events())))
+
+
+@pytest.fixture(scope="session")
+def few_pseudodata(made_once: MadeOnce) -> str:
+    """Pseudo-data of 8e9 electrons in the three periods: some ten thousand events of every class."""
+
+    def make(path: Path) -> None:
+        eot = {"2016": 2e9, "2017": 2e9, "2018": 4e9}
+        simulate.pseudodata(load_card(), path, eot=eot, seed=4)
+
+    return str(made_once("pseudodata.root", make))

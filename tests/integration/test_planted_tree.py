@@ -21,13 +21,8 @@ def card():
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory) -> str:
-    return write_tree(tmp_path_factory.mktemp("planted") / "planted.root", all_events())
-
-
-@pytest.fixture(scope="module")
-def result(planted, card) -> selection.SelectionResult:
-    return selection.select([planted], card)
+def result(planted_tree, card) -> selection.SelectionResult:
+    return selection.select([planted_tree], card)
 
 
 def test_the_plants_stand_on_both_sides_of_every_cut():
@@ -98,8 +93,8 @@ def test_candidates_are_the_planted_ones_in_order(result):
         assert (candidate.straw_hits_x, candidate.straw_hits_y) == (planted["straw3X"], planted["straw3Y"])
 
 
-def test_equals_an_independent_numpy_selection(planted, result):
-    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(planted))
+def test_equals_an_independent_numpy_selection(planted_tree, result):
+    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(planted_tree))
 
 
 def test_without_cells_and_tracks_s1_is_null_and_s2_says_what_it_skipped(tmp_path, card):
@@ -147,22 +142,22 @@ def test_any_other_missing_branch_skips_its_cut(tmp_path, card, missing, cut):
     assert not any(row.cut == cut for row in result.cutflow)
 
 
-def test_single_core_is_a_switch_of_the_card(planted, result):
-    single = selection.select([planted], load_card(overrides=["selection.r.core=single"]))
+def test_single_core_is_a_switch_of_the_card(planted_tree, result):
+    single = selection.select([planted_tree], load_card(overrides=["selection.r.core=single"]))
     fewer = flow_of(single)
     # Only the event in cells (1,1) and (2,1) of HCAL3 in 2018 needs the wide core.
     assert fewer["2018", "S1", "r"] == flow_of(result)["2018", "S1", "r"] - 1
     assert fewer["2017", "S1", "r"] == flow_of(result)["2017", "S1", "r"]
 
 
-def test_thresholds_come_from_the_card(planted, result):
-    loose = selection.select([planted], load_card(overrides=["selection.shower_chi2.chi2_max=10.5"]))
+def test_thresholds_come_from_the_card(planted_tree, result):
+    loose = selection.select([planted_tree], load_card(overrides=["selection.shower_chi2.chi2_max=10.5"]))
     # One S2 event in 2018 has chi2 = 10.
     assert flow_of(loose)["2018", "S2", "shower_chi2"] == flow_of(result)["2018", "S2", "shower_chi2"] + 1
 
 
-def test_threads_change_nothing(planted, result, card):
-    assert selection.select([planted], card, threads=2) == result
+def test_threads_change_nothing(planted_tree, result, card):
+    assert selection.select([planted_tree], card, threads=2) == result
 
 
 def test_a_chain_is_the_sum_of_its_files(tmp_path, card, result):
@@ -246,15 +241,15 @@ def test_exposure_is_zero_without_a_physics_trigger(tmp_path, card):
     assert sum("exposure 0" in note for note in result.notes) == 2
 
 
-def test_backgrounds_scale_with_the_exposure_given(planted, card):
-    result = selection.select([planted], card, eot={"2018": 3.74e11})
+def test_backgrounds_scale_with_the_exposure_given(planted_tree, card):
+    result = selection.select([planted_tree], card, eot={"2018": 3.74e11})
     assert result.exposure == {"2016": 4.3e10, "2017": 5.4e10, "2018": 3.74e11}
     s2 = next(c for c in result.counts if (c.period, c.signature) == ("2018", "S2"))
     assert s2.background == pytest.approx(0.53 * 3.74e11 / 2.84e11, rel=1e-12)
     with pytest.raises(ConfigError, match="no period 2019"):
-        selection.select([planted], card, eot={"2019": 1e11})
+        selection.select([planted_tree], card, eot={"2019": 1e11})
     with pytest.raises(ConfigError, match="electrons on target"):
-        selection.select([planted], card, eot={"2018": -1.0})
+        selection.select([planted_tree], card, eot={"2018": -1.0})
 
 
 def test_histograms_hold_the_planted_events(result, tmp_path):
@@ -295,8 +290,8 @@ def test_histograms_hold_the_planted_events(result, tmp_path):
     file.Close()
 
 
-def test_inspection_of_the_planted_file(planted, card):
-    record = json.loads(ntuple.inspect([planted], card).model_dump_json())
+def test_inspection_of_the_planted_file(planted_tree, card):
+    record = json.loads(ntuple.inspect([planted_tree], card).model_dump_json())
     runs = sorted({e["run"] for e in all_events()})
     assert record["schema"] == "A"
     assert record["entries"] == len(all_events())

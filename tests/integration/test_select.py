@@ -82,12 +82,6 @@ def weighted(folder, weights) -> str:
     return write_tree(folder / "weighted.root", events, extra={"mcWeight": 1.0})
 
 
-@pytest.fixture(scope="module")
-def pseudodata(folder, card) -> str:
-    eot = {"2016": 2e9, "2017": 2e9, "2018": 4e9}
-    return simulate.pseudodata(card, folder / "pseudodata.root", eot=eot, seed=4).file
-
-
 def require_numpy_distributions(
     result: selection.SelectionResult, path: str, weights: np.ndarray | None = None
 ) -> int:
@@ -136,10 +130,10 @@ def test_n_minus_one_and_flow_of_weighted_events_are_numpys(weighted, weights, c
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_n_minus_one_of_pseudodata_is_numpys(pseudodata, card, threads):
-    result = selection.select([pseudodata], card, threads=threads, n_minus_one=True)
-    assert require_numpy_distributions(result, pseudodata) > 100
-    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(pseudodata))
+def test_n_minus_one_of_pseudodata_is_numpys(few_pseudodata, card, threads):
+    result = selection.select([few_pseudodata], card, threads=threads, n_minus_one=True)
+    assert require_numpy_distributions(result, few_pseudodata) > 100
+    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(few_pseudodata))
 
 
 def test_the_full_selection_is_the_plain_one_and_more(planted, card):
@@ -454,14 +448,14 @@ def test_a_cut_that_does_not_compile_is_named(tmp_path, planted, capfd, changes,
     assert "error:" not in capfd.readouterr().err  # one line, not the compiler's pages
 
 
-def test_hit_times_within_four_sigma_can_be_declared(tmp_path, pseudodata):
+def test_hit_times_within_four_sigma_can_be_declared(tmp_path, few_pseudodata):
     """The example of docs/selection.md; reference: NumPy on the same branches (independent)."""
     text = (Path(__file__).parents[2] / "docs" / "selection.md").read_text("utf-8")
     example = next(block for block in text.split("```")[1::2] if "in_time" in block)
     declared = card_with(tmp_path, example.partition('extends = "paper2021"')[2])
-    result = selection.select([pseudodata], declared)
-    events = numpy_selection.read(pseudodata)
-    data = root().RDataFrame("tree", pseudodata).AsNumpy(["masterTime", "ECAL_t0"])
+    result = selection.select([few_pseudodata], declared)
+    events = numpy_selection.read(few_pseudodata)
+    data = root().RDataFrame("tree", few_pseudodata).AsNumpy(["masterTime", "ECAL_t0"])
     time = np.array([cells[57] for cells in data["ECAL_t0"]]) - data["masterTime"]
     passes = numpy_selection.masks(events, "S1")
     left = passes["trigger"] & passes["pile_up"] & numpy_selection.in_periods(events)
@@ -518,10 +512,10 @@ def test_a_skim_from_a_loop_that_is_repeated_is_whole(tmp_path, card, rntuple):
     assert ntuple.about(str(skim.path))["skim_cut"] is None
 
 
-def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseudodata, card):
+def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, few_pseudodata, card):
     path = tmp_path / "skim.root"
-    result = selection.select([pseudodata], card, skim=Skim(path, "srd"), n_minus_one=True)
-    events = numpy_selection.read(pseudodata)
+    result = selection.select([few_pseudodata], card, skim=Skim(path, "srd"), n_minus_one=True)
+    events = numpy_selection.read(few_pseudodata)
     passes = numpy_selection.masks(events, "S1")
     wanted = np.logical_and.reduce(
         [numpy_selection.in_periods(events), *(passes[c] for c in numpy_selection.COMMON[:5])]
@@ -537,7 +531,7 @@ def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseu
         file.Close()
         return found
 
-    assert branches(str(path)) == branches(pseudodata)
+    assert branches(str(path)) == branches(few_pseudodata)
     other = numpy_selection.read(str(path))
     for name in ("ECAL_ene", "HCAL_ene", "VETO_ene", "ecalTotal", "showerChi2"):
         assert np.array_equal(other[name], events[name][wanted], equal_nan=True), name

@@ -165,7 +165,9 @@ def flow_of(result: selection.SelectionResult) -> dict[tuple[str, str, str], int
 
 
 def all_events() -> list[dict]:
-    return [row[0] for row in PLANTED] + [e for events in OUTSIDE.values() for e in events]
+    return [
+        dict(e) for e in (*(row[0] for row in PLANTED), *(e for events in OUTSIDE.values() for e in events))
+    ]
 
 
 def near_thresholds(n: int, seed: int) -> list[dict]:
