@@ -17,6 +17,8 @@ from na64root.exclusion import drawn_over, planes
 from na64root.exclusion.grids import Plane
 from na64root.records import Overlay
 from na64root.simulation import simulate
+from na64root.simulation.options import PseudodataOptions
+from na64root.work import Work
 from support.figures import not_rendered
 from support.planted import all_events
 from support.tree_a import write_tree
@@ -83,6 +85,6 @@ def few_pseudodata(made_once: MadeOnce) -> str:
 
     def make(path: Path) -> None:
         eot = {"2016": 2e9, "2017": 2e9, "2018": 4e9}
-        simulate.pseudodata(load_card(), path, eot=eot, seed=4)
+        simulate.pseudodata(load_card(), path, PseudodataOptions(eot=eot), work=Work(seed=4))
 
     return str(made_once("pseudodata.root", make))

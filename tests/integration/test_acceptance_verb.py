@@ -10,6 +10,7 @@ import pytest
 from na64root import load_card
 from na64root.exclusion import r_cut
 from na64root.simulation.core_config import Signal
+from na64root.work import Work
 from support import commands
 
 POINT = ["acceptance", "--mass-GeV", "0.39", "--epsilon", "6e-3", "-j", "2"]
@@ -81,7 +82,7 @@ def test_the_best_cut_on_r_is_printed(monkeypatch):
     code, text = run("-n", "8000", "--best-r-cut", "--seed", "2", "--json")
     assert code == 0
     best = json.loads(text)["best_r_cut"]
-    in_python = small(load_card(), Signal(0.39, 6e-3), events=8000, seed=2, threads=2)
+    in_python = small(load_card(), Signal(0.39, 6e-3), events=8000, work=Work(seed=2, threads=2))
     assert best == json.loads(in_python.model_dump_json())
     assert best["r_max"] == 0.06
 
