@@ -24,7 +24,7 @@ $(VENV)/.requirements: pyproject.toml | $(BIN)/python
 	@touch $@
 $(VENV)/.installed: $(VENV)/.requirements CMakeLists.txt $(shell find cpp -type f -name '*.?pp')
 	$(BIN)/pip install -q --no-build-isolation --no-deps -C build-dir=$(BUILD) -C cmake.define.NA64ROOT_TESTS=ON -e .
-	$(BIN)/python -m na64root.library
+	$(BIN)/python -m na64root.event_loop.library
 	@touch $@
 
 run: build

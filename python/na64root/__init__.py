@@ -12,34 +12,36 @@ from ._core import DarkBremsstrahlung, InelasticModel, __version__, element, mat
 from .errors import ConfigError, ConvergenceError, DataError, Na64Error
 
 if TYPE_CHECKING:
-    from .acceptance import efficiency, r_efficiency
     from .config import Card, load_card
-    from .efficiency_map import EfficiencyMap
+    from .exclusion.grids import Plane
+    from .exclusion.planes import scan
+    from .exclusion.r_cut import best_r_cut
     from .limits import Bin, CountingModel, upper_limit
-    from .planes import Plane, scan
-    from .r_cut import best_r_cut
     from .selection import select
     from .signal import SignalModel, expected_signal
-    from .simulate import Signal, pseudodata
-    from .theory import epsilon_g2, muon_g2_band
+    from .simulation.acceptance import efficiency, r_efficiency
+    from .simulation.core_config import Signal
+    from .simulation.efficiency_map import EfficiencyMap
+    from .simulation.simulate import pseudodata
+    from .theory.lines import epsilon_g2, muon_g2_band
 
 _LAZY = {
     "Bin": "limits",
     "Card": "config",
     "CountingModel": "limits",
-    "Plane": "planes",
-    "EfficiencyMap": "efficiency_map",
-    "Signal": "simulate",
+    "Plane": "exclusion.grids",
+    "EfficiencyMap": "simulation.efficiency_map",
+    "Signal": "simulation.core_config",
     "SignalModel": "signal",
-    "best_r_cut": "r_cut",
-    "efficiency": "acceptance",
-    "epsilon_g2": "theory",
+    "best_r_cut": "exclusion.r_cut",
+    "efficiency": "simulation.acceptance",
+    "epsilon_g2": "theory.lines",
     "expected_signal": "signal",
     "load_card": "config",
-    "muon_g2_band": "theory",
-    "pseudodata": "simulate",
-    "r_efficiency": "acceptance",
-    "scan": "planes",
+    "muon_g2_band": "theory.lines",
+    "pseudodata": "simulation.simulate",
+    "r_efficiency": "simulation.acceptance",
+    "scan": "exclusion.planes",
     "select": "selection",
     "upper_limit": "limits",
 }

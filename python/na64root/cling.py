@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import _core
+from ._core import __file__ as core_file
 from .errors import Na64Error
 
 # _core lies where the package was installed, also when the Python files are read from a checkout.
-PREFIX = Path(_core.__file__).parent
+PREFIX = Path(core_file).parent
 INCLUDE_PATH = PREFIX / "include"
 LIBRARY = PREFIX / "lib" / "libna64root.so"
 

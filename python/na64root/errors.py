@@ -1,6 +1,7 @@
-"""The package's exceptions. Each message reads "problem (why): what to do".
+"""The package's exceptions.
 
-Only :mod:`na64root.cli` turns one into a line on stderr and exit code 2; anything else that escapes is a bug.
+Each message reads "problem (why): what to do". Only :mod:`na64root.cli` turns one into a line on stderr and
+exit code 2; anything else that escapes is a bug.
 """
 
 

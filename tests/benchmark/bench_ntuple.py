@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from na64root import writer
 from na64root.cling import declare
+from na64root.simulation import writer
 
 FOLDER = Path(__file__).parents[2] / "build" / "bench"
 

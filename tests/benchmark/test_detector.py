@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-from na64root import _core, load_card, simulate
+from na64root import _core, load_card
+from na64root.simulation.core_config import Signal, event_config
+from na64root.simulation.simulate import pseudodata, signal
 
 EVENTS = 2000
 
@@ -18,14 +20,14 @@ def test_gun(benchmark, particle, volume):
     benchmark(_core.simulate_gun, config, 1, 0, EVENTS)
 
 
-POINT = simulate.Signal(0.39, 6e-3)
+POINT = Signal(0.39, 6e-3)
 SIGNAL_EVENTS = 20_000
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.benchmark(group="signal events, complete, all columns in memory, 20 000 each")
 def test_signal_in_memory(benchmark, threads):
-    generator = _core.EventGenerator(simulate.event_config(_core, load_card(), POINT))
+    generator = _core.EventGenerator(event_config(_core, load_card(), POINT))
     benchmark(generator.generate, 1, 0, SIGNAL_EVENTS, threads)
 
 
@@ -34,14 +36,14 @@ def test_signal_in_memory(benchmark, threads):
 @pytest.mark.benchmark(group="signal events, complete, written to a file")
 def test_signal_in_a_file(benchmark, tmp_path, events, format, threads):
     """With the tables of the generator (0.1 s), without the start of ROOT and of its compiler."""
-    card, point = load_card(), simulate.Signal(0.39, 6e-3)
+    card, point = load_card(), Signal(0.39, 6e-3)
     options = {"format": format, "threads": threads, "force": True}
-    simulate.signal(card, tmp_path / "signal.root", point, events=1, **options)
+    signal(card, tmp_path / "signal.root", point, events=1, **options)
     path = tmp_path / "signal.root"
 
     def cpu_seconds():
         start = time.process_time()
-        simulate.signal(card, path, point, events=events, **options)
+        signal(card, path, point, events=events, **options)
         return time.process_time() - start
 
     spent = benchmark.pedantic(cpu_seconds, rounds=3)
@@ -52,15 +54,15 @@ def test_signal_in_a_file(benchmark, tmp_path, events, format, threads):
 @pytest.mark.benchmark(group="signal events as HepMC3, 2000")
 def test_hepmc(benchmark, tmp_path):
     pytest.importorskip("pyhepmc")
-    card, point = load_card(), simulate.Signal(0.39, 6e-3)
+    card, point = load_card(), Signal(0.39, 6e-3)
     files = {"path": tmp_path / "signal.root", "hepmc_file": tmp_path / "signal.hepmc3"}
-    benchmark(simulate.signal, card, point=point, events=2000, force=True, **files)
+    benchmark(signal, card, point=point, events=2000, force=True, **files)
 
 
 @pytest.mark.benchmark(group="pseudo-data written to a file, 5e9 electrons on target")
 def test_pseudodata_in_a_file(benchmark, tmp_path):
     card, eot = load_card(), {"2016": 1e9, "2017": 1e9, "2018": 3e9}
-    simulate.pseudodata(card, tmp_path / "first.root", eot=eot)
+    pseudodata(card, tmp_path / "first.root", eot=eot)
     path = tmp_path / "pseudodata.root"
-    result = benchmark(simulate.pseudodata, card, path, eot=eot, force=True)
+    result = benchmark(pseudodata, card, path, eot=eot, force=True)
     benchmark.extra_info["events"] = result.events

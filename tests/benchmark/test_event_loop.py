@@ -19,9 +19,12 @@ from pathlib import Path
 import pytest
 
 from benchmark.bench_ntuple import FOLDER, ntuple
-from na64root import compiled, engines, load_card, selection
+from na64root import load_card
 from na64root.cling import root
+from na64root.event_loop import compiled
 from na64root.ntuple import TREE_A, open_ntuple
+from na64root.selection import booked as selection
+from na64root.selection import engines
 from tree_a import event, s1_event, write_tree
 
 EVENTS = 5_000_000
@@ -71,7 +74,7 @@ def loop(path: Path, engine: engines.Engine) -> float:
     """CPU seconds of the loop alone, just-in-time compilation of a first, empty one left out."""
     opened = open_ntuple([str(path)], unpack=False)
     with engine.running(1):
-        booked = selection._Booked(opened, CARD, engine=engine)
+        booked = selection.Booked(opened, CARD, engine=engine)
         assert isinstance(booked.frame, compiled.Node) != engine.just_in_time
         started = time.process_time()
         booked.run()

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from na64root import limits_roostats
 from na64root.limits import Bin, CountingModel, experiment, upper_limit
+from na64root.limits import roostats as limits_roostats
 
 
 def two_bins(observed=(0, 0)):
@@ -93,7 +93,7 @@ def test_against_toys(benchmark):
 
 def _pyhf_seconds_per_toy(model, mu):
     pyhf = pytest.importorskip("pyhf")
-    from na64root.export import pyhf_specification
+    from na64root.limits.export import pyhf_specification
 
     workspace = pyhf.Workspace(pyhf_specification(model))
     pdf = workspace.model()

@@ -7,15 +7,16 @@ import json
 
 import pytest
 
-from na64root import best_r_cut, cli, load_card
-from na64root.simulate import Signal
+from na64root import best_r_cut, load_card
+from na64root.cli import program
+from na64root.simulation.core_config import Signal
 
 POINT = ["acceptance", "--mass-GeV", "0.39", "--epsilon", "6e-3", "-j", "2"]
 
 
 def run(*arguments: str) -> tuple[int, str]:
     stream = io.StringIO()
-    return cli.run([*POINT, *arguments], stream), stream.getvalue()
+    return program.run([*POINT, *arguments], stream), stream.getvalue()
 
 
 def test_numbers_with_errors_beside_those_of_the_chain():

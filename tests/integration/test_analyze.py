@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from na64root import analyze, limits, side_by_side, tables
+from na64root import limits
+from na64root.analyze import FILES, Analysis
+from na64root.analyze import chain as analyze_chain
+from na64root.cli import program, tables
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import Na64Error
+from na64root.limits import side_by_side
 from tree_a import event, s1_event, write_tree
 
 KEYS = [
@@ -106,7 +110,7 @@ def test_a_person_reads_cut_flow_counts_limits_and_where_the_figures_are(result)
     from rich.console import Console
 
     text = io.StringIO()
-    tables.show_analysis(analyze.Analysis.model_validate(result), Console(file=text, width=200))
+    tables.show_analysis(Analysis.model_validate(result), Console(file=text, width=200))
     words = " ".join(text.getvalue().split())
     assert "shower_chi2" in words
     assert "excluded: SRD displaced: 1 events, in no bin" in words
@@ -159,7 +163,7 @@ def test_every_file_is_there_and_whole(result, folder):
     files = {name: Path(path) for name, path in result["files"].items()}
     assert {path.parent for path in files.values()} == {folder / "out"}
     assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(files)
-    assert set(files) == set(analyze.FILES)
+    assert set(files) == set(FILES)
     for path in files.values():
         if path.suffix == ".png":
             assert path.read_bytes().startswith(b"\x89PNG")
@@ -214,8 +218,8 @@ def no_exposure(tmp_path) -> str:
     return write_tree(tmp_path / "beam.root", [event(isTriggerPhysics=False)])
 
 
-def chain(path: str, output: Path, **options: Any) -> analyze.Analysis:
-    return analyze.analyze([path], load_card(), output_dir=output, **options)
+def chain(path: str, output: Path, **options: Any) -> Analysis:
+    return analyze_chain.analyze([path], load_card(), output_dir=output, **options)
 
 
 def test_without_exposure_there_is_no_limit_and_no_plane(no_exposure, tmp_path):
@@ -233,7 +237,7 @@ def test_existing_results_are_kept_and_nothing_is_computed(no_exposure, tmp_path
     output = tmp_path / "out"
     output.mkdir()
     (output / "results.root").write_text("precious")
-    monkeypatch.setattr(analyze.selection, "select", None)
+    monkeypatch.setattr("na64root.selection.select", None)
     with pytest.raises(Na64Error, match=r"results\.root exists .*--force"):
         chain(no_exposure, output)
     assert [path.name for path in output.iterdir()] == ["results.root"]
@@ -262,7 +266,7 @@ def test_an_interrupted_run_leaves_the_old_results_and_no_half_file(
     def interrupted(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(analyze, "_write_root", interrupted)
+    monkeypatch.setattr("na64root.analyze.chain._write_root", interrupted)
     with pytest.raises(error):
         chain(no_exposure, output, force=True)
     assert [path.name for path in output.iterdir()] == ["results.json"]
@@ -273,7 +277,7 @@ def test_an_output_that_cannot_be_made_is_one_line_before_anything_is_computed(
     no_exposure, tmp_path, monkeypatch
 ):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(analyze.selection, "select", None)
+    monkeypatch.setattr("na64root.selection.select", None)
     with pytest.raises(Na64Error, match="cannot write into .*file/out"):
         chain(no_exposure, tmp_path / "file" / "out")
 
@@ -295,7 +299,7 @@ def test_engines_that_disagree_stop_the_run(monkeypatch, caplog):
             moved = {"upper_limit": exact + left.pop(0) * 0.05, "upper_limit_error": 0.05, "toys": 1000}
             return compute(model, method="exact", treatment=options["treatment"]).model_copy(update=moved)
 
-        monkeypatch.setattr(limits, "upper_limit", upper_limit)
+        monkeypatch.setattr(side_by_side, "upper_limit", upper_limit)
         found = side_by_side.limits_side_by_side(model, card, seed=1, processes=1)
         side_by_side.require_agreement(found)
         return found.roostats, len(left)
@@ -356,10 +360,9 @@ PLANE_KEYS = [
 
 
 def scan(*arguments: str) -> tuple[int, dict[str, Any]]:
-    from na64root import cli
 
     text = io.StringIO()
-    code = cli.run(["scan", "mass-epsilon", "--json", *GRID, *arguments], text)
+    code = program.run(["scan", "mass-epsilon", "--json", *GRID, *arguments], text)
     return code, json.loads(text.getvalue()) if code == 0 else {}
 
 
@@ -379,11 +382,10 @@ def test_scan_without_files_is_the_plane_of_the_card(tmp_path, capsys):
     assert any(line.startswith("# BaBar: ") for line in lines)
     rows = [line.split(",") for line in lines if line.startswith("observed,excluded,0,")]
     assert [[float(x), float(y)] for *_, x, y in rows] == plane["contours"][0]
-    from na64root import cli
 
     drawn = tmp_path / "drawn"
     arguments = ["plot", str(tmp_path / "scan.json"), str(tmp_path / "scan.json"), "-o", str(drawn)]
-    again = cli.run(arguments, io.StringIO())
+    again = program.run(arguments, io.StringIO())
     assert again == 0
     assert sorted(path.name for path in drawn.iterdir()) == names[:-1]
     (tmp_path / "scan.json").unlink()

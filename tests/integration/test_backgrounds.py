@@ -11,9 +11,16 @@ import numpy as np
 import pytest
 from tests.tree_a import event, hcal_cells, write_tree
 
-from na64root import analyze, backgrounds, cli, selection, simulate
+from na64root import selection
+from na64root.analyze import counts as analyze
+from na64root.backgrounds import estimate
+from na64root.backgrounds.events import read
+from na64root.backgrounds.regions import check_regions, in_signal_box
+from na64root.backgrounds.sideband import sideband
+from na64root.cli import program
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
+from na64root.simulation import simulate
 
 CARD = load_card()
 MUON = {"VETO_ene": np.full(6, 0.0095)}
@@ -48,7 +55,7 @@ def planted(tmp_path, name="data.root", **options):
 def test_every_region_counts_its_planted_events(tmp_path, threads):
     path = planted(tmp_path)
     mc = planted(tmp_path, "mc.root", extra={"mcWeight": 0.5})
-    found = backgrounds.estimate([path], CARD, simulation=[mc], threads=threads)
+    found = estimate([path], CARD, simulation=[mc], threads=threads)
     assert found.of("S2", "abcd").events == {"B": 2.0, "C": 4.0, "D": 8.0}
     assert found.of("S2", "abcd").value == 1.0
     assert found.of("S1", "neutral_hadron").events == {"tagged in HCAL1": 3.0}
@@ -60,7 +67,7 @@ def test_every_region_counts_its_planted_events(tmp_path, threads):
     assert found.dimuon.correction == pytest.approx(2.0)
     assert found.dimuon.statistical == pytest.approx(2.0 * math.sqrt(2.0 / 5.0))
     assert found.dimuon.uncertainty == pytest.approx(2.0 * math.hypot(math.sqrt(2.0 / 5.0), 0.1))
-    simulated = backgrounds.estimate([mc], CARD, threads=threads)
+    simulated = estimate([mc], CARD, threads=threads)
     assert simulated.of("S2", "abcd").value == 0.5
     assert simulated.weighted
 
@@ -69,16 +76,16 @@ def test_an_event_that_comes_twice_is_in_a_region_once(tmp_path):
     path = planted(tmp_path)
     twice = [path, planted(tmp_path, "again.root")]
     for threads in (1, 2):
-        found = backgrounds.estimate(twice, CARD, threads=threads)
+        found = estimate(twice, CARD, threads=threads)
         assert found.of("S2", "abcd").events == {"B": 2.0, "C": 4.0, "D": 8.0}
-    assert backgrounds.estimate([path], CARD, without_spills=[(4000, 7)]).dimuon.data.events == 1.0
+    assert estimate([path], CARD, without_spills=[(4000, 7)]).dimuon.data.events == 1.0
 
 
 def test_the_likelihood_takes_the_estimate_that_the_card_chooses(tmp_path):
     path = planted(tmp_path)
     card = load_card(overrides=["backgrounds.S2=abcd"])
-    published, exposure, _ = analyze._counts([path], CARD, None, 1)
-    counts, _, _ = analyze._counts([path], card, None, 1)
+    published, exposure, _ = analyze.counts_and_exposure([path], CARD, None, 1)
+    counts, _, _ = analyze.counts_and_exposure([path], card, None, 1)
     share = exposure["2018"] / sum(exposure.values())
     for count, other in zip(counts, published, strict=True):
         if count.signature == "S1":
@@ -88,7 +95,7 @@ def test_the_likelihood_takes_the_estimate_that_the_card_chooses(tmp_path):
             assert other.background == pytest.approx(0.53 * share)
     refused = load_card(overrides=["backgrounds.S2=sideband"])
     with pytest.raises(DataError, match="no background of S2 by method sideband"):
-        analyze._counts([path], refused, None, 1)
+        analyze.counts_and_exposure([path], refused, None, 1)
 
 
 def number(value: float) -> str:
@@ -168,13 +175,13 @@ def test_regions_have_the_thresholds_of_each_period_and_the_declared_cuts_of_the
     muons = [event(hcal2=2.1, **MUON, **changes) for changes in ({}, {"hcal3": 40.0}, {"ecal0": 25.0})]
     events = [*two_b, *two_c, *three_d, *none, *five_tagged, *not_tagged, *muons]
     path = write_tree(tmp_path / "data.root", events)
-    found = backgrounds.estimate([path], card, threads=threads)
+    found = estimate([path], card, threads=threads)
     assert found.of("S2", "abcd").events == {"B": 2.0, "C": 2.0, "D": 3.0}
     assert found.of("S1", "neutral_hadron").events == {"tagged in HCAL1": 5.0}
     assert found.dimuon.data.events == 2.0
     assert "ecal.s2_max_GeV of 50, 45, 50 GeV" in found.not_estimated["sideband"]
     # The general thresholds, without declared cuts, count others.
-    general = backgrounds.estimate([path], CARD, threads=threads)
+    general = estimate([path], CARD, threads=threads)
     assert general.of("S2", "abcd").events != found.of("S2", "abcd").events
     assert general.of("S1", "neutral_hadron").events != found.of("S1", "neutral_hadron").events
 
@@ -183,7 +190,7 @@ def test_regions_of_a_period_stay_out_of_its_box(tmp_path):
     text = f'extends = "paper2021"\n[selection.period.2016]\necal.s2_max_GeV = {number(61.0)}\n'
     (tmp_path / "card.toml").write_text(text, "utf-8")
     with pytest.raises(ConfigError, match=r"validation_ecal_GeV = 56 is not above .* = 61"):
-        backgrounds.check_regions(load_card(tmp_path / "card.toml"))
+        check_regions(load_card(tmp_path / "card.toml"))
 
 
 def test_blinded_estimates_do_not_depend_on_hidden_events(tmp_path):
@@ -196,24 +203,24 @@ def test_blinded_estimates_do_not_depend_on_hidden_events(tmp_path):
     other = write_tree(tmp_path / "other.root", [*seen, *hidden])
     overrides = ["backgrounds.sideband.events_min=5", "backgrounds.abcd.second=hcal"]
     card = load_card(overrides=overrides)
-    found = [backgrounds.estimate([path], card, blind=True) for path in (one, other)]
+    found = [estimate([path], card, blind=True) for path in (one, other)]
     assert found[0].estimates == found[1].estimates
     assert found[0].dimuon == found[1].dimuon
     assert found[0].plane == found[1].plane
     assert {e.method for e in found[0].estimates} == {"sideband", "abcd"}
     assert found[0].of("S2", "abcd").events == {"B": 5.0, "C": 1.0, "D": 1.0}
-    assert backgrounds.estimate([other], card).dimuon.data.events == 2.0  # 1 blinded
+    assert estimate([other], card).dimuon.data.events == 2.0  # 1 blinded
     assert found[0].dimuon.data.events == 1.0
     # Nor does what comes of spills and runs: hidden events in a spill of their own, outside of the list.
     good = tmp_path / "good.json"
     good.write_text('{"4000": [[0, 3]]}', "utf-8")
     third = write_tree(tmp_path / "third.root", [*seen, *hidden, event(spill=9)])
     listed = load_card(overrides=[*overrides, f"input.good_runs={good}"])
-    records = [backgrounds.estimate([path], listed, blind=True).model_dump() for path in (one, third)]
+    records = [estimate([path], listed, blind=True).model_dump() for path in (one, third)]
     for record in records:
         del record["provenance"]
     assert records[0] == records[1]
-    refused = backgrounds.estimate([other], load_card(overrides=overrides[:1]), blind=True)
+    refused = estimate([other], load_card(overrides=overrides[:1]), blind=True)
     assert "blinded: its region C" in refused.not_estimated["abcd"]
     assert any("blind" in note for note in refused.notes)
 
@@ -221,19 +228,19 @@ def test_blinded_estimates_do_not_depend_on_hidden_events(tmp_path):
 def test_regions_that_reach_into_the_box_of_s1_are_not_blinded():
     """The box of S1 begins at 15 GeV behind HCAL1."""
     overrides = ["backgrounds.abcd.second=hcal", "backgrounds.abcd.hcal_max_GeV=15"]
-    assert backgrounds.in_signal_box(load_card(overrides=overrides), "abcd") is None
+    assert in_signal_box(load_card(overrides=overrides), "abcd") is None
     overrides[1] = "backgrounds.abcd.hcal_max_GeV=15.1"
     card = load_card(overrides=overrides)
-    assert "box of S1" in (backgrounds.in_signal_box(card, "abcd") or "")
-    assert backgrounds.in_signal_box(card, "neutral_hadron") is None
+    assert "box of S1" in (in_signal_box(card, "abcd") or "")
+    assert in_signal_box(card, "neutral_hadron") is None
 
 
 def test_weights_and_the_number_of_events_are_checked(tmp_path):
     path = write_tree(tmp_path / "nan.root", [event(), event()], extra={"mcWeight": math.nan})
     with pytest.raises(DataError, match="mcWeight in .* is NaN or infinite"):
-        backgrounds.estimate([path], CARD)
+        estimate([path], CARD)
     twice = [planted(tmp_path), shutil.copy(tmp_path / "data.root", tmp_path / "again.root")]
-    notes = backgrounds.estimate(twice, CARD).notes
+    notes = estimate(twice, CARD).notes
     assert any("same content" in note for note in notes)
     assert any("counted once" in note for note in notes)
 
@@ -241,13 +248,13 @@ def test_weights_and_the_number_of_events_are_checked(tmp_path):
 def test_what_an_input_must_have(tmp_path):
     path = write_tree(tmp_path / "no.root", [event()], omit=["HCAL_ene"])
     with pytest.raises(DataError, match="no branch HCAL_ene"):
-        backgrounds.estimate([path], CARD)
+        estimate([path], CARD)
 
 
 def test_the_verb_prints_and_draws(tmp_path):
     path, stdout = planted(tmp_path), io.StringIO()
     arguments = ["background", path, "--mc", path, "--eot", "2018=1e11", "-o", str(tmp_path / "out")]
-    assert cli.run([*arguments, "--json", "--set", "backgrounds.sideband.events_min=2"], stdout) == 0
+    assert program.run([*arguments, "--json", "--set", "backgrounds.sideband.events_min=2"], stdout) == 0
     record = json.loads(stdout.getvalue())
     assert {(e["signature"], e["method"]) for e in record["estimates"]} == {
         ("S1", "neutral_hadron"), ("S2", "sideband"), ("S2", "abcd")
@@ -256,11 +263,11 @@ def test_the_verb_prints_and_draws(tmp_path):
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "background.json", "backgrounds.pdf", "backgrounds.png"
     }  # fmt: skip
-    assert cli.run(arguments, io.StringIO()) == 2  # results are kept
+    assert program.run(arguments, io.StringIO()) == 2  # results are kept
     blind = tmp_path / "blind"
-    assert cli.run(["background", path, "--blind", "-o", str(blind)], io.StringIO()) == 0
+    assert program.run(["background", path, "--blind", "-o", str(blind)], io.StringIO()) == 0
     assert json.loads((blind / "blinding.jsonl").read_text("utf-8"))["verb"] == "background"
-    assert cli.run(["background", path, "--set", "backgrounds.abcd.ecal_max_GeV=40"], io.StringIO()) == 2
+    assert program.run(["background", path, "--set", "backgrounds.abcd.ecal_max_GeV=40"], io.StringIO()) == 2
 
 
 def only(*rates: str) -> list[str]:
@@ -286,7 +293,7 @@ def test_neutral_hadrons_of_the_pseudodata_close(tmp_path):
     leaking = load_card(overrides=[*only(f"pseudodata.neutral_leakage.rate_per_eot={passing}"), loose])
     simulate.pseudodata(tagged, tmp_path / "tagged.root", seed=1, eot=EOT)
     simulate.pseudodata(leaking, tmp_path / "leaking.root", seed=2, eot=EOT)
-    found = backgrounds.estimate([str(tmp_path / "tagged.root")], tagged).of("S1", "neutral_hadron")
+    found = estimate([str(tmp_path / "tagged.root")], tagged).of("S1", "neutral_hadron")
     counts = selection.select([str(tmp_path / "leaking.root")], leaking).counts
     observed = sum(c.observed for c in counts if c.signature == "S1")
     assert observed > 60
@@ -313,7 +320,7 @@ def test_abcd_of_the_pseudodata_closes(upstream):
     both, false alarm 6e-5: 28 % of the truth.
     """
     card = load_card(overrides=[*UPSTREAM, "selection.shower_chi2.chi2_max=25"])
-    found = backgrounds.estimate([upstream], card).of("S2", "abcd")
+    found = estimate([upstream], card).of("S2", "abcd")
     counts = selection.select([upstream], card).counts
     observed = sum(c.observed for c in counts if c.signature == "S2")
     error = math.hypot(found.components["statistical"], math.sqrt(observed))
@@ -329,9 +336,9 @@ def test_the_sideband_of_the_pseudodata_closes(upstream):
     and smeared by the ECAL.
     """
     card = load_card(overrides=[*UPSTREAM, "selection.shower_chi2.chi2_max=1e9"])
-    events = backgrounds.read([upstream], card).events
+    events = read([upstream], card).events
     box = (events.ecal < 50.0) & (events.hcal < 1.0)
-    found = backgrounds.sideband(events.where(~box), card)
+    found = sideband(events.where(~box), card)
     observed = int(box.sum())
     error = math.hypot(found.components["statistical"], math.sqrt(observed))
     assert 4.0 * error < 0.45 * observed

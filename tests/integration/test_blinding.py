@@ -16,12 +16,17 @@ import pytest
 
 import numpy_selection
 from integration.test_planted_tree import all_events
-from na64root import analyze, blinding, cli, quality, results, selection, selection_report
+from na64root import records, selection
+from na64root.analyze import chain
+from na64root.analyze.counts import counts_of_likelihood, select_with_quality
+from na64root.cli import program
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import ConfigError
 from na64root.ntuple import DEFINING_CUTS
-from na64root.skim import Skim
+from na64root.reports import blinding, selection_report
+from na64root.selection import quality
+from na64root.selection.skim import Skim
 from tree_a import event, s1_event, write_tree
 
 # Outside both boxes in every way an event can be: ECAL, HCAL1, HCAL2 + 3, and no trigger.
@@ -118,7 +123,7 @@ def test_no_number_of_a_blinded_selection_depends_on_the_signal_boxes(inputs):
 
 def run(*arguments: str) -> tuple[int, str]:
     text = io.StringIO()
-    return cli.run(arguments, text), text.getvalue()
+    return program.run(arguments, text), text.getvalue()
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,7 @@ def test_effects_of_systematics_on_hidden_counts_are_refused(inputs):
 
 def test_limits_of_blinded_data_are_for_the_most_probable_counts(inputs):
     blinded = selection.select([inputs["more"]], load_card(), blind=True, eot={"2018": 2e12})
-    counts = analyze._counts_of_likelihood(blinded)
+    counts = counts_of_likelihood(blinded)
     assert {(c.period, c.signature): c.observed for c in counts} == {
         (p, s): {("2018", "S1"): 1, ("2018", "S2"): 3}.get((p, s), 0)
         for p in numpy_selection.PERIODS
@@ -258,7 +263,7 @@ def test_unblinding_a_folder_is_remembered(unblinding):
 
 
 def test_where_nothing_was_blind_there_is_nothing_to_remember(tmp_path):
-    provenance = results.provenance(load_card())
+    provenance = records.provenance(load_card())
     assert blinding.remember(tmp_path, "select", blind=False, provenance=provenance) is None
     assert list(tmp_path.iterdir()) == []
     assert blinding.remember(tmp_path, "select", blind=True, provenance=provenance) is not None
@@ -287,7 +292,7 @@ def test_a_blinded_quality_shows_no_hidden_duplicate(tmp_path):
     assert blinded.duplicates == 1
     assert quality.assess([path], load_card()).duplicates == 2
     for blind, told in ((True, None), (False, 2)):
-        _, left_out = analyze._select([path], load_card(), None, False, blind=blind, threads=1)
+        _, left_out = select_with_quality([path], load_card(), None, False, blind=blind, threads=1)
         assert left_out.duplicates == told
 
 
@@ -298,7 +303,7 @@ def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
     made = {}
     for name, plane in (("full", [*grid, *folder]), ("empty_boxes", grid)):
         out = io.StringIO()
-        assert cli.run(["scan", "mass-epsilon", inputs[name], "--blind", "--json", *plane], out) == 0
+        assert program.run(["scan", "mass-epsilon", inputs[name], "--blind", "--json", *plane], out) == 0
         made[name] = json.loads(out.getvalue())
         del made[name]["provenance"]
     assert made["full"] == made["empty_boxes"]
@@ -307,7 +312,7 @@ def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
     assert "blinded" in (tmp_path / "mass-epsilon.csv").read_text("utf-8")
     out = io.StringIO()
     export = ["export", inputs["full"], "--format", "pyhf", "--json", *grid, *folder]
-    assert cli.run([*export, "--blind"], out) == 0
+    assert program.run([*export, "--blind"], out) == 0
     exported = json.loads(out.getvalue())
     assert {bin_["observed"] for bin_ in exported["counts"]} == {0}
     assert exported["blind"]
@@ -316,7 +321,8 @@ def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
     said = "Nothing is observed (blinded): the most probable counts without signal stand in."
     assert said in exported["notes"]
     assert (
-        cli.run(["export", inputs["full"], "--blind", *grid, "-o", str(tmp_path / "all")], io.StringIO()) == 0
+        program.run(["export", inputs["full"], "--blind", *grid, "-o", str(tmp_path / "all")], io.StringIO())
+        == 0
     )
     assert (tmp_path / "all" / "datacard.txt").read_text("utf-8").startswith(f"# {said}\n")
     hs3 = tmp_path / "all" / "hs3.json"
@@ -326,10 +332,11 @@ def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
     file = root().TFile.Open(str(tmp_path / "all" / "workspace.root"))
     assert str(file.Get("na64root").GetTitle()) == said
     file.Close()
-    assert cli.run([*export, "--force"], io.StringIO()) == 0
-    assert cli.run(["quality", inputs["full"], "-o", str(tmp_path)], io.StringIO()) == 0
+    assert program.run([*export, "--force"], io.StringIO()) == 0
+    assert program.run(["quality", inputs["full"], "-o", str(tmp_path)], io.StringIO()) == 0
     assert (
-        cli.run(["limit", "--observed", "1", "--background", "0.5", "-o", str(tmp_path)], io.StringIO()) == 0
+        program.run(["limit", "--observed", "1", "--background", "0.5", "-o", str(tmp_path)], io.StringIO())
+        == 0
     )
     lines = [json.loads(line) for line in (tmp_path / "blinding.jsonl").read_text("utf-8").splitlines()]
     assert [(line["verb"], line["blind"]) for line in lines] == [
@@ -347,7 +354,7 @@ def test_no_file_of_a_blinded_analysis_depends_on_the_signal_boxes(tmp_path):
     made = {}
     for name, events in (("empty", sidebands), ("full", [*sidebands, *inside])):
         path = write_tree(tmp_path / f"{name}.root", events)
-        result = analyze.analyze(
+        result = chain.analyze(
             [path], card, output_dir=tmp_path / name, eot={"2018": 1e11}, blind=True, threads=2
         )
         assert result.blind

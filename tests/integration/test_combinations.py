@@ -7,10 +7,11 @@ from importlib import resources
 
 import pytest
 
-from na64root import analyze, library, selection
+from na64root import analyze, selection
 from na64root.config import load_card
 from na64root.errors import ConfigError
-from na64root.skim import Skim
+from na64root.event_loop import library
+from na64root.selection.skim import Skim
 from tree_a import event, write_tree
 
 DEFAULT_CARD = resources.files("na64root").joinpath("cards/paper2021.toml").read_text("utf-8")

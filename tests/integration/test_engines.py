@@ -26,17 +26,22 @@ from integration.test_layouts import (
 )
 from integration.test_planted_tree import all_events, expected_flow, flow_of
 from integration.test_systematics import near_thresholds
-from na64root import compiled, engines, library, load_card, planes, selection, simulate
+from na64root import load_card
 from na64root.cling import root
 from na64root.config import SIGNATURES
-from na64root.counting import Bin, CountingModel
-from na64root.engines import Engine
 from na64root.errors import ConfigError, DataError
-from na64root.limits import upper_limit
+from na64root.event_loop import compiled, library
+from na64root.exclusion.grids import Axis, Plane
+from na64root.exclusion.planes import scan
+from na64root.limits import Bin, CountingModel, upper_limit
 from na64root.ntuple import open_ntuple
-from na64root.quality import LeftOut
-from na64root.simulate import Signal
-from na64root.skim import Skim
+from na64root.selection import engines, select
+from na64root.selection.booked import Booked
+from na64root.selection.engines import Engine
+from na64root.selection.left_out import LeftOut
+from na64root.selection.skim import Skim
+from na64root.simulation import simulate
+from na64root.simulation.core_config import Signal
 from tree_a import BRANCHES, event, s1_event, write_tree
 
 CARD = load_card()
@@ -46,13 +51,13 @@ STRINGS = Engine(just_in_time=True)
 
 def records(path, engine=engines.THREADS, *, card=CARD, threads=1) -> dict:
     paths = [str(path)] if isinstance(path, str | Path) else path
-    return selection.select(paths, card, engine=engine, threads=threads).model_dump()
+    return select(paths, card, engine=engine, threads=threads).model_dump()
 
 
 def books_in_library(path, card=CARD) -> bool:
     ntuple = open_ntuple([str(path)])
     with engines.THREADS.running(1):
-        return isinstance(selection._Booked(ntuple, card).frame, compiled.Node)
+        return isinstance(Booked(ntuple, card).frame, compiled.Node)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +82,7 @@ def tasks_done(cluster) -> int:
 
 def test_the_planted_tree_on_every_engine(planted, cluster):
     assert books_in_library(planted)
-    result = selection.select([planted], CARD)
+    result = select([planted], CARD)
     assert flow_of(result) == expected_flow()
     expected = result.model_dump()
     for engine, threads in [
@@ -139,7 +144,7 @@ def test_a_mapped_planted_tree_on_every_engine(tmp_path, cluster, format):
     for signature in SIGNATURES:
         flow["2018", signature, "shower_chi2"] += 1
         flow["2017", signature, "shower_chi2"] = 0
-    result = selection.select([path], card)
+    result = select([path], card)
     assert flow_of(result) == flow
     expected = result.model_dump()
     for engine, threads in [(engines.THREADS, 2), (STRINGS, 2), (at(cluster), 1)]:
@@ -154,7 +159,7 @@ def test_a_mapped_planted_tree_on_every_engine(tmp_path, cluster, format):
 def test_an_rntuple_of_planted_events_on_every_engine(tmp_path, cluster):
     flat = write_tree(tmp_path / "flat.root", events())
     path = rntuple_of_a(tmp_path, flat)
-    result = selection.select([path], CARD)
+    result = select([path], CARD)
     assert flow_of(result) == expected_flow()
     for engine, threads in [(engines.THREADS, 2), (STRINGS, 1), (STRINGS, 2), (at(cluster), 1)]:
         assert records(path, engine, threads=threads) == result.model_dump(), (engine, threads)
@@ -184,14 +189,14 @@ def test_an_event_that_comes_twice_and_a_spill_left_out(tmp_path, cluster):
     assert records(path, at(cluster), card=keep) == records(path, card=keep)
 
     without = [
-        selection.select([path], CARD, without_spills=[(4000, 8)], engine=engine)
+        select([path], CARD, without_spills=[(4000, 8)], engine=engine)
         for engine in (engines.THREADS, STRINGS)
     ]
     assert without[0] == without[1]
     assert any(row.period == LeftOut.SPILL for row in without[0].cutflow)
     # Where events come twice, spills are left out after that is known.
     with pytest.raises(DataError, match=r"1 events .* come twice"):
-        selection.select([path], CARD, without_spills=[(4000, 8)], engine=at(cluster))
+        select([path], CARD, without_spills=[(4000, 8)], engine=at(cluster))
 
 
 @pytest.mark.parametrize(
@@ -299,9 +304,9 @@ def chain(tmp_path_factory):
 
 def test_files_read_by_several_threads_are_added_up(chain):
     """Each file is a task, so that both threads have some."""
-    expected = selection.select(chain, CARD, engine=STRINGS)
-    assert selection.select(chain, CARD) == expected
-    assert selection.select(chain, CARD, threads=2) == expected
+    expected = select(chain, CARD, engine=STRINGS)
+    assert select(chain, CARD) == expected
+    assert select(chain, CARD, threads=2) == expected
     assert (
         sum(row.events for row in expected.cutflow if (row.cut, row.signature) == ("initial", "S1")) == 9000
     )
@@ -340,7 +345,7 @@ def test_a_basket_in_the_middle_that_cannot_be_unpacked(tmp_path, chain, branch,
     path = tmp_path / "damaged.root"
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"^branch {branch} in {path} cannot be read .the file is damaged"):
-        selection.select([chain[0], str(path), chain[2]], CARD, threads=threads)
+        select([chain[0], str(path), chain[2]], CARD, threads=threads)
 
 
 def test_without_a_library_strings_are_booked(planted, monkeypatch, caplog):
@@ -359,7 +364,11 @@ def test_without_a_library_strings_are_booked(planted, monkeypatch, caplog):
 @pytest.mark.slow
 def test_two_processes_build_the_library_at_once(tmp_path):
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    command = [sys.executable, "-c", "from na64root.library import booking; print(booking() is not None)"]
+    command = [
+        sys.executable,
+        "-c",
+        "from na64root.event_loop.library import booking; print(booking() is not None)",
+    ]
     started = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -370,7 +379,7 @@ def test_two_processes_build_the_library_at_once(tmp_path):
 
 @pytest.mark.slow
 def test_a_worker_killed_during_the_run_changes_nothing(tmp_path, chain):
-    expected = selection.select(chain, CARD).model_dump()
+    expected = select(chain, CARD).model_dump()
     killed = []
     with engines._client(None, 2) as client:
 
@@ -389,7 +398,7 @@ def test_a_worker_killed_during_the_run_changes_nothing(tmp_path, chain):
         killer = threading.Thread(target=kill)
         killer.start()
         engine = Engine("dask", scheduler=client.scheduler.address)
-        found = selection.select(chain, CARD, engine=engine).model_dump()
+        found = select(chain, CARD, engine=engine).model_dump()
         killer.join()
     assert len(killed) == 1
     assert found == expected
@@ -410,24 +419,24 @@ def weighted_parts(tmp_path_factory):
 
 
 def test_spills_left_out_on_every_engine(weighted_parts, cluster):
-    every = selection.select(weighted_parts, CARD)
+    every = select(weighted_parts, CARD)
     spills = sorted({(c.run, c.spill) for c in every.candidates})[:2]
-    expected = selection.select(weighted_parts, CARD, without_spills=spills)
+    expected = select(weighted_parts, CARD, without_spills=spills)
     left_out = [row for row in expected.cutflow if row.period == LeftOut.SPILL]
     assert left_out[0].events > 1
     assert left_out[0].events != left_out[0].weighted
     assert len(expected.candidates) < len(every.candidates)
-    assert selection.select(weighted_parts, CARD, without_spills=spills, engine=at(cluster)) == expected
+    assert select(weighted_parts, CARD, without_spills=spills, engine=at(cluster)) == expected
 
 
 def test_n_minus_one_on_every_engine(weighted_parts, cluster):
-    expected = selection.select(weighted_parts, CARD, n_minus_one=True)
+    expected = select(weighted_parts, CARD, n_minus_one=True)
     assert len(expected.n_minus_one) > 20
     for engine, threads in [(engines.THREADS, 2), (at(cluster), 1)]:
-        found = selection.select(weighted_parts, CARD, n_minus_one=True, engine=engine, threads=threads)
+        found = select(weighted_parts, CARD, n_minus_one=True, engine=engine, threads=threads)
         assert found == expected, engine
     blind = [
-        selection.select(weighted_parts, CARD, n_minus_one=True, blind=True, engine=engine)
+        select(weighted_parts, CARD, n_minus_one=True, blind=True, engine=engine)
         for engine in (engines.THREADS, at(cluster))
     ]
     assert blind[0] == blind[1]
@@ -436,17 +445,17 @@ def test_n_minus_one_on_every_engine(weighted_parts, cluster):
 def test_a_skim_on_a_cluster_is_one_line(tmp_path, planted, cluster):
     skim = Skim(tmp_path / "skim.root")
     with pytest.raises(ConfigError, match="a skim cannot be written on a cluster"):
-        selection.select([planted], CARD, skim=skim, engine=at(cluster))
+        select([planted], CARD, skim=skim, engine=at(cluster))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
 def test_systematic_variations_on_every_engine(weighted_parts, cluster):
     """Smearing draws from the number of the event, so that neither workers nor parts of the data matter."""
-    expected = selection.select(weighted_parts, CARD, systematics=True)
+    expected = select(weighted_parts, CARD, systematics=True)
     moved = {e.source for e in expected.systematics if e.up != e.nominal}
     assert {"momentum_resolution", "ecal_resolution", "hcal_resolution"} <= moved
-    assert selection.select(weighted_parts, CARD, systematics=True, engine=at(cluster)) == expected
+    assert select(weighted_parts, CARD, systematics=True, engine=at(cluster)) == expected
 
 
 @pytest.mark.slow
@@ -468,12 +477,12 @@ def test_friend_trees_on_every_engine(tmp_path, weighted_parts, cluster):
     mapped = {name: f'"{name}"' for name in rest} | {name: f'"calo.{name}"' for name in calorimeters}
     friends = '[[layout.friends]]\ntree = "calo"\nalias = "calo"\nfiles = ["{folder}/{stem}_calo.root"]\n'
     card = card_of(tmp_path, table("events", mapped) + friends)
-    expected = selection.select(paths, card)
-    plain = selection.select(weighted_parts, CARD)
+    expected = select(paths, card)
+    plain = select(weighted_parts, CARD)
     assert expected.cutflow == plain.cutflow
     assert expected.candidates == plain.candidates
     assert len(expected.candidates) > 50
-    assert selection.select(paths, card, engine=at(cluster)) == expected
+    assert select(paths, card, engine=at(cluster)) == expected
 
 
 def test_truth_columns_on_every_engine(tmp_path, cluster):
@@ -481,8 +490,7 @@ def test_truth_columns_on_every_engine(tmp_path, cluster):
     simulate.signal(CARD, path, Signal(0.39, 6e-3), events=2000)
     columns = ["mc_depth_X0", "mc_chi2_GeV[0]"]
     one, other = (
-        selection.select([str(path)], CARD, columns=columns, engine=engine)
-        for engine in (engines.THREADS, at(cluster))
+        select([str(path)], CARD, columns=columns, engine=engine) for engine in (engines.THREADS, at(cluster))
     )
     assert one == other
     assert all(one.columns[signature].keys() == {"weight", "period", *columns} for signature in SIGNATURES)
@@ -499,8 +507,8 @@ def test_a_declared_cut_with_a_header_on_every_engine(tmp_path, chain, cluster):
         "utf-8",
     )
     card = load_card(tmp_path / "card.toml")
-    one = selection.select(chain, card).model_dump()
-    assert selection.select(chain, card, engine=at(cluster)).model_dump() == one
+    one = select(chain, card).model_dump()
+    assert select(chain, card, engine=at(cluster)).model_dump() == one
     flow = {row["cut"]: row["events"] for row in one["cutflow"] if row["period"] == "2018"}
     assert 0 < flow["odd"] < flow["trigger"]
 
@@ -529,18 +537,18 @@ def test_toys_on_a_cluster_are_those_of_one_process(cluster):
     assert tasks_done(cluster) > ran_before  # there, not here
 
 
-def small_plane(card=CARD) -> planes.Plane:
-    x = planes.Axis("mass", 0.05, 0.6, 4)
-    return planes.Plane.of_axes(card, x, planes.Axis("epsilon", 1e-5, 1e-2, 6))
+def small_plane(card=CARD) -> Plane:
+    x = Axis("mass", 0.05, 0.6, 4)
+    return Plane.of_axes(card, x, Axis("epsilon", 1e-5, 1e-2, 6))
 
 
 def test_a_scan_on_a_cluster_is_that_of_this_machine(tmp_path, cluster):
     """Bit for bit, also where it was interrupted on the cluster and went on here."""
-    expected = planes.scan(CARD, small_plane())
+    expected = scan(CARD, small_plane())
     assert expected.g2_excluded_up_to_GeV is not None
     ran_before = tasks_done(cluster)
     with at(cluster).executor(2) as executor:
-        assert planes.scan(CARD, small_plane(), executor=executor) == expected
+        assert scan(CARD, small_plane(), executor=executor) == expected
         ran = tasks_done(cluster) - ran_before
         assert ran >= 8  # columns of the grid, and of the finer one
 
@@ -550,10 +558,10 @@ def test_a_scan_on_a_cluster_is_that_of_this_machine(tmp_path, cluster):
 
         kept = tmp_path / "kept"
         with pytest.raises(KeyboardInterrupt):
-            planes.scan(CARD, small_plane(), executor=executor, kept=kept, progress=stop)
+            scan(CARD, small_plane(), executor=executor, kept=kept, progress=stop)
     assert len(kept.read_text("utf-8").splitlines()) == 1 + 3
     first = []
-    resumed = planes.scan(CARD, small_plane(), kept=kept, progress=lambda *done: first.append(done))
+    resumed = scan(CARD, small_plane(), kept=kept, progress=lambda *done: first.append(done))
     assert resumed == expected
     assert first[0] == (3, 4)
 
@@ -562,16 +570,16 @@ def test_a_scan_on_a_cluster_is_that_of_this_machine(tmp_path, cluster):
 def test_a_simulated_scan_on_a_cluster_is_that_of_this_machine(cluster):
     card = load_card(overrides=["signal.acceptance=simulation", "signal.effective_events_min=20",
                                 "signal.simulated_events=1000"])  # fmt: skip
-    x, y = planes.Axis("mass", 0.2, 0.3, 2), planes.Axis("epsilon", 2e-3, 6e-3, 2)
-    plane = planes.Plane.of_axes(card, x, y)
+    x, y = Axis("mass", 0.2, 0.3, 2), Axis("epsilon", 2e-3, 6e-3, 2)
+    plane = Plane.of_axes(card, x, y)
     with at(cluster).executor(2) as executor:
-        found = planes.scan(card, plane, expected=False, executor=executor)
-    assert found == planes.scan(card, plane, expected=False)
+        found = scan(card, plane, expected=False, executor=executor)
+    assert found == scan(card, plane, expected=False)
 
 
 @pytest.mark.slow
 def test_a_worker_killed_during_a_scan_changes_nothing(tmp_path):
-    expected = planes.scan(CARD, small_plane())
+    expected = scan(CARD, small_plane())
     killed = []
     with engines._client(None, 2) as client:
 
@@ -583,7 +591,7 @@ def test_a_worker_killed_during_a_scan_changes_nothing(tmp_path):
                 os.kill(killed[0], signal.SIGKILL)
 
         with Engine("dask", scheduler=client.scheduler.address).executor(2) as executor:
-            found = planes.scan(CARD, small_plane(), executor=executor, progress=kill)
+            found = scan(CARD, small_plane(), executor=executor, progress=kill)
     assert len(killed) == 1
     assert found == expected
 

@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from na64root import analyze, backgrounds, cli, exposure, selection
+from na64root import backgrounds, selection
+from na64root.analyze import chain
+from na64root.analyze.counts import counts_and_exposure, counts_of_likelihood, select_with_quality
+from na64root.cli import program
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
-from na64root.good_runs import read_good_runs
-from na64root.skim import Skim
+from na64root.ntuple import baskets, read_good_runs
+from na64root.selection import exposure
+from na64root.selection.skim import Skim
 from tree_a import event, write_tree
 
 CARD = load_card()
@@ -184,7 +188,7 @@ def test_every_verb_that_reads_files_takes_the_options_of_the_input(
     folder = ["-o", str(tmp_path / "out")] if arguments[0] == "export" else []
     stdout = io.StringIO()
     options = ["--good-runs", str(good), "--skip-bad-files", "--json", *folder]
-    assert cli.run([*arguments, data, str(bad), *options], stdout) == 0
+    assert program.run([*arguments, data, str(bad), *options], stdout) == 0
     record = json.loads(stdout.getvalue())
     assert [file["path"] for file in record["provenance"]["input"]["files_skipped"]] == [str(bad)]
     assert record["provenance"]["input"]["good_runs"]["path"] == str(good)
@@ -203,19 +207,19 @@ def test_every_verb_that_reads_files_takes_the_options_of_the_input(
 def test_options_on_events_are_refused_where_there_are_none(capsys, tmp_path, listed):
     for verb in (["scan", "mass-epsilon"], ["export"]):
         for option in ("--skip-bad-files", "--blind", "--exclude-outlier-spills"):
-            assert cli.run([*verb, option, "-o", str(tmp_path / "out")], io.StringIO()) == 2
+            assert program.run([*verb, option, "-o", str(tmp_path / "out")], io.StringIO()) == 2
             assert f"{option} without FILES" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="list of good runs with --pseudodata"):
-        analyze.analyze([], listed("4000"), output_dir=tmp_path / "out", pseudodata=True)
+        chain.analyze([], listed("4000"), output_dir=tmp_path / "out", pseudodata=True)
     assert not (tmp_path / "out").exists()
 
 
 def test_scan_and_export_take_the_counts_and_exposure_of_analyze(data, listed):
     card = listed(FEW)
-    counts, electrons, _ = analyze._counts([data], card, None, 1)
-    selected, left_out = analyze._select([data], card, None, False, blind=False, threads=1)
+    counts, electrons, _ = counts_and_exposure([data], card, None, 1)
+    selected, left_out = select_with_quality([data], card, None, False, blind=False, threads=1)
     assert left_out.kept_share == selected.kept_share == {"2016": 1.0, "2017": 1.0, "2018": 2 / 3}
-    assert (counts, electrons) == (analyze._counts_of_likelihood(selected), selected.exposure)
+    assert (counts, electrons) == (counts_of_likelihood(selected), selected.exposure)
     assert electrons["2018"] == pytest.approx(eot("2018") * 2 / 3)
 
 
@@ -278,15 +282,14 @@ def test_skims_are_read_with_other_files(tracks, listed, tmp_path):
 )
 def test_only_what_says_the_spills_is_unpacked_for_them(data, listed, monkeypatch, blind, box):
     """All else is unpacked once, where the event loop runs."""
-    from na64root import ntuple
 
-    unpacked, check = [], ntuple._check_baskets
+    unpacked, check = [], baskets.check_baskets_of_tree
 
     def seen(tree, entries, names, path):
         unpacked.append(set(names))
         check(tree, entries, names, path)
 
-    monkeypatch.setattr(ntuple, "_check_baskets", seen)
+    monkeypatch.setattr(baskets, "check_baskets_of_tree", seen)
     selection.select([data], listed(FEW), blind=blind)
     assert len(unpacked) == 2
     assert unpacked[0] == {"run", "spill"} | box

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from na64root import load_card, ntuple, selection, simulate
+from na64root import load_card, ntuple, selection
 from na64root.cling import declare, root
 from na64root.errors import ConfigError, DataError
-from na64root.simulate import Signal
+from na64root.simulation import simulate
+from na64root.simulation.core_config import Signal
 
 CARD = load_card()
 FEW = {"2016": 4e8, "2017": 4e8, "2018": 8e8}

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from na64root import load_card, ntuple, quality, selection
+from na64root import load_card, ntuple, selection
+from na64root.cli import program
 from na64root.config import Card
 from na64root.errors import DataError
-from na64root.good_runs import read_good_runs
+from na64root.ntuple import read_good_runs
+from na64root.selection import quality
 from tree_a import event, s1_event, write_tree
 
 NOT_GOOD = "not in the list of good runs"
@@ -119,16 +121,14 @@ def test_a_wrong_list_is_one_line(tmp_path, data, text, message):
 def test_the_option_of_the_command_line(tmp_path, data, capsys):
     import io
 
-    from na64root import cli
-
     path = tmp_path / "good.txt"
     path.write_text("4000")
     out = io.StringIO()
-    assert cli.run(["inspect", data, "--json", "--good-runs", str(path)], out) == 0
+    assert program.run(["inspect", data, "--json", "--good-runs", str(path)], out) == 0
     record = json.loads(out.getvalue())
     assert record["periods"]["2018"]["runs"] == [4000]
     assert record["provenance"]["input"]["good_runs"]["path"] == str(path)
-    assert cli.run(["inspect", data, "--good-runs", str(tmp_path / "no.txt")], io.StringIO()) == 2
+    assert program.run(["inspect", data, "--good-runs", str(tmp_path / "no.txt")], io.StringIO()) == 2
     assert "cannot read the list of good runs" in capsys.readouterr().err
 
 

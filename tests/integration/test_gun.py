@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from na64root import _core, ntuple, simulate
+from na64root import _core, ntuple
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import ConfigError, Na64Error
+from na64root.simulation.core_config import detector_config
+from na64root.simulation.simulate import GunResult, gun
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +20,9 @@ def card():
     return load_card("geant4_reference")
 
 
-def shoot(card, path, **options) -> simulate.GunResult:
+def shoot(card, path, **options) -> GunResult:
     wanted = {"particle": "pair", "energy_GeV": 20.0, "mass_GeV": 0.03, "volume": "hcal2", "events": 50}
-    return simulate.gun(card, path, **(wanted | options))
+    return gun(card, path, **(wanted | options))
 
 
 def test_the_file_holds_the_events_of_the_core(tmp_path):
@@ -29,7 +31,7 @@ def test_the_file_holds_the_events_of_the_core(tmp_path):
     card = load_card("paper2021", ["detector.hcal_centres.hcal3.x_cm=-9.7"])
     result = shoot(card, path, offset_mm=(75.0, 10.0), seed=5)
     config = _core.GunConfig()
-    config.detector = simulate.detector_config(_core, card)
+    config.detector = detector_config(_core, card)
     config.particle, config.volume = _core.GunParticle.pair, _core.GunVolume.hcal2
     config.energy, config.pair_mass, config.offset_x, config.offset_y = 20.0, 0.03, 7.5, 1.0
     expected = _core.simulate_gun(config, 5, 0, 50)

@@ -8,10 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from na64root import _core, hepmc, load_card, simulate
+from na64root import _core, load_card
 from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
-from na64root.simulate import Signal
+from na64root.simulation import hepmc
+from na64root.simulation.core_config import Signal, event_config
+from na64root.simulation.simulate import signal
 
 pyhepmc = pytest.importorskip("pyhepmc")
 
@@ -26,7 +28,7 @@ def made(folder, mode="semivisible", name="signal.hepmc3.gz", **options):
     # At epsilon = 1e-6 a visible A' flies some way.
     point = Signal(0.39, 6e-3, mode) if mode != "visible" else Signal(0.02, 3e-6, mode)
     wanted = {"events": EVENTS, "seed": 3, "hepmc_file": folder / name} | options
-    record = simulate.signal(CARD, path, point, **wanted)
+    record = signal(CARD, path, point, **wanted)
     columns = root().RDataFrame("tree", str(path)).AsNumpy(sorted(hepmc.COLUMNS))
     with pyhepmc.open(folder / name) as file:
         events = list(file)
@@ -151,22 +153,22 @@ def test_what_cannot_be_written_leaves_no_file(tmp_path, monkeypatch):
     path, file = tmp_path / "signal.root", tmp_path / "signal.hepmc3"
     point, options = Signal(0.39, 6e-3), {"events": 5, "hepmc_file": file}
     with pytest.raises(ConfigError, match="32 bits"):
-        simulate.signal(CARD, path, point, first_event=2**31, **options)
+        signal(CARD, path, point, first_event=2**31, **options)
     with pytest.raises(Na64Error, match="nowhere"):
-        simulate.signal(CARD, path, point, events=5, hepmc_file="/proc/nowhere/x.hepmc3")
+        signal(CARD, path, point, events=5, hepmc_file="/proc/nowhere/x.hepmc3")
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setitem(sys.modules, "pyhepmc", None)
     with pytest.raises(Na64Error, match=r"pip install 'na64root\[hepmc\]'") as caught:
-        simulate.signal(CARD, path, point, **options)
+        signal(CARD, path, point, **options)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     file.write_text("precious")
     with pytest.raises(Na64Error, match="--force"):  # before hours of work
-        simulate.signal(CARD, path, point, **(options | {"events": 10**9}))
+        signal(CARD, path, point, **(options | {"events": 10**9}))
     assert file.read_text() == "precious"
     assert [p.name for p in tmp_path.iterdir()] == ["signal.hepmc3"]
-    simulate.signal(CARD, path, point, force=True, **options)
+    signal(CARD, path, point, force=True, **options)
     assert file.read_text() != "precious"
 
 
@@ -191,7 +193,7 @@ def test_a_full_file_system_does_not_pass_unseen_when_compressed(tmp_path):
     """gzip keeps little back: its errors come when it is closed."""
     path = tmp_path / "full.hepmc3.gz"
     path.symlink_to("/dev/full")
-    generator = _core.EventGenerator(simulate.event_config(_core, CARD, Signal(0.39, 6e-3)))
+    generator = _core.EventGenerator(event_config(_core, CARD, Signal(0.39, 6e-3)))
     events = hepmc.Events(
         first=0,
         number=3,

@@ -14,6 +14,7 @@ from na64root import ntuple, selection
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
+from na64root.simulation import simulate
 from tree_a import BRANCHES, TYPES, event, s1_event, write_tree
 
 ENERGIES = [
@@ -587,7 +588,6 @@ def load_card_text(tmp_path: Path, text: str) -> Card:
 
 def test_own_files_are_read_as_what_they_are(tmp_path):
     """A card with a mapping for data also reads what na64root has simulated."""
-    from na64root import simulate
 
     card = card_of(tmp_path, table("events", OTHERS))
     path = str(tmp_path / "gun.root")

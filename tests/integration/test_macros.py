@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from na64root import _core, selection, simulate, theory
+from na64root import _core, selection, theory
 from na64root.cling import root
 from na64root.config import load_card
+from na64root.simulation import simulate
 from tree_a import event, write_tree
 
 MACROS = Path(__file__).parents[2] / "macros"

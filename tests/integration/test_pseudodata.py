@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import numpy_selection
-from na64root import ntuple, selection, simulate
+from na64root import ntuple, selection
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import ConfigError, Na64Error
+from na64root.simulation import simulate
 
 PERIODS = list(numpy_selection.PERIODS)
 # Name and leaf type of every branch of the layout, from its description (independent of tree_a.hpp).

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from tests.tree_a import event, s1_event, write_tree
 
-from na64root import cli, quality, selection
+from na64root import selection
+from na64root.cli import program
 from na64root.cling import implicit_threads, root
 from na64root.config import load_card
-from na64root.ntuple import inspect
+from na64root.ntuple import frame, inspect
+from na64root.selection.left_out import LeftOut
+from na64root.selection.quality import assess
 
 CARD = load_card()
 
@@ -34,7 +37,7 @@ def bad_spill(tmp_path_factory):
 
 
 def test_a_dead_calorimeter_is_flagged_and_left_out_by_choice(bad_spill):
-    assessed = quality.assess([bad_spill], CARD)
+    assessed = assess([bad_spill], CARD)
     assert assessed.outlier_spills == [(4001, 4)]
     assert "mean ECAL energy: 0.30 GeV, typically 5" in assessed.outliers[0].reason
     assert (assessed.duplicates, assessed.out_of_order, assessed.event_loops) == (0, 0, 1)
@@ -45,7 +48,7 @@ def test_a_dead_calorimeter_is_flagged_and_left_out_by_choice(bad_spill):
         assert kept.event_loops == 1
         assert kept.kept_share == {"2016": 1.0, "2017": 1.0, "2018": 29 / 30}
         rows = {row.period: row.events for row in kept.cutflow if row.cut == "initial"}
-        assert rows[quality.LeftOut.SPILL] == 40
+        assert rows[LeftOut.SPILL] == 40
         assert rows["2018"] == 1160
         assert any("40 events left out" in note for note in kept.notes)
         observed = {(c.period, c.signature): c.observed for c in kept.counts}
@@ -55,15 +58,15 @@ def test_a_dead_calorimeter_is_flagged_and_left_out_by_choice(bad_spill):
 
 
 def test_one_thread_reads_whatever_the_caller_has(bad_spill, monkeypatch):
-    seen, reading = [], quality.reading
+    seen, reading = [], frame.reading
 
     def observed(ntuple):
         seen.append(root().IsImplicitMTEnabled())
         return reading(ntuple)
 
-    monkeypatch.setattr(quality, "reading", observed)
+    monkeypatch.setattr("na64root.selection.quality.reading", observed)
     with implicit_threads(2):
-        assert quality.assess([bad_spill], CARD).out_of_order == 0
+        assert assess([bad_spill], CARD).out_of_order == 0
         assert root().IsImplicitMTEnabled()
     assert seen == [False]
 
@@ -82,7 +85,7 @@ def test_the_first_of_events_with_one_number_is_counted(tmp_path, threads):
     )
     result = selection.select([first, second], CARD, threads=threads)
     assert {c.signature: c.observed for c in result.counts if c.period == "2018"} == {"S1": 1, "S2": 2999}
-    left = [row for row in result.cutflow if row.period == quality.LeftOut.DUPLICATE]
+    left = [row for row in result.cutflow if row.period == LeftOut.DUPLICATE]
     assert [(row.signature, row.cut, row.events, row.weighted) for row in left] == [
         ("S1", "initial", 4, 4.0), ("S2", "initial", 4, 4.0)
     ]  # fmt: skip
@@ -98,11 +101,11 @@ def test_the_first_of_events_with_one_number_is_counted(tmp_path, threads):
 def test_duplicates_order_and_repeated_files_are_noticed(tmp_path):
     path = write_tree(tmp_path / "a.root", numbered(2, 3, 5, 4, 3, 6))
     copy = shutil.copy(path, tmp_path / "b.root")
-    assessed = quality.assess([path], CARD)
+    assessed = assess([path], CARD)
     assert (assessed.duplicates, assessed.out_of_order, assessed.repeated_files) == (1, 2, [])
     assert [(e.run, e.spill, e.spillevent) for e in assessed.duplicate_examples] == [(4000, 7, 3)]
     assert sum(spill.events for spill in assessed.spills) == 5
-    both = quality.assess([path, copy], CARD)
+    both = assess([path, copy], CARD)
     assert both.repeated_files == [[path, str(copy)]]
     assert both.duplicates == 7
     seen = inspect([path, copy], CARD)
@@ -120,14 +123,14 @@ def test_duplicates_order_and_repeated_files_are_noticed(tmp_path):
 
 def test_simulation_may_use_a_number_twice(tmp_path):
     path = write_tree(tmp_path / "mc.root", numbered(2, 2, 3), extra={"mcWeight": 0.5})
-    assert quality.assess([path], CARD).duplicates == inspect([path], CARD).duplicates == 0
+    assert assess([path], CARD).duplicates == inspect([path], CARD).duplicates == 0
     result = selection.select([path], CARD)
     assert [row.events for row in result.cutflow if row.period == "2018" and row.cut == "initial"] == [3, 3]
 
 
 def test_a_file_without_flags_and_hcal_is_assessed_as_far_as_it_goes(tmp_path):
     path = write_tree(tmp_path / "few.root", numbered(*range(2, 9)), omit=["isPhysics", "hcal1"])
-    assessed = quality.assess([path], CARD)
+    assessed = assess([path], CARD)
     assert assessed.spills[0].triggers == 7
     assert assessed.spills[0].hcal_mean_GeV is None
     assert assessed.spills[0].ecal_mean_GeV == 20.0
@@ -136,10 +139,10 @@ def test_a_file_without_flags_and_hcal_is_assessed_as_far_as_it_goes(tmp_path):
 
 def test_the_verb_prints_and_draws(bad_spill, tmp_path):
     stdout = io.StringIO()
-    assert cli.run(["quality", bad_spill, "-o", str(tmp_path / "out"), "--json"], stdout) == 0
+    assert program.run(["quality", bad_spill, "-o", str(tmp_path / "out"), "--json"], stdout) == 0
     record = json.loads(stdout.getvalue())
     assert [o["run"] for o in record["outliers"]] == [4001]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "quality.json", "quality.pdf", "quality.png"
     ]  # fmt: skip
-    assert cli.run(["quality", bad_spill, "-o", str(tmp_path / "out")], io.StringIO()) == 2
+    assert program.run(["quality", bad_spill, "-o", str(tmp_path / "out")], io.StringIO()) == 2

@@ -16,21 +16,15 @@ from rich.console import Console
 
 import numpy_selection
 from integration.test_planted_tree import all_events, flow_of
-from na64root import (
-    cli,
-    cut_table,
-    ntuple,
-    results,
-    selection,
-    selection_report,
-    signal_files,
-    simulate,
-    tables,
-)
+from na64root import ntuple, records, selection
+from na64root.cli import program, tables
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, Na64Error
-from na64root.skim import Skim
+from na64root.reports import selection_report
+from na64root.selection import cut_table
+from na64root.selection.skim import Skim
+from na64root.simulation import signal_files, simulate
 from tree_a import ecal_cell, event, s1_event, write_tree
 
 # Good events that fail one cut only, so that no N-1 distribution of a planted file is empty.
@@ -508,7 +502,7 @@ def test_a_skim_is_read_again_with_the_same_counts(tmp_path, planted, card, rntu
     assert (facts["skim_cut"], facts["simulation"]) == (None, [])
     assert (made["card"], made["card_sha256"]) == (card.card.name, card.sha256)
     assert made["na64root"] == ntuple.inspect([planted], card).provenance.na64root
-    assert [file["sha256"] for file in made["input_files"]] == [results.sha256_of(Path(planted))]
+    assert [file["sha256"] for file in made["input_files"]] == [records.sha256_of(Path(planted))]
     assert ntuple.inspect([planted], card).made_by_na64root == {}
 
 
@@ -600,7 +594,7 @@ def test_what_cannot_be_skimmed_is_one_line(tmp_path, planted, card):
 
 def run(*arguments: str) -> tuple[int, str]:
     text = io.StringIO()
-    return cli.run(arguments, text), text.getvalue()
+    return program.run(arguments, text), text.getvalue()
 
 
 def test_the_verb_writes_what_it_says(tmp_path, weighted, weights):

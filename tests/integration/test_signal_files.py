@@ -8,11 +8,15 @@ import math
 import numpy as np
 import pytest
 
-from na64root import analyze, exclusion, load_card, selection, simulate
+from na64root import load_card, selection
+from na64root.analyze import SignalFiles, chain
 from na64root.cling import root
 from na64root.errors import ConfigError, DataError
-from na64root.signal_files import read_signal
-from na64root.simulate import Signal
+from na64root.exclusion import counting_models
+from na64root.records import Count
+from na64root.simulation import simulate
+from na64root.simulation.core_config import Signal
+from na64root.simulation.signal_files import read_signal
 from tree_a import event, s1_event, write_tree
 
 CARD = load_card()
@@ -133,7 +137,7 @@ def test_bad_samples_are_one_line(whole, parts, folder):
 def test_the_statistical_error_of_the_sample_enters_the_limit_once(sample):
     """Each bin has the error of its own events; a source of the card for it is left out."""
     counts = [
-        analyze.Count(
+        Count(
             period=period.name,
             signature=signature,
             observed=0,
@@ -144,21 +148,23 @@ def test_the_statistical_error_of_the_sample_enters_the_limit_once(sample):
         for period in CARD.periods
         for signature in ("S1", "S2")
     ]
-    model = exclusion.counting_model_of_sample(CARD, counts, EXPOSURE, sample)
+    model = counting_models.counting_model_of_sample(CARD, counts, EXPOSURE, sample)
     for bin_ in model.bins:
         found = sample.of(bin_.period, bin_.signature)
         assert bin_.signal_uncertainty == pytest.approx(found.error / found.expected)
     assert sum(b.signal_fraction for b in model.bins) == pytest.approx(1.0)
-    name = exclusion.MONTE_CARLO_STATISTICS
+    name = counting_models.MONTE_CARLO_STATISTICS
     source = {"value": 0.1, "provenance": "user", "source": "a test", "correlation": "none"}
     uncertainties = {**CARD.model_dump()["limit"]["signal_uncertainties"], name: source}
     data = CARD.model_dump()
     data["limit"]["signal_uncertainties"] = uncertainties
     with_source = type(CARD).model_validate(data)
-    again = exclusion.counting_model_of_sample(with_source, counts, EXPOSURE, sample)
+    again = counting_models.counting_model_of_sample(with_source, counts, EXPOSURE, sample)
     assert again.bin_signal_uncertainties == model.bin_signal_uncertainties
     # In the chain, which has no sample, the card's source is as good as any.
-    bins = exclusion.counting_model(with_source, exclusion._bins(with_source, counts, EXPOSURE), 0.3)
+    bins = counting_models.counting_model(
+        with_source, counting_models.bins_of_counts(with_source, counts, EXPOSURE), 0.3
+    )
     assert bins.bin_signal_uncertainties == pytest.approx([0.1] * 6)
 
 
@@ -166,12 +172,12 @@ def test_the_statistical_error_of_the_sample_enters_the_limit_once(sample):
 def test_analyze_sets_its_limit_with_the_sample(folder, whole):
     path = write_tree(folder / "data.root.planted.root", [s1_event(spillevent=3), event(ecalTotal=99.0)])
     card = load_card(overrides=["plane.mass_points=4", "plane.epsilon_points=6"])
-    result = analyze.analyze(
+    result = chain.analyze(
         [path],
         card,
         eot={"2018": 1e11},
         output_dir=folder / "out",
-        signal=analyze.SignalFiles([whole]),
+        signal=SignalFiles([whole]),
         threads=2,
     )
     signal = result.signal

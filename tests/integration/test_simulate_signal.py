@@ -10,10 +10,13 @@ import sys
 import numpy as np
 import pytest
 
-from na64root import _core, acceptance, analyze, load_card, ntuple, selection, simulate
+from na64root import _core, analyze, load_card, ntuple, selection
 from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
-from na64root.simulate import Signal
+from na64root.simulation import acceptance
+from na64root.simulation import simulate as simulation_simulate
+from na64root.simulation.core_config import Signal, event_config
+from na64root.simulation.simulate import SignalResult, SimulationResult, pseudodata
 
 CARD = load_card()
 BENCHMARK = Signal(0.39, 6e-3)
@@ -29,8 +32,8 @@ NAMES = [
 ]
 
 
-def write(path, point=BENCHMARK, **options) -> simulate.SignalResult:
-    return simulate.signal(CARD, path, point, **({"events": 300, "seed": 5} | options))
+def write(path, point=BENCHMARK, **options) -> SignalResult:
+    return simulation_simulate.signal(CARD, path, point, **({"events": 300, "seed": 5} | options))
 
 
 def columns(path, names=NAMES) -> dict[str, np.ndarray]:
@@ -42,7 +45,7 @@ def test_the_file_holds_the_events_of_the_core(tmp_path):
     """Both faces give the same bits, arrays of cells and truth included."""
     path = tmp_path / "signal.root"
     result = write(path)
-    config = simulate.event_config(_core, CARD, BENCHMARK, events=300)
+    config = event_config(_core, CARD, BENCHMARK, events=300)
     expected = _core.EventGenerator(config).generate(5, 0, 300)
     found = columns(path)
     for name in NAMES:
@@ -102,7 +105,7 @@ def test_what_cannot_be_simulated_leaves_no_file(tmp_path):
         with pytest.raises(ConfigError, match=message):
             write(path, point, **options)
     with pytest.raises(ConfigError, match="more than a million signal events"):
-        simulate.pseudodata(CARD, path, inject=Signal(0.01, 0.1))
+        pseudodata(CARD, path, inject=Signal(0.01, 0.1))
     assert list(tmp_path.iterdir()) == []
     path.write_text("precious")
     with pytest.raises(Na64Error, match="--force"):
@@ -150,14 +153,14 @@ SMALL = {"2016": 2e9, "2017": 2e9, "2018": 4e9}
 def test_injected_signal_has_the_expected_number(tmp_path):
     """Poisson, mean of weights by an independent sample: 5 standard errors, false alarm 6e-7 each."""
     point = Signal(0.2, 0.02)
-    weights = _core.EventGenerator(simulate.event_config(_core, CARD, point, exposure=SMALL)).generate(
+    weights = _core.EventGenerator(event_config(_core, CARD, point, exposure=SMALL)).generate(
         99, 0, 40_000, 2, {"mcWeight"}
     )["mcWeight"]
     expected, error = weights.mean(), weights.std() / math.sqrt(len(weights))
     assert expected > 30
     totals = []
     for seed in (1, 2, 3):
-        result = simulate.pseudodata(CARD, tmp_path / f"{seed}.root", seed=seed, eot=SMALL, inject=point)
+        result = pseudodata(CARD, tmp_path / f"{seed}.root", seed=seed, eot=SMALL, inject=point)
         assert result.injected.expected == pytest.approx(
             expected, abs=5 * math.hypot(error, 0.005 * expected)
         )
@@ -169,19 +172,17 @@ def test_injected_signal_has_the_expected_number(tmp_path):
     assert signal.sum() == totals[0]
     assert (found["mcWeight"] == 1.0).all()
     # The background beside it is that without signal.
-    alone = simulate.pseudodata(CARD, tmp_path / "alone.root", seed=1, eot=SMALL)
+    alone = pseudodata(CARD, tmp_path / "alone.root", seed=1, eot=SMALL)
     assert alone.injected is None
     np.testing.assert_array_equal(
         found["spillevent"][~signal], columns(tmp_path / "alone.root", ["spillevent"])["spillevent"]
     )
     # Unweighting keeps the spectrum: mean ECAL energy against the weighted sample, 5 standard errors.
-    again = simulate.pseudodata(
-        CARD, tmp_path / "many.root", seed=4, eot=SMALL, inject=Signal(0.2, 0.2), threads=2
-    )
+    again = pseudodata(CARD, tmp_path / "many.root", seed=4, eot=SMALL, inject=Signal(0.2, 0.2), threads=2)
     many = columns(tmp_path / "many.root", ["mc_class", "mc_missing_energy_GeV"])
     energy = many["mc_missing_energy_GeV"][many["mc_class"] == _core.signal_class]
     assert len(energy) == again.injected.events > 3000
-    weighted = _core.EventGenerator(simulate.event_config(_core, CARD, Signal(0.2, 0.2))).generate(
+    weighted = _core.EventGenerator(event_config(_core, CARD, Signal(0.2, 0.2))).generate(
         98, 0, 40_000, 2, {"mcWeight", "mc_missing_energy_GeV"}
     )
     mean = np.average(weighted["mc_missing_energy_GeV"], weights=weighted["mcWeight"])
@@ -189,7 +190,7 @@ def test_injected_signal_has_the_expected_number(tmp_path):
 
 
 def test_weighted_background_stands_for_the_exposure(tmp_path):
-    result = simulate.pseudodata(CARD, tmp_path / "b.root", eot=SMALL, weighted=True)
+    result = pseudodata(CARD, tmp_path / "b.root", eot=SMALL, weighted=True)
     expected = sum(facts.expected * facts.prescale for facts in result.classes.values())
     variance = sum(facts.expected * facts.prescale**2 for facts in result.classes.values())
     # 5 standard deviations, false alarm 6e-7
@@ -198,9 +199,9 @@ def test_weighted_background_stands_for_the_exposure(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def injected(tmp_path_factory) -> simulate.SimulationResult:
+def injected(tmp_path_factory) -> SimulationResult:
     path = tmp_path_factory.mktemp("injected") / "injected.root"
-    return simulate.pseudodata(CARD, path, seed=2, inject=Signal(0.3, 7e-3))
+    return pseudodata(CARD, path, seed=2, inject=Signal(0.3, 7e-3))
 
 
 def check_candidates(sample, candidates, counts):

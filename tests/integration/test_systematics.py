@@ -12,15 +12,18 @@ import pytest
 from scipy import optimize, stats
 
 import numpy_selection
-from na64root import _core, analyze, cli, exclusion, limits, selection, simulate
+from na64root import _core, analyze, exclusion, limits, selection
+from na64root.cli import program
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
-from na64root.explain import explain
-from na64root.results import Count
+from na64root.exclusion.explain import explain
+from na64root.records import Count
+from na64root.selection.systematics import source_number
 from na64root.signal import card_counts
-from na64root.signal_files import SimulatedSignal, read_signal
-from na64root.systematics import source_number
+from na64root.simulation import simulate as simulation_simulate
+from na64root.simulation.core_config import Signal
+from na64root.simulation.signal_files import SimulatedSignal, read_signal
 from tree_a import event, hcal_cells, s1_event, write_tree
 
 CARD = load_card()
@@ -484,11 +487,13 @@ def closed_form(delta: float) -> float:
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory) -> dict[str, SimulatedSignal]:
     """A sample of `simulate signal`: in one file, in two parts, and as an RNTuple."""
-    folder, point = tmp_path_factory.mktemp("simulated"), simulate.Signal(0.39, 6e-3)
-    whole = simulate.signal(CARD, folder / "whole.root", point, events=1500).file
-    rntuple = simulate.signal(CARD, folder / "rntuple.root", point, events=1500, format="rntuple").file
-    a = simulate.signal(CARD, folder / "a.root", point, events=500).file
-    b = simulate.signal(CARD, folder / "b.root", point, events=1000, first_event=500).file
+    folder, point = tmp_path_factory.mktemp("simulated"), Signal(0.39, 6e-3)
+    whole = simulation_simulate.signal(CARD, folder / "whole.root", point, events=1500).file
+    rntuple = simulation_simulate.signal(
+        CARD, folder / "rntuple.root", point, events=1500, format="rntuple"
+    ).file
+    a = simulation_simulate.signal(CARD, folder / "a.root", point, events=500).file
+    b = simulation_simulate.signal(CARD, folder / "b.root", point, events=1000, first_event=500).file
     return {
         name: read_signal(files, CARD, CARD.exposure(), vary=True)
         for name, files in (("one", [whole]), ("two", [a, b]), ("rntuple", [rntuple]))
@@ -560,7 +565,7 @@ def test_samples_of_the_own_simulation_have_the_effects_of_files_at_their_point(
     exposure = card.exposure()
     area = exclusion.Exclusion(card, card_counts(card, exposure), exposure)
     found = area.varied_sources(area.at_mass(0.39), 6e-3)
-    path = simulate.signal(card, tmp_path / "plain.root", simulate.Signal(0.39, 6e-3), events=6000, seed=5)
+    path = simulation_simulate.signal(card, tmp_path / "plain.root", Signal(0.39, 6e-3), events=6000, seed=5)
     sample = read_signal([path.file], card, exposure, vary=True)
     plain = exclusion.varied_sources([("all", "S1"), ("all", "S2")], sample.systematics)
     assert found.keys() == plain.keys() == card.systematics.sources.keys()
@@ -597,7 +602,7 @@ def test_the_verb_shows_the_sources(parts, tmp_path):
     arguments += ["--signal-mass-GeV", "0.1", "--signal-epsilon", "1e-3", "-j", "2"]
     arguments += [word for override in few for word in ("--set", override)]
     stdout = io.StringIO()
-    assert cli.run(arguments, stdout) == 0
+    assert program.run(arguments, stdout) == 0
     record = json.loads(stdout.getvalue())
     row = next(
         e

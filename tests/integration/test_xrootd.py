@@ -21,6 +21,7 @@ import pytest
 
 from integration.test_planted_tree import all_events, expected_flow, flow_of
 from na64root import load_card, selection
+from na64root.simulation import simulate
 from tree_a import write_tree
 
 SERVER = shutil.which("xrootd")
@@ -89,8 +90,7 @@ def test_a_file_read_from_a_server_gives_the_counts_of_the_local_file(served):
 
 
 def test_an_rntuple_and_a_list_of_addresses(served, tmp_path):
-    from na64root import simulate
-    from na64root.simulate import Signal
+    from na64root.simulation.core_config import Signal
 
     folder, address = served
     card = load_card()

@@ -12,16 +12,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from na64root import backgrounds
+from na64root.backgrounds import Backgrounds, DimuonControl, DimuonYield, Estimate, with_estimates
+from na64root.backgrounds.events import Events
+from na64root.backgrounds.regions import abcd, check_regions, neutral_hadrons
+from na64root.backgrounds.sideband import sideband, sideband_curve
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
-from na64root.results import Count
+from na64root.records import Count, provenance
 
 CARD = load_card()
 SLOPE = 12.0
 
 
-def events(ecal, **columns) -> backgrounds.Events:
+def events(ecal, **columns) -> Events:
     """Events that pass the cuts of S2 but for what is given."""
     n = len(ecal)
     values = {
@@ -35,7 +38,7 @@ def events(ecal, **columns) -> backgrounds.Events:
         "declared_s1": 1.0,
         "declared_s2": 1.0,
     } | columns
-    return backgrounds.Events(
+    return Events(
         ecal=np.asarray(ecal, dtype=float),
         **{name: np.broadcast_to(np.asarray(value, dtype=float), n).copy() for name, value in values.items()},
     )
@@ -62,7 +65,7 @@ def test_the_sideband_covers_the_truth(n_box):
     random = np.random.default_rng(n_box)
     n, in_interval, in_total, ratio = 200, 0, 0, []
     for _ in range(n):
-        found = backgrounds.sideband(events(blind(falling(random, n_box))), CARD)
+        found = sideband(events(blind(falling(random, n_box))), CARD)
         low, high = (float(x) for x in found.notes[0].split("interval ")[1].split(" to "))
         in_interval += low <= n_box <= high
         in_total += abs(found.value - n_box) <= found.uncertainty
@@ -84,7 +87,7 @@ def test_another_shape_is_covered_by_the_variations():
     for _ in range(n):
         u = random.random(random.poisson(n_box / in_box))
         missing = (low**-2 - u * (low**-2 - high**-2)) ** -0.5
-        found = backgrounds.sideband(events(blind(100.0 - missing)), CARD)
+        found = sideband(events(blind(100.0 - missing)), CARD)
         inside += abs(found.value - n_box) <= found.uncertainty
     assert no_fewer(inside, n, 0.683)
 
@@ -93,32 +96,32 @@ def test_a_sideband_of_another_origin_misleads():
     """What docs/backgrounds.md warns of: a second source near the end of the range, none in the box."""
     random = np.random.default_rng(4)
     pile_up = random.normal(62.0, 1.5, 400)
-    found = backgrounds.sideband(events(np.concatenate([blind(falling(random, 50)), blind(pile_up)])), CARD)
+    found = sideband(events(np.concatenate([blind(falling(random, 50)), blind(pile_up)])), CARD)
     assert found.value < 0.5 * 50
     assert found.components["range and shape"] > found.value  # and the variations say so
 
 
 def test_weights_scale_the_sideband():
     ecal = blind(falling(np.random.default_rng(5), 60))
-    one, three = (backgrounds.sideband(events(ecal, weight=w), CARD) for w in (1.0, 3.0))
+    one, three = (sideband(events(ecal, weight=w), CARD) for w in (1.0, 3.0))
     assert three.value == pytest.approx(3.0 * one.value, rel=1e-5)
     assert three.uncertainty == pytest.approx(3.0 * one.uncertainty, rel=1e-4)
 
 
 def test_the_curve_is_the_fit_and_its_band_holds_it():
     ecal = blind(falling(np.random.default_rng(6), 60))
-    curve = backgrounds.sideband_curve(events(ecal), CARD)
+    curve = sideband_curve(events(ecal), CARD)
     energy, height = np.array(curve.energy_GeV), np.array(curve.curve)
     fine = np.linspace(0.0, 50.0, 2001)
     assert np.trapezoid(np.exp(np.interp(fine, energy, np.log(height))), fine) == pytest.approx(
-        backgrounds.sideband(events(ecal), CARD).value, rel=1e-3
+        sideband(events(ecal), CARD).value, rel=1e-3
     )
     assert (np.array(curve.low) <= height).all()
     assert (height <= np.array(curve.high)).all()
     assert sum(curve.events) == ((ecal >= 50) & (ecal < 62)).sum()
 
 
-def abcd_events(random, *, second: str, n_box=20.0, pass_below=0.05, pass_above=0.05) -> backgrounds.Events:
+def abcd_events(random, *, second: str, n_box=20.0, pass_below=0.05, pass_above=0.05) -> Events:
     """Passes with these probabilities below and above 50 GeV, `n_box` expected in the box."""
     ecal = falling(random, n_box / pass_below)
     passes = random.random(len(ecal)) < np.where(ecal < 50.0, pass_below, pass_above)
@@ -133,7 +136,7 @@ def test_abcd_closes_where_its_variables_are_independent(second):
     random = np.random.default_rng(7)
     n, statistical, total = 300, [], 0
     for _ in range(n):
-        found = backgrounds.abcd(abcd_events(random, second=second), card)
+        found = abcd(abcd_events(random, second=second), card)
         statistical.append((found.value - 20.0) / found.components["statistical"])
         total += abs(found.value - 20.0) <= found.uncertainty
     # A quotient of counts of 35 is skewed by a tenth of its error; 4 standard errors beside.
@@ -146,7 +149,7 @@ def test_abcd_with_dependent_variables_is_wrong():
     """What docs/backgrounds.md warns of: the pass rate changes at the edge of the box, unseen above it."""
     random = np.random.default_rng(8)
     samples = (abcd_events(random, second="shower_chi2", pass_above=0.2) for _ in range(50))
-    values = [backgrounds.abcd(sample, CARD).value for sample in samples]
+    values = [abcd(sample, CARD).value for sample in samples]
     assert np.mean(values) > 2.5 * 20.0
 
 
@@ -154,17 +157,17 @@ def test_the_validation_of_abcd_sees_a_pass_rate_that_changes_above_the_box():
     random = np.random.default_rng(9)
     ecal = falling(random, 4000.0)
     passes = random.random(len(ecal)) < np.where(ecal < 56.0, 0.05, 0.15)
-    found = backgrounds.abcd(events(ecal, shower_chi2=np.where(passes, 3.0, 40.0)), CARD)
+    found = abcd(events(ecal, shower_chi2=np.where(passes, 3.0, 40.0)), CARD)
     assert found.components["non-closure"] == pytest.approx(found.value, rel=1e-12)  # 200 %, at most 100 %
 
 
 def test_abcd_with_empty_regions():
     only_d = events([55.0, 58.0], shower_chi2=40.0)
-    found = backgrounds.abcd(only_d, CARD)
+    found = abcd(only_d, CARD)
     assert found.value == 0.0
     assert found.uncertainty == pytest.approx(0.5 * math.sqrt(1 + 1 + 0.5))
     with pytest.raises(DataError, match="no event in region D"):
-        backgrounds.abcd(events([55.0]), CARD)
+        abcd(events([55.0]), CARD)
 
 
 def test_neutral_hadrons_close_where_the_law_is_exponential():
@@ -174,9 +177,7 @@ def test_neutral_hadrons_close_where_the_law_is_exponential():
     pulls = []
     for _ in range(300):
         n = random.poisson(5000.0)
-        found = backgrounds.neutral_hadrons(
-            events(np.full(n, 40.0), hcal1=20.0, hcal12=30.0, hcal=30.0, r12=0.02), CARD
-        )
+        found = neutral_hadrons(events(np.full(n, 40.0), hcal1=20.0, hcal12=30.0, hcal=30.0, r12=0.02), CARD)
         pulls.append((found.value - truth) / found.components["statistical"])
         assert found.components["interaction length"] == pytest.approx(0.05 * lengths * found.value)
     assert abs(np.mean(pulls)) < 4.0 / math.sqrt(300)
@@ -185,7 +186,7 @@ def test_neutral_hadrons_close_where_the_law_is_exponential():
 
 def test_what_is_tagged_is_s1_one_module_further_up():
     tagged = {"ecal": [40.0], "hcal1": 20.0, "hcal12": 30.0, "hcal": 30.0, "r12": 0.02}
-    assert backgrounds.neutral_hadrons(events(**tagged), CARD).events == {"tagged in HCAL1": 1.0}
+    assert neutral_hadrons(events(**tagged), CARD).events == {"tagged in HCAL1": 1.0}
     for change in (
         {"ecal": [90.0]},
         {"hcal1": 0.5},
@@ -195,12 +196,12 @@ def test_what_is_tagged_is_s1_one_module_further_up():
         {"shower_chi2": 11.0},
     ):
         with pytest.raises(DataError, match="no event"):
-            backgrounds.neutral_hadrons(events(**tagged | change), CARD)
+            neutral_hadrons(events(**tagged | change), CARD)
 
 
 def test_too_few_events_are_no_fit():
     with pytest.raises(DataError, match="3 events between 50 and 62 GeV"):
-        backgrounds.sideband(events([51.0, 53.0, 60.0, 63.0]), CARD)
+        sideband(events([51.0, 53.0, 60.0, 63.0]), CARD)
 
 
 @pytest.mark.parametrize(
@@ -214,9 +215,9 @@ def test_too_few_events_are_no_fit():
     ],
 )
 def test_control_regions_stay_out_of_the_box(override):
-    backgrounds.check_regions(CARD)
+    check_regions(CARD)
     with pytest.raises(ConfigError, match="control region"):
-        backgrounds.check_regions(load_card(overrides=[override]))
+        check_regions(load_card(overrides=[override]))
 
 
 def test_the_published_backgrounds_are_the_default_and_the_card_chooses():
@@ -244,21 +245,21 @@ def test_estimates_are_shared_by_exposure():
     counts = [
         count.model_copy(update={"period": p, "signature": s}) for p in ("2017", "2018") for s in ("S1", "S2")
     ]
-    found = backgrounds.Estimate(
+    found = Estimate(
         signature="S2", method="abcd", value=0.8, uncertainty=0.4, components={}, events={}, notes=[]
     )
-    yields = backgrounds.DimuonYield(events=0, eot=0, per_electron=0, error=0)
-    result = backgrounds.Backgrounds(
+    yields = DimuonYield(events=0, eot=0, per_electron=0, error=0)
+    result = Backgrounds(
         estimates=[found], not_estimated={"sideband": "2 events"}, published={},
         chosen={"S1": "published", "S2": "abcd"}, sideband=None,
         ecal_edges_GeV=[], hcal_edges_GeV=[], plane=[],
-        dimuon=backgrounds.DimuonControl(
+        dimuon=DimuonControl(
             data=yields, simulation=None, correction=None, statistical=None, uncertainty=None
         ),
         weighted=False, exposure={"2016": 0.0, "2017": 1e11, "2018": 3e11}, files={}, notes=[],
-        provenance=backgrounds.provenance(CARD),
+        provenance=provenance(CARD),
     )  # fmt: skip
-    changed, used = backgrounds.with_estimates(counts, result)
+    changed, used = with_estimates(counts, result)
     values = {(c.period, c.signature): (c.background, c.background_uncertainty) for c in changed}
     assert values["2017", "S1"] == (1.0, 0.5)
     assert values["2017", "S2"] == pytest.approx((0.2, 0.1))
@@ -267,4 +268,4 @@ def test_estimates_are_shared_by_exposure():
     assert "S1" not in used
     refused = result.model_copy(update={"chosen": {"S1": "published", "S2": "sideband"}})
     with pytest.raises(DataError, match=r"no background of S2 by method sideband \(2 events\)"):
-        backgrounds.with_estimates(counts, refused)
+        with_estimates(counts, refused)

@@ -15,7 +15,10 @@ from pathlib import Path
 import click
 import pytest
 
-from na64root import __version__, cli
+from na64root import __version__
+from na64root.cli import program
+from na64root.cli.options import exposure_option
+from na64root.cli.verb import application
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
 
@@ -42,7 +45,7 @@ COMMON = ["--json", "--output-dir", "--config", "--set", "--seed", "--threads", 
 
 def run(*arguments: str) -> tuple[int, str]:
     stream = io.StringIO()
-    code = cli.run(arguments, stream)
+    code = program.run(arguments, stream)
     return code, stream.getvalue()
 
 
@@ -51,7 +54,7 @@ def shell(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
 
 
-def verbs(group: click.Group = cli.application, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def verbs(group: click.Group = application, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     found = []
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
@@ -194,12 +197,11 @@ def failing(monkeypatch):
     """Make the engine behind `limit` raise."""
 
     def fail_with(error: BaseException) -> None:
-        from na64root import limits
 
         def upper_limit(*_, **__):
             raise error
 
-        monkeypatch.setattr(limits, "upper_limit", upper_limit)
+        monkeypatch.setattr("na64root.limits.upper_limit", upper_limit)
 
     return fail_with
 
@@ -322,13 +324,13 @@ def test_what_is_kept_is_not_replaced_without_force(tmp_path, capsys):
 
 def test_exposure_option():
     card = load_card()
-    assert cli.exposure_option(card, ["2018=1.87e11", "2016=0"]) == {"2018": 1.87e11, "2016": 0.0}
-    shared = cli.exposure_option(card, ["5e12"], total=True)
+    assert exposure_option(card, ["2018=1.87e11", "2016=0"]) == {"2018": 1.87e11, "2016": 0.0}
+    shared = exposure_option(card, ["5e12"], total=True)
     assert sum(shared.values()) == pytest.approx(5e12)
     assert shared["2018"] / shared["2016"] == pytest.approx(1.87e11 / 4.3e10)
     for value in ("5e12", "2018=-1", "2018=nan", "2018=inf", "=1e11"):
         with pytest.raises(ConfigError, match="--eot"):
-            cli.exposure_option(card, [value])
+            exposure_option(card, [value])
 
 
 # Below, the process itself: file descriptors, module entry points.

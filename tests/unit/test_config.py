@@ -8,7 +8,8 @@ from importlib import resources
 
 import pytest
 
-from na64root.config import Card, Quantity, _quantities, card_names, load_card
+from na64root.config import Card, Quantity, card_names, load_card
+from na64root.config.card import _quantities
 from na64root.errors import ConfigError
 
 # Reference: self. The default card was frozen before the first end point of the g-2 line was computed.

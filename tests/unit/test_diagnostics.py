@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from na64root import cli, diagnostics, limits, plots
+from na64root import figures, limits
+from na64root.cli import program
 from na64root.limits import Bin, CountingModel
+from na64root.limits.diagnostics import Diagnostics, _cls_scan, diagnose
+from na64root.reports.diagnostics import FILES
 
 MODEL = CountingModel(
     (Bin("S1", "S1", "", 0, 0.19, 0.07, 0.4), Bin("S2", "S2", "", 1, 0.53, 0.17, 0.6)),
@@ -19,8 +22,8 @@ MODEL = CountingModel(
 
 
 @pytest.fixture(scope="module")
-def found() -> diagnostics.Diagnostics:
-    return diagnostics.diagnose(MODEL)
+def found() -> Diagnostics:
+    return diagnose(MODEL)
 
 
 def test_the_curve_of_cls_crosses_at_the_limit_and_the_bands_at_the_expected_ones(found):
@@ -40,7 +43,7 @@ def test_bands_of_a_known_background_are_those_of_its_outcomes():
     """Reference: analytic. Without background every experiment is empty, and its CLs is exp(-mu)."""
     nothing = CountingModel((Bin("one", "one", "", 0, 0.0, 0.0, 1.0),))
     engine = limits.upper_limit(nothing)
-    scan = diagnostics._cls_scan(nothing, engine, "frequentist", [])
+    scan = _cls_scan(nothing, engine, "frequentist", [])
     for mu in scan.expected.values():
         assert [math.exp(-x) for x in mu] == pytest.approx(scan.expected_cls, rel=1e-3)
     assert scan.cls == pytest.approx([math.exp(-x) for x in scan.mu], rel=1e-6)
@@ -83,27 +86,27 @@ def test_the_limit_against_each_assumed_uncertainty_passes_through_the_limit(fou
 
 
 def test_figures_show_the_numbers(found):
-    figure = plots.cls_scan(found.cls_scan)
+    figure = figures.cls_scan(found.cls_scan)
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels[-1] == "observed, exact (frequentist)"
     assert f"{found.limit.upper_limit:.4g} events at 90 % CL" in figure.axes[0].texts[0].get_text()
     (observed,) = [line for line in figure.axes[0].lines if "observed" in str(line.get_label())]
     assert list(observed.get_ydata()) == found.cls_scan.cls
-    figure = plots.test_statistic(found.test_statistic)
+    figure = figures.test_statistic(found.test_statistic)
     assert found.test_statistic.observed in [line.get_xdata()[0] for line in figure.axes[0].lines]
-    figure = plots.assumed_uncertainties(found.assumed_uncertainties, 0.9)
+    figure = figures.assumed_uncertainties(found.assumed_uncertainties, 0.9)
     assert [axes.get_xlabel() for axes in figure.axes] == [
         "signal uncertainty [%]",
         "times the assumed uncertainty",
         "times the assumed uncertainty",
     ]
-    figure = plots.impacts([("form_factor", 3.0, 3.4)], 3.1, 0.9, "frequentist")
+    figure = figures.impacts([("form_factor", 3.0, 3.4)], 3.1, 0.9, "frequentist")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["form factor"]
 
 
 def limit(*arguments: str) -> tuple[int, str]:
     text = io.StringIO()
-    return cli.run(["limit", *arguments], text), text.getvalue()
+    return program.run(["limit", *arguments], text), text.getvalue()
 
 
 def test_limit_with_diagnostics_writes_figures_and_their_numbers(tmp_path, capsys):
@@ -113,7 +116,7 @@ def test_limit_with_diagnostics_writes_figures_and_their_numbers(tmp_path, capsy
     )
     assert code == 0, capsys.readouterr().err
     result = json.loads(text)
-    expected = set(diagnostics.FILES) - {"impacts.pdf", "impacts.png"}
+    expected = set(FILES) - {"impacts.pdf", "impacts.png"}
     assert set(result["files"]) == expected
     assert {path.name for path in tmp_path.iterdir()} == {*expected, "limit.json"}
     assert all(Path(path).is_file() for path in result["files"].values())
@@ -131,7 +134,7 @@ def test_limit_with_diagnostics_writes_figures_and_their_numbers(tmp_path, capsy
 def test_diagnostics_of_roostats_hold_its_toys_and_cross_checks():
     """Toys within 4 errors of the exact curve (false alarm 0.1 % for all)."""
     model = CountingModel((Bin("one", "one", "", 1, 0.5, 0.0, 1.0),))
-    found = diagnostics.diagnose(model, method="roostats", treatment="none")
+    found = diagnose(model, method="roostats", treatment="none")
     assert found.limit.method == "roostats"
     engine = limits.experiment(model, "none")
     assert len(found.cls_scan.toys) > 5

@@ -11,9 +11,10 @@ import math
 import numpy as np
 import pytest
 
-from na64root import _core, acceptance, load_card, simulate
+from na64root import _core, load_card
 from na64root.errors import ConfigError
-from na64root.simulate import Signal
+from na64root.simulation import acceptance, core_config
+from na64root.simulation.core_config import Signal
 
 CARD = load_card()
 BENCHMARK = Signal(0.39, 6e-3)
@@ -21,11 +22,11 @@ EVENTS = 20_000
 
 
 def config(point=BENCHMARK, *, card=CARD, **options):
-    return simulate.event_config(_core, card, point, **options)
+    return core_config.event_config(_core, card, point, **options)
 
 
 def generator(point=BENCHMARK, **options):
-    return simulate.event_generator(config(point, **options), point)
+    return core_config.event_generator(config(point, **options), point)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ def test_the_preshower_of_a_shower_put_together():
     aprime = made["mc_aprime_GeV"][:, 0]
     used = (aprime > 15.0) & (aprime < 20.0)
     gun = _core.GunConfig()
-    gun.detector = simulate.detector_config(_core, card)
+    gun.detector = core_config.detector_config(_core, card)
     gun.energy = 100.0 - float(aprime[used].mean())
     reference = _core.simulate_gun(gun, 1, 0, 10_000)
     assert used.sum() > 5000
@@ -177,7 +178,7 @@ def test_forced_and_unforced_give_the_same(forced, volumes):
             5, 0, 100_000, 2, acceptance._R_COLUMNS | {"mc_decay_volume", "mc_decay_cm"}
         )
         geometry = CARD.geometry
-        start, end = simulate._decay_range(CARD, BENCHMARK, forced)
+        start, end = core_config._decay_range(CARD, BENCHMARK, forced)
         z = made["mc_decay_cm"][:, 2]
         inside = (z > start) & (z < end)
         if choice is not None:

@@ -6,14 +6,26 @@ import math
 import numpy as np
 import pytest
 
-from na64root import ConfigError, exclusion, limits, load_card, planes, theory
+from na64root import ConfigError, limits, load_card, theory
 from na64root.config import Card
-from na64root.explain import explain
-from na64root.results import Count
+from na64root.exclusion import (
+    FAR_FROM_DATA,
+    FAR_P_VALUE,
+    Exclusion,
+    LimitByShare,
+    counting_model,
+    epsilon_intervals,
+    planes,
+    warn_of_published_sources,
+)
+from na64root.exclusion.counting_models import bins_of_counts
+from na64root.exclusion.explain import explain
+from na64root.records import Count
+from na64root.selection.systematics import SystematicEffect
 from na64root.signal import SignalModel, card_counts
-from na64root.signal_sample import SignalSample, SignalSamples
-from na64root.simulate import Signal
-from na64root.systematics import SystematicEffect
+from na64root.simulation.core_config import Signal
+from na64root.simulation.sample import SignalSample
+from na64root.simulation.samples import SignalSamples
 
 SMALL = ["plane.mass_points=12", "plane.epsilon_points=40"]
 
@@ -41,7 +53,7 @@ def test_shape_and_edges(card, plane):
 
 def test_edges_are_on_the_limit(card, plane):
     exposure = card.exposure()
-    area = exclusion.Exclusion(card, card_counts(card, exposure), exposure)
+    area = Exclusion(card, card_counts(card, exposure), exposure)
     for i in (0, 5, 9):
         at_mass = area.signal.at_mass(plane.x[i])
         low, high = plane.epsilon_low[i], plane.epsilon_high[i]
@@ -104,11 +116,11 @@ def test_observed_events_weaken_the_limit_and_shares_matter(card):
     exposure = card.exposure()
     none, one = card_counts(card, exposure), card_counts(card, exposure)
     one[0] = one[0].model_copy(update={"observed": 1})
-    empty, seen = (exclusion.LimitByShare(card, counts, exposure, points=5) for counts in (none, one))
+    empty, seen = (LimitByShare(card, counts, exposure, points=5) for counts in (none, one))
     shares = np.linspace(0, 1, 5)
     # analytic: without nuisances the limit at zero events is ln 10 whatever the shares
     none_treated = load_card(overrides=[*SMALL, "limit.treatment=none"])
-    constant = exclusion.LimitByShare(none_treated, none, exposure, points=5)
+    constant = LimitByShare(none_treated, none, exposure, points=5)
     np.testing.assert_allclose(constant(shares), math.log(10), rtol=1e-4)
     # with them, at b = 0.7, the closed form for small b (2.1065) holds within 1 %
     np.testing.assert_allclose(empty(shares), 2.1065, rtol=0.01)
@@ -121,7 +133,7 @@ def test_an_allowed_gap_is_not_reported_as_excluded(card):
     exposure = card.exposure()
     counts = card_counts(card, exposure)
     counts[1] = counts[1].model_copy(update={"observed": 20})
-    area = exclusion.Exclusion(card, counts, exposure)
+    area = Exclusion(card, counts, exposure)
     at_mass = area.signal.at_mass(0.246)
     epsilon = np.geomspace(1e-3, 1e-1, 400)
     excluded = area.strength(at_mass, epsilon) >= 1.0
@@ -139,7 +151,7 @@ def seen_model(card, s1, s2):
         count.model_copy(update={"observed": n})
         for count, n in zip(card_counts(card, exposure), (s1, s2), strict=True)
     ]
-    return exclusion.LimitByShare(card, counts, exposure, points=2).model
+    return LimitByShare(card, counts, exposure, points=2).model
 
 
 @pytest.mark.parametrize("treatment", ["none", "hybrid"])
@@ -152,21 +164,19 @@ def test_an_interval_in_epsilon_is_that_in_the_signal(card, treatment):
         return 1e6 * np.outer(epsilon**2, [0.3, 0.7])
 
     grid = np.geomspace(1e-4, 1e-2, 21)
-    ((first, last),) = exclusion.epsilon_intervals(rising, model, grid, treatment=treatment)
+    ((first, last),) = epsilon_intervals(rising, model, grid, treatment=treatment)
     # 1e-4 of epsilon here, 2^-14 of a step of 0.1 events there
     assert (first, last) == pytest.approx((low, high), rel=2e-4)
 
     def rising_and_falling(epsilon):
         return rising(np.where(epsilon < 5e-3, epsilon, 25e-6 / epsilon))
 
-    parts = exclusion.epsilon_intervals(
-        rising_and_falling, model, np.geomspace(1e-4, 0.25, 35), treatment=treatment
-    )
+    parts = epsilon_intervals(rising_and_falling, model, np.geomspace(1e-4, 0.25, 35), treatment=treatment)
     assert np.ravel(parts) == pytest.approx([low, high, 25e-6 / high, 25e-6 / low], rel=2e-4)
 
 
 def test_intervals_in_epsilon_end_at_the_grid_or_are_none(card):
-    area = exclusion.Exclusion(card, card_counts(card, card.exposure()), card.exposure())
+    area = Exclusion(card, card_counts(card, card.exposure()), card.exposure())
     chain = area.signal.at_mass(0.2)
     grid = np.geomspace(1e-5, 1e-1, 33)
     (small, large) = area.epsilon_intervals(chain, grid)  # nothing seen: small signals agree
@@ -179,10 +189,10 @@ def test_intervals_in_epsilon_end_at_the_grid_or_are_none(card):
             model = seen_model(card, 0, 0)(s1 / (s1 + s2))
             assert (limits.two_sided_p_value(model, s1 + s2) > 0.1) == agrees
     model = seen_model(card, 4, 10)
-    weak = exclusion.epsilon_intervals(lambda e: np.outer(np.ones_like(e), [0.1, 0.2]), model, grid)
+    weak = epsilon_intervals(lambda e: np.outer(np.ones_like(e), [0.1, 0.2]), model, grid)
     assert weak == []
     # Thousands of expected events are far from four, and are not enumerated.
-    assert exclusion.epsilon_intervals(lambda e: np.outer(1e9 * e, [0.4, 0.6]), model, grid) == []
+    assert epsilon_intervals(lambda e: np.outer(1e9 * e, [0.4, 0.6]), model, grid) == []
 
 
 @pytest.mark.parametrize("constraint", ["lognormal", "gaussian"])
@@ -191,14 +201,14 @@ def test_what_is_far_from_the_data_has_a_small_p_value(constraint, counts):
     model = seen_model(load_card(overrides=[f"limit.constraint={constraint}"]), *counts)(0.3)
     for treatment in ("none", "hybrid"):
         engine = limits.experiment(model, treatment)
-        mu = next(mu for mu in range(5, 200) if engine.statistic(mu) > exclusion.FAR_FROM_DATA)
-        assert 0.0 < engine.two_sided_p_value(mu) < exclusion.FAR_P_VALUE
+        mu = next(mu for mu in range(5, 200) if engine.statistic(mu) > FAR_FROM_DATA)
+        assert 0.0 < engine.two_sided_p_value(mu) < FAR_P_VALUE
 
 
 @pytest.mark.parametrize("grid", [[], [0.0, 1.0], [2.0, 1.0], [1.0, math.inf], [math.nan]])
 def test_a_grid_of_epsilon_that_cannot_be(card, grid):
     with pytest.raises(ConfigError, match="grid of epsilon"):
-        exclusion.epsilon_intervals(lambda e: np.zeros((len(e), 2)), seen_model(card, 1, 1), grid)
+        epsilon_intervals(lambda e: np.zeros((len(e), 2)), seen_model(card, 1, 1), grid)
 
 
 def test_intervals_in_epsilon_refuse_levels_and_treatments(card):
@@ -206,9 +216,9 @@ def test_intervals_in_epsilon_refuse_levels_and_treatments(card):
         return np.ones((len(epsilon), 2))
 
     with pytest.raises(ConfigError, match="confidence level"):
-        exclusion.epsilon_intervals(expected, seen_model(card, 1, 1), [1e-3], cl=1.0)
+        epsilon_intervals(expected, seen_model(card, 1, 1), [1e-3], cl=1.0)
     with pytest.raises(ConfigError, match="treatment"):
-        exclusion.epsilon_intervals(expected, seen_model(card, 1, 1), [1e-3], treatment="frequentist")
+        epsilon_intervals(expected, seen_model(card, 1, 1), [1e-3], treatment="frequentist")
 
 
 def test_explain_is_consistent_on_the_contour(card, plane):
@@ -233,12 +243,12 @@ def test_bins_without_count_or_exposure_leave(card):
         for p, s, n, b in [("2017", "S1", 0, 0.04), ("2018", "S1", None, 0.12), ("2018", "S2", 0, 0.35)]
     ]
     exposure = {"2016": 0.0, "2017": 5.4e10, "2018": 1.87e11}
-    bins = exclusion._bins(card, counts, exposure)
+    bins = bins_of_counts(card, counts, exposure)
     assert [(c.period, s) for c, s, _ in bins] == [("2017", "S1"), ("2018", "S2")]
-    model = exclusion.counting_model(card, bins, 0.3)
+    model = counting_model(card, bins, 0.3)
     assert [b.signal_fraction for b in model.bins] == pytest.approx([0.3, 0.7])
     with pytest.raises(ConfigError, match="no bin"):
-        exclusion.LimitByShare(card, counts[1:2], exposure)
+        LimitByShare(card, counts[1:2], exposure)
 
 
 def test_epsilon_g2():
@@ -355,9 +365,9 @@ def test_explain_changes_and_errors(card, caplog):
 
 def test_a_signal_too_small_for_doubles_is_none(monkeypatch, card):
     """A strength of 1e-310 has an inverse that is infinite: no signal, and no warning."""
-    monkeypatch.setattr(exclusion.Exclusion, "strength", lambda self, mass, eps: np.full(len(eps), 1e-310))
+    monkeypatch.setattr(Exclusion, "strength", lambda self, mass, eps: np.full(len(eps), 1e-310))
     monkeypatch.setattr(
-        exclusion.Exclusion,
+        Exclusion,
         "strengths",
         lambda self, events, varied: {"observed": np.full(len(events), 1e-310)},
     )
@@ -369,7 +379,7 @@ def test_a_signal_too_small_for_doubles_is_none(monkeypatch, card):
 # Varied sources of a simulated signal
 
 
-def varied_exclusion() -> tuple[exclusion.Exclusion, SignalSamples]:
+def varied_exclusion() -> tuple[Exclusion, SignalSamples]:
     """Two sources on a sample of one event in each signature, 3 expected in S1 and 7 in S2, at 0.39 GeV."""
     data = load_card(
         overrides=[
@@ -411,7 +421,7 @@ def varied_exclusion() -> tuple[exclusion.Exclusion, SignalSamples]:
         for signature, weight, volume in (("S1", 3.0, 3.0), ("S2", 7.0, 5.0))
     }
     exposure = card.exposure()
-    area = exclusion.Exclusion(card, card_counts(card, exposure), exposure)
+    area = Exclusion(card, card_counts(card, exposure), exposure)
     samples = area.at_mass(0.39)
     samples.samples.append(SignalSample(card, Signal(0.39, 6e-3), selected, effects=effects))
     return area, samples
@@ -452,7 +462,7 @@ def test_a_sample_without_a_source_is_refused_and_the_chain_warns(caplog):
     area.card = card  # its nine sources were not varied
     with pytest.raises(ConfigError, match="was not varied by ecal_scale"):
         area.varied_sources(samples, 6e-3)
-    exclusion.warn_of_published_sources(card)
+    warn_of_published_sources(card)
     assert not caplog.records
-    exclusion.warn_of_published_sources(load_card(overrides=["systematics.in_limit=varied"]))
+    warn_of_published_sources(load_card(overrides=["systematics.in_limit=varied"]))
     assert "published uncertainties are taken" in caplog.text

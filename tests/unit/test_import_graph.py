@@ -1,4 +1,4 @@
-"""Dependencies run one way, ROOT has one door, and importing the package is cheap."""
+"""Packages have an order, ROOT has one door, importing is cheap, the map of the code is the code's own."""
 
 from __future__ import annotations
 
@@ -12,120 +12,107 @@ import pytest
 import na64root
 
 PACKAGE = Path(na64root.__file__).parent
+REPOSITORY = PACKAGE.parent.parent
 
-# A module may import those before it, never those after it. A new module gets its place here.
+# A package (or a module beside the packages) may import those before it, never those after it.
 ORDER = [
     "errors",
+    "annotations",
     "_core",
     "config",
+    "records",
     "cling",
-    "library",
-    "compiled",
-    "results",
-    "histograms",
-    "layouts",
-    "good_runs",
+    "event_loop",
     "ntuple",
-    "cut_table",
-    "quality",
-    "engines",
-    "n_minus_one",
-    "skim",
-    "exposure",
-    "systematics",
+    "signal",
+    "figures",
+    "theory",
+    "limits",
     "selection",
     "backgrounds",
-    "signal",
-    "writer",
-    "hepmc",
-    "simulate",
-    "signal_sample",
-    "signal_files",
-    "efficiency_map",
-    "acceptance",
-    "theory",
-    "relic",
-    "recasts",
-    "proton_beam",
-    "overlays",
-    "counting",
-    "toy_scan",
-    "limits_roostats",
-    "limits",
-    "export",
+    "simulation",
     "exclusion",
-    "scorecard",
-    "planes",
-    "ledger",
-    "planner",
-    "r_cut",
-    "explain",
-    "plots",
-    "blinding",
-    "selection_report",
-    "diagnostics",
-    "side_by_side",
-    "plane_files",
     "reports",
     "analyze",
-    "tables",
     "cli",
     "__main__",
 ]
-# Drawing computes nothing: it sees results, never data, models or ROOT.
-PLOTS_MAY_IMPORT = {"errors", "config", "results"}
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+# Drawing computes nothing: it sees records, never data, models or ROOT.
+FIGURES_MAY_IMPORT = {"annotations", "records"}
+FORMER_NAMES = {"export", "overlays"}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path not in (PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in FORMER_NAMES))
+}
+PACKAGES = [name for name in ORDER if (PACKAGE / name / "__init__.py").exists()]
 
 
-def imports(module: str, *, inside_functions: bool = True) -> tuple[set[str], set[str]]:
-    """The package's modules and the other top-level packages that a module imports.
+def room(module: str) -> str:
+    return module.split(".")[0]
 
-    The block `if __name__ == "__main__"` is left out: there a module acts as a program.
-    """
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
-    tree.body = [
-        node
-        for node in tree.body
-        if not (isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) and module != "__main__")
-    ]
-    if not inside_functions:
-        tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+
+def imports(module: str) -> tuple[set[str], set[str]]:
+    """Modules and packages of na64root, and other top-level packages, that a module imports anywhere."""
+    path = MODULES[module]
+    here = ["na64root", *path.relative_to(PACKAGE).parent.parts]
     inside, outside = set(), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            inside |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("na64root"):
-            inside |= {(node.module.split(".") + [alias.name for alias in node.names])[1]}
-        elif isinstance(node, ast.ImportFrom):
-            outside.add((node.module or "").split(".")[0])
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            source = [*base, *(node.module.split(".") if node.module else [])]
+            if source[0] != "na64root":
+                outside.add(source[0])
+                continue
+            for alias in node.names:
+                name = ".".join([*source[1:], alias.name])
+                inside.add(name if name in MODULES or name == "_core" else ".".join(source[1:]))
         elif isinstance(node, ast.Import):
-            outside |= {alias.name.split(".")[0] for alias in node.names}
-    return inside & {*MODULES, "_core"}, outside
+            for alias in node.names:
+                first, _, rest = alias.name.partition(".")
+                (inside if first == "na64root" else outside).add(rest if first == "na64root" else first)
+    return inside, outside
 
 
-def test_the_order_names_every_module():
-    assert set(MODULES) <= set(ORDER), "give the new module its place in ORDER"
+def test_the_order_names_every_package():
+    assert {room(module) for module in MODULES} | {"_core"} == set(ORDER), "give it its place in ORDER"
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_dependencies_run_one_way(module):
-    inside, _ = imports(module)
-    assert inside <= set(ORDER[: ORDER.index(module)])
+    own = room(module)
+    allowed = set(ORDER[: ORDER.index(own) + 1])
+    if module == "analyze.__main__":
+        allowed.add("cli")  # there the package acts as a program
+    used = imports(module)[0]
+    assert "" not in used, "from the package itself: that runs back up"
+    assert {room(name) for name in used} <= allowed
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_circle_within_a_package(package):
+    """Submodules of one package have an order too; a face may import all of them, none imports the face."""
+    graph = {
+        module: {name for name in imports(module)[0] if room(name) == package and name != module}
+        for module in MODULES
+        if room(module) == package and module != package
+    }
+    assert package not in set().union(*graph.values()), "a submodule imports the face of its own package"
+    done: list[str] = []
+    while len(done) < len(graph):
+        ready = [module for module, needs in graph.items() if module not in done and needs <= set(done)]
+        assert ready, f"a circle among {sorted(set(graph) - set(done))}"
+        done += ready
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_only_the_door_imports_root(module):
-    _, outside = imports(module)
-    assert ("ROOT" in outside) == (module == "cling")
+    assert ("ROOT" in imports(module)[1]) == (module == "cling")
 
 
 def test_figures_never_see_data():
-    inside, _ = imports("plots")
-    assert inside <= PLOTS_MAY_IMPORT
-
-
-def test_nobody_imports_the_command_line():
-    assert [m for m in MODULES if "cli" in imports(m)[0]] in ([], ["__main__"])
+    used = {room(name) for module in MODULES if room(module) == "figures" for name in imports(module)[0]}
+    assert used <= FIGURES_MAY_IMPORT | {"figures"}
 
 
 def test_importing_the_package_loads_neither_root_nor_matplotlib():
@@ -142,3 +129,40 @@ def test_every_public_name_exists():
         assert getattr(na64root, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
         na64root.no_such_name  # noqa: B018
+
+
+def test_modules_that_documents_name_stay_importable():
+    code = "import na64root.analyze, na64root.cli, na64root.config, na64root.export, na64root.exclusion;"
+    code += "from na64root import overlays; overlays.e137, overlays.relic_line, overlays.public_table;"
+    code += "from na64root.export import write_pyhf, datacard; from na64root.limits import interval;"
+    code += "from na64root.signal import Parameters, card_counts; from na64root.exclusion import Exclusion;"
+    code += "from na64root.selection import select"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def first_line(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    assert text, f"{path} does not say what it is"
+    return text.splitlines()[0].rstrip(".")
+
+
+def test_the_map_of_the_code_is_its_own_first_lines():
+    """CONTRIBUTING lists every package, in their order, with the first line of its docstring."""
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")
+    listed = []
+    for name in (name for name in ORDER if name not in ("_core", "__main__")):
+        path = PACKAGE / name / "__init__.py" if name in PACKAGES else PACKAGE / f"{name}.py"
+        line = f"        {name + ('/' if name in PACKAGES else ''):<13}{first_line(path)}"
+        assert line in text.splitlines(), f"CONTRIBUTING lacks the line: {line!r}"
+        listed.append(text.index(line + "\n"))
+    assert listed == sorted(listed), "the map is not in the order of the packages"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_face_says_what_is_in_every_module(package):
+    """The docstring of a package names each of its modules, in at most ten lines or so."""
+    text = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text("utf-8"))) or ""
+    assert len(text.splitlines()) <= 12
+    modules = [path.stem for path in (PACKAGE / package).glob("*.py") if not path.stem.startswith("__")]
+    missing = [name for name in modules if f"`{name}`" not in text]
+    assert not missing, f"{package}/__init__.py says nothing of {', '.join(missing)}"

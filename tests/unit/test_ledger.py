@@ -5,8 +5,9 @@ import io
 
 import pytest
 
-from na64root import ConfigError, exclusion, ledger, load_card
+from na64root import ConfigError, exclusion, load_card
 from na64root.config import Quantity, changed_card
+from na64root.exclusion import ledger
 from na64root.signal import card_counts
 
 # All other numbers are taken as published: a short ledger of every kind of row.

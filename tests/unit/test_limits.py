@@ -5,7 +5,7 @@ import pytest
 
 from na64root.errors import ConfigError
 from na64root.limits import Bin, CountingModel, experiment, upper_limit
-from na64root.results import LimitResult
+from na64root.records import LimitResult
 
 S1 = Bin("S1", "S1", "all", 0, 0.19, 0.07, 0.4)
 S2 = Bin("S2", "S2", "all", 0, 0.53, 0.17, 0.6)

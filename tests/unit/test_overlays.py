@@ -5,9 +5,21 @@ import math
 import numpy as np
 import pytest
 
-from na64root import ConfigError, _core, load_card, overlays, theory
-from na64root.results import Line, Region
+from na64root import ConfigError, _core, load_card, theory
+from na64root.records import Line, Region
 from na64root.signal import Parameters
+from na64root.theory.experiments import babar, e137
+from na64root.theory.overlays import (
+    chi2_stable,
+    decay_closed,
+    electron_g2,
+    landau_pole,
+    muon_g2,
+    relic_alpha_dark,
+    relic_line,
+    relic_splitting,
+)
+from na64root.theory.published import TABLE_PARAMETERS, public_table
 
 CARD = load_card()
 BENCHMARK = Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
@@ -15,8 +27,8 @@ MASSES = [0.01, 0.1, 0.39]
 
 
 def test_g2_lines():
-    red = overlays.muon_g2(CARD, MASSES)
-    blue = overlays.muon_g2(CARD, MASSES, before_fermilab=True)
+    red = muon_g2(CARD, MASSES)
+    blue = muon_g2(CARD, MASSES, before_fermilab=True)
     assert red.y[1] == pytest.approx(3.1246e-3, rel=1e-3)  # independent, a separate implementation
     # analytic: epsilon goes with the root of the shift
     assert blue.y[2] / red.y[2] == pytest.approx(math.sqrt(279 / 251), rel=1e-9)
@@ -25,25 +37,25 @@ def test_g2_lines():
         assert line.band_high[0] / line.y[0] == pytest.approx(math.sqrt(1 + 2 * sigma / central), rel=1e-9)
     # a shift that is compatible with none at 2 sigma has no lower edge; a negative one no line
     shrunk = load_card(overrides=["muon_g2.central=50e-11"])
-    assert overlays.muon_g2(shrunk, MASSES).band_low == [None] * 3
+    assert muon_g2(shrunk, MASSES).band_low == [None] * 3
     negative = load_card(overrides=["muon_g2.central=-1e-11"])
-    assert overlays.muon_g2(negative, MASSES).y == [None] * 3
+    assert muon_g2(negative, MASSES).y == [None] * 3
 
 
 def test_electron_g2():
-    line = overlays.electron_g2([1.0])
+    line = electron_g2([1.0])
     # analytic, heavy A': a = alpha eps^2 m^2/(3 pi M^2)
     moment = (4.8 + 2 * 3.0) * 1e-13
     heavy = math.sqrt(3 * math.pi * moment / _core.units.alpha) / _core.units.electron_mass
     assert line.y[0] == pytest.approx(heavy, rel=1e-3)
     assert line.excluded_side == "above"
-    caesium = overlays.electron_g2(MASSES, alpha="caesium")
+    caesium = electron_g2(MASSES, alpha="caesium")
     assert caesium.y == [None] * 3
     assert "no bound" in caesium.caveat
-    at_three = overlays.electron_g2(MASSES, alpha="caesium", pull=3.0)
-    assert at_three.y[0] < overlays.electron_g2(MASSES, pull=3.0).y[0]
+    at_three = electron_g2(MASSES, alpha="caesium", pull=3.0)
+    assert at_three.y[0] < electron_g2(MASSES, pull=3.0).y[0]
     with pytest.raises(ConfigError, match="rubidium, caesium"):
-        overlays.electron_g2(MASSES, alpha="quartz")
+        electron_g2(MASSES, alpha="quartz")
 
 
 def test_electron_shifts_follow_from_alpha():
@@ -59,14 +71,14 @@ def test_electron_shifts_follow_from_alpha():
 
 
 def test_relic_line():
-    line = overlays.relic_line([5e-4, 0.1, 0.6], BENCHMARK)
+    line = relic_line([5e-4, 0.1, 0.6], BENCHMARK)
     assert line.y[0] is None
     assert line.band_high[1] / line.y[1] == pytest.approx(1.3)
     assert line.band_high[2] / line.y[2] == pytest.approx(1.6)
     assert line.band_low[2] * line.band_high[2] == pytest.approx(line.y[2] ** 2)
     assert line.uncertain == [False, False, False]
     assert "neutrinos" in line.caveat
-    resonant = overlays.relic_line([0.1], Parameters(0.1, 2.5, 0.4))
+    resonant = relic_line([0.1], Parameters(0.1, 2.5, 0.4))
     assert resonant.uncertain == [True]
     assert "resonant" in resonant.caveat
     assert "neutrinos" not in resonant.caveat
@@ -75,26 +87,26 @@ def test_relic_line():
 def test_relic_lines_of_other_planes():
     """analytic: at the epsilon of the relic line they give back its alpha_D and f, and its band."""
     masses = np.array([0.1, 0.3])
-    line = overlays.relic_line(masses, BENCHMARK)
-    alpha = overlays.relic_alpha_dark(masses, line.y, Parameters(0.7, 3.0, 0.4))
+    line = relic_line(masses, BENCHMARK)
+    alpha = relic_alpha_dark(masses, line.y, Parameters(0.7, 3.0, 0.4))
     np.testing.assert_allclose(alpha.y, 0.1, rtol=2e-3)
     assert alpha.y_quantity == "alpha_dark"
-    splitting = overlays.relic_splitting(masses / 3.0, line.y, Parameters(0.1, 3.0, 0.2))
+    splitting = relic_splitting(masses / 3.0, line.y, Parameters(0.1, 3.0, 0.2))
     np.testing.assert_allclose(splitting.y, 0.4, atol=2e-3)
     for other in (alpha, splitting):
         assert all(
             low < y < high for low, y, high in zip(other.band_low, other.y, other.band_high, strict=True)
         )
     # the band is that of epsilon
-    edge = overlays.relic_alpha_dark(masses, line.band_high, BENCHMARK)
+    edge = relic_alpha_dark(masses, line.band_high, BENCHMARK)
     np.testing.assert_allclose(edge.y, alpha.band_low, rtol=2e-3)
     # too little mixing for any coupling, and a mass without relic density
-    nowhere = overlays.relic_alpha_dark([0.1, 5.0], [1e-6, 1e-3], BENCHMARK)
+    nowhere = relic_alpha_dark([0.1, 5.0], [1e-6, 1e-3], BENCHMARK)
     assert nowhere.y == nowhere.band_low == nowhere.band_high == [None, None]
 
 
 def test_landau_pole():
-    line = overlays.landau_pole([0.01, 0.39])
+    line = landau_pole([0.01, 0.39])
     # independent, a separate evaluation
     np.testing.assert_allclose(line.y, [0.205, 0.300], atol=5e-4)
     assert line.y_quantity == "alpha_dark"
@@ -112,21 +124,21 @@ def test_kinematic_limits():
         Parameters(0.1, 3.0, limits.splitting_max).model(0.1, 1e-3)
     with pytest.raises(ConfigError):
         Parameters(0.1, limits.mass_ratio_min, 0.4).model(0.1, 1e-3)
-    stable = overlays.chi2_stable([limits.chi2_stable_below_GeV / 3.0])
+    stable = chi2_stable([limits.chi2_stable_below_GeV / 3.0])
     assert stable.y == [pytest.approx(0.4)]
-    closed = overlays.decay_closed([0.01, 0.1], 3.0)
+    closed = decay_closed([0.01, 0.1], 3.0)
     assert closed.y == [1.0, 1.0]
     assert closed.excluded_side == "above"
 
 
 def test_every_record_says_whose_it_is():
     lines = [
-        overlays.muon_g2(CARD, MASSES),
-        overlays.electron_g2(MASSES),
-        overlays.relic_line([0.1], BENCHMARK),
-        overlays.landau_pole(MASSES),
-        overlays.chi2_stable(MASSES),
-        overlays.decay_closed(MASSES, 3.0),
+        muon_g2(CARD, MASSES),
+        electron_g2(MASSES),
+        relic_line([0.1], BENCHMARK),
+        landau_pole(MASSES),
+        chi2_stable(MASSES),
+        decay_closed(MASSES, 3.0),
     ]
     assert len({line.name for line in lines}) == len(lines)
     for line in lines:
@@ -138,13 +150,13 @@ def test_every_record_says_whose_it_is():
 
 
 def test_regions():
-    region = overlays.e137([0.005, 0.1, 0.2], BENCHMARK, bands=False, events=500)
+    region = e137([0.005, 0.1, 0.2], BENCHMARK, bands=False, events=500)
     assert region.epsilon_low[0] is None
     assert region.epsilon_high[0] is None
     assert region.epsilon_low[1] < region.epsilon_high[1]
     assert region.bands == {}
-    assert region == overlays.e137([0.005, 0.1, 0.2], BENCHMARK, bands=False, events=500, threads=2)
-    wide = overlays.babar([5e-4, 0.005, 0.3, 9.0], BENCHMARK)
+    assert region == e137([0.005, 0.1, 0.2], BENCHMARK, bands=False, events=500, threads=2)
+    wide = babar([5e-4, 0.005, 0.3, 9.0], BENCHMARK)
     assert wide.epsilon_low[0] is None
     assert wide.epsilon_low[3] is None
     # chi2 stable: excluded up to the end of the scan, which is no measurement
@@ -171,7 +183,7 @@ def test_regions():
     ],
 )
 def test_public_tables(experiment, mass, low):
-    region = overlays.public_table(experiment, overlays.TABLE_PARAMETERS)
+    region = public_table(experiment, TABLE_PARAMETERS)
     at = np.interp(np.log(mass), np.log(region.mass_GeV), np.log(region.epsilon_low))
     assert math.exp(at) == pytest.approx(low, rel=0.03)
     assert "frame" in region.caveat
@@ -189,15 +201,15 @@ def test_tables_are_refused_where_they_do_not_hold():
         Parameters(0.1, 2.5, 0.1),
     ):
         with pytest.raises(ConfigError, match="holds at f = 0.1") as refused:
-            overlays.public_table("charm", other)
+            public_table("charm", other)
         assert "\n" not in str(refused.value)
     with pytest.raises(ConfigError, match="nucal, charm"):
-        overlays.public_table("lsnd", overlays.TABLE_PARAMETERS)
+        public_table("lsnd", TABLE_PARAMETERS)
 
 
 def test_columns_have_one_length():
-    line = overlays.landau_pole(MASSES).model_dump()
-    region = overlays.babar(MASSES, BENCHMARK).model_dump()
+    line = landau_pole(MASSES).model_dump()
+    region = babar(MASSES, BENCHMARK).model_dump()
     for record, kind, column in (
         (line, Line, "y"),
         (line, Line, "uncertain"),

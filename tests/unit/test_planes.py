@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from na64root import ConfigError, load_card, planes, theory
-from na64root.planes import Axis, Plane
-from na64root.signal import Parameters, SignalModel
+from na64root import ConfigError, load_card, theory
+from na64root.exclusion import planes
+from na64root.exclusion.grids import Axis, Plane
+from na64root.exclusion.planes import _Found, _grid, scan
+from na64root.signal import Parameters, SignalModel, card_counts
 
 
 @pytest.fixture(scope="module")
@@ -54,32 +56,30 @@ def largest_distance(contours, others):
 
 def test_a_plane_is_a_slice_of_another(card):
     """One model point, on the g-2 line at alpha_D = 0.1, has one strength in two planes."""
-    result = planes.scan(card, small(card, y="alpha=0.1:0.4:3"), expected=False)
+    result = scan(card, small(card, y="alpha=0.1:0.4:3"), expected=False)
     g2 = theory.epsilon_g2(result.x, card.muon_g2.central.value)
     for i in (0, 4, 8):
-        other = planes.scan(
-            card, small(card, f"mass={result.x[i]}:1:2", f"epsilon={g2[i]}:1:2"), expected=False
-        )
+        other = scan(card, small(card, f"mass={result.x[i]}:1:2", f"epsilon={g2[i]}:1:2"), expected=False)
         assert strength(result)[0, i] == pytest.approx(strength(other)[0, 0], rel=1e-9)
 
 
 def test_mass1_and_ratio_make_the_mass(card):
-    one = planes.scan(card, small(card, "mass=0.3:0.6:3", "splitting=0.2:0.6:3"), expected=False)
-    other = planes.scan(card, small(card, "mass1=0.1:0.2:3", "splitting=0.2:0.6:3"), expected=False)
+    one = scan(card, small(card, "mass=0.3:0.6:3", "splitting=0.2:0.6:3"), expected=False)
+    other = scan(card, small(card, "mass1=0.1:0.2:3", "splitting=0.2:0.6:3"), expected=False)
     np.testing.assert_allclose(strength(one), strength(other), rtol=1e-9)
 
 
 def test_where_there_is_no_model(card):
     """A' -> chi1 chi2 is open for splitting < ratio - 2."""
     plane = small(card, "mass=0.05:0.1:2", "ratio=2.2:3.5:8")
-    result = planes.scan(card, plane, expected=False)
+    result = scan(card, plane, expected=False)
     for row, ratio in zip(result.upper_limit_mu, result.y, strict=True):
         assert (row[0] is None) == (ratio <= 2.4)
 
 
 def test_where_there_is_no_g2_line():
     card = load_card(overrides=["muon_g2.central=-1e-10"])
-    result = planes.scan(card, small(card), expected=False)
+    result = scan(card, small(card), expected=False)
     assert result.contours == []
     assert {mu for row in result.upper_limit_mu for mu in row} == {None}
 
@@ -89,9 +89,9 @@ def test_a_stable_chi2_gives_the_invisible_limit(card):
     exposure = card.exposure()
     plane = small(card, "mass=0.0010:0.0076:4", "epsilon=1e-6:1e-3:9")
     # One signature alone has a count in both.
-    counts = [count for count in planes.card_counts(card, exposure) if count.signature == "S2"]
+    counts = [count for count in card_counts(card, exposure) if count.signature == "S2"]
     visible, invisible = (
-        planes.scan(card, plane, counts, exposure, mode=mode, expected=False)
+        scan(card, plane, counts, exposure, mode=mode, expected=False)
         for mode in ("semivisible", "invisible")
     )
     # Up to A' -> e e, of relative rate alpha epsilon^2/alpha_D.
@@ -130,16 +130,16 @@ def test_scaling_laws(card):
 def test_the_limit_falls_with_the_exposure(card):
     """At zero events, backgrounds kept, epsilon^2 of the lower edge goes as 1/EOT where chi2 lives long."""
     plane = small(card, "mass=0.01:0.02:2", "epsilon=1e-6:1e-3:12")
-    counts = planes.card_counts(card, card.exposure())
+    counts = card_counts(card, card.exposure())
     low, high = (
-        planes.scan(card, plane, counts, card.exposure({"all": eot}), expected=False) for eot in (1e11, 1e13)
+        scan(card, plane, counts, card.exposure({"all": eot}), expected=False) for eot in (1e11, 1e13)
     )
     np.testing.assert_allclose(strength(high), 100.0 * strength(low), rtol=1e-9)
 
 
 def test_the_contour_does_not_depend_on_the_grid(card):
-    coarse = planes.scan(card, small(card), expected=False)
-    fine = planes.scan(card, small(card, "mass=0.05:0.6:26", "alpha=0.003:0.8:26"), expected=False)
+    coarse = scan(card, small(card), expected=False)
+    fine = scan(card, small(card, "mass=0.05:0.6:26", "alpha=0.003:0.8:26"), expected=False)
     # In both directions. Interpolation alone is off by 0.07 of the coarse spacing; refined, far less.
     spacing = math.log(12.0) / 8.0
     assert largest_distance(coarse.contours, fine.contours) < 0.03 * spacing
@@ -148,7 +148,7 @@ def test_the_contour_does_not_depend_on_the_grid(card):
 
 def test_expected_contours_are_ordered(card):
     """More background means a weaker limit: above alpha_D = 0.05 the bands lie one inside the other."""
-    result = planes.scan(card, small(card))
+    result = scan(card, small(card))
     assert set(result.expected_contours) == {"minus2", "minus1", "median", "plus1", "plus2"}
     largest = [
         max(x for line in result.expected_contours[name] for x, alpha in line if alpha > 0.05)
@@ -162,14 +162,14 @@ def test_an_interrupted_scan_goes_on(card, tmp_path):
     """Stopped in the middle and started again: the same result, and what was done is not done again."""
     kept = tmp_path / "kept"
     plane = small(card)
-    whole = planes.scan(card, plane, expected=False)
+    whole = scan(card, plane, expected=False)
 
     def stop(done, total):
         if done == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        planes.scan(card, plane, expected=False, kept=kept, progress=stop)
+        scan(card, plane, expected=False, kept=kept, progress=stop)
     lines = kept.read_text().splitlines()
     assert len(lines) >= 5
     # Cut off in the middle of a line, as by a full disk.
@@ -183,9 +183,9 @@ def test_an_interrupted_scan_goes_on(card, tmp_path):
 
     planes._column = counted
     try:
-        resumed = planes.scan(card, plane, expected=False, kept=kept)
+        resumed = scan(card, plane, expected=False, kept=kept)
         again = len(computed)
-        planes.scan(card, plane, expected=False)
+        scan(card, plane, expected=False)
     finally:
         planes._column = original
     assert resumed == whole
@@ -203,11 +203,11 @@ def test_what_was_kept_for_another_scan_is_not_used(card, tmp_path):
     axes = "mass=0.1:0.3:3", "alpha=0.01:0.1:3"
     other = load_card(overrides=["model.relative_splitting=0.3"])
     with pytest.raises(KeyboardInterrupt):
-        planes.scan(card, small(card, *axes), expected=False, kept=kept, progress=stop)
+        scan(card, small(card, *axes), expected=False, kept=kept, progress=stop)
     plane = small(other, *axes)
-    whole = planes.scan(other, plane, expected=False)
-    assert planes.scan(other, plane, expected=False, kept=kept) == whole
-    assert whole.upper_limit_mu != planes.scan(card, small(card, *axes), expected=False).upper_limit_mu
+    whole = scan(other, plane, expected=False)
+    assert scan(other, plane, expected=False, kept=kept) == whole
+    assert whole.upper_limit_mu != scan(card, small(card, *axes), expected=False).upper_limit_mu
 
 
 def test_columns_of_another_seed_are_not_used_where_they_are_simulated(tmp_path):
@@ -222,7 +222,7 @@ def test_columns_of_another_seed_are_not_used_where_they_are_simulated(tmp_path)
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            planes.scan(card, small(card, *axes), expected=False, kept=kept, seed=seed, progress=stop)
+            scan(card, small(card, *axes), expected=False, kept=kept, seed=seed, progress=stop)
         return kept.read_text("utf-8").splitlines()[0]
 
     assert first_line("chain", 1) == first_line("chain", 2)
@@ -233,8 +233,8 @@ def test_the_projection_reaches_further(card):
     """Fig. 5 bottom: with 5e12 EOT and a shorter HCAL1 more of the larger splittings is excluded."""
     projection = load_card("compact_hcal")
     axes = "mass1=0.05:0.2:4", "splitting=0.2:0.9:5"
-    now = strength(planes.scan(card, small(card, *axes), expected=False))
-    then = strength(planes.scan(projection, small(projection, *axes), expected=False))
+    now = strength(scan(card, small(card, *axes), expected=False))
+    then = strength(scan(projection, small(projection, *axes), expected=False))
     assert (then > now).all()
     assert (then >= 1.0).sum() > (now >= 1.0).sum() > 0
 
@@ -261,10 +261,10 @@ def test_axes_that_make_no_plane(card, axes, fixed, problem):
 
 
 def test_a_band_that_some_columns_lack_is_left_out(caplog):
-    first = (0, (0, 1)), planes._Found({"observed": [0.5, 2.0]})
-    second = (1, (0, 1)), planes._Found({"observed": [0.4, 1.0], "plus2": [0.6, 3.0]})
+    first = (0, (0, 1)), _Found({"observed": [0.5, 2.0]})
+    second = (1, (0, 1)), _Found({"observed": [0.4, 1.0], "plus2": [0.6, 3.0]})
     for columns in ([first, second], [second, first]):
-        grids = planes._grid(columns, 2, 2)
+        grids = _grid(columns, 2, 2)
         assert {name: grid.tolist() for name, grid in grids.items()} == {"observed": [[0.5, 0.4], [2.0, 1.0]]}
         assert "no contour plus2" in caplog.text
         caplog.clear()
@@ -272,4 +272,4 @@ def test_a_band_that_some_columns_lack_is_left_out(caplog):
 
 def test_no_such_plane(card):
     with pytest.raises(ConfigError, match="known: mass-epsilon"):
-        planes.scan(card, "mass-charge")
+        scan(card, "mass-charge")

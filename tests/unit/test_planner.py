@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from na64root import ConfigError, ledger, load_card, planner
+from na64root import ConfigError, load_card
 from na64root.config import changed_card
+from na64root.exclusion import ledger, planner
 from na64root.signal import SignalModel
 
 

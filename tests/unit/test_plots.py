@@ -9,8 +9,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from na64root import load_card, plots
-from na64root.results import CutFlowRow, Overlay, PlaneResult, provenance
+from na64root import figures, load_card
+from na64root.records import CutFlowRow, Overlay, PlaneResult, provenance
 
 MASS = np.geomspace(1e-3, 1.0, 31)
 EPSILON = np.geomspace(1e-6, 1e-1, 41)
@@ -30,7 +30,7 @@ def texts(figure) -> list[str]:
 
 
 def test_cut_flow_has_a_panel_per_period_and_every_count():
-    figure = plots.cut_flow(rows())
+    figure = figures.cut_flow(rows())
     assert [axes.get_title() for axes in figure.axes] == ["2017", "2018"]
     assert texts(figure) == 4 * ["1000", "700", "3", "0"]
     heights = [patch.get_height() for patch in figure.axes[0].patches]
@@ -40,14 +40,14 @@ def test_cut_flow_has_a_panel_per_period_and_every_count():
 
 
 def test_cut_flow_of_weighted_events_shows_the_weights():
-    figure = plots.cut_flow(rows(weight=0.25))
+    figure = figures.cut_flow(rows(weight=0.25))
     assert [patch.get_height() for patch in figure.axes[0].patches][:3] == [250.0, 175.0, 0.75]
     assert "weighted" in figure.axes[0].get_ylabel()
 
 
 def test_cut_flow_leaves_events_outside_periods_to_the_table():
     outside = CutFlowRow(period="", signature="", cut="excluded: SRD displaced", events=7, weighted=7)
-    assert texts(plots.cut_flow([*rows(), outside])) == texts(plots.cut_flow(rows()))
+    assert texts(figures.cut_flow([*rows(), outside])) == texts(figures.cut_flow(rows()))
 
 
 def test_energy_plane_draws_the_signature_boxes_and_every_event():
@@ -55,7 +55,7 @@ def test_energy_plane_draws_the_signature_boxes_and_every_event():
     contents = np.zeros((30, 30))
     contents[3, 20], contents[28, 0] = 2.0, 40.0
     boxes = {"S1": (0.0, 85.0, 15.0, 150.0), "S2": (0.0, 50.0, 0.0, 1.0)}
-    figure = plots.energy_plane(edges, edges, contents, boxes)
+    figure = figures.energy_plane(edges, edges, contents, boxes)
     axes = figure.axes[0]
     drawn = {
         (p.get_x(), p.get_x() + p.get_width(), p.get_y(), p.get_y() + p.get_height()) for p in axes.patches
@@ -71,14 +71,14 @@ def test_energy_plane_draws_the_signature_boxes_and_every_event():
 
 def test_an_empty_file_still_gives_figures(tmp_path):
     edges = np.linspace(0.0, 150.0, 31)
-    plots.cut_flow([])
-    plots.save(
-        plots.cut_flow([row.model_copy(update={"events": 0, "weighted": 0.0}) for row in rows()]),
+    figures.cut_flow([])
+    figures.save(
+        figures.cut_flow([row.model_copy(update={"events": 0, "weighted": 0.0}) for row in rows()]),
         tmp_path,
         "x",
     )
-    plots.energy_plane(edges, edges, np.zeros((30, 30)), {})
-    plots.r_distribution(edges, np.zeros(30), 0.06)
+    figures.energy_plane(edges, edges, np.zeros((30, 30)), {})
+    figures.r_distribution(edges, np.zeros(30), 0.06)
 
 
 def plane(mu, contours=(), **overlays):
@@ -115,7 +115,7 @@ def plane(mu, contours=(), **overlays):
 
 
 def drawn(record, **options):
-    return plots.exclusion_plane(record, title="benchmark", **options)
+    return figures.exclusion_plane(record, title="benchmark", **options)
 
 
 def test_the_excluded_region_is_where_the_limit_is_below_one():
@@ -132,7 +132,7 @@ def test_the_excluded_region_is_where_the_limit_is_below_one():
 
 @pytest.mark.parametrize("value", [1e30, None, 0.0])
 def test_a_plane_without_exclusion_or_without_models_is_drawn(value, tmp_path):
-    plots.save(drawn(plane([[value] * len(MASS)] * len(EPSILON))), tmp_path, "plane")
+    figures.save(drawn(plane([[value] * len(MASS)] * len(EPSILON))), tmp_path, "plane")
 
 
 def test_a_plane_says_whose_its_curves_are():
@@ -152,14 +152,14 @@ def test_a_plane_says_whose_its_curves_are():
 
 def test_limits_side_by_side_with_their_values():
     limits = [("RooStats, frequentist", 2.11, 0.04), ("exact, none", 2.3026, 0.0)]
-    figure = plots.limit_comparison(limits, 0.9)
+    figure = figures.limit_comparison(limits, 0.9)
     assert texts(figure) == ["2.11 ± 0.04", "2.303"]
     assert "90 %" in figure.axes[0].get_xlabel()
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path):
-    first = plots.save(plots.cut_flow(rows()), tmp_path, "first")
-    second = plots.save(plots.cut_flow(rows()), tmp_path, "second")
+    first = figures.save(figures.cut_flow(rows()), tmp_path, "first")
+    second = figures.save(figures.cut_flow(rows()), tmp_path, "second")
     assert [path.suffix for path in first] == [".pdf", ".png"]
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
@@ -168,7 +168,7 @@ def test_saving_twice_gives_the_same_bytes(tmp_path):
 
 def test_drawing_leaves_no_global_state(tmp_path):
     before = dict(matplotlib.rcParams)
-    plots.save(plots.cut_flow(rows()), tmp_path, "figure")
+    figures.save(figures.cut_flow(rows()), tmp_path, "figure")
     assert dict(matplotlib.rcParams) == before
 
 

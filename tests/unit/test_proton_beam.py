@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from na64root import _core, overlays, proton_beam, recasts
-from na64root.proton_beam import CHARM, NUCAL
+from na64root import _core
 from na64root.signal import Parameters
+from na64root.theory import experiments, proton_beam, recasts
+from na64root.theory.proton_beam import CHARM, NUCAL
 
 BENCHMARK = Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
 
@@ -116,7 +117,7 @@ def test_a_detector_off_the_beam():
 
 
 def test_region():
-    region = overlays.proton_dump([0.1, 0.4, 9.0], BENCHMARK, NUCAL, events=1000)
+    region = experiments.proton_dump([0.1, 0.4, 9.0], BENCHMARK, NUCAL, events=1000)
     assert region.name == "NuCal"
     assert "illustrative" in region.caveat
     assert region.epsilon_low[2] is None
@@ -124,4 +125,4 @@ def test_region():
     assert set(region.bands) == {"pair above 1 GeV", "pair above 10 GeV"}
     assert region.bands["pair above 1 GeV"][0][0] < region.epsilon_low[0]
     assert region.bands["pair above 10 GeV"][0][0] > region.epsilon_low[0]
-    assert region == overlays.proton_dump([0.1, 0.4, 9.0], BENCHMARK, NUCAL, events=1000, threads=2)
+    assert region == experiments.proton_dump([0.1, 0.4, 9.0], BENCHMARK, NUCAL, events=1000, threads=2)

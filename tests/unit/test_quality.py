@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from na64root import quality
 from na64root.config import load_card
+from na64root.selection import quality
 
 QUALITY = load_card().quality
 BINS = 150

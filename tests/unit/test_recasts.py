@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from na64root import ConfigError, _core, recasts
+from na64root import ConfigError, _core
 from na64root.signal import Parameters
+from na64root.theory import recasts
 
 BENCHMARK = Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
 E137 = recasts.E137()

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from na64root import _core, cling
 from na64root.config import load_card
-from na64root.cut_table import hcal_core_bits
 from na64root.errors import ConfigError
+from na64root.selection.cut_table import hcal_core_bits
 
 # Machines of continuous integration are slow at times; no time is tested here.
 settings.register_profile("no deadline", deadline=None)

@@ -12,7 +12,7 @@ import pytest
 from na64root import limits
 from na64root.errors import ConvergenceError
 from na64root.limits import Bin, CountingModel
-from na64root.toy_scan import Scan, Toys, find_limit
+from na64root.limits.toy_scan import Scan, Toys, find_limit
 
 MODELS = {
     "paper": CountingModel(

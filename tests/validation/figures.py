@@ -18,12 +18,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from na64root import best_r_cut, load_card, plots
-from na64root.simulate import Signal
+from na64root import best_r_cut, figures, load_card
+from na64root.simulation.core_config import Signal
 
 POINT = Signal(0.39, 6e-3)
 # Geant4 is black, this simulation coloured.
-FIRST, SECOND = plots.COLOURS["S1"], plots.COLOURS["S2"]
+FIRST, SECOND = figures.COLOURS["S1"], figures.COLOURS["S2"]
 BAND = "#e8e8e8"
 REFERENCE = {"fmt": "o", "color": "black", "markersize": 4.5, "linewidth": 1.2, "capsize": 2}
 THRESHOLDS = (1, 10, 50)
@@ -312,7 +312,7 @@ def r_cut():
             f"R cut, core {scan.core}: best {scan.best:g} ({scan.flat[0]:g} to {scan.flat[1]:g}), gain "
             f"{100 * scan.gain:.1f} +- {100 * scan.gain_error:.1f} %"
         )
-    return plots.r_cut(scans)
+    return figures.r_cut(scans)
 
 
 FIGURES = {draw.__name__: draw for draw in (geant4_ecal, geant4_hcal, r_cut)}
@@ -321,7 +321,7 @@ FIGURES = {draw.__name__: draw for draw in (geant4_ecal, geant4_hcal, r_cut)}
 def main(folder: Path, names: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or FIGURES:
-        with rc_context({**plots.STYLE, "savefig.dpi": 110}):
+        with rc_context({**figures.STYLE, "savefig.dpi": 110}):
             FIGURES[name]().savefig(folder / f"{name}.png")
 
 

@@ -14,11 +14,12 @@ import math
 import numpy as np
 import pytest
 
-from na64root import _core, acceptance, load_card, simulate
+from na64root import _core, load_card
 from na64root.errors import ConfigError
 from na64root.signal import Parameters, expected_signal
-from na64root.signal_sample import SignalSample
-from na64root.simulate import Signal
+from na64root.simulation import acceptance, core_config
+from na64root.simulation.core_config import Signal
+from na64root.simulation.sample import SignalSample
 
 CARD = load_card()
 POINT = Signal(0.39, 6e-3)
@@ -32,7 +33,7 @@ def simulated() -> acceptance.Acceptance:
 
 
 def forced(volume):
-    config = simulate.event_config(_core, CARD, POINT, forced=volume, events=EVENTS)
+    config = core_config.event_config(_core, CARD, POINT, forced=volume, events=EVENTS)
     names = acceptance._R_COLUMNS | {"mc_aprime_GeV", "mc_electron_GeV", "mc_positron_GeV"}
     return _core.EventGenerator(config).generate(1, 0, EVENTS, 2, names)
 

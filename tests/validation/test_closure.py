@@ -33,12 +33,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from na64root import _core, cling, exclusion, limits, load_card, selection, simulate, writer
+from na64root import _core, cling, limits, load_card, selection
 from na64root.cling import root
 from na64root.config import SIGNATURES
+from na64root.exclusion import counting_model, epsilon_intervals
+from na64root.exclusion.counting_models import bins_of_counts
 from na64root.signal import card_counts
-from na64root.signal_sample import SignalSample
-from na64root.simulate import Signal
+from na64root.simulation import writer
+from na64root.simulation.core_config import Signal, generator_config
+from na64root.simulation.sample import SignalSample
+from na64root.simulation.simulate import pseudodata
 
 CARD = load_card()
 EXPOSURE = CARD.exposure()
@@ -106,7 +110,7 @@ def backgrounds(experiments: int, seed: int) -> np.ndarray:
         }
         for name, rate in CARD.pseudodata.classes.items()
     }
-    config = simulate._generator_config(root(), CARD, seed, means)
+    config = generator_config(root(), CARD, seed, means)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "background.root"
         file = root().TFile.Open(str(path), "RECREATE")
@@ -129,7 +133,7 @@ def signals(point: tuple[float, float], experiments: int, seed: int) -> np.ndarr
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signal.root"
         eot = {"all": CARD.eot * float(factors.sum())}
-        result = simulate.pseudodata(alone, path, seed=seed, eot=eot, inject=Signal(*point))
+        result = pseudodata(alone, path, seed=seed, eot=eot, inject=Signal(*point))
         assert result.injected.events == result.events > experiments
         found = selected(path, alone)
     return np.stack([shared_out(found[s], factors, generator) for s in SIGNATURES], axis=1)
@@ -141,8 +145,8 @@ def model_of(counts: tuple[int, int]):
         count.model_copy(update={"observed": int(n)})
         for count, n in zip(card_counts(CARD, EXPOSURE), counts, strict=True)
     ]
-    bins = exclusion._bins(CARD, found, EXPOSURE)
-    return functools.partial(exclusion.counting_model, CARD, bins)
+    bins = bins_of_counts(CARD, found, EXPOSURE)
+    return functools.partial(counting_model, CARD, bins)
 
 
 def probabilities(signal: np.ndarray, largest: tuple[int, int]) -> np.ndarray:
@@ -184,7 +188,7 @@ class Closure:
 
     def intervals(self, n1: int, n2: int, points: int) -> list[tuple[float, float]]:
         grid = self.point[1] * np.geomspace(0.5, 2.0, points)
-        return exclusion.epsilon_intervals(
+        return epsilon_intervals(
             lambda epsilon: self.sample.expected(epsilon).expected, model_of((n1, n2)), grid, cl=LEVEL
         )
 

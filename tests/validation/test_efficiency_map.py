@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from na64root import EfficiencyMap, load_card
-from na64root.efficiency_map import make_map
 from na64root.errors import ConfigError, DataError, Na64Error
 from na64root.signal import SignalModel
-from na64root.signal_sample import RANGE_SHARES, SignalSample, decay_ranges
-from na64root.simulate import Signal
+from na64root.simulation.core_config import Signal
+from na64root.simulation.efficiency_map import make_map
+from na64root.simulation.sample import RANGE_SHARES, SignalSample, decay_ranges
 
 CARD = load_card()
 AT_MASS = SignalModel(CARD).at_mass(0.39)

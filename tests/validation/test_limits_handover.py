@@ -7,10 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from na64root import export, limits_roostats
 from na64root.cling import root
 from na64root.errors import ConfigError
-from na64root.limits import Bin, CountingModel, SignalSource, upper_limit
+from na64root.limits import Bin, CountingModel, SignalSource, export, upper_limit
+from na64root.limits import workspace as limits_workspace
+from na64root.limits.roostats import asymptotic_limit, toys_of_workspace
+from na64root.limits.workspace import quiet
 
 FEW = CountingModel(
     (
@@ -63,13 +65,11 @@ def test_asymptotic_limit_of_pyhf_with_few_events():
 @pytest.mark.filterwarnings("ignore:asymptotic limit:UserWarning")
 def test_asymptotic_limit_of_roostats(model):
     ours = upper_limit(model, method="asymptotic", expected=False).upper_limit
-    assert limits_roostats.asymptotic_limit(limits_roostats.workspace(model), cl=0.9) == pytest.approx(
-        ours, rel=1e-2
-    )
+    assert asymptotic_limit(limits_workspace.workspace(model), cl=0.9) == pytest.approx(ours, rel=1e-2)
 
 
 def toys_of(w):
-    return limits_roostats.toys_of_workspace(w, "frequentist", 4.0, with_signal=50, without_signal=50, seed=7)
+    return toys_of_workspace(w, "frequentist", 4.0, with_signal=50, without_signal=50, seed=7)
 
 
 def test_workspace_file_gives_the_same_toys(tmp_path):
@@ -77,7 +77,7 @@ def test_workspace_file_gives_the_same_toys(tmp_path):
     file = root().TFile.Open(str(path))
     again = toys_of(file.Get("na64root"))
     file.Close()
-    first = toys_of(limits_roostats.workspace(FEW))
+    first = toys_of(limits_workspace.workspace(FEW))
     assert again.observed == pytest.approx(first.observed, abs=1e-5)
     np.testing.assert_allclose(again.without_signal, first.without_signal, atol=1e-4)
 
@@ -85,13 +85,11 @@ def test_workspace_file_gives_the_same_toys(tmp_path):
 def test_hs3_is_read_back(tmp_path):
     path = export.export(FEW, tmp_path, formats=["hs3"])["hs3"]
     assert json.loads(path.read_text())["metadata"]["hs3_version"]
-    with limits_roostats.quiet():
+    with quiet():
         w = root().RooWorkspace("again")
         assert root().RooJSONFactoryWSTool(w).importJSON(str(path))
-    limit = limits_roostats.asymptotic_limit(w, cl=0.9)
-    assert limit == pytest.approx(
-        limits_roostats.asymptotic_limit(limits_roostats.workspace(FEW), cl=0.9), rel=1e-3
-    )
+    limit = asymptotic_limit(w, cl=0.9)
+    assert limit == pytest.approx(asymptotic_limit(limits_workspace.workspace(FEW), cl=0.9), rel=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning", "ignore::DeprecationWarning")

@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.stats import norm, poisson
 
-from na64root import limits_roostats
+from na64root import limits
 from na64root.errors import ConfigError
 from na64root.limits import Bin, CountingModel, SignalSource, discovery, experiment, upper_limit
 
@@ -192,7 +192,7 @@ def test_roostats(treatment):
 
 
 def test_the_workspace_has_a_parameter_for_each_bin():
-    w = limits_roostats.workspace(two_empty_bins())
+    w = limits.workspace(two_empty_bins())
     names = {p.GetName() for p in w.obj("signal_plus_background").GetNuisanceParameters()}
     assert names == {"theta_signal_a", "theta_signal_b"}
 

@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from na64root import limits_roostats
 from na64root.cling import root
-from na64root.limits import Bin, CountingModel, experiment, upper_limit, workspace
+from na64root.limits import Bin, CountingModel, experiment, roostats, upper_limit, workspace
+from na64root.limits.roostats import TIE_TOLERANCE
+from na64root.limits.workspace import quiet
 
 
 def empty_bins(n, background=0.265, uncertainty=0.085):
@@ -22,7 +23,7 @@ def empty_bins(n, background=0.265, uncertainty=0.085):
 def plain_statistic(model, mu, toys):
     """CLb and CLs as a RooStats tutorial would find them: nothing of ours but the workspace."""
     ROOT = root()
-    with limits_roostats.quiet():
+    with quiet():
         w = workspace(model)
         config, background_only = w.obj("signal_plus_background"), w.obj("background_only")
         w.var("mu").setVal(mu)
@@ -59,15 +60,15 @@ def test_plain_statistic_breaks_ties_at_random(n):
 # The second mu lies on the edge that rounding to multiples of the tolerance would have. Bounds at 4 standard
 # deviations: false alarm 6e-5 each, the seed being fixed.
 @pytest.mark.parametrize("n", [2, 6])
-@pytest.mark.parametrize("mu", [3.0, 3.0 + 0.5 * limits_roostats.TIE_TOLERANCE])
+@pytest.mark.parametrize("mu", [3.0, 3.0 + 0.5 * TIE_TOLERANCE])
 def test_tie_safe_statistic(n, mu):
-    toys = limits_roostats.toys(empty_bins(n), "frequentist", mu, with_signal=100, without_signal=500, seed=1)
+    toys = roostats.toys(empty_bins(n), "frequentist", mu, with_signal=100, without_signal=500, seed=1)
     tail = toys.tail(toys.observed)[1] / 500
     expected = experiment(empty_bins(n)).confidence_levels(mu)[1]
     assert abs(tail - expected) < 4.0 * math.sqrt(expected * (1.0 - expected) / 500)
     # Far from the observed value in units of the tolerance, or equal to it.
     distance = np.abs(toys.without_signal - toys.observed)
-    assert not ((distance > 0.0) & (distance < 20.0 * limits_roostats.TIE_TOLERANCE)).any()
+    assert not ((distance > 0.0) & (distance < 20.0 * TIE_TOLERANCE)).any()
 
 
 def random_models(number, seed):
@@ -156,20 +157,20 @@ def test_two_ways_of_fitting_agree(monkeypatch):
         (Bin("a", "a", "", 1, 0.2, 0.1, 0.4), Bin("b", "b", "", 0, 0.5, 0.2, 0.6)), signal_uncertainty=0.2
     )
     arguments = {"with_signal": 50, "without_signal": 50, "seed": 3}
-    usual = limits_roostats.toys(model, "frequentist", 3.0, **arguments)
-    original = limits_roostats._tie_safe_statistic
+    usual = roostats.toys(model, "frequentist", 3.0, **arguments)
+    original = roostats._tie_safe_statistic
 
     def last_try_only(w, config, *, one_sided):
         _, tries = original(w, config, one_sided=one_sided)
         chosen = root().std.vector["RooStats::TestStatistic *"]()
         chosen.push_back(tries[-1])
         statistic = root().na64root.TieSafeStatistic(
-            chosen, w.pdf("model"), w.data("observed"), limits_roostats.TIE_TOLERANCE
+            chosen, w.pdf("model"), w.data("observed"), TIE_TOLERANCE
         )
         return statistic, [*tries, chosen]
 
-    monkeypatch.setattr(limits_roostats, "_tie_safe_statistic", last_try_only)
-    other = limits_roostats.toys(model, "frequentist", 3.0, **arguments)
+    monkeypatch.setattr(roostats, "_tie_safe_statistic", last_try_only)
+    other = roostats.toys(model, "frequentist", 3.0, **arguments)
     assert other.observed == pytest.approx(usual.observed, abs=1e-5)
     assert other.with_signal == pytest.approx(usual.with_signal, abs=1e-5)
     assert other.without_signal == pytest.approx(usual.without_signal, abs=1e-5)
@@ -191,7 +192,7 @@ def test_a_step_over_the_end_of_a_range_is_a_failed_fit_only():
         )
     )
     model = CountingModel(bins, signal_uncertainty=0.2, constraint="gaussian")
-    toys = limits_roostats.toys(
+    toys = roostats.toys(
         model, "frequentist", 2.055363354679675, with_signal=248, without_signal=99, seed=446441980
     )
     assert toys.size == 347

@@ -8,7 +8,6 @@ from scipy.optimize import brentq
 from scipy.special import betainc
 from scipy.stats import norm, poisson
 
-from na64root import limits_roostats
 from na64root.errors import ConfigError
 from na64root.limits import (
     Bin,
@@ -16,6 +15,7 @@ from na64root.limits import (
     discovery,
     impacts,
     interval,
+    roostats,
     two_sided_p_value,
     upper_limit,
 )
@@ -99,9 +99,7 @@ def test_no_excess_is_no_evidence():
 
 def test_bayesian_limit_of_roostats():
     """Nothing seen, flat prior: -ln(0.1) whatever the background; with an uncertain signal, an integral."""
-    assert limits_roostats.bayesian_limit(one_bin(0, 0.5, 0.2), cl=0.9) == pytest.approx(
-        math.log(10.0), rel=5e-3
-    )
+    assert roostats.bayesian_limit(one_bin(0, 0.5, 0.2), cl=0.9) == pytest.approx(math.log(10.0), rel=5e-3)
 
     def mean(function):
         return quad(lambda z: function(1.2**z) * norm.pdf(z), -7.0, 7.0)[0]
@@ -111,7 +109,7 @@ def test_bayesian_limit_of_roostats():
         1.0,
         5.0,
     )
-    found = limits_roostats.bayesian_limit(one_bin(0, 0.5, signal_uncertainty=0.2), cl=0.9)
+    found = roostats.bayesian_limit(one_bin(0, 0.5, signal_uncertainty=0.2), cl=0.9)
     assert found == pytest.approx(expected, rel=1e-2)
 
 
@@ -127,7 +125,7 @@ def test_bayesian_limit_of_roostats():
 )
 def test_feldman_cousins_interval_of_roostats(observed, background, low, high):
     toys, precision = 2000, 0.02
-    found = limits_roostats.feldman_cousins_interval(
+    found = roostats.feldman_cousins_interval(
         one_bin(observed, background), cl=0.9, toys=toys, precision=precision
     )
     error = math.sqrt(0.9 * 0.1 / toys)
@@ -145,7 +143,7 @@ def test_bayesian_limit_of_roostats_with_a_known_background(observed, background
     expected = brentq(
         lambda mu: poisson.cdf(observed, mu + background) / poisson.cdf(observed, background) - 0.1, 1.0, 20.0
     )
-    found = limits_roostats.bayesian_limit(one_bin(observed, background), cl=0.9)
+    found = roostats.bayesian_limit(one_bin(observed, background), cl=0.9)
     assert found == pytest.approx(expected, rel=5e-3)
 
 

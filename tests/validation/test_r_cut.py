@@ -7,9 +7,11 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import poisson
 
-from na64root import acceptance, best_r_cut, load_card, plots, r_cut
+from na64root import best_r_cut, figures, load_card
 from na64root.errors import ConfigError
-from na64root.simulate import Signal
+from na64root.exclusion import r_cut
+from na64root.simulation import acceptance
+from na64root.simulation.core_config import Signal
 
 CARD = load_card()
 POINT = Signal(0.39, 6e-3)
@@ -94,7 +96,7 @@ def test_too_few_events_are_one_line():
 
 
 def test_the_figure_shows_each_core(small):
-    figure = plots.r_cut([small, small.model_copy(update={"core": "single"})])
+    figure = figures.r_cut([small, small.model_copy(update={"core": "single"})])
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["core cells of each period", "one core cell in every module"]
     drawn = figure.axes[2].containers[0].lines[0].get_ydata()

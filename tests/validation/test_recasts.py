@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from na64root import overlays, proton_beam, recasts, theory
+from na64root import theory
 from na64root.signal import Parameters
+from na64root.theory import proton_beam, recasts
+from na64root.theory.experiments import babar, e137, proton_dump
+from na64root.theory.published import TABLE_PARAMETERS, public_table, published_curve
 
 BENCHMARK = Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
-SMALL_SPLITTING = overlays.TABLE_PARAMETERS
+SMALL_SPLITTING = TABLE_PARAMETERS
 
 
 def interpolate(mass, masses, values):
@@ -20,10 +23,10 @@ def interpolate(mass, masses, values):
 def test_e137_lower_edge_against_the_public_curve():
     """The public recast at f = 0.1 (independent): a factor 1.5 in epsilon at every point."""
     masses = np.geomspace(0.121, 1.5, 8)
-    public = overlays.public_table("e137", SMALL_SPLITTING)
+    public = public_table("e137", SMALL_SPLITTING)
     low = np.array(public.epsilon_low, dtype=float)
     theirs = np.array([interpolate(mass, public.mass_GeV, low) for mass in masses])
-    ours = np.array(overlays.e137(masses, SMALL_SPLITTING, bands=False, events=3000).epsilon_low)
+    ours = np.array(e137(masses, SMALL_SPLITTING, bands=False, events=3000).epsilon_low)
     ratio = ours / theirs
     assert (ratio < 1.5).all(), ratio
     assert (ratio > 1.0 / 1.5).all(), ratio
@@ -59,7 +62,7 @@ def test_e137_assumptions():
 
     Lower edges: 3 GeV 11 to 35 % up, 1.0 m instead of 1.5 m 24 to 36 %, 3.0 events 6 to 7 %.
     """
-    region = overlays.e137([0.1, 0.7], BENCHMARK)
+    region = e137([0.1, 0.7], BENCHMARK)
     low = np.array(region.epsilon_low)
     shift = {name: np.array(edges[0]) / low for name, edges in region.bands.items()}
     np.testing.assert_allclose(shift["pair above 3 GeV"], [1.35, 1.11], atol=0.04)
@@ -89,7 +92,7 @@ def test_e137_statistics():
 )
 def test_babar_of_a_separate_implementation(mass, radius, low, high):
     """The same recast programmed separately (independent), printed to two digits: 3 %."""
-    table = np.array(overlays.published_curve("babar_invisible_2017"))
+    table = np.array(published_curve("babar_invisible_2017"))
     limit = interpolate(mass, *table.T)
     experiment = recasts.BaBar(radius_cm=100.0 * radius)
     edges = recasts.SinglePhoton(mass, BENCHMARK, limit, experiment).edges()
@@ -98,11 +101,11 @@ def test_babar_of_a_separate_implementation(mass, radius, low, high):
 
 def test_babar_lower_edge_against_the_public_curve():
     """The public recast at f = 0.1 (independent), 0.03 to 5 GeV: median 0.03, maximum 0.10 dex."""
-    public = overlays.public_table("babar", SMALL_SPLITTING)
+    public = public_table("babar", SMALL_SPLITTING)
     chosen = [i for i, mass in enumerate(public.mass_GeV) if 0.03 <= mass <= 5.0]
     masses = [public.mass_GeV[i] for i in chosen]
     theirs = np.array([public.epsilon_low[i] for i in chosen])
-    ours = np.array(overlays.babar(masses, SMALL_SPLITTING).epsilon_low)
+    ours = np.array(babar(masses, SMALL_SPLITTING).epsilon_low)
     dex = np.abs(np.log10(ours / theirs))
     assert np.median(dex) < 0.03
     assert dex.max() < 0.10, list(zip(masses, dex, strict=True))
@@ -112,7 +115,7 @@ def test_babar_leaves_the_g2_line_where_the_paper_says():
     """The paper: "unexplored" for M >~ 0.3 GeV on the central line (independent), +-0.06 GeV."""
 
     def above(mass):
-        region = overlays.babar([mass], BENCHMARK, bands=False)
+        region = babar([mass], BENCHMARK, bands=False)
         return region.epsilon_high[0] - theory.epsilon_g2([mass], 251e-11)[0]
 
     meeting = optimize.brentq(above, 0.15, 0.5)
@@ -122,11 +125,11 @@ def test_babar_leaves_the_g2_line_where_the_paper_says():
 
 def proton_dump_ratios(name, dump):
     """Our lower edge over the public one at f = 0.1, sixteen masses from 0.06 to 1 GeV."""
-    public = overlays.public_table(name, SMALL_SPLITTING, points=400)
+    public = public_table(name, SMALL_SPLITTING, points=400)
     masses = np.geomspace(0.06, 1.0, 16)
     low = np.array(public.epsilon_low, dtype=float)
     theirs = np.array([interpolate(mass, public.mass_GeV, low) for mass in masses])
-    ours = overlays.proton_dump(masses, SMALL_SPLITTING, dump, bands=False).epsilon_low
+    ours = proton_dump(masses, SMALL_SPLITTING, dump, bands=False).epsilon_low
     return masses, np.array(ours) / theirs
 
 
@@ -162,7 +165,7 @@ def test_proton_dumps_at_their_upper_edges(name, dump, mass, tolerance):
 
     CHARM, 10 mrad off it, sees the last chi2 from the tail of transverse momenta, cut at 1 GeV here: 40 %.
     """
-    public = overlays.public_table(name, SMALL_SPLITTING, points=400)
+    public = public_table(name, SMALL_SPLITTING, points=400)
     theirs = interpolate(mass, public.mass_GeV, np.array(public.epsilon_high, dtype=float))
-    ours = overlays.proton_dump([mass], SMALL_SPLITTING, dump, bands=False).epsilon_high[0]
+    ours = proton_dump([mass], SMALL_SPLITTING, dump, bands=False).epsilon_high[0]
     assert ours == pytest.approx(theirs, rel=tolerance)

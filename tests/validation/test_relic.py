@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from na64root import ConfigError, _core, relic
-from na64root.overlays import published_curve
+from na64root import ConfigError, _core
 from na64root.signal import Parameters
+from na64root.theory import relic
+from na64root.theory.published import published_curve
 
 BENCHMARK = Parameters(alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
 

@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 
 from na64root import ConfigError, load_card
-from na64root.overlays import published_curve
-from na64root.signal import (
-    Parameters,
-    SignalModel,
-    card_counts,
-    effective_exposure,
-    expected_signal,
-)
+from na64root.signal import Parameters, SignalModel, card_counts, effective_exposure, expected_signal
+from na64root.theory.published import published_curve
 
 CARD = load_card()
 

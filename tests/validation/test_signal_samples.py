@@ -13,19 +13,19 @@ import pytest
 
 from na64root import _core, load_card
 from na64root.errors import ConfigError, ConvergenceError
-from na64root.explain import explain
-from na64root.planes import scan
+from na64root.exclusion.explain import explain
+from na64root.exclusion.planes import scan
 from na64root.signal import Parameters, expected_signal
-from na64root.signal_sample import (
+from na64root.simulation.core_config import Signal
+from na64root.simulation.sample import (
     COVERED_MIN,
     RANGE_SHARES,
     Reweighted,
     SignalSample,
-    SignalSamples,
     _PairSpectrum,
     decay_ranges,
 )
-from na64root.simulate import Signal
+from na64root.simulation.samples import SignalSamples
 
 CARD = load_card()
 SIMULATED = load_card(overrides=["signal.acceptance=simulation"])

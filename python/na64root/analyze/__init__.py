@@ -1,0 +1,25 @@
+"""From NA64 ntuples to counts, limits, the exclusion plane and figures.
+
+`chain` is the analysis on one screen; `counts`, `models` and `plane` are steps that other verbs start from
+too; `records` is what comes out. `python -m na64root.analyze` is `na64root analyze`.
+"""
+
+from .chain import FIGURES, FILES, analyze
+from .models import counting_model
+from .plane import scan, score
+from .records import Analysis, Exclusion, Scorecard, SignalFiles, SignalOfSample, SignalUncertaintyOfSample
+
+__all__ = [
+    "FIGURES",
+    "FILES",
+    "Analysis",
+    "Exclusion",
+    "Scorecard",
+    "SignalFiles",
+    "SignalOfSample",
+    "SignalUncertaintyOfSample",
+    "analyze",
+    "counting_model",
+    "scan",
+    "score",
+]

@@ -1,0 +1,302 @@
+"""The events of the control regions, from one loop that applies the selection's own cuts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..annotations import Array
+from ..config import SIGNATURES, Card
+from ..errors import DataError
+from ..event_loop.histograms import stable
+from ..ntuple import (
+    Ntuple,
+    notes_on_files,
+    open_ntuple,
+    reading,
+    repeated_files,
+    require_all_read,
+    require_blind,
+)
+from ..selection.cut_table import (
+    cuts,
+    declare_functions,
+    definitions,
+    hcal_core_bits,
+    hcal_sum,
+    number,
+    require_compiling,
+    signal_boxes,
+    threshold_values,
+)
+from ..selection.engines import THREADS
+from ..selection.left_out import LeftOut
+from .records import DimuonControl, DimuonYield
+
+# What the regions are made of, of each event that passes the cuts before those of the signatures and VETO.
+COLUMNS = (
+    "weight",
+    "period",
+    "ecal",
+    "hcal",
+    "hcal1",
+    "hcal12",
+    "shower_chi2",
+    "r12",
+    "declared_s1",
+    "declared_s2",
+)
+
+
+# Cuts that the regions make themselves.
+_OWN_CUTS = frozenset(["ecal", "veto", "hcal", "r", "shower_chi2"])
+
+
+_NEEDED = ("ecal", "veto", "hcal", "r")
+
+
+@dataclass(frozen=True)
+class Events:
+    """Columns of :data:`COLUMNS`, shape (n_events,); energies in GeV. NaN where the input has no such thing.
+
+    `period` is the number of the run period in the card, by which thresholds differ. `hcal` is the sum of the
+    three modules, `hcal12` that of HCAL1 and HCAL2, `r12` is R over HCAL1 and HCAL2. `declared_s1` and
+    `declared_s2` are 1 where the event passes the declared cuts of that signature alone.
+    """
+
+    weight: Array
+    period: Array
+    ecal: Array
+    hcal: Array
+    hcal1: Array
+    hcal12: Array
+    shower_chi2: Array
+    r12: Array
+    declared_s1: Array
+    declared_s2: Array
+
+    def where(self, mask: NDArray[np.bool_]) -> Events:
+        return Events(**{name: getattr(self, name)[mask] for name in COLUMNS})
+
+    def threshold(self, card: Card, name: str) -> Array:
+        """A threshold of the card (`ecal.s1_max_GeV`) in the run period of each event."""
+        values: Array = np.array(threshold_values(card, name))
+        return np.asarray(values[self.period.astype(int)])
+
+    @property
+    def counted(self) -> tuple[float, float]:
+        """Sum of weights and of squared weights."""
+        return float(self.weight.sum()), float((self.weight**2).sum())
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the event loop takes from an input."""
+
+    events: Events
+    dimuons: tuple[float, float]
+    weighted: bool
+    triggers: dict[str, float]
+    ntuple: Ntuple
+    notes: list[str]
+
+
+def quiet_hcal(events: Events, card: Card) -> NDArray[np.bool_]:
+    return np.asarray(events.hcal < events.threshold(card, "hcal.s2_total_max_GeV"))
+
+
+def good_shower(events: Events, card: Card) -> NDArray[np.bool_]:
+    """Passes the cut shower_chi2; everything where the input has no such branch."""
+    chi2 = events.shower_chi2
+    if np.isnan(chi2).all():
+        return np.ones(len(chi2), dtype=bool)
+    return np.asarray(np.isfinite(chi2) & (chi2 < events.threshold(card, "shower_chi2.chi2_max")))
+
+
+def events_in_strip(events: Events, card: Card) -> Events:
+    """The events of the box of S2 but for the ECAL energy."""
+    return events.where(quiet_hcal(events, card) & good_shower(events, card) & (events.declared_s2 > 0.0))
+
+
+def read(
+    inputs: Sequence[str],
+    card: Card,
+    *,
+    without_spills: Collection[tuple[int, int]] = (),
+    blind: bool = False,
+    threads: int = 1,
+) -> Sample:
+    """The events that the regions count, from one event loop.
+
+    They pass the cuts before those of the signatures, and VETO: the built-in ones, and the declared ones of
+    both signatures. The declared cuts of one signature are columns.
+
+    Args:
+        without_spills, blind: as for :func:`estimate`.
+
+    Raises:
+        ConfigError: a declared cut that does not compile.
+        DataError: the input cannot be read, or lacks a branch that defines a signature; a weight that is NaN.
+    """
+    ntuple = open_ntuple(inputs, card)
+    require_blind(ntuple, blind)
+    missing = [b for cut in _NEEDED for b in ntuple.schema.missing_for(cut, ntuple.present)]
+    if missing:
+        raise DataError(
+            f"{ntuple.paths[0]} does not allow estimates of backgrounds (no branch {', '.join(missing)}): "
+            "give an ntuple with them"
+        )
+
+    def loop() -> tuple[LeftOut, tuple[LeftOut, Any, Sample]]:
+        with reading(ntuple):
+            found = _loop(ntuple, card, without_spills, blind)
+            return found[0], found
+
+    left_out, all_events, sample = THREADS.in_order(threads, loop)[0]
+    not_read = left_out.counts().values()
+    contents = [all_events.GetBinContent(i) for i in range(len(card.periods) + 2)]
+    require_all_read(
+        ntuple,
+        int(all_events.GetEntries()) + sum(n for n, *_ in not_read),
+        [*contents, *(weight for _, weight, _ in not_read)],
+    )
+    return sample
+
+
+def _loop(
+    ntuple: Ntuple, card: Card, without_spills: Collection[tuple[int, int]], blind: bool
+) -> tuple[LeftOut, Any, Sample]:
+    """What was left out, a histogram of all other events with their weights, and what the regions count."""
+    declare_functions(card)
+    left_out = LeftOut(ntuple, card, without_spills)
+    frame = left_out.applied_to(ntuple.data_frame())
+    for name, expression in definitions(card, ntuple.present).items():
+        frame = frame.Define(name, expression)
+    both = {signature: cuts(card, signature, ntuple) for signature in SIGNATURES}
+    require_compiling(frame, both)
+    periods = len(card.periods)
+    model = ("", "", periods, -0.5, periods - 0.5)
+    # What lies outside of all periods is in the last bin, so that every event is in this one.
+    seen = frame.Histo1D(model, "na64_period", "na64_weight")
+    frame = frame.Filter(f"na64_period < {periods}", "period")
+    if blind and (boxes := signal_boxes(both)):
+        frame = frame.Filter(f"!({boxes})", "blind")
+    of_all = [cut.name for cut in both["S1"] if not cut.declared or cut in both["S2"]]
+    table = {cut.name: cut.expression for cut in both["S1"] if cut.name in of_all}
+    declared = {
+        signature: [f"({cut.expression})" for cut in of_one if cut.declared and cut.name not in of_all]
+        for signature, of_one in both.items()
+    }
+    veto = table["veto"] or ""  # read() has seen its branch
+    triggers = None
+    for name, condition in table.items():
+        if name not in _OWN_CUTS and condition is not None:
+            frame = frame.Filter(condition, name)
+        if name == "trigger":
+            triggers = frame.Histo1D(model, "na64_period", "na64_weight")
+    dimuon = card.backgrounds.dimuon
+    muons = frame.Filter(
+        f"hcal2 > {number(dimuon.hcal3_min_GeV.value)} || "
+        f"(HCAL_ene[4] > {number(dimuon.centre_min_GeV.value)} && "
+        f"HCAL_ene[13] > {number(dimuon.centre_min_GeV.value)} && "
+        f"hcal2 > {number(dimuon.hcal3_with_centres_min_GeV.value)})",
+        "dimuon",
+    ).Histo1D(("", "", 1, -1e9, 1e9), "na64_one", "na64_weight")
+    ecal_max = max(
+        *threshold_values(card, "ecal.s1_max_GeV"),
+        card.backgrounds.abcd.ecal_max_GeV.value,
+        card.backgrounds.sideband.ecal_max_GeV.value + card.backgrounds.sideband.ecal_max_variation_GeV.value,
+    )
+    quiet = frame.Filter(veto, "veto").Filter(f"ecalTotal < {number(ecal_max)}", "ecal")
+    columns = {
+        "weight": "na64_weight",
+        "period": "na64_period",
+        "ecal": "ecalTotal",
+        "hcal": "na64_hcal",
+        "hcal1": "hcal0",
+        "hcal12": hcal_sum("hcal0", "hcal1"),
+        "shower_chi2": "showerChi2" if table["shower_chi2"] else "std::numeric_limits<double>::quiet_NaN()",
+        "r12": "na64_r12",
+        "declared_s1": " && ".join(declared["S1"]) or "true",
+        "declared_s2": " && ".join(declared["S2"]) or "true",
+    }
+    quiet = quiet.Define("na64_r12", _r12_expression(card))
+    values = ", ".join(f"static_cast<double>({columns[name]})" for name in COLUMNS)
+    taken = quiet.Define("na64_regions", f"ROOT::RVecD{{{values}}}").Take["ROOT::RVecD"]("na64_regions")
+    rows = np.array([np.asarray(row) for row in taken.GetValue()]).reshape(-1, len(COLUMNS))
+    # The order of events under several threads is open; sums shall not depend on it.
+    rows = rows[np.lexsort(rows.T)]
+    muon_sum, trigger_sum = muons.GetValue(), triggers.GetValue() if triggers is not None else None
+    squares = muon_sum.GetSumw2().At(1) if muon_sum.GetSumw2N() else muon_sum.GetBinContent(1)
+    in_period = (
+        [float(trigger_sum.GetBinContent(i + 1)) for i in range(periods)] if trigger_sum else [1.0] * periods
+    )
+    weighted = bool(trigger_sum and trigger_sum.GetSumw2N())
+    not_applied = [name for name, expression in table.items() if expression is None]
+    return (
+        left_out,
+        seen.GetValue(),
+        Sample(
+            events=Events(**dict(zip(COLUMNS, rows.T.copy(), strict=True))),
+            dimuons=(stable(float(muon_sum.GetBinContent(1))), stable(float(squares))),
+            weighted=weighted,
+            triggers=dict(zip((period.name for period in card.periods), in_period, strict=True)),
+            ntuple=ntuple,
+            notes=[
+                *(f"cut {name} is not applied (no branch)" for name in not_applied),
+                # Some of the duplicates may lie in the signal boxes.
+                *notes_on_files(0 if blind else left_out.duplicates, repeated_files(ntuple.files)),
+            ],
+        ),
+    )
+
+
+def _r12_expression(card: Card) -> str:
+    """R over HCAL1 and HCAL2: that of the core over modules 2 and 3, of cells one module further down."""
+    cores = ", ".join("{{0, " + ", ".join(map(str, bits[:2])) + "}}" for bits in hcal_core_bits(card))
+    return (
+        f"constexpr na64root::HcalCore cores[{len(card.periods)}] = {{{cores}}}; "
+        "std::array<double, 36> cells{}; for (int i = 0; i < 27; ++i) cells[i + 9] = HCAL_ene[i]; "
+        "return na64root::hcal_r(cells, cores[static_cast<int>(na64_period)]);"
+    )
+
+
+def dimuon_control(
+    card: Card,
+    data: Sample,
+    exposure: Mapping[str, float],
+    simulation: Sample | None,
+    simulation_exposure: Mapping[str, float],
+) -> DimuonControl:
+    def of(sample: Sample, eot: float) -> DimuonYield:
+        events, squares = sample.dimuons
+        scale = 1.0 / eot if eot > 0.0 else 0.0
+        return DimuonYield(
+            events=events, eot=eot, per_electron=events * scale, error=math.sqrt(squares) * scale
+        )
+
+    found = of(data, sum(exposure.values()))
+    if simulation is None:
+        return DimuonControl(data=found, simulation=None, correction=None, statistical=None, uncertainty=None)
+    expected = of(simulation, sum(n * (simulation.triggers[p] > 0.0) for p, n in simulation_exposure.items()))
+    if not (found.events > 0.0 and expected.events > 0.0):
+        return DimuonControl(
+            data=found, simulation=expected, correction=None, statistical=None, uncertainty=None
+        )
+    correction = found.per_electron / expected.per_electron
+    statistical = correction * math.hypot(
+        found.error / found.per_electron, expected.error / expected.per_electron
+    )
+    stated = correction * card.backgrounds.dimuon.yield_uncertainty.value
+    return DimuonControl(
+        data=found,
+        simulation=expected,
+        correction=correction,
+        statistical=statistical,
+        uncertainty=math.hypot(statistical, stated),
+    )

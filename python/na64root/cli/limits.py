@@ -1,0 +1,200 @@
+"""Verbs on counting models: limit and export."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..config import Criterion, Treatment
+from ..errors import ConfigError
+from . import tables
+from .options import (
+    BLIND,
+    ENGINE,
+    EOT,
+    FILES,
+    INPUT,
+    OUTLIERS,
+    engine_of,
+    exposure_option,
+    flags_model,
+    model_options,
+    only_of_files,
+)
+from .verb import Common, application, progress_bar, verb, write_text
+
+if TYPE_CHECKING:
+    from ..limits import Method
+    from ..records import Record
+
+
+@verb(application, "limit", show=tables.show_limit,
+       example="na64root limit --observed 0,0 --background 0.19,0.53 --signal-uncertainty 0.2")  # fmt: skip
+@model_options
+@click.option("--cl", type=float, help="Confidence level (default: the card's, 0.9).")
+@click.option(
+    "--method", type=click.Choice(["exact", "roostats", "asymptotic"]), default="exact", show_default=True
+)
+@click.option(
+    "--treatment",
+    type=click.Choice(["none", "frequentist", "hybrid"]),
+    help="Of the nuisances; none fixes every one (default: the card's, frequentist).",
+)
+@click.option("--criterion", type=click.Choice(["cls", "clsb"]), default="cls", show_default=True,
+              help="What falls to 1 - CL at the limit: CLs or CLs+b.")  # fmt: skip
+@click.option(
+    "--diagnostics",
+    is_flag=True,
+    help="Write figures, and their numbers, of what the limit rests on; needs -o.",
+)
+@ENGINE
+def _limit(
+    common: Common,
+    engine: str,
+    scheduler: str | None,
+    cl: float | None,
+    method: Method,
+    treatment: Treatment | None,
+    criterion: Criterion,
+    diagnostics: bool,
+    **flags: Any,
+) -> Record:
+    """A CLs upper limit on the total expected signal, from counts in one or more bins."""
+    card, folder = common.card, common.output
+    model = flags_model(card, **flags)
+    from ..limits import evidence, upper_limit
+    from ..records import LimitReport, provenance, refuse_to_replace, require_writable
+    from ..reports.blinding import remember
+
+    toys_on = engine_of(engine, scheduler, events=False)
+    if engine == "dask" and (method != "roostats" or diagnostics):
+        raise ConfigError(
+            "--engine dask is for the toys of --method roostats without --diagnostics: leave it out"
+        )
+    cl = card.limit.confidence_level.value if cl is None else cl
+    treatment = treatment or card.limit.treatment
+    made = provenance(card, seed=common.seed, limit_method=f"{method}, {treatment}")
+    files: dict[str, str] = {}
+    if diagnostics:
+        from ..limits.diagnostics import diagnose
+        from ..reports.diagnostics import FILES, write
+
+        if folder is None:
+            raise ConfigError("--diagnostics without -o (its figures are files): give a folder")
+        if criterion != "cls":
+            raise ConfigError("--diagnostics with --criterion clsb (they show CLs): leave one out")
+        refuse_to_replace(folder, FILES, common.force)
+        require_writable(folder)
+        found = diagnose(
+            model, cl=cl, method=method, treatment=treatment, seed=common.seed, processes=common.threads
+        )
+        result = found.limit
+        files = write(found, folder, provenance=made, force=common.force)
+    else:
+        with toys_on.executor(common.threads) as executor:
+            result = upper_limit(
+                model,
+                cl=cl,
+                method=method,
+                treatment=treatment,
+                seed=common.seed,
+                processes=toys_on.threads_here(common.threads),
+                executor=executor,
+                criterion=criterion,
+            )
+    discovery, interval = evidence(model, cl=cl, treatment=treatment)
+    if folder is not None and (kept := remember(folder, "limit", blind=False, provenance=made)):
+        files |= {kept.name: str(kept)}
+    return LimitReport(**dict(result), provenance=made, discovery=discovery, interval=interval, files=files)
+
+
+@verb(application, "export", example="na64root export --format pyhf data.root -o exported",
+       show=tables.show_exported, keeps=True)  # fmt: skip
+@FILES
+@EOT
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["workspace", "hs3", "pyhf", "datacard", "all"]),
+    default="all",
+    show_default=True,
+)
+@model_options
+@INPUT
+@OUTLIERS
+@BLIND
+def _export(
+    common: Common,
+    files: tuple[str, ...],
+    eot: tuple[str, ...],
+    formats: str,
+    exclude_outlier_spills: bool,
+    blind: bool,
+    **flags: Any,
+) -> Record:
+    """The counting model for other programs: RooFit workspace, HS3, pyhf, Combine datacard.
+
+    Of FILES it is the model that analyze sets its limit with, without FILES that of the card's own counts;
+    with --observed, --background, ... it is the model of `na64root limit` with these options.
+    """
+    described = [name for name, value in flags.items() if value is not None]
+    if described and (files or eot):
+        option = f"--{described[0].replace('_', '-')}"
+        raise ConfigError(
+            f"{option} beside {'FILES' if files else '--eot'} (two counting models): give one or the other"
+        )
+    if not files:
+        only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
+    from ..limits.export import FORMATS, RECORD, Exported, export
+    from ..records import provenance, refuse_to_replace, require_writable, to_json, write_atomically
+    from ..reports.blinding import remember
+
+    chosen = list(FORMATS) if formats == "all" else [formats]
+    card, folder = common.card, common.output_dir
+    refuse_to_replace(folder, [*(FORMATS[name][0] for name in chosen), RECORD], common.force)
+    require_writable(folder)
+    selected = None
+    if described:
+        model = flags_model(card, **flags)
+    else:
+        from ..analyze import counting_model
+
+        model, selected = counting_model(
+            files,
+            card,
+            eot=exposure_option(card, eot, total=not files),
+            exclude_outlier_spills=exclude_outlier_spills,
+            blind=blind,
+            seed=common.seed,
+            threads=common.threads,
+            progress=progress_bar("masses"),
+        )
+    made = provenance(
+        card,
+        seed=common.seed,
+        input_files=selected.files if selected else [],
+        input_details=selected.input if selected else None,
+    )
+    comment = ""
+    if selected and (blind or selected.weighted):
+        why = "blinded" if blind else "weighted simulation"
+        comment = f"Nothing is observed ({why}): the most probable counts without signal stand in."
+    paths = export(model, folder, formats=chosen, comment=comment, force=common.force)
+    record = folder / RECORD
+    paths |= {RECORD: record}
+    if kept := remember(folder, "export", blind=blind, provenance=made):
+        paths |= {kept.name: kept}
+    exported = Exported(
+        files={name: str(path) for name, path in paths.items()},
+        counts=list(model.bins),
+        signal_uncertainty=model.signal_uncertainty,
+        constraint=model.constraint,
+        provenance=made,
+        blind=blind,
+        notes=[*(selected.notes if selected else ()), *filter(None, [comment])],
+    )
+    text = to_json(exported) + "\n"
+    write_atomically(record, functools.partial(write_text, text=text), force=common.force)
+    return exported

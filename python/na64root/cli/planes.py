@@ -1,0 +1,231 @@
+"""Verbs on model points and planes: explain, scan, plot, scorecard, ledger, plan."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ConfigError
+from . import tables
+from .options import (
+    BLIND,
+    ENGINE,
+    EOT,
+    INPUT,
+    OUTLIERS,
+    AxisOption,
+    Numbers,
+    engine_of,
+    exposure_option,
+    only_of_files,
+)
+from .verb import Common, application, progress_bar, verb, write_text
+
+if TYPE_CHECKING:
+    from ..exclusion.grids import Axis, Plane
+    from ..exclusion.planner import Background, Target
+    from ..records import Record
+    from ..signal import Mode
+
+
+@verb(application, "explain", show=tables.show_record,
+       example="na64root explain --mass-GeV 0.39 --epsilon 6e-3")  # fmt: skip
+@click.option("--mass-GeV", "mass_GeV", type=float, required=True, help="A' mass.")
+@click.option("--epsilon", type=float, required=True, help="Kinetic mixing.")
+@click.option("--alpha-dark", type=float, help="Dark coupling (default: the card's, 0.1).")
+@click.option("--mass-ratio", type=float, help="m_A'/m_chi1 (default: the card's, 3).")
+@click.option("--relative-splitting", type=float, help="(m_chi2 - m_chi1)/m_chi1 (default: the card's, 0.4).")
+@click.option("--beam-energy-GeV", "beam_energy_GeV", type=float, help="Default: the card's, 100.")
+@click.option("--material", help="Of the target (default: the card's, Pb).")
+def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any) -> Record:
+    """Every number of one model point, from couplings to verdict."""
+    from ..exclusion.explain import explain
+
+    return explain(
+        common.card,
+        mass_GeV=mass_GeV,
+        epsilon=epsilon,
+        seed=common.seed,
+        threads=common.threads,
+        **parameters,
+    )
+
+
+@verb(application, "scan", example="na64root scan mass-epsilon --eot 1e12 -o scan", show=tables.show_plane)
+@click.argument("arguments", nargs=-1, metavar="PLANE FILES...")
+@click.option(
+    "--x", "x_axis", type=AxisOption(), metavar="AXIS", help="Any plane: its axes, in place of PLANE, as"
+)
+@click.option("--y", "y_axis", type=AxisOption(), metavar="AXIS", help="QUANTITY=LOW:HIGH[:POINTS[:lin]].")
+@click.option("--mass-GeV", "mass_GeV", type=float, help="A' mass, where no axis gives it.")
+@click.option("--epsilon", type=float, help="Where no axis gives it; default the central g-2 line.")
+@EOT
+@click.option(
+    "--mode", type=click.Choice(["semivisible", "invisible"]), default="semivisible", show_default=True
+)
+@ENGINE
+@INPUT
+@OUTLIERS
+@BLIND
+def _scan(
+    common: Common,
+    arguments: tuple[str, ...],
+    x_axis: Axis | None,
+    y_axis: Axis | None,
+    mass_GeV: float | None,
+    epsilon: float | None,
+    eot: tuple[str, ...],
+    mode: Mode,
+    engine: str,
+    scheduler: str | None,
+    exclude_outlier_spills: bool,
+    blind: bool,
+) -> Record:
+    """The excluded region of a plane; without FILES for the observed counts of the card.
+
+    PLANE is mass-epsilon, mass-alpha or mass1-splitting, Figs. 4 and 5 of the paper. Other planes are given
+    by --x and --y: QUANTITY is mass (A'), mass1 (chi1), epsilon, alpha, ratio (of A' to chi1 mass) or
+    splitting (Delta over the chi1 mass).
+    """
+    from ..analyze import scan
+    from ..exclusion.grids import PLANES, Plane
+
+    files = arguments
+    plane: Plane | str
+    if x_axis is not None and y_axis is not None:
+        plane = Plane.of_axes(common.card, x_axis, y_axis, epsilon=epsilon, mass_GeV=mass_GeV)
+    elif x_axis is not None or y_axis is not None:
+        raise ConfigError("one axis without the other: give --x and --y")
+    elif not arguments or arguments[0] not in PLANES:
+        found = f"{arguments[0]} is no plane" if arguments else "no plane"
+        raise ConfigError(f"{found} (known: {', '.join(PLANES)}): give one, or --x and --y")
+    else:
+        plane, files = arguments[0], arguments[1:]
+        if epsilon is not None or mass_GeV is not None:
+            raise ConfigError(f"--epsilon or --mass-GeV beside {plane}: give the axes by --x and --y")
+    if not files:
+        only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
+    return scan(
+        files,
+        common.card,
+        plane,
+        eot=exposure_option(common.card, eot, total=True),
+        mode=mode,
+        output_dir=common.output,
+        engine=engine_of(engine, scheduler, events=bool(files)),
+        exclude_outlier_spills=exclude_outlier_spills,
+        blind=blind,
+        **common.how("masses"),
+    )
+
+
+@verb(application, "scorecard", example="na64root scorecard -j 2", show=tables.show_scorecard)
+def _scorecard(common: Common) -> Record:
+    """Published numbers and curves beside those computed here, with tolerances fixed in advance."""
+    from ..analyze import score
+
+    return score(common.card, seed=common.seed, threads=common.threads)
+
+
+@verb(application, "plot", show=tables.show_record, keeps=True,
+       example="na64root plot scan/scan.json projection/scan.json -o figures")  # fmt: skip
+@click.argument("plane", type=click.Path(path_type=Path))
+@click.argument("projections", nargs=-1, type=click.Path(path_type=Path))
+def _plot(common: Common, plane: Path, projections: tuple[Path, ...]) -> Record:
+    """A plane drawn again from the JSON of `scan`: PDF, PNG, its curves as CSV, ROOT objects.
+
+    PROJECTIONS are results in the same plane, drawn as lines with the description of their card. --config
+    names the card of the plane, which the title is made from.
+    """
+    from ..records import PlaneResult, read_record
+    from ..reports.plane_files import plot
+
+    drawn = read_record(plane, PlaneResult, "the JSON of `na64root scan`")
+    others = {}
+    for path in projections:
+        other = read_record(path, PlaneResult, "the JSON of `na64root scan`")
+        others[f"{other.provenance.card}: {sum(other.exposure.values()):.3g} EOT"] = other
+    return plot(drawn, common.card, common.output_dir, projections=others, force=common.force)
+
+
+@verb(application, "ledger", example="na64root ledger -o ledger", show=tables.show_ledger)
+@click.option("--presets", "presets_only", is_flag=True, help="Only the cards with other choices.")
+def _ledger(common: Common, presets_only: bool) -> Record:
+    """What each assumed number of the card and each choice of model moves, one at a time.
+
+    Watched are the end of the excluded part of the central g-2 line and the lower edge at 10 and 100 MeV.
+    With -o also as ledger.csv and ledger.md.
+    """
+    from ..exclusion.ledger import PresetComparison, as_csv, as_markdown, ledger, presets
+    from ..records import provenance, refuse_to_replace, require_writable, write_atomically
+
+    if presets_only:
+        return PresetComparison(
+            presets=presets(), files={}, provenance=provenance(common.card, seed=common.seed)
+        )
+    folder = common.output
+    if folder is not None:
+        refuse_to_replace(folder, ("ledger.csv", "ledger.md"), common.force)
+        require_writable(folder)
+    record = ledger(
+        common.card, threads=common.threads, progress=progress_bar("variations"), seed=common.seed
+    )
+    if folder is None:
+        return record
+    for name, text in (("ledger.csv", as_csv(record)), ("ledger.md", as_markdown(record))):
+        write_atomically(folder / name, functools.partial(write_text, text=text), force=common.force)
+    files = {name: str(folder / name) for name in ("ledger.csv", "ledger.md")}
+    return record.model_copy(update={"files": files})
+
+
+@verb(application, "plan", example="na64root plan --target relic -o plan", show=tables.show_plan)
+@click.option(
+    "--target",
+    type=click.Choice(["g2", "g2-band", "relic"]),
+    default="g2",
+    show_default=True,
+    help="What to exclude: the central g-2 line, all of its 2 sigma band, the thermal relic line.",
+)
+@click.option("--hcal1-length-cm", "lengths", type=Numbers(), help="Default: 50,75,100,125,150.")
+@click.option("--energies-GeV", "energies", type=Numbers(), help="Of the beam; default: 50,75,100,125,150.")
+@click.option("--masses-GeV", "masses", type=Numbers(), help="Default: 30 from 0.02 to 0.8.")
+@click.option(
+    "--background",
+    type=click.Choice(["scaled", "kept"]),
+    default="scaled",
+    show_default=True,
+    help="With the exposure, or as in the card, whatever the exposure.",
+)
+@click.option("--largest-eot", type=float, default=1e14, show_default=True, help="Beyond it: none.")
+def _plan(
+    common: Common,
+    target: Target,
+    lengths: list[float] | None,
+    energies: list[float] | None,
+    masses: list[float] | None,
+    background: Background,
+    largest_eot: float,
+) -> Record:
+    """Electrons on target that it takes to reach a line of models, for lengths of HCAL1 and beam energies.
+
+    With -o also the figure, exposure-TARGET.pdf and .png.
+    """
+    from ..reports.figured import plan
+
+    return plan(
+        common.card,
+        target,
+        hcal1_lengths_cm=lengths,
+        beam_energies_GeV=energies,
+        mass_GeV=masses,
+        background=background,
+        largest_eot=largest_eot,
+        output_dir=common.output,
+        seed=common.seed,
+        threads=common.threads,
+        force=common.force,
+        progress=progress_bar("masses"),
+    )

@@ -1,0 +1,555 @@
+"""Result records as tables for a person, on a rich console; every number in them is in the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..config import SIGNATURES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..analyze import Analysis, Scorecard, SignalOfSample
+    from ..backgrounds import Backgrounds
+    from ..exclusion.ledger import Ledger, PresetComparison
+    from ..exclusion.planner import Plan
+    from ..limits.export import Exported
+    from ..limits.side_by_side import Limits
+    from ..ntuple import Inspection
+    from ..records import Discovery, Interval, LimitReport, PlaneResult, Record
+    from ..reports.selection_report import SelectionReport
+    from ..selection.quality import Quality
+    from ..selection.systematics import SystematicEffect
+    from ..simulation.acceptance import AcceptanceReport, RReport
+
+# Criteria as they are written.
+CRITERIA = {"cls": "CLs", "clsb": "CLs+b"}
+
+
+# Candidates that are printed; all of them are in results.json.
+MOST_CANDIDATES = 20
+
+
+# Duplicates that are printed; `quality --json` has some more, and their number.
+MOST_EXAMPLES = 5
+
+
+_BLINDED = ", blinded: the signal boxes are hidden"
+
+
+def show_record(record: Record, console: Console) -> None:
+    """A record as a two-column table, nested records with dotted names."""
+    _show_values(record.model_dump(), console)
+
+
+def _show_values(values: Mapping[str, Any], console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("quantity", "value", box=None)
+    for name, value in _flat(values):
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = dict(enumerate(value))
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            some = [*value[:3], "...", value[-1]] if len(value) > 5 else value
+            yield (
+                f"{prefix}{name}",
+                f"{', '.join(map(str, some)) or 'none'}" + f" ({len(value)})" * bool(value),
+            )
+        else:
+            text = "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+            yield f"{prefix}{name}", text
+
+
+def show_limit(record: LimitReport, console: Console) -> None:
+    error = f" ± {record.upper_limit_error:.2g}" if record.upper_limit_error else ""
+    console.print(
+        f"upper limit on the expected signal: {record.upper_limit:.4f}{error} events at "
+        f"{100 * record.cl:g} % CL ({CRITERIA[record.criterion]}, {record.method}, "
+        f"nuisances: {record.treatment})"
+    )
+    e = record.expected
+    band = [f"{x:.3f}" if x is not None else "none" for x in (e.minus2, e.minus1, e.median, e.plus1, e.plus2)]
+    console.print(f"expected, -2 -1 0 +1 +2 sigma: {', '.join(band)}")
+    _show_evidence(record.discovery, record.interval, record.cl, console)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def _show_evidence(
+    discovery: Discovery | None, interval: Interval | None, cl: float, console: Console
+) -> None:
+    if discovery is not None:
+        console.print(
+            f"against background alone: p-value {discovery.p_value:.3g}, significance "
+            f"{discovery.significance:.2f} sigma"
+        )
+    if interval is not None:
+        console.print(
+            f"two-sided interval: {interval.low:.3f} to {interval.high:.3f} events at {100 * cl:g} % CL "
+            f"(Feldman-Cousins, nuisances: {interval.treatment})"
+        )
+
+
+def show_plane(record: PlaneResult, console: Console) -> None:
+    from rich.table import Table
+
+    _show_blinded_and_notes(record.blind, record.notes, console)
+    if record.plane != "mass-epsilon":
+        excluded = sum(mu is not None and mu < 1.0 for row in record.upper_limit_mu for mu in row)
+        points = len(record.x) * len(record.y)
+        console.print(
+            f"{record.plane}: {excluded} of {points} points excluded, {len(record.contours)} contours"
+        )
+        return
+    table = Table("m_A' [GeV]", "epsilon excluded from", "to", box=None)
+    for mass, low, high in zip(record.x, record.epsilon_low, record.epsilon_high, strict=True):
+        table.add_row(f"{mass:.4g}", *("-" if value is None else f"{value:.3e}" for value in (low, high)))
+    console.print(table)
+    _show_g2(record.g2_excluded_up_to_GeV, console)
+
+
+def _show_blinded_and_notes(blind: bool, notes: Sequence[str], console: Console) -> None:
+    if blind:
+        console.print(
+            "[bold]Blinded[/]: the most probable counts without signal stand in for those observed."
+        )
+    for note in notes:
+        console.print(note, soft_wrap=True)
+
+
+def _show_g2(end: float | None, console: Console) -> None:
+    if end is None:
+        console.print("The central g-2 line is not excluded from the lowest mass on.")
+    else:
+        console.print(f"The central g-2 line is excluded up to m_A' = {end:.3f} GeV.")
+
+
+def show_analysis(record: Analysis, console: Console) -> None:
+    from rich.table import Table
+
+    from ..records import cuts_in_order
+
+    console.print("[bold]Cut flow[/]: events left" + _BLINDED * record.blind)
+    inside = [row for row in record.cutflow if row.period in record.exposure]
+    bins = list(dict.fromkeys((row.period, row.signature) for row in inside))
+    table = Table("cut", box=None)
+    for period, signature in bins:
+        table.add_column(f"{period} {signature}", justify="right")
+    events = {(row.cut, row.period, row.signature): row.events for row in inside}
+    for cut in cuts_in_order(inside):
+        table.add_row(cut, *(str(events.get((cut, *bin_), "")) for bin_ in bins))
+    console.print(table)
+    outside = {row.period: row.events for row in record.cutflow if row.period not in record.exposure}
+    for reason, number in outside.items():
+        console.print(f"  {reason}: {number} events, in no bin")
+
+    console.print("\n[bold]Counts[/]")
+    table = Table("period", "signature", box=None)
+    for column in ("observed", "background", "EOT"):
+        table.add_column(column, justify="right")
+    table.add_column("cuts not applied")
+    for count in record.counts:
+        table.add_row(
+            count.period,
+            count.signature,
+            "blinded" if record.blind else "none" if count.observed is None else str(count.observed),
+            f"{count.background:.3f} ± {count.background_uncertainty:.3f}",
+            f"{record.exposure[count.period]:.3g}",
+            ", ".join(count.cuts_not_applied),
+        )
+    console.print(table)
+    for event in record.candidates[:MOST_CANDIDATES]:
+        console.print(
+            f"  candidate {event.signature} {event.period}: run {event.run} spill {event.spill} "
+            f"event {event.spillevent}, ECAL {event.ecal_GeV:.2f}, VETO {1e3 * event.veto_GeV:.2f} MeV, HCAL "
+            f"{event.hcal1_GeV:.2f} + {event.hcal2_GeV:.2f} + {event.hcal3_GeV:.2f} GeV"
+        )
+    if len(record.candidates) > MOST_CANDIDATES:
+        console.print(f"  ... {len(record.candidates)} candidates, all in {record.files['results.json']}")
+    if record.systematics:
+        _show_varied_counts(record.systematics, console)
+
+    if record.limit is not None:
+        _show_side_by_side(record.limit, console)
+        _show_evidence(record.discovery, record.interval, record.limit.roostats.cl, console)
+        if record.signal is not None:
+            _show_signal(record.signal, console)
+        elif varied := [x for x in record.signal_uncertainties if x.origin == "varied"]:
+            sizes = (f"{x.source} {100 * x.uncertainty:.2g} ± {100 * (x.error or 0.0):.1g} %" for x in varied)
+            console.print(f"  varied sources of the signal uncertainty: {', '.join(sizes)}", soft_wrap=True)
+        console.print()
+        _show_g2(record.g2_excluded_up_to_GeV, console)
+    else:
+        console.print("\nNo limit: no bin has both an observed count and exposure.")
+    console.print("\n[bold]Results[/]")
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def show_selection(record: SelectionReport, console: Console) -> None:
+    from rich.table import Table
+
+    from ..records import cuts_in_order
+
+    errors = {
+        (row.period, row.signature, row.cut): (row, error)
+        for row, error in zip(record.cutflow, record.cutflow_errors, strict=True)
+    }
+    for period in record.exposure:
+        console.print(f"[bold]Cut flow, {period}[/]: events left" + _BLINDED * record.blind)
+        table = Table("cut", box=None)
+        for signature in SIGNATURES:
+            table.add_column(signature, justify="right")
+            table.add_column(f"{signature}, weighted", justify="right")
+        for cut in cuts_in_order(row for row in record.cutflow if row.period == period):
+            found = [errors.get((period, signature, cut)) for signature in SIGNATURES]
+            table.add_row(
+                cut,
+                *(
+                    text
+                    for pair in found
+                    for text in (
+                        ("", "")
+                        if pair is None
+                        else (str(pair[0].events), f"{pair[0].weighted:.6g} ± {pair[1]:.4g}")
+                    )
+                ),
+            )
+        console.print(table)
+    outside = {row.period: row.events for row in record.cutflow if row.period not in record.exposure}
+    for reason, number in outside.items():
+        console.print(f"  {reason}: {number} events, in no bin")
+    for declared in (cut for cut in record.cuts if cut.declared):
+        text = f"  declared cut {declared.name} ({declared.signature}): {declared.expression}"
+        console.print(text, soft_wrap=True, markup=False)
+    if record.skim is not None and record.skim.file is not None:
+        console.print(f"\nskim: {record.skim.events} events in {record.skim.file}", soft_wrap=True)
+    console.print("\n[bold]Results[/]")
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def show_acceptance(record: AcceptanceReport, console: Console) -> None:
+    from rich.table import Table
+
+    console.print(
+        f"A' of {record.mass_GeV:g} GeV, epsilon = {record.epsilon:g}, {record.mode}: "
+        f"{record.produced:.4g} expected before cuts, {record.events} simulated"
+    )
+    for found in record.signatures:
+        console.print(f"\n[bold]{found.signature}[/]")
+        table = Table("cut", box=None)
+        for column in ("simulated", "effective", "expected"):
+            table.add_column(column, justify="right")
+        for row in found.cut_flow:
+            value = f"{row.expected:.4g} ± {row.error:.2g}"
+            table.add_row(row.cut, str(row.events), f"{row.effective_events:.0f}", value)
+        console.print(table)
+        chain = "" if found.semi_analytic is None else f"; semi-analytic {found.semi_analytic:.4g} events"
+        console.print(f"acceptance {found.acceptance:.4g} ± {found.acceptance_error:.2g}{chain}")
+        console.print(f"share of decays in HCAL3: {found.hcal3_share:.3f} ± {found.hcal3_share_error:.3f}")
+    console.print("\n[bold]Decays[/]")
+    table = Table("volume", box=None)
+    for column in ("all", *(f"{found.signature}, events" for found in record.signatures)):
+        table.add_column(column, justify="right")
+    for volume, share in record.decays.items():
+        events = (
+            f"{found.by_volume[volume]:.4g} ± {found.by_volume_error[volume]:.2g}"
+            for found in record.signatures
+        )
+        table.add_row(volume, f"{share:.4f}", *events)
+    console.print(table)
+    if record.r_report is not None:
+        _show_r_report(record.r_report, console)
+    if (best := record.best_r_cut) is not None:
+        console.print(
+            f"\n[bold]Best cut on R[/] {best.best:g} ({best.flat[0]:g} to {best.flat[1]:g} within 1 %): "
+            f"sensitivity {100.0 * best.gain:+.1f} ± {100.0 * best.gain_error:.1f} % against "
+            f"R < {best.r_max:g} (paper: {best.published})",
+            soft_wrap=True,
+        )
+    if record.map is not None:
+        console.print(f"\n  {record.map}", soft_wrap=True)
+
+
+def _show_r_report(report: RReport, console: Console) -> None:
+    from rich.table import Table
+
+    console.print(
+        f"\n[bold]Efficiency of the R cut[/] (the paper: {report.paper_average:g} on average, "
+        f"{report.paper_lowest:g} at least)"
+    )
+    table = Table("switched", "efficiency", box=None)
+    for period in report.causes[0].by_period:
+        table.add_column(period, justify="right")
+    for cause in report.causes:
+        periods = (f"{value:.3f}" for value in cause.by_period.values())
+        table.add_row(cause.description, f"{cause.efficiency:.3f} ± {cause.error:.3f}", *periods)
+    console.print(table)
+
+
+def _show_signal(signal: SignalOfSample, console: Console) -> None:
+    sample = signal.sample
+    console.print(
+        f"\n[bold]Signal of the sample[/] at m_A' = {sample.mass_GeV:g} GeV, epsilon = {sample.epsilon:g}"
+    )
+    chain = "" if signal.chain is None else f" (chain {sum(signal.chain.values()):.3f})"
+    console.print(
+        f"  expected {signal.expected:.3f} ± {signal.error:.3f}{chain}, upper limit "
+        f"{signal.upper_limit:.3f}: {'excluded' if signal.excluded else 'not excluded'}"
+    )
+
+    if sample.systematics:
+        _show_varied_signal(sample.systematics, console)
+
+
+def _show_varied_counts(effects: Sequence[SystematicEffect], console: Console) -> None:
+    from rich.table import Table
+
+    console.print("\n[bold]Systematic variations[/]: events after all cuts, all periods")
+    signatures = list(dict.fromkeys(e.signature for e in effects))
+    table = Table("source", "kind", box=None)
+    for column in ("size", *(f"{s} {what}" for s in signatures for what in ("as is", "up", "down"))):
+        table.add_column(column, justify="right")
+    for source in dict.fromkeys(e.source for e in effects):
+        here = [e for e in effects if e.source == source]
+        cells = []
+        for signature in signatures:
+            of_signature = [e for e in here if e.signature == signature]
+            cells += [f"{sum(e.nominal for e in of_signature):.4g}", f"{sum(e.up for e in of_signature):.4g}"]
+            down = [e.down for e in of_signature if e.down is not None]
+            cells.append(f"{sum(down):.4g}" if down else "-")
+        table.add_row(source, here[0].kind, f"{here[0].size:g}", *cells)
+    console.print(table)
+
+
+def _show_varied_signal(effects: Sequence[SystematicEffect], console: Console) -> None:
+    from rich.table import Table
+
+    from ..selection.systematics import of_total
+
+    console.print("  relative effect of the systematic sources, symmetrised, with its statistical error:")
+    signatures = list(dict.fromkeys(e.signature for e in effects))
+    table = Table("source", "kind", box=None)
+    for column in ("size", *signatures, "all bins"):
+        table.add_column(column, justify="right")
+    for source in dict.fromkeys(e.source for e in effects):
+        here = [e for e in effects if e.source == source]
+        groups = [*([e for e in here if e.signature == s] for s in signatures), here]
+        found = [of_total(group) for group in groups]
+        cells = ["-" if f is None else f"{100 * f[0]:.2f} ± {100 * f[1]:.2f} %" for f in found]
+        table.add_row(source, here[0].kind, f"{here[0].size:g}", *cells)
+    console.print(table)
+
+
+def _show_side_by_side(limit: Limits, console: Console) -> None:
+    from rich.table import Table
+
+    quoted = limit.roostats
+    what = "Upper limit" if limit.kind == "observed" else "Expected upper limit (simulation, no signal)"
+    console.print(f"\n[bold]{what}[/] on the expected signal events, {100 * quoted.cl:g} % CL, CLs")
+    table = Table("engine", "nuisances", box=None)
+    table.add_column("limit", justify="right")
+    value = f"{quoted.upper_limit:.3f} ± {quoted.upper_limit_error:.3f}"
+    table.add_row("RooStats (quoted)", quoted.treatment, value)
+    for name, exact in limit.exact.items():
+        table.add_row("exact", name, f"{exact.upper_limit:.3f}")
+    console.print(table)
+    console.print(
+        "With more ignorance the frequentist limit can get tighter: its toys also vary the auxiliary\n"
+        "measurement, and with signal fewer toys without events are as extreme as the data."
+    )
+
+
+def show_inspection(record: Inspection, console: Console) -> None:
+    values = record.model_dump()
+    del values["proposed_layout"], values["notes"], values["made_by_na64root"]
+    _show_values(values, console)
+    for note in record.notes:
+        console.print(note, soft_wrap=True, markup=False)
+    if record.proposed_layout is not None:
+        console.print()
+        console.print(record.proposed_layout.toml, soft_wrap=True, markup=False, end="")
+
+
+def show_quality(record: Quality, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("run", "period", box=None)
+    for column in ("spills", "flagged", "events", "triggers", "per spill", "ECAL [GeV]", "HCAL [GeV]"):
+        table.add_column(column, justify="right")
+    table.add_column(
+        f"ECAL < {record.ecal_below_GeV:g}, HCAL < {record.hcal_below_GeV:g} GeV", justify="right"
+    )
+    for run in record.runs:
+        means = (run.ecal_mean_GeV, run.hcal_mean_GeV, run.missing_energy_fraction)
+        table.add_row(
+            str(run.run),
+            run.period,
+            str(run.spills),
+            str(run.flagged_spills or "-"),
+            str(run.events),
+            str(run.triggers),
+            f"{run.triggers_per_spill:.1f}",
+            *("-" if value is None else f"{value:.4g}" for value in means),
+        )
+    console.print(table)
+    console.print(
+        f"\n{record.entries} events, {record.duplicates} duplicates, {record.out_of_order} out of order, "
+        f"{len(record.outlier_spills)} of {len(record.spills)} spills flagged"
+    )
+    for outlier in record.outliers:
+        console.print(f"  run {outlier.run} spill {outlier.spill}: {outlier.reason}")
+    for number in record.duplicate_examples[:MOST_EXAMPLES]:
+        console.print(f"  duplicate: run {number.run} spill {number.spill} event {number.spillevent}")
+    for note in record.notes:
+        console.print(f"  note: {note}", soft_wrap=True)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def show_backgrounds(record: Backgrounds, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("signature", "method", box=None)
+    for column in ("background", "parts of the uncertainty", "counted"):
+        table.add_column(column)
+    for signature, (value, error) in record.published.items():
+        table.add_row(signature, "published", f"{value:.3g} ± {error:.2g}", "", "")
+    for found in record.estimates:
+        table.add_row(
+            found.signature,
+            found.method,
+            f"{found.value:.3g} ± {found.uncertainty:.2g}",
+            ", ".join(f"{name} {value:.2g}" for name, value in found.components.items()),
+            ", ".join(f"{name}: {value:.6g}" for name, value in found.events.items()),
+        )
+    console.print(table)
+    for found in record.estimates:
+        for note in found.notes:
+            console.print(f"  {found.signature} {found.method}: {note}")
+    for method, why in record.not_estimated.items():
+        console.print(f"  {method}: none ({why})")
+    chosen = ", ".join(f"{signature} {method}" for signature, method in record.chosen.items())
+    console.print(f"  the card takes: {chosen}")
+    dimuon = record.dimuon
+    console.print(
+        f"\ndimuons: {dimuon.data.events:.6g}, {dimuon.data.per_electron:.4g} ± {dimuon.data.error:.2g} "
+        "per electron"
+    )
+    if dimuon.correction is not None and dimuon.uncertainty is not None:
+        console.print(
+            f"data over simulation {dimuon.correction:.4g} ± {dimuon.statistical:.2g} (statistical), "
+            f"± {dimuon.uncertainty:.2g} with the stated uncertainty"
+        )
+    for note in record.notes:
+        console.print(f"  note: {note}", soft_wrap=True)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def show_scorecard(record: Scorecard, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table("what", "published", "here", "ratio", "median, max dex", "tolerance", "", box=None)
+    for score in record.scores:
+        numbers = ("curve" if v is None else f"{v:.3g}" for v in (score.published, score.computed))
+        ratio = "-" if score.ratio is None else f"{score.ratio:.3f}"
+        dex = "" if score.median_dex is None else f"{score.median_dex:.3f}, {score.max_dex:.3f}"
+        within = "within" if score.within else f"misses: {score.reason}"
+        table.add_row(score.name, *numbers, ratio, dex, score.tolerance, within)
+    console.print(table)
+
+
+def _show_presets(record: Ledger | PresetComparison, console: Console) -> None:
+    from rich.table import Table
+
+    from ..exclusion.ledger import excluded
+
+    table = Table("", *(preset.card for preset in record.presets), box=None)
+    for name in record.presets[0].choices:
+        table.add_row(name, *(preset.choices[name] for preset in record.presets))
+    ends = [preset.end_point_GeV for preset in record.presets]
+    table.add_row("end point [GeV]", *("-" if end is None else f"{end:.3f}" for end in ends))
+    for i, mass in enumerate(record.presets[0].mass_GeV):
+        table.add_row(
+            f"epsilon excluded at {1e3 * mass:g} MeV", *(excluded(preset, i) for preset in record.presets)
+        )
+    console.print(table)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
+    from rich.table import Table
+
+    from ..exclusion.ledger import Ledger, by_size, shown
+
+    if isinstance(record, Ledger):
+        _show_g2(record.answers.end_point_GeV, console)
+        table = Table(box=None)
+        for column in ("number or choice", "from", "to"):
+            table.add_column(column, no_wrap=True)
+        for column in ("end point [GeV]", "shift", "edge at 10 MeV", "at 100 MeV"):
+            table.add_column(column, justify="right")
+        table.add_column("why so much", overflow="fold")
+        for row in by_size(record.rows):
+            values = [v if isinstance(v, str) else f"{v:.4g}" for v in (row.card_value, row.varied_to)]
+            table.add_row(row.name, *values, *shown(row), row.refused or row.reason)
+        console.print(table)
+        console.print(f"{len(record.does_not_enter)} assumed numbers do not enter.")
+        console.print("\n[bold]Choices beside each other[/]")
+    _show_presets(record, console)
+
+
+def show_plan(record: Plan, console: Console) -> None:
+    from rich.table import Table
+
+    console.print(
+        f"Electrons on target to exclude {record.target} at {100 * record.confidence_level:g} % CL: no event "
+        f"seen / expected median; - beyond {record.largest_eot:.3g}; backgrounds {record.background}"
+    )
+    for name, curves in (("HCAL1", record.by_hcal1_length), ("beam", record.by_beam_energy)):
+        table = Table("m_A' [GeV]", box=None)
+        for curve in curves:
+            unit = f"{curve.hcal1_length_cm:g} cm" if name == "HCAL1" else f"{curve.beam_energy_GeV:g} GeV"
+            table.add_column(f"{name} {unit}", justify="right")
+        for i, mass in enumerate(record.mass_GeV):
+            pairs = [(curve.eot_zero_events[i], curve.eot_median[i]) for curve in curves]
+            cells = [" / ".join("-" if x is None else f"{x:.2g}" for x in pair) for pair in pairs]
+            table.add_row(f"{mass:.4g}", *cells)
+        console.print(table)
+    table = Table("beam [GeV]", "g-2 line excluded up to [GeV]", "edge at 10 MeV", "at 100 MeV", box=None)
+    for row in record.sensitivity:
+        found = row.answers
+        values = (found.end_point_GeV, found.lower_edge_10MeV, found.lower_edge_100MeV)
+        table.add_row(f"{row.beam_energy_GeV:g}", *("-" if x is None else f"{x:.3g}" for x in values))
+    console.print("With the exposure and the counts of the card:")
+    console.print(table)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def show_exported(record: Exported, console: Console) -> None:
+    from rich.table import Table
+
+    _show_blinded_and_notes(record.blind, record.notes, console)
+    table = Table("bin", box=None)
+    for column in ("stands in" if record.blind else "observed", "background", "share of the signal"):
+        table.add_column(column, justify="right")
+    for bin_ in record.counts:
+        background = f"{bin_.background:.3f} ± {bin_.background_uncertainty:.3f}"
+        table.add_row(bin_.name, str(bin_.observed), background, f"{bin_.signal_fraction:.3f}")
+    console.print(table)
+    console.print(f"signal uncertainty: {100 * record.signal_uncertainty:.3g} % ({record.constraint})")
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)

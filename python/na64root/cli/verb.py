@@ -1,0 +1,216 @@
+"""A verb: the common options, its record as a table or as JSON, progress."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from .._core import __version__
+from ..config import DEFAULT_CARD, Card, load_card
+from ..errors import Na64Error
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..records import Record
+
+DEFAULT_OUTPUT = "na64root-output"
+
+
+# Tables written to a file or a pipe are not cut to the 80 columns of a terminal that is not there.
+PLAIN_WIDTH = 132
+
+
+Show = Callable[[Any, "Console"], None]
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the common options of every verb say."""
+
+    output: Path | None
+    config: str
+    overrides: tuple[str, ...]
+    seed: int
+    threads: int
+    force: bool
+    skip_bad_files: bool = False
+    good_runs: str | None = None
+
+    @property
+    def output_dir(self) -> Path:
+        return self.output or Path(DEFAULT_OUTPUT)
+
+    def how(self, what: str) -> dict[str, Any]:
+        """For a long computation: seed, threads, force, and the report of how far `what` is."""
+        return {
+            "seed": self.seed,
+            "threads": self.threads,
+            "force": self.force,
+            "progress": progress_bar(what),
+        }
+
+    @functools.cached_property
+    def card(self) -> Card:
+        card = load_card(self.config, self.overrides)
+        changes = {"skip_bad_files": "on"} if self.skip_bad_files else {}
+        if self.good_runs is not None:
+            changes["good_runs"] = self.good_runs
+        return card.model_copy(update={"input": card.input.model_copy(update=changes)})
+
+
+class _Group(click.Group):
+    """A group that names the nearest verb when one is unknown."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            known = self.list_commands(ctx)
+            match = difflib.get_close_matches(args[0], known, n=1)
+            hint = f", did you mean {match[0]}?" if match else f" (known: {', '.join(known)})"
+            raise click.UsageError(f"no verb {args[0]}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of the work, not of the alphabet
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=False,
+)
+@click.version_option(__version__, prog_name="na64root")
+def application() -> None:
+    """The NA64 search for semi-visible dark photons: from an ntuple to a limit and an exclusion plane.
+
+    Every number comes from a card (--config, default paper2021) and can be set with --set section.key=value.
+    """
+
+
+@click.group(cls=_Group, no_args_is_help=False)
+def simulate() -> None:
+    """Write NA64-format ntuples; here -o names the file."""
+
+
+def verb(
+    group: click.Group, name: str, *, example: str, show: Show, keeps: bool = False
+) -> Callable[[Callable[..., Record]], click.Command]:
+    """Make a verb of a function (common, ...) -> record.
+
+    Args:
+        show: writes the record for a person.
+        keeps: the verb itself writes its files; other verbs only print, and write NAME.json where -o says so.
+    """
+
+    def decorate(function: Callable[..., Record]) -> click.Command:
+        @functools.wraps(function)
+        @click.pass_obj
+        def command(
+            stdout: TextIO,
+            /,
+            as_json: bool,
+            output: Path | None,
+            config: str,
+            overrides: tuple[str, ...],
+            seed: int,
+            threads: int,
+            force: bool,
+            **options: Any,
+        ) -> None:
+            common = Common(output, config, overrides, seed, threads, force)
+            destination = None if keeps or output is None else output / f"{name}.json"
+            if destination is not None and destination.exists() and not force:
+                raise Na64Error(f"{destination} exists (results are kept): use --force or another output")
+            with contextlib.redirect_stdout(sys.stderr):
+                record = function(common, **options)
+                from ..records import to_json, write_atomically
+
+                text = to_json(record) + "\n"
+            if destination is not None:
+                write_atomically(destination, lambda path: write_text(path, text), force=force)
+            if as_json:
+                stdout.write(text)
+            else:
+                show(record, _console(stdout))
+
+        kept = (
+            f"default {DEFAULT_OUTPUT}" if keeps else f"default: print only; with it, write {name}.json there"
+        )
+        where = "FILE.root to write" if group is simulate else f"folder of the results ({kept})"
+        options: list[Callable[[Any], Any]] = [
+            click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else."),
+            click.option("-o", "--output-dir", "output", type=click.Path(path_type=Path), help=where),
+            click.option("--config", metavar="CARD", default=DEFAULT_CARD, show_default=True,
+                         help="Card: the name of a built-in one or a TOML file."),
+            click.option("--set", "overrides", metavar="SECTION.KEY=VALUE", multiple=True,
+                         help="Replace one value of the card; may be repeated."),
+            click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=1, show_default=True,
+                         help="Of every random number."),
+            click.option("-j", "--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1,
+                         show_default="all cores", help="Results do not depend on it."),
+            click.option("--force", is_flag=True, help="Replace existing results."),
+        ]  # fmt: skip
+        # click lists parameters from the end of this list: the verb's own come before the common ones.
+        wrapped: Any = command
+        own = getattr(command, "__click_params__", [])
+        wrapped.__click_params__ = []
+        for option in reversed(options):
+            wrapped = option(wrapped)
+        wrapped.__click_params__ += own
+        return group.command(name, epilog=f"\b\nExample:\n  {example}")(wrapped)
+
+    return decorate
+
+
+def write_text(path: Path, text: str) -> None:
+    path.write_text(text, "utf-8")
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    console = Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
+    # Rich would end the process with code 1; run() knows what to do.
+    console.on_broken_pipe = _raise_broken_pipe  # type: ignore[method-assign]
+    return console
+
+
+def _raise_broken_pipe() -> None:
+    raise BrokenPipeError
+
+
+def progress_bar(what: str) -> Callable[[int, int], None] | None:
+    """Shows on a terminal how far `what` is, and the time left; nothing where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(what)
+    click.get_current_context().call_on_close(bar.stop)  # the cursor comes back after an error too
+
+    def report(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+        bar.start()
+        if done == total:
+            bar.stop()
+
+    return report

@@ -1,0 +1,83 @@
+"""The dark sector, how its signal is computed, the muon's g-2 and the planes that are scanned."""
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from .quantity import Fraction, GridPoints, Model, NonNegative, Positive, Quantity, Whole
+
+Approximation = Literal["etl", "ww", "iww"]
+
+
+WidthFormula = Literal["exact", "paper"]
+
+
+DecayModel = Literal["matrix_element", "phase_space"]
+
+
+Annihilation = Literal["off", "on"]
+
+
+Acceptance = Literal["chain", "simulation"]
+
+
+class ModelConfig(Model):
+    """The dark sector: alpha_D, R = m_A'/m_chi1, f = Delta/m_chi1, and the formulas used for it."""
+
+    alpha_dark: Positive
+    mass_ratio: Positive
+    relative_splitting: Positive
+    approximation: Approximation
+    width: WidthFormula
+    decay: DecayModel
+    annihilation: Annihilation
+
+
+class SignalConfig(Model):
+    """Where the expected signal comes from: the semi-analytic chain, with the published efficiency of the R
+    cut, or the own simulation, in samples of `simulated_events`; a point with fewer than
+    `effective_events_min` effective events in a signature gets a sample of its own.
+    """
+
+    acceptance: Acceptance
+    r_efficiency: Fraction
+    simulated_events: Whole
+    effective_events_min: Positive
+
+
+class MuonG2(Model):
+    central: Quantity
+    uncertainty: NonNegative
+    central_before_fermilab: Quantity
+    uncertainty_before_fermilab: NonNegative
+
+
+class Plane(Model):
+    mass_min_GeV: Positive
+    mass_max_GeV: Positive
+    mass_points: GridPoints
+    epsilon_min: Positive
+    epsilon_max: Positive
+    epsilon_points: GridPoints
+    alpha_min: Positive
+    alpha_max: Positive
+    alpha_points: GridPoints
+    mass1_min_GeV: Positive
+    mass1_max_GeV: Positive
+    mass1_points: GridPoints
+    splitting_min: Positive
+    splitting_max: Positive
+    splitting_points: GridPoints
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "Plane":
+        for low, high in (
+            ("mass_min_GeV", "mass_max_GeV"),
+            ("epsilon_min", "epsilon_max"),
+            ("alpha_min", "alpha_max"),
+            ("mass1_min_GeV", "mass1_max_GeV"),
+            ("splitting_min", "splitting_max"),
+        ):
+            if getattr(self, high).value <= getattr(self, low).value:
+                raise ValueError(f"{high} is not above {low}")
+        return self

@@ -1,0 +1,202 @@
+"""The cut table booked in the compiled library: nodes with the methods of RDataFrame that the selection uses.
+
+The same booking works on these nodes and on those of RDataFrame. Whatever the library was not compiled for
+raises :class:`NotCompiledError`; then the selection books strings, compiled just in time.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .library import booking
+
+# The definitions of the cut table that the library has, and where their parameters are.
+_DEFINITIONS = {
+    "na64_weight": r"static_cast<double>\(mcWeight\)|1\.0",
+    "na64_one": r"1\.0",
+    "na64_period": r"constexpr std::array<na64root::RunRange, \d+> na64_ranges(\{.*\}); "
+    r"const int na64_index = na64root::range_index\(na64_ranges, static_cast<std::uint32_t>\(run\)\); "
+    r"return static_cast<double>\(na64_index\);",
+    "na64_out_of_time": r"na64root::out_of_time_energy\(ecalTotalNoTimecut, ecalTotal\)",
+    "na64_leading_cell": r"na64root::leading_ecal_cell\(ECAL_ene\)",
+    "na64_srd0": r"static_cast<double>\(SRD_ene\[0\]\)",
+    "na64_srd1": r"static_cast<double>\(SRD_ene\[1\]\)",
+    "na64_srd2": r"static_cast<double>\(SRD_ene\[2\]\)",
+    "na64_veto": r"na64root::veto_energy\(VETO_ene, (\S+)\)",
+    "na64_hcal": r"static_cast<double>\(hcal0\) \+ hcal1 \+ hcal2",
+    "na64_r": r"constexpr na64root::HcalCore cores\[(\d+)\] = (\{.*\}); return na64root::hcal_r\(HCAL_ene, "
+    r"cores\[na64_period < \1 \? static_cast<int>\(na64_period\) : 0\]\);",
+}
+
+
+_PREDICATE = re.compile(r"na64root::(\w+)\(([^()]*)\)")
+
+
+_BELOW = re.compile(r"(\w+) < (\d+)")
+
+
+class NotCompiledError(Exception):
+    """The library does not know what is booked."""
+
+
+class _Graph:
+    """The library's graph on files; it runs once, when the first result is asked for."""
+
+    def __init__(self, tree: str, files: Sequence[str], present: Collection[str]) -> None:
+        library = booking()
+        if library is None:
+            raise NotCompiledError("no library")
+        self.library, self.source, self.present = library, (tree, list(files)), sorted(present)
+        self.settings = library.Settings()
+        self._opened: Any = None
+        self.has_run = False
+
+    @property
+    def opened(self) -> Any:
+        if self._opened is None:
+            self._opened = self.library.open(*self.source, self.present, self.settings)
+            if not self._opened:
+                raise NotCompiledError("a branch of a type that the library has not")
+            weakref.finalize(self, self.library.close, self._opened)
+        return self._opened
+
+    def run(self) -> None:
+        if not self.has_run:
+            self.library.run.__release_gil__ = True  # for whoever follows the loop
+            self.library.run(self.opened)
+            self.has_run = True
+
+
+class Node:
+    """A node of the graph, with the methods that an RDataFrame has."""
+
+    def __init__(self, graph: _Graph, number: int = 0) -> None:
+        self._graph, self._number = graph, number
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotCompiledError(f"{name} of a node")
+
+    def Define(self, name: str, expression: str) -> Node:
+        form = re.fullmatch(_DEFINITIONS.get(name, "(?!)"), expression)
+        graph = self._graph
+        if form is None or graph._opened is not None:
+            raise NotCompiledError(f"column {name}")
+        if name == "na64_weight" and ("mcWeight" in expression) != ("mcWeight" in graph.present):
+            raise NotCompiledError("another weight")
+        if name == "na64_period":
+            graph.settings.ranges = [int(run) for run in re.findall(r"(\d+)u", form[1])]
+        elif name == "na64_veto":
+            graph.settings.photomultiplier_balance = float.fromhex(form[1])
+        elif name == "na64_r":
+            graph.settings.cores = [int(bits) for bits in re.findall(r"\d+", form[2])]
+        return self
+
+    def Filter(self, expression: str, name: str) -> Node:
+        if below := _BELOW.fullmatch(expression):
+            predicate, arguments = "below", list(below.groups())
+        elif call := _PREDICATE.fullmatch(expression):
+            predicate, arguments = call[1], call[2].split(", ")
+        else:
+            raise NotCompiledError(f"cut {name}")
+        graph = self._graph
+        return Node(
+            graph, _known(graph.library.filter(graph.opened, self._number, predicate, arguments), name)
+        )
+
+    def Histo1D(self, model: Sequence[Any], x: str, weight: str) -> Result:
+        graph = self._graph
+        number = graph.library.histogram(graph.opened, self._number, x, weight, *model[2:])
+        return Result(graph, "histogram1", _known(number, x))
+
+    def Histo2D(self, model: Sequence[Any], x: str, y: str, weight: str) -> Result:
+        graph = self._graph
+        number = graph.library.histogram(graph.opened, self._number, x, y, weight, *model[2:])
+        return Result(graph, "histogram2", _known(number, f"{x}, {y}"))
+
+    def leave_out(self, once: bool, spills: Collection[tuple[int, int]]) -> Excluded:
+        """Read only events of other spills (run and spill), and where `once` each number once."""
+        settings = self._graph.settings
+        settings.once = once
+        if spills:
+            settings.spills = [number for spill in spills for number in spill]
+        return Excluded(self._graph)
+
+    def GetNRuns(self) -> int:
+        return int(self._graph.library.loops(self._graph.opened))
+
+    def events_done(self) -> int:
+        """Events seen so far; may be asked from another thread while the loop runs."""
+        return int(self._graph.library.events_done(self._graph.opened))
+
+    def table(self, columns: Sequence[str]) -> Table:
+        """The values of columns for each event of the node."""
+        graph = self._graph
+        number = graph.library.table(graph.opened, self._number, list(columns))
+        return Table(graph, _known(number, ", ".join(columns)), len(columns))
+
+
+class Excluded:
+    """What was left out, after the loop: the counts of `EventFilter`, by the same methods."""
+
+    def __init__(self, graph: _Graph) -> None:
+        self._graph = graph
+
+    def _counts(self) -> Any:
+        return self._graph.library.excluded(self._graph.opened)
+
+    def duplicates(self) -> int:
+        return int(self._counts().duplicates)
+
+    def events_in_spills(self) -> int:
+        return int(self._counts().events_in_spills)
+
+    def weights_in_spills(self) -> float:
+        return float(self._counts().weights_in_spills)
+
+    def squares_in_spills(self) -> float:
+        return float(self._counts().squares_in_spills)
+
+
+class Result:
+    """A histogram, filled when it is asked for."""
+
+    def __init__(self, graph: _Graph, kind: str, number: int) -> None:
+        self._graph, self._kind, self._number = graph, kind, number
+
+    def GetValue(self) -> Any:
+        self._graph.run()
+        return getattr(self._graph.library, self._kind)(self._graph.opened, self._number)
+
+
+class Table:
+    """Rows of numbers, filled when they are asked for."""
+
+    def __init__(self, graph: _Graph, number: int, width: int) -> None:
+        self._graph, self._number, self._width = graph, number, width
+
+    def GetValue(self) -> NDArray[np.float64]:
+        """Of shape (events, columns)."""
+        self._graph.run()
+        values = self._graph.library.rows(self._graph.opened, self._number)
+        return np.array(values, dtype=np.float64).reshape(-1, self._width)
+
+
+def frame(tree: str, files: Sequence[str], present: Collection[str]) -> Node:
+    """All events of a tree in files that hold the branches `present`.
+
+    Raises:
+        NotCompiledError: there is no library.
+    """
+    return Node(_Graph(tree, files, present))
+
+
+def _known(number: int, what: str) -> int:
+    if number < 0:
+        raise NotCompiledError(what)
+    return int(number)

@@ -1,0 +1,126 @@
+"""The second library: the compiled event loop, built by the C++ compiler against the ROOT that is used.
+
+It is built on first use, or by `make build`, and kept in the user's cache by ROOT version, sources and
+compiler.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..cling import INCLUDE_PATH, PREFIX, compiler, declare, root
+
+log = logging.getLogger(__name__)
+
+SOURCES = PREFIX / "rdf"
+
+
+HEADER = SOURCES / "booking.hpp"
+
+
+# As the core: no contraction to fused multiply-add, so that every engine gives the same bits.
+FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-pthread")
+
+
+# Of the core, that the sources include.
+CORE_HEADERS = ("selection.hpp", "event_numbers.hpp")
+
+
+ROOT_LIBRARIES = ("ROOTDataFrame", "ROOTVecOps", "TreePlayer", "Tree", "Hist", "RIO", "Core")
+
+
+@functools.cache
+def booking() -> Any | None:
+    """The functions of `booking.hpp`, loaded; None where the library cannot be built, with a warning."""
+    path = build()
+    if path is None:
+        return None
+    ROOT = root()
+    if ROOT.gSystem.Load(str(path)) < 0:
+        log.warning("cannot load %s: events are selected by code compiled just in time, slower", path)
+        return None
+    declare(f'#include "{HEADER}"', optimised=False)  # declarations only
+    return ROOT.na64root.rdf
+
+
+def build() -> Path | None:
+    """The path of the library, built where the cache does not have it; None where it cannot be built."""
+    made = cache_folder() / f"libna64root_rdf-{_key()}.so"
+    if made.is_file():
+        return made
+    log.info("compiling the event loop, once for this ROOT and compiler")
+    try:
+        made.parent.mkdir(parents=True, exist_ok=True)
+        # Beside and renamed: whoever builds at the same time puts the same file there.
+        handle, name = tempfile.mkstemp(dir=made.parent, suffix=".so")
+        os.close(handle)
+    except OSError as error:
+        return _no_library(f"{made.parent} cannot be written ({error.strerror})")
+    try:
+        subprocess.run(_command(Path(name)), check=True, capture_output=True, text=True)
+        os.chmod(name, 0o755)
+        os.replace(name, made)
+    except subprocess.CalledProcessError as error:
+        return _no_library((error.stderr.strip().splitlines() or ["no message"])[0])
+    except OSError as error:
+        return _no_library(str(error))
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return made
+
+
+def cache_folder() -> Path:
+    """`na64root` in $XDG_CACHE_HOME, or in ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "na64root"
+
+
+def _no_library(why: str) -> Path | None:
+    log.warning(
+        "cannot compile the event loop (%s): events are selected by code compiled just in time, slower", why
+    )
+    return None
+
+
+def _command(output: Path) -> list[str]:
+    ROOT = root()
+    libraries = str(ROOT.TROOT.GetSharedLibDir())
+    return [
+        compiler(),
+        *FLAGS,
+        f"-I{INCLUDE_PATH}",
+        "-isystem",
+        str(ROOT.TROOT.GetIncludeDir()),
+        str(SOURCES / "booking.cpp"),
+        "-o",
+        str(output),
+        f"-L{libraries}",
+        f"-Wl,-rpath,{libraries}",
+        *(f"-l{name}" for name in ROOT_LIBRARIES),
+    ]
+
+
+def _key() -> str:
+    """Of everything that goes into the library."""
+    digest = hashlib.sha256()
+    program = Path(compiler()).resolve()
+    known = program.stat()  # asking it for its version would take longer
+    for text in (
+        *FLAGS,
+        program,
+        known.st_size,
+        known.st_mtime_ns,
+        root().gROOT.GetVersion(),
+        root().TROOT.GetSharedLibDir(),
+    ):
+        digest.update(str(text).encode() + b"\0")
+    core = INCLUDE_PATH / "na64root"
+    for source in (*sorted(SOURCES.iterdir()), *(core / name for name in CORE_HEADERS)):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]

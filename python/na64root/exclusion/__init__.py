@@ -1,0 +1,39 @@
+"""What is excluded: points, intervals of epsilon, planes; and what it would take to see more.
+
+`counting_models` and `strength` join signal and limit; `intervals` solves for epsilon; `grids`, `planes`
+and `drawn_over` are planes of any two parameters; `explain` is one point in all numbers; `ledger`,
+`planner` and `r_cut` vary the card.
+"""
+
+from .counting_models import (
+    MONTE_CARLO_STATISTICS,
+    NO_SIGNAL,
+    VARIED,
+    VARIED_STEP,
+    ExpectedSignal,
+    LikelihoodBin,
+    counting_model,
+    counting_model_of_sample,
+    varied_sources,
+    warn_of_published_sources,
+)
+from .intervals import FAR_FROM_DATA, epsilon_intervals
+from .strength import FAR_P_VALUE, Exclusion, LimitByShare
+
+__all__ = [
+    "FAR_FROM_DATA",
+    "FAR_P_VALUE",
+    "MONTE_CARLO_STATISTICS",
+    "NO_SIGNAL",
+    "VARIED",
+    "VARIED_STEP",
+    "Exclusion",
+    "ExpectedSignal",
+    "LikelihoodBin",
+    "LimitByShare",
+    "counting_model",
+    "counting_model_of_sample",
+    "epsilon_intervals",
+    "varied_sources",
+    "warn_of_published_sources",
+]

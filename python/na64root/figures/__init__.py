@@ -1,0 +1,39 @@
+"""Figures of results; they compute nothing.
+
+They see records and nothing else. `selection`, `control` regions and quality, `limits`, `planes`; `style`
+is the look of all.
+"""
+
+from .control import background_regions, spill_quality
+from .limits import assumed_uncertainties, cls_scan, impacts, limit_comparison, test_statistic
+from .planes import AXES, OVERLAY_STYLES, PROJECTIONS, SYMBOLS, WRITTEN, exclusion_plane, exposure_plan
+from .selection import Panel, cut_flow, distributions, energy_plane, r_cut, r_distribution
+from .style import COLOURS, STYLE, TREATMENTS, Parameters, save
+
+__all__ = [
+    "AXES",
+    "COLOURS",
+    "OVERLAY_STYLES",
+    "PROJECTIONS",
+    "STYLE",
+    "SYMBOLS",
+    "TREATMENTS",
+    "WRITTEN",
+    "Panel",
+    "Parameters",
+    "assumed_uncertainties",
+    "background_regions",
+    "cls_scan",
+    "cut_flow",
+    "distributions",
+    "energy_plane",
+    "exclusion_plane",
+    "exposure_plan",
+    "impacts",
+    "limit_comparison",
+    "r_cut",
+    "r_distribution",
+    "save",
+    "spill_quality",
+    "test_statistic",
+]

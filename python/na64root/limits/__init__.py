@@ -1,0 +1,64 @@
+"""Counting models and their limits: the exact engine and RooStats behind one interface.
+
+`counting` is the model (bins, yields, uncertainties); `exact` gives limits, intervals, discovery;
+`workspace` and `roostats` do so with RooFit and toys, whose scan is `toy_scan`; `side_by_side` compares the
+two; `export` hands the model to other programs; `diagnostics` says what a limit rests on.
+"""
+
+from .counting import (
+    CORRELATIONS,
+    BackgroundConstraint,
+    Bin,
+    CountingModel,
+    SignalSource,
+    check_choice,
+    check_number,
+)
+from .exact import (
+    ASYMPTOTIC_MINIMUM,
+    CRITERIA,
+    LARGEST_SIGNAL_UNCERTAINTY_EXPECTED,
+    METHODS,
+    MOST_BINS_INTERVAL,
+    MOST_EVENTS,
+    MOST_EVENTS_INTERVAL,
+    TREATMENTS,
+    Impact,
+    Method,
+    discovery,
+    evidence,
+    experiment,
+    impacts,
+    interval,
+    two_sided_p_value,
+    upper_limit,
+    workspace,
+)
+
+__all__ = [
+    "ASYMPTOTIC_MINIMUM",
+    "CORRELATIONS",
+    "CRITERIA",
+    "LARGEST_SIGNAL_UNCERTAINTY_EXPECTED",
+    "METHODS",
+    "MOST_BINS_INTERVAL",
+    "MOST_EVENTS",
+    "MOST_EVENTS_INTERVAL",
+    "TREATMENTS",
+    "BackgroundConstraint",
+    "Bin",
+    "CountingModel",
+    "Impact",
+    "Method",
+    "SignalSource",
+    "check_choice",
+    "check_number",
+    "discovery",
+    "evidence",
+    "experiment",
+    "impacts",
+    "interval",
+    "two_sided_p_value",
+    "upper_limit",
+    "workspace",
+]

@@ -1,0 +1,198 @@
+"""The counting model: bins with counts and yields, and the uncertainties on them.
+
+Engines that set limits with it are in :mod:`na64root.limits.exact` and :mod:`na64root.limits.roostats`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from ..config import Constraint, Correlation
+from ..errors import ConfigError
+
+BackgroundConstraint = Literal["gaussian", "lognormal", "gamma"]
+
+
+CORRELATIONS: tuple[Correlation, ...] = get_args(Correlation)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One counting experiment, usually a signature in a run period.
+
+    ``signal_fraction`` is the bin's share of the total expected signal; only the ratios between bins matter.
+    ``signal_uncertainty`` is relative and of this bin alone, such as Monte Carlo statistics.
+    """
+
+    name: str
+    signature: str
+    period: str
+    observed: int
+    background: float
+    background_uncertainty: float
+    signal_fraction: float
+    signal_uncertainty: float = 0.0
+
+
+@dataclass(frozen=True)
+class SignalSource:
+    """A named relative signal uncertainty: common to all bins (``all``), or of each alone (``none``)."""
+
+    uncertainty: float
+    correlation: Correlation = "all"
+
+
+@dataclass(frozen=True)
+class CountingModel:
+    """n_i ~ Poisson(mu f_i kappa(theta) kappa_i(theta_i) + b_i(eta_g)), mu the total expected signal events.
+
+    ``signal_uncertainty`` delta is relative and common to all bins: kappa = (1 + delta)^theta
+    (``lognormal``) or 1 + delta theta, not below zero (``gaussian``); kappa_i is the same with the
+    uncertainty of bin i alone. ``signal_sources`` names the parts of both, which add in quadrature; a number
+    there is a source common to all bins. Give ``signal_uncertainty`` or sources. Backgrounds vary as
+    b + sigma eta, not below zero (``gaussian``), b (1 + sigma/b)^eta (``lognormal``), or are measured by an
+    auxiliary count of (b/sigma)^2 (``gamma``). Bins of one signature share eta unless
+    ``background_correlation`` is ``none``.
+
+    Raises:
+        ConfigError: no bins, a count that is not a whole number >= 0, a negative or NaN yield, no signal at
+        all.
+    """
+
+    bins: tuple[Bin, ...]
+    signal_uncertainty: float = 0.0
+    constraint: Constraint = "lognormal"
+    background_constraint: BackgroundConstraint = "gaussian"
+    background_correlation: Literal["signature", "none"] = "signature"
+    signal_sources: Mapping[str, SignalSource | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bins", tuple(self.bins))
+        sources = {
+            name: source if isinstance(source, SignalSource) else SignalSource(source)
+            for name, source in self.signal_sources.items()
+        }
+        object.__setattr__(self, "signal_sources", sources)
+        if not self.bins:
+            raise ConfigError(
+                "the counting model has no bins (nothing to set a limit with): give at least one"
+            )
+        for name, count in Counter(b.name for b in self.bins).items():
+            if count > 1:
+                raise ConfigError(f"two bins are called {name} (names identify bins): rename one")
+        for b in self.bins:
+            _check_bin(b, self.background_constraint)
+        if not sum(b.signal_fraction for b in self.bins) > 0.0:
+            raise ConfigError(
+                "all signal fractions are zero (no bin sees the signal): give at least one above zero"
+            )
+        for name, source in sources.items():
+            check_number(f"signal uncertainty {name}", source.uncertainty)
+            check_choice(f"correlation of signal uncertainty {name}", source.correlation, CORRELATIONS)
+        if sources:
+            total = _quadrature(s.uncertainty for s in sources.values() if s.correlation == "all")
+            if self.signal_uncertainty not in (0.0, total):
+                raise ConfigError(
+                    f"signal_uncertainty = {self.signal_uncertainty:g} differs from its named sources "
+                    f"({total:g} in quadrature): give one or the other"
+                )
+            object.__setattr__(self, "signal_uncertainty", total)
+        check_number("signal_uncertainty", self.signal_uncertainty)
+        check_choice("constraint", self.constraint, ("lognormal", "gaussian"))
+        check_choice("background_constraint", self.background_constraint, ("gaussian", "lognormal", "gamma"))
+        check_choice("background_correlation", self.background_correlation, ("signature", "none"))
+
+    @classmethod
+    def from_lists(
+        cls,
+        *,
+        observed: Iterable[float],
+        background: Iterable[float],
+        background_uncertainty: Iterable[float],
+        signal_fraction: Iterable[float],
+        **options: Any,
+    ) -> CountingModel:
+        """A model of bins that share no background uncertainty, from lists of one length.
+
+        Raises:
+            ConfigError: lists of different lengths, or what CountingModel raises.
+        """
+        lists = {
+            "observed": list(observed),
+            "background": list(background),
+            "background_uncertainty": list(background_uncertainty),
+            "signal_fraction": list(signal_fraction),
+        }
+        lengths = {len(values) for values in lists.values()}
+        if len(lengths) > 1:
+            given = ", ".join(f"{name} {len(values)}" for name, values in lists.items())
+            raise ConfigError(f"lists of different lengths ({given}): give one value per bin in each")
+        bins = tuple(
+            Bin(f"bin{i + 1}", f"bin{i + 1}", "", n, b, db, f)
+            for i, (n, b, db, f) in enumerate(zip(*lists.values(), strict=True))
+        )
+        return cls(bins, **options)
+
+    @property
+    def bin_signal_uncertainties(self) -> tuple[float, ...]:
+        """For each bin, the relative signal uncertainty with a nuisance parameter of its own."""
+        sources = [s.uncertainty for s in self.sources.values() if s.correlation == "none"]
+        return tuple(_quadrature([b.signal_uncertainty, *sources]) for b in self.bins)
+
+    @property
+    def sources(self) -> dict[str, SignalSource]:
+        """The named sources of the signal uncertainty."""
+        return {name: s for name, s in self.signal_sources.items() if isinstance(s, SignalSource)}
+
+    @property
+    def background_groups(self) -> tuple[str, ...]:
+        """For each bin, the name of the background nuisance parameter that it follows."""
+        return tuple(b.signature if self.background_correlation == "signature" else b.name for b in self.bins)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The signal fractions, normalised to a sum of one."""
+        total = sum(b.signal_fraction for b in self.bins)
+        return tuple(b.signal_fraction / total for b in self.bins)
+
+
+def _quadrature(values: Iterable[float]) -> float:
+    return math.sqrt(sum(value**2 for value in values))
+
+
+def check_number(what: str, value: float) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or value < 0.0
+    ):
+        raise ConfigError(f"{what} = {value!r} is not acceptable (must be a finite number >= 0): correct it")
+
+
+def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(
+            f"{what} = {value!r} is not known: choose {', '.join(choices[:-1])} or {choices[-1]}"
+        )
+
+
+def _check_bin(b: Bin, background_constraint: str) -> None:
+    check_number(f"background of {b.name}", b.background)
+    check_number(f"background uncertainty of {b.name}", b.background_uncertainty)
+    check_number(f"signal fraction of {b.name}", b.signal_fraction)
+    check_number(f"signal uncertainty of {b.name}", b.signal_uncertainty)
+    check_number(f"observed count of {b.name}", b.observed)
+    if b.observed != int(b.observed):
+        raise ConfigError(
+            f"observed count of {b.name} = {b.observed!r} is not a whole number: give events, not yields"
+        )
+    if b.background == 0.0 and b.background_uncertainty > 0.0 and background_constraint != "gaussian":
+        raise ConfigError(
+            f"background of {b.name} is zero with an uncertainty "
+            f"({background_constraint} constraints are relative): use gaussian"
+        )

@@ -1,0 +1,391 @@
+"""Upper limits on a signal from a few counts: one model, several methods.
+
+The statistic is always the one-sided profile likelihood ratio with a best signal that is not negative, the
+limit is CLs (A. L. Read, J. Phys. G 28, 2693 (2002)). What to use when:
+
+============== ==========================================================================================
+method         what it is
+============== ==========================================================================================
+``exact``      the counts enumerated, the auxiliary measurements integrated; milliseconds; no toys
+``roostats``   toys, as in the paper: HypoTestInverter and FrequentistCalculator, made safe against ties
+``asymptotic`` Cowan et al., EPJC 71, 1554 (2011); far too strong for fewer than about 5 expected events
+============== ==========================================================================================
+
+``treatment`` says what an ensemble does with nuisance parameters: ``none`` fixes them at their nominal
+values; ``frequentist`` lets their auxiliary measurements fluctuate around the values fitted to the data;
+``hybrid`` averages over their priors. With no event seen, a larger signal uncertainty makes the frequentist
+limit tighter: the fit then explains the empty bins by a low efficiency, and the auxiliary measurement, which
+does not agree, makes the data less likely still. That is what the construction does, and a reason to look at
+the three side by side.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any, Literal
+
+from .._core import Constraint, CountingExperiment
+from .._core import Criterion as CoreCriterion
+from .._core import Treatment as CoreTreatment
+from ..config import Criterion, Treatment
+from ..errors import ConfigError, ConvergenceError
+from ..records import Discovery, Expected, Interval, LimitResult
+from . import roostats
+from . import workspace as limits_workspace
+from .counting import Bin, CountingModel, SignalSource, check_choice, check_number
+
+__all__ = [
+    "METHODS",
+    "TREATMENTS",
+    "Bin",
+    "CountingModel",
+    "Discovery",
+    "Impact",
+    "Method",
+    "SignalSource",
+    "discovery",
+    "evidence",
+    "experiment",
+    "impacts",
+    "interval",
+    "two_sided_p_value",
+    "upper_limit",
+    "workspace",
+]
+
+
+Method = Literal["exact", "roostats", "asymptotic"]
+
+
+METHODS: tuple[Method, ...] = ("exact", "roostats", "asymptotic")
+
+
+CRITERIA: tuple[Criterion, ...] = ("cls", "clsb")
+
+
+TREATMENTS: tuple[Treatment, ...] = ("none", "frequentist", "hybrid")
+
+
+# The exact engine enumerates counts: above this many events, seen and expected, asymptotics are good to 1 %.
+MOST_EVENTS = 1000
+
+
+# Below this many expected background events the asymptotic formulae are off by more than ten per cent.
+ASYMPTOTIC_MINIMUM = 5.0
+
+
+# Where the two-sided interval averages over nuisance parameters it takes seconds for two bins that cannot be
+# pooled and so many events, seen and expected, and minutes for more: beyond, it is made on request only.
+MOST_BINS_INTERVAL: dict[str, int] = {"none": 3, "hybrid": 2}
+
+
+MOST_EVENTS_INTERVAL = 20
+
+
+# Above this signal uncertainty the exact engine has no expected limits with fluctuating auxiliary
+# measurements: the statistic is no parabola in them any more.
+LARGEST_SIGNAL_UNCERTAINTY_EXPECTED = 0.5
+
+
+def experiment(model: CountingModel, treatment: Treatment = "frequentist") -> CountingExperiment:
+    """The exact engine for a model: statistic, CLs and limits as functions of mu."""
+    check_choice("treatment", treatment, TREATMENTS)
+    groups = list(dict.fromkeys(model.background_groups))
+    try:
+        return CountingExperiment(
+            observed=[float(b.observed) for b in model.bins],
+            background=[b.background for b in model.bins],
+            background_uncertainty=[b.background_uncertainty for b in model.bins],
+            signal_fraction=[b.signal_fraction for b in model.bins],
+            group=[groups.index(name) for name in model.background_groups],
+            bin_signal_uncertainty=model.bin_signal_uncertainties,
+            signal_uncertainty=model.signal_uncertainty,
+            signal_constraint=Constraint.__members__[model.constraint],
+            background_constraint=Constraint.__members__[model.background_constraint],
+            treatment=CoreTreatment.__members__[treatment],
+        )
+    except ValueError as error:
+        raise ConfigError(f"the counting model is not acceptable ({error}): correct it") from None
+
+
+def upper_limit(
+    model: CountingModel,
+    *,
+    cl: float = 0.9,
+    method: Method = "exact",
+    treatment: Treatment = "frequentist",
+    seed: int = 1,
+    processes: int = 1,
+    precision: float = 0.05,
+    expected: bool = True,
+    criterion: Criterion = "cls",
+    executor: Executor | None = None,
+) -> LimitResult:
+    """The upper limit on the total expected number of signal events, with the expected band.
+
+    Args:
+        cl: confidence level, 0.9 in the paper.
+        method, treatment: see the table at the top of this module.
+        seed, processes, precision: of RooStats toys: a result depends on the seed and not on the number of
+            processes; toys are added until the limit's own relative error is below ``precision``.
+        expected: also the limits expected without signal; None where that part of the experiments excludes no
+            signal, however large, because a gaussian signal uncertainty lets it vanish.
+        executor: runs the RooStats toys in place of ``processes``, as that of a Dask client; its workers need
+            na64root.
+        criterion: ``cls``, or ``clsb`` for CLs+b, which excludes signals to which the data are not sensitive.
+
+    Raises:
+        ConfigError: a level outside (0, 1), an unknown method, treatment or criterion.
+        ConvergenceError: no limit found (with CLs+b all signals may be excluded), or a fit that failed.
+    """
+    check_choice("criterion", criterion, CRITERIA)
+    check_choice("method", method, METHODS)
+    check_choice("treatment", treatment, TREATMENTS)
+    _check_level(cl)
+    if method == "roostats":
+        scan = roostats.scan(
+            model,
+            cl=cl,
+            treatment=treatment,
+            seed=seed,
+            processes=processes,
+            precision=precision,
+            expected=expected,
+            criterion=criterion,
+            executor=executor,
+        )
+        return scan.result()
+    events = sum(b.observed + b.background for b in model.bins)
+    if method == "exact" and events > MOST_EVENTS:
+        raise ConfigError(
+            f"{events:g} events are too many to enumerate (at most {MOST_EVENTS}): use --method asymptotic"
+        )
+    engine = experiment(model, treatment)
+    level = cl, CoreCriterion.__members__[criterion]
+    try:
+        if method == "asymptotic":
+            _warn_if_too_few(model)
+            limit, error = engine.asymptotic_upper_limit(*level)
+            bands: tuple[float | None, ...] = (
+                engine.asymptotic_expected_limits(*level) if expected else (None,) * 5
+            )
+        else:
+            limit, error = engine.upper_limit(*level)
+            if (
+                expected
+                and treatment == "frequentist"
+                and max(model.signal_uncertainty, *model.bin_signal_uncertainties)
+                > LARGEST_SIGNAL_UNCERTAINTY_EXPECTED
+            ):
+                warnings.warn(
+                    f"signal uncertainties above {LARGEST_SIGNAL_UNCERTAINTY_EXPECTED:g} (the exact engine "
+                    "has no expected limits there): use roostats",
+                    stacklevel=2,
+                )
+                expected = False
+            bands = tuple(map(_finite, engine.expected_limits(*level))) if expected else (None,) * 5
+            if expected and None in bands:
+                warnings.warn(
+                    "some expected limits do not exist (a gaussian signal uncertainty lets the signal "
+                    "vanish): they are null; the lognormal constraint has them",
+                    stacklevel=2,
+                )
+    except RuntimeError as error_in_core:
+        advice = "use --criterion cls" if criterion == "clsb" else "check the model"
+        raise ConvergenceError(f"no limit found ({error_in_core}): {advice}") from None
+    return LimitResult(
+        upper_limit=limit,
+        upper_limit_error=error,
+        expected=Expected(**dict(zip(Expected.model_fields, bands, strict=True))),
+        cl=cl,
+        method=method,
+        treatment=treatment,
+        toys=0,
+        criterion=criterion,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def discovery(model: CountingModel, *, treatment: Treatment = "frequentist") -> Discovery:
+    """The p-value of the background-only hypothesis, by enumeration (Cowan et al., Eq. 12).
+
+    A p-value of one, where the data do not exceed the background, has significance zero.
+
+    Raises:
+        ConfigError: frequentist treatment of signal uncertainties of single bins.
+    """
+    try:
+        statistic, p_value = experiment(model, treatment).discovery()
+    except ValueError as error:
+        raise ConfigError(f"no p-value ({error}): choose that treatment") from None
+    significance = max(0.0, NormalDist().inv_cdf(1.0 - p_value)) if 1e-15 < p_value < 1.0 else 0.0
+    if p_value <= 1e-15:
+        # Below the reach of the enumeration the asymptotic value is excellent.
+        significance = math.sqrt(statistic)
+    return Discovery(statistic=statistic, p_value=p_value, significance=significance)
+
+
+def interval(
+    model: CountingModel, *, cl: float = 0.9, treatment: Literal["none", "hybrid"] = "hybrid"
+) -> tuple[float, float]:
+    """The two-sided interval on the total expected signal, by likelihood-ratio ordering.
+
+    Feldman and Cousins, PRD 57, 3873 (1998); uncertain yields are averaged over in the ensemble (``hybrid``).
+
+    Raises:
+        ConfigError: a level outside (0, 1) or another treatment.
+    """
+    _check_level(cl)
+    check_choice("treatment of a two-sided interval", treatment, ("none", "hybrid"))
+    return experiment(model, treatment).interval(cl)
+
+
+def two_sided_p_value(
+    model: CountingModel, mu: float, *, treatment: Literal["none", "hybrid"] = "hybrid"
+) -> float:
+    """How well the counts agree with a total expected signal `mu`, in the ordering of :func:`interval`.
+
+    The probability at `mu` of counts whose likelihood ratio is no better than that of the observed ones: `mu`
+    belongs to the interval at level cl where it exceeds 1 - cl.
+
+    Raises:
+        ConfigError: a negative or infinite `mu`, or another treatment.
+    """
+    check_number("mu", mu)
+    check_choice("treatment of a two-sided interval", treatment, ("none", "hybrid"))
+    return experiment(model, treatment).two_sided_p_value(mu)
+
+
+@dataclass(frozen=True)
+class Impact:
+    """The limit with one source of uncertainty removed, and with it twice as large."""
+
+    source: str
+    upper_limit_without: float
+    upper_limit_doubled: float
+
+
+def impacts(
+    model: CountingModel, *, cl: float = 0.9, treatment: Treatment = "frequentist"
+) -> tuple[Impact, ...]:
+    """How the exact limit depends on each uncertainty: named signal sources, then backgrounds by group."""
+
+    def limit(changed: CountingModel) -> float:
+        return upper_limit(changed, cl=cl, treatment=treatment, expected=False).upper_limit
+
+    found = []
+    sources = model.sources or {"signal": SignalSource(model.signal_uncertainty)}
+    for name, source in sources.items():
+        if source.uncertainty > 0.0:
+            limits = [
+                limit(
+                    replace(
+                        model,
+                        signal_uncertainty=0.0,
+                        signal_sources=sources
+                        | {name: replace(source, uncertainty=factor * source.uncertainty)},
+                    )
+                )
+                for factor in (0.0, 2.0)
+            ]
+            found.append(Impact(name, *limits))
+    for group in dict.fromkeys(model.background_groups):
+        members = [g == group for g in model.background_groups]
+        if any(b.background_uncertainty > 0.0 for b, m in zip(model.bins, members, strict=True) if m):
+            limits = [
+                limit(
+                    replace(
+                        model,
+                        bins=tuple(
+                            replace(b, background_uncertainty=factor * b.background_uncertainty) if m else b
+                            for b, m in zip(model.bins, members, strict=True)
+                        ),
+                    )
+                )
+                for factor in (0.0, 2.0)
+            ]
+            found.append(Impact(f"background {group}", *limits))
+    return tuple(found)
+
+
+def _check_level(cl: float) -> None:
+    if not 0.0 < cl < 1.0:
+        raise ConfigError(f"confidence level {cl!r} is not acceptable (must lie between 0 and 1): try 0.9")
+
+
+def _warn_if_too_few(model: CountingModel) -> None:
+    background = sum(b.background for b in model.bins)
+    if background < ASYMPTOTIC_MINIMUM:
+        warnings.warn(
+            f"asymptotic limit with {background:.3g} expected background events (it needs "
+            f"{ASYMPTOTIC_MINIMUM:g}): up to 34 % too strong, use exact",
+            stacklevel=3,
+        )
+
+
+def workspace(model: CountingModel) -> Any:
+    """A RooWorkspace with the model, the observed data and two RooStats ModelConfig (see limits_roostats)."""
+    return limits_workspace.workspace(model)
+
+
+def evidence(
+    model: CountingModel, *, cl: float = 0.9, treatment: Treatment = "frequentist"
+) -> tuple[Discovery | None, Interval | None]:
+    """What a result says beside the limit when something is seen: evidence, and the two-sided interval.
+
+    The interval fixes the nuisance parameters where the treatment is ``none`` and averages over them
+    otherwise. Both are None where no event was observed; each warns and is None where it would take too long.
+
+    Raises:
+        ConfigError, ConvergenceError: as `upper_limit`.
+    """
+    observed = sum(b.observed for b in model.bins)
+    events = observed + sum(b.background for b in model.bins)
+    if not observed:
+        return None, None
+    if events > MOST_EVENTS:
+        warnings.warn(
+            f"no p-value and no two-sided interval for {events:g} events (too many to enumerate): the limit "
+            "stands alone",
+            stacklevel=2,
+        )
+        return None, None
+    try:
+        own = treatment == "frequentist" and any(model.bin_signal_uncertainties)
+        found = discovery(model, treatment="hybrid" if own else treatment)
+        different = _different_bins(model)
+        averaged: Literal["none", "hybrid"] = "none" if treatment == "none" else "hybrid"
+        many = different > 1 and averaged == "hybrid" and events > MOST_EVENTS_INTERVAL
+        if different > MOST_BINS_INTERVAL[averaged] or many:
+            warnings.warn(
+                f"no two-sided interval for {different} different bins and {events:g} events (it may take "
+                "minutes): compute it by na64root.limits.interval",
+                stacklevel=2,
+            )
+            return found, None
+        low, high = interval(model, cl=cl, treatment=averaged)
+    except RuntimeError as error:
+        raise ConvergenceError(f"no p-value or interval found ({error}): check the model") from None
+    return found, Interval(low=low, high=high, treatment=averaged)
+
+
+def _different_bins(model: CountingModel) -> int:
+    """Bins after the engine has pooled those of one group with the same ratios of their yields."""
+    return len(
+        {
+            # a signal uncertainty of its own makes a bin different from all others
+            (group, b.name if own > 0.0 else "", *(f"{value / largest:.9f}" for value in yields))
+            for b, group, own in zip(
+                model.bins, model.background_groups, model.bin_signal_uncertainties, strict=True
+            )
+            for yields in [(b.signal_fraction, b.background, b.background_uncertainty)]
+            for largest in [max(*yields, 1e-300)]
+        }
+    )

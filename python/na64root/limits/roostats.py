@@ -1,0 +1,499 @@
+"""The paper's method: RooStats toys with the profile likelihood ratio, made right for few events.
+
+At zero or a few events toys with the same counts as the data have the same value of the statistic, up to the
+minimiser's noise, which decides at random whether they count as "at least as extreme". `TieSafeStatistic`
+sets a value nearer to the observed one than a tolerance far above the noise to exactly that value. How the
+limit is read from the toys is in :mod:`na64root.limits.toy_scan`.
+
+Toys come in batches, each with its own seed, model and process-independent result, so that the number of
+processes changes the time only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import cling
+from ..config import Criterion, Treatment
+from ..errors import ConvergenceError
+from .counting import CountingModel
+from .toy_scan import Scan, Toys, find_limit
+from .workspace import NEGLIGIBLE_UNCERTAINTY, built_workspace, prior_of, quiet, workspace
+
+# Minuit's tolerance; with it the statistic repeats to 1e-6 (to 1e-3 with the default).
+MINIMISER_TOLERANCE = 1e-3
+
+
+# Differences of -ln(likelihood ratio) below this are noise, two orders of magnitude above what is measured.
+TIE_TOLERANCE = 1e-4
+
+
+# Steps outwards of the search for the end of an interval, relative.
+STEP_OF_BRACKET = 1.4
+
+
+_STATISTIC = """
+#include "RooAbsData.h"
+#include "RooAbsPdf.h"
+#include "RooGlobalFunc.h"
+#include "RooMinimizer.h"
+#include "RooRealVar.h"
+#include "RooStats/ProfileLikelihoodTestStat.h"
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+namespace na64root {
+
+// The profile likelihood ratio with the free fit begun where the conditional one ended. It takes
+// other ways through flat valleys than ProfileLikelihoodTestStat, whose free fit is the first.
+class ContinuedFit : public RooStats::TestStatistic {
+  public:
+    ContinuedFit(RooAbsPdf &pdf, const RooArgSet &auxiliary, double tolerance, bool one_sided)
+        : pdf_(pdf), auxiliary_(auxiliary), tolerance_(tolerance), one_sided_(one_sided) {}
+
+    double Evaluate(RooAbsData &data, RooArgSet &parameters_of_interest) override {
+        const auto *tested = static_cast<RooAbsReal *>(parameters_of_interest.first());
+        std::unique_ptr<RooArgSet> parameters{pdf_.getParameters(data)};
+        RooArgSet before;
+        parameters->snapshot(before);
+        auto &mu = static_cast<RooRealVar &>((*parameters)[tested->GetName()]);
+        RooArgSet constrained{*parameters};
+        constrained.remove(auxiliary_, true, true);
+        std::unique_ptr<RooAbsReal> nll{
+            pdf_.createNLL(data, RooFit::CloneData(false), RooFit::Constrain(constrained),
+                           RooFit::GlobalObservables(auxiliary_))};
+        const auto minimum = [&] {
+            RooMinimizer minimiser(*nll);
+            minimiser.setPrintLevel(-1);
+            minimiser.setEps(tolerance_);
+            minimiser.setStrategy(2);
+            minimiser.minimize("Minuit2", "Migrad");
+            return nll->getVal();
+        };
+        mu.setVal(tested->getVal());
+        mu.setConstant(true);
+        const double conditional = minimum();
+        mu.setConstant(false);
+        const double free = minimum();
+        const double fitted = mu.getVal();
+        parameters->assign(before);
+        const double ratio = conditional - free;
+        return one_sided_ && fitted > tested->getVal() ? std::min(0.0, ratio) : ratio;
+    }
+
+    const TString GetVarName() const override { return "-ln(likelihood ratio)"; }
+
+  private:
+    RooAbsPdf &pdf_;
+    RooArgSet auxiliary_;
+    double tolerance_;
+    bool one_sided_;
+};
+
+// A statistic whose values nearer to the observed one than a tolerance are equal to it. The observed value
+// is what the same code gave for the observed data, at the same parameter of interest, before the toys.
+class TieSafeStatistic : public RooStats::TestStatistic {
+  public:
+    // `tries` are the same statistic by different minimisations: the next is asked where one failed, which is
+    // where a free fit ended above the conditional one, or stepped over the end of a parameter's range by the
+    // last bit, of which RooFit makes an exception.
+    TieSafeStatistic(const std::vector<RooStats::TestStatistic *> &tries, const RooAbsPdf &pdf,
+                     const RooAbsData &observed, double tolerance)
+        : tries_(tries), variables_(pdf.getVariables()), observed_(&observed), tolerance_(tolerance) {}
+
+    double Evaluate(RooAbsData &data, RooArgSet &parameters_of_interest) override {
+        const double mu = static_cast<RooAbsReal *>(parameters_of_interest.first())->getVal();
+        double value = std::nan("");
+        RooArgSet before;
+        variables_->snapshot(before);
+        for (RooStats::TestStatistic *statistic : tries_) {
+            if (valid(value))
+                break;
+            try {
+                value = statistic->Evaluate(data, parameters_of_interest);
+            } catch (const std::invalid_argument &) {
+                variables_->assign(before);
+            }
+        }
+        if (!valid(value)) {
+            ++failures;
+            return 0.0;
+        }
+        value = value > 0.0 ? value : 0.0;
+        if (&data == observed_) {
+            observed_value = value;
+            observed_mu_ = mu;
+            return value;
+        }
+        if (mu != observed_mu_)
+            throw std::logic_error("a toy was evaluated before the observed data");
+        return std::abs(value - observed_value) < tolerance_ ? observed_value : value;
+    }
+
+    const TString GetVarName() const override { return "-ln(likelihood ratio)"; }
+
+    double observed_value = std::nan("");
+    int failures = 0;
+
+  private:
+    bool valid(double value) const { return value > -10.0 * tolerance_ && std::isfinite(value); }
+
+    std::vector<RooStats::TestStatistic *> tries_;
+    std::unique_ptr<RooArgSet> variables_;
+    const RooAbsData *observed_;
+    double tolerance_;
+    double observed_mu_ = std::nan("");
+};
+
+} // namespace na64root
+"""
+
+
+@functools.cache
+def _declare_statistic() -> None:
+    cling.declare(_STATISTIC)
+
+
+def toys(
+    model: CountingModel, treatment: Treatment, mu: float, *, with_signal: int, without_signal: int, seed: int
+) -> Toys:
+    """Toys at one mu; the result depends on the arguments only."""
+    return _run_batch(_Batch(model, treatment, mu, with_signal, without_signal, seed))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    model: CountingModel
+    treatment: Treatment
+    mu: float
+    with_signal: int
+    without_signal: int
+    seed: int
+
+
+def _run_batch(batch: _Batch) -> Toys:
+    """Toys at one mu by HypoTestInverter; depends on the batch only."""
+    w = workspace(batch.model, treatment=batch.treatment)
+    return toys_of_workspace(
+        w,
+        batch.treatment,
+        batch.mu,
+        with_signal=batch.with_signal,
+        without_signal=batch.without_signal,
+        seed=batch.seed,
+    )
+
+
+def toys_of_workspace(
+    w: Any, treatment: Treatment, mu: float, *, with_signal: int, without_signal: int, seed: int
+) -> Toys:
+    """Toys of a workspace with the names of `workspace`, for instance one read from a file."""
+    with quiet():
+        return _run_inverter(w, treatment, mu, with_signal, without_signal, seed)
+
+
+def _run_inverter(
+    w: Any, treatment: Treatment, tested: float, number_with: int, number_without: int, seed: int
+) -> Toys:
+    root = cling.root()
+    mu = w.var("mu")
+    mu.setMax(max(mu.getMax(), 5.0 * tested))
+    data = w.data("observed")
+    with_signal, background_only = w.obj("signal_plus_background"), w.obj("background_only")
+    mu.setVal(tested)
+    with_signal.SetSnapshot(root.RooArgSet(mu))
+    statistic, _tries = _tie_safe_statistic(w, with_signal, one_sided=True)
+
+    if treatment == "hybrid" and with_signal.GetNuisanceParameters():
+        prior = prior_of(w, with_signal)
+        calculator = root.RooStats.HybridCalculator(data, background_only, with_signal)
+        calculator.ForcePriorNuisanceNull(prior)
+        calculator.ForcePriorNuisanceAlt(prior)
+    else:
+        calculator = root.RooStats.FrequentistCalculator(data, background_only, with_signal)
+    calculator.SetToys(number_with, number_without)
+    sampler = calculator.GetTestStatSampler()
+    sampler.SetTestStatistic(statistic)
+    sampler.SetGenerateBinned(True)
+    root.RooRandom.randomGenerator().SetSeed(seed)
+    inverter = root.RooStats.HypoTestInverter(calculator)
+    inverter.UseCLs(True)
+    inverter.SetVerbose(0)
+    if not inverter.RunOnePoint(tested) or statistic.failures:
+        raise ConvergenceError(
+            f"{statistic.failures} fits failed in {number_with + number_without} toys at mu = {tested:g}: "
+            "check the model"
+        )
+    result = inverter.GetInterval().GetResult(0)
+    return Toys(
+        tested,
+        float(statistic.observed_value),
+        np.array(result.GetNullDistribution().GetSamplingDistribution()),
+        np.array(result.GetAltDistribution().GetSamplingDistribution()),
+    )
+
+
+def asymptotic_limit(w: Any, *, cl: float) -> float:
+    """The observed CLs limit of RooStats' AsymptoticCalculator; a cross-check at many events.
+
+    Raises:
+        ConvergenceError: no bracket found.
+    """
+    with quiet():
+        return _asymptotic_limit(w, cl)
+
+
+def _asymptotic_limit(w: Any, cl: float) -> float:
+    root = cling.root()
+    config = w.obj("signal_plus_background")
+    mu = w.var("mu")
+    background_only = w.obj("background_only")
+    if not background_only:
+        background_only = config.Clone("background_only")
+        mu.setVal(0.0)
+        background_only.SetSnapshot(root.RooArgSet(mu))
+    root.RooStats.AsymptoticCalculator.SetPrintLevel(-1)
+    calculator = root.RooStats.AsymptoticCalculator(w.data("observed"), background_only, config)
+    calculator.SetOneSided(True)
+    inverter = root.RooStats.HypoTestInverter(calculator)
+    inverter.UseCLs(True)
+    inverter.SetVerbose(0)
+
+    def excess(tested: float) -> float:
+        inverter.Clear()
+        if not inverter.RunOnePoint(tested):
+            raise ConvergenceError(f"the fit at mu = {tested:g} failed: check the model")
+        return float(inverter.GetInterval().GetResult(0).CLs()) - (1.0 - cl)
+
+    low, high = 0.05, 1.0
+    while excess(high) > 0.0:
+        low, high = high, 1.5 * high
+        if high > mu.getMax():
+            raise ConvergenceError(f"no limit below mu = {mu.getMax():g}: widen the range of mu")
+    while high / low - 1.0 > 1e-4:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if excess(middle) > 0.0 else (low, middle)
+    return math.sqrt(low * high)
+
+
+def bayesian_limit(model: CountingModel, *, cl: float) -> float:
+    """The upper limit of RooStats' BayesianCalculator with a flat prior in mu; a cross-check.
+
+    Nuisance parameters are integrated numerically over their constraints.
+    """
+    if not model.signal_uncertainty and not any(b.background_uncertainty for b in model.bins):
+        # Without nuisance parameters the calculator takes another way, on which it returns the prior's
+        # quantile whatever the data (ROOT 6.40).
+        model = dataclasses.replace(model, signal_uncertainty=NEGLIGIBLE_UNCERTAINTY)
+    with quiet():
+        root = cling.root()
+        w = built_workspace(model, "frequentist", ("signal_plus_background",))
+        mu = w.var("mu")
+        observed = sum(b.observed for b in model.bins)
+        # Far enough for the posterior to vanish; a whole number, which the scan holds without rounding.
+        mu.setMax(math.ceil(observed + 6.0 * math.sqrt(observed + 1.0) - 4.0 * math.log1p(-cl)))
+        prior = root.RooUniform("prior_mu", "flat prior", root.RooArgSet(mu))
+        config = w.obj("signal_plus_background")
+        config.SetPriorPdf(prior)
+        calculator = root.RooStats.BayesianCalculator(w.data("observed"), config)
+        calculator.SetConfidenceLevel(cl)
+        calculator.SetLeftSideTailFraction(0.0)
+        calculator.SetScanOfPosterior(200)
+        found = calculator.GetInterval()
+        if not found:
+            raise ConvergenceError(
+                "the posterior could not be integrated (RooStats gave none): check the model"
+            )
+        return float(found.UpperLimit())
+
+
+def _tie_safe_statistic(w: Any, config: Any, *, one_sided: bool) -> tuple[Any, list[Any]]:
+    """The statistic, and its tries, which it does not own: keep them as long.
+
+    Where the free fit ends above the conditional one (one toy in a thousand, in flat valleys), other
+    minimisations take other ways down.
+    """
+    root = cling.root()
+    _declare_statistic()
+    auxiliary = config.GetGlobalObservables()
+    statistics = []
+    for minimiser, strategy in (("Minuit2", 0), ("Minuit", 2), ("Minuit2", 2)):
+        statistic = root.RooStats.ProfileLikelihoodTestStat(w.pdf("model"))
+        statistic.SetOneSided(one_sided)
+        statistic.SetPrintLevel(-1)
+        statistic.SetMinimizer(minimiser)
+        statistic.SetStrategy(strategy)
+        statistic.SetTolerance(MINIMISER_TOLERANCE)
+        if auxiliary:
+            statistic.SetGlobalObservables(auxiliary)
+        statistics.append(statistic)
+    statistics.append(
+        root.na64root.ContinuedFit(
+            w.pdf("model"), auxiliary or root.RooArgSet(), MINIMISER_TOLERANCE, one_sided
+        )
+    )
+    tries = root.std.vector["RooStats::TestStatistic *"]()
+    for statistic in statistics:
+        tries.push_back(statistic)
+    statistic = root.na64root.TieSafeStatistic(tries, w.pdf("model"), w.data("observed"), TIE_TOLERANCE)
+    return statistic, statistics
+
+
+class _Runner:
+    """Runs batches, here, in processes started anew or in those of others, as of a cluster.
+
+    The seeds follow from the order of the batches.
+    """
+
+    def __init__(
+        self, model: CountingModel, treatment: Treatment, seed: int, processes: int, others: Executor | None
+    ) -> None:
+        self.model, self.treatment, self.seed = model, treatment, seed
+        self._next = 0
+        self._pool, self._own = others, others is None
+        if others is None and processes > 1:
+            self._pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+            # They load ROOT while the first batches, which come one at a time, run here.
+            for _ in range(processes):
+                self._pool.submit(_declare_statistic)
+
+    def run(self, points: Sequence[tuple[float, int, int]]) -> list[Toys]:
+        """Toys for each (mu, number with signal, number without)."""
+        batches = []
+        for mu, with_signal, without_signal in points:
+            state = np.random.SeedSequence([self.seed, self._next]).generate_state(1)
+            # RooFit takes zero for "random seed".
+            batches.append(
+                _Batch(
+                    self.model,
+                    self.treatment,
+                    mu,
+                    with_signal,
+                    without_signal,
+                    1 + int(state[0]) % (2**31 - 2),
+                )
+            )
+            self._next += 1
+        return list((self._pool.map if self._pool and len(batches) > 1 else map)(_run_batch, batches))
+
+    def close(self) -> None:
+        if self._pool and self._own:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def scan(
+    model: CountingModel,
+    *,
+    cl: float,
+    treatment: Treatment,
+    seed: int,
+    processes: int,
+    precision: float,
+    expected: bool,
+    criterion: Criterion = "cls",
+    executor: Executor | None = None,
+) -> Scan:
+    """Toys at the mu that matter until the limit is known to the relative ``precision``.
+
+    Raises:
+        ConvergenceError: no bracket, precision not reached, or failed fits.
+    """
+    observed = sum(b.observed for b in model.bins)
+    background = sum(b.background for b in model.bins)
+    start = max(0.0, observed - background) - math.log1p(-cl) + math.sqrt(observed)
+    # From below the limit of no event seen to above that of an upward fluctuation by two standard deviations.
+    least = -math.log1p(-cl)
+    band = 0.5 * least, 1.4 * (background + 2.5 * math.sqrt(background) + 1.5 * least)
+    result = Scan(cl, treatment, criterion)
+    runner = _Runner(model, treatment, seed, processes, executor)
+    try:
+        find_limit(runner.run, result, start=start, precision=precision, expected=band if expected else None)
+    finally:
+        runner.close()
+    return result
+
+
+def feldman_cousins_interval(
+    model: CountingModel, *, cl: float, seed: int = 1, toys: int = 2000, precision: float = 0.02
+) -> tuple[float, float]:
+    """The two-sided interval (low, high) of RooStats' NeymanConstruction on the total signal; a cross-check.
+
+    Ordered by the likelihood ratio: Feldman and Cousins, PRD 57, 3873 (1998). RooStats::FeldmanCousins makes
+    the same construction, on a grid over the range of mu only. Nuisance parameters stay at their values
+    fitted for each mu. Both ends are found by bisection to ``precision``, relative to the upper one; with
+    2000 ``toys`` at a point they fluctuate by a few per cent.
+
+    Raises:
+        ConvergenceError: no interval found, or failed fits.
+    """
+    with quiet():
+        w = built_workspace(model, "frequentist", ("signal_plus_background",))
+        cling.root().RooRandom.randomGenerator().SetSeed(seed)
+        observed = sum(b.observed for b in model.bins)
+        best = max(0.0, observed - sum(b.background for b in model.bins))
+        high = best + math.sqrt(observed) - math.log1p(-cl)
+        inside = best
+        for _ in range(20):
+            if not _feldman_cousins_holds(w, high, cl, toys):
+                break
+            inside, high = high, STEP_OF_BRACKET * high
+        else:
+            raise ConvergenceError(f"no end of the interval below mu = {high:g}: check the model")
+        tolerance = precision * high
+        while high - inside > tolerance:
+            middle = 0.5 * (inside + high)
+            inside, high = (middle, high) if _feldman_cousins_holds(w, middle, cl, toys) else (inside, middle)
+        upper = 0.5 * (inside + high)
+        if best == 0.0 or _feldman_cousins_holds(w, 0.0, cl, toys):
+            return 0.0, upper
+        low, inside = 0.0, best
+        while inside - low > tolerance:
+            middle = 0.5 * (low + inside)
+            low, inside = (low, middle) if _feldman_cousins_holds(w, middle, cl, toys) else (middle, inside)
+        return 0.5 * (low + inside), upper
+
+
+def _feldman_cousins_holds(w: Any, tested: float, cl: float, toys: int) -> bool:
+    """Whether the interval at this level holds mu = tested."""
+    root = cling.root()
+    mu, data, config = w.var("mu"), w.data("observed"), w.obj("signal_plus_background")
+    mu.setMax(max(mu.getMax(), 5.0 * tested))
+    mu.setVal(tested)
+    nuisances, auxiliary = config.GetNuisanceParameters(), config.GetGlobalObservables()
+    parameters = root.RooArgSet(mu)
+    if nuisances:
+        parameters.add(nuisances)
+        mu.setConstant(True)
+        w.pdf("model").fitTo(data, GlobalObservables=auxiliary, PrintLevel=-1)
+        mu.setConstant(False)
+    points = root.RooDataSet("point", "parameters to test", parameters)
+    points.add(parameters)
+    tie_safe, _tries = _tie_safe_statistic(w, config, one_sided=False)
+    sampler = root.RooStats.ToyMCSampler(tie_safe, toys)
+    sampler.SetPdf(w.pdf("model"))
+    sampler.SetObservables(config.GetObservables())
+    sampler.SetParametersForTestStat(root.RooArgSet(mu))
+    sampler.SetGenerateBinned(True)
+    if auxiliary:
+        sampler.SetGlobalObservables(auxiliary)
+    construction = root.RooStats.NeymanConstruction(data, config)
+    construction.SetTestStatSampler(sampler)
+    construction.SetParameterPointsToTest(points)
+    construction.SetConfidenceLevel(cl)
+    construction.SetLeftSideTailFraction(0.0)
+    found = construction.GetInterval()
+    if not found or tie_safe.failures:
+        raise ConvergenceError(f"{tie_safe.failures} fits failed at mu = {tested:g}: check the model")
+    return int(found.GetParameterPoints().numEntries()) > 0

@@ -1,0 +1,122 @@
+"""The quoted limit of RooStats beside the exact engine's, which must agree within the errors of the toys."""
+
+from __future__ import annotations
+
+import logging
+import math
+from concurrent.futures import Executor
+from typing import Literal
+
+from ..config import Card, Treatment
+from ..records import Expected, LimitResult, Record
+from . import counting
+from .exact import TREATMENTS, upper_limit
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["observed", "expected"]
+
+
+# RooStats and the exact engine may differ by this many of RooStats' own toy errors.
+TOY_ERRORS = 3.0
+
+
+# Makes the seed of a second, independent set of toys.
+SECOND_SET = 0x5EC0
+
+
+class EnginesDisagreeError(Exception):
+    """RooStats and the exact engine give different limits: a bug in one of them, never the user's."""
+
+
+class Limits(Record):
+    """The quoted limit of RooStats, and the exact engine's with each treatment of the nuisances.
+
+    `kind` is `expected` for weighted simulation, which has no observed counts, and for blinded data: the most
+    probable ones without signal stand in for them.
+    """
+
+    roostats: LimitResult
+    exact: dict[Treatment, LimitResult]
+    kind: Kind
+
+
+def limits_side_by_side(
+    model: counting.CountingModel,
+    card: Card,
+    *,
+    kind: Kind = "observed",
+    seed: int,
+    processes: int,
+    executor: Executor | None = None,
+) -> Limits:
+    """The RooStats limit with the card's treatment, and the exact ones with each treatment.
+
+    The toys are made by `executor` or in `processes`, as by :func:`na64root.limits.upper_limit`.
+
+    Where RooStats is beyond three of its toy errors from the exact engine, which chance does in 0.3 % of
+    runs, a second, independent set of toys is added to the first: chance is diluted, a bias stands out more.
+    """
+    cl, treatment = card.limit.confidence_level.value, card.limit.treatment
+    exact = {name: upper_limit(model, cl=cl, method="exact", treatment=name) for name in TREATMENTS}
+
+    def toys(seed: int) -> LimitResult:
+        return upper_limit(
+            model,
+            cl=cl,
+            method="roostats",
+            treatment=treatment,
+            seed=seed,
+            processes=processes,
+            executor=executor,
+        )
+
+    quoted = toys(seed)
+    if _disagree(quoted, exact[treatment]):
+        log.warning(
+            "RooStats toys (%.3f +- %.3f) are far from the exact limit (%.3f): a second set decides",
+            quoted.upper_limit,
+            quoted.upper_limit_error,
+            exact[treatment].upper_limit,
+        )
+        quoted = _combined(quoted, toys(seed ^ SECOND_SET))
+    return Limits(kind=kind, roostats=quoted, exact=exact)
+
+
+def _disagree(quoted: LimitResult, exact: LimitResult) -> bool:
+    difference = abs(quoted.upper_limit - exact.upper_limit)
+    return difference > TOY_ERRORS * quoted.upper_limit_error + exact.upper_limit_error
+
+
+def require_agreement(limit: Limits) -> None:
+    """Check RooStats against the exact engine with the same treatment.
+
+    Raises:
+        EnginesDisagreeError: they differ by more than three toy errors, of both sets where there are two.
+    """
+    quoted = limit.roostats
+    exact = {str(treatment): result for treatment, result in limit.exact.items()}[quoted.treatment]
+    if _disagree(quoted, exact):
+        raise EnginesDisagreeError(
+            f"upper limit {quoted.upper_limit:.4f} +- {quoted.upper_limit_error:.4f} events by RooStats, "
+            f"{exact.upper_limit:.4f} by the exact engine ({quoted.treatment}): one is wrong, report this; "
+            "the results are written"
+        )
+
+
+def _combined(first: LimitResult, second: LimitResult) -> LimitResult:
+    """The mean of two independent sets of toys, weighted by their numbers and not by their own errors."""
+    toys = first.toys + second.toys
+    w1, w2 = first.toys / toys, second.toys / toys
+    bands = {
+        name: None if one is None or other is None else w1 * one + w2 * other
+        for (name, one), other in zip(first.expected, second.expected.model_dump().values(), strict=True)
+    }
+    return first.model_copy(
+        update={
+            "upper_limit": w1 * first.upper_limit + w2 * second.upper_limit,
+            "upper_limit_error": math.hypot(w1 * first.upper_limit_error, w2 * second.upper_limit_error),
+            "expected": Expected(**bands),
+            "toys": toys,
+        }
+    )

@@ -1,0 +1,397 @@
+"""Checking an input before it is read: every problem is one line that names file, branch and expectation.
+
+All files of a chain must be of one kind; with `input.skip_bad_files` a bad file is left out and listed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..cling import compiler_messages, root
+from ..config import Card, FriendTree, LayoutConfig
+from ..errors import DataError
+from ..records import InputFile, SkippedFile
+from .baskets import check_anchor, check_baskets_of_tree, check_pages
+from .columns import RNTUPLE, TTREE, fields_of, layout_of, leaves_of, text_of, trees_in
+from .files import (
+    UnknownLayoutError,
+    expand,
+    facts_in,
+    input_file_of,
+    object_in,
+    opened_file,
+    paths_of_friends,
+)
+from .frame import Friend, Ntuple, names_in_use, source_frame
+from .good_runs import good_runs_of
+from .layouts import ACCEPTED, EXPECTED, TREE_A, Branch, Column, column_of
+from .mapping import Definition, check_mapping, definition, element_of, nearest, source_names
+
+log = logging.getLogger(__name__)
+
+
+def open_ntuple(inputs: Sequence[str], card: Card | None = None, *, unpack: bool = True) -> Ntuple:
+    """Find and check the files of an input: readable, with the tree, with entries, of the same branches.
+
+    Args:
+        card: says how a tree of another layout is read, and whether bad files are left out; without it files
+            are of layout A or B, and each must be good.
+        unpack: unpack each branch once to see that it can be; without, :func:`check_baskets` does so later
+            where `unpacked` is not set. Other layouts, and where bad files are left out, are always unpacked.
+
+    Raises:
+        ConfigError: a mapping of the card that is wrong for any file.
+        DataError: see :func:`expand`; a file that is damaged or not ROOT, a missing or empty tree, a required
+            branch missing, a branch of another type or length than expected, files that differ in branches.
+            With `input.skip_bad_files` such files are in `skipped`, and it is an error if all are.
+    """
+    mapping = card.layout if card is not None else None
+    if mapping is not None:
+        check_mapping(mapping)
+    good_runs = good_runs_of(card) if card is not None else None
+    skip = card is not None and card.input.skip_bad_files == "on"
+    paths = expand(inputs)
+    found: list[_Found] = []
+    skipped: list[SkippedFile] = []
+    unknown: UnknownLayoutError | None = None
+    friends_of = paths_of_friends(mapping, paths) if mapping else [[] for _ in paths]
+    for path, friend_paths in zip(paths, friends_of, strict=True):
+        try:
+            one = _check_file(path, mapping, friend_paths, unpack=unpack or skip, every_page=skip)
+            _check_alike(found, one)
+        except DataError as error:
+            if not skip:
+                raise
+            if isinstance(error, UnknownLayoutError) and error.trees and unknown is None:
+                unknown = error
+            skipped.append(SkippedFile(path=path, cause=str(error)))
+            log.warning("left out: %s", error)
+            continue
+        found.append(one)
+    if not found:
+        message = f"all {len(paths)} files are bad (nothing is left of the input), the first: "
+        if unknown is not None:
+            raise UnknownLayoutError(f"{message}{skipped[0].cause}", unknown.path, unknown.trees, skipped)
+        raise DataError(f"{message}{skipped[0].cause}")
+    first = found[0]
+    friends = tuple(
+        Friend(friend.tree, friend.alias, tuple(one.friends[i] for one in found))
+        for i, friend in enumerate(first.mapping.friends if first.mapping else ())
+    )
+    ntuple = Ntuple(
+        TREE_A,
+        tuple(one.file for one in found),
+        frozenset(first.types),
+        first.layout,
+        first.tree,
+        friends=friends,
+        skipped=tuple(skipped),
+        good_runs=good_runs.file if good_runs else None,
+        unpacked=unpack or skip or first.mapping is not None,
+        made_by_na64root={one.file.path: one.facts for one in found if one.facts is not None},
+    )
+    return ntuple if first.mapping is None else _mapped(ntuple, first)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a checked file is.
+
+    `types` are those of the columns that are read, by their names in the file where there is a mapping.
+    """
+
+    file: InputFile
+    kind: str
+    layout: str
+    tree: str
+    types: dict[str, str]
+    mapping: LayoutConfig | None = None
+    columns: dict[str, Column] = field(default_factory=dict)
+    friends: tuple[InputFile, ...] = ()
+    facts: dict[str, Any] | None = None
+
+
+def _check_file(
+    path: str, mapping: LayoutConfig | None, friend_paths: Sequence[str], *, unpack: bool, every_page: bool
+) -> _Found:
+    """Check one file.
+
+    `unpack`: also the baskets of a TTree of layout A. `every_page`: also all of an RNTuple, which otherwise
+    checks itself where it is read.
+    """
+    with opened_file(path) as file:
+        layout, mapping = layout_of(file, path, mapping)
+        found = _check_tree(file, path, layout, mapping, friend_paths if mapping else (), unpack)
+        found = replace(found, facts=facts_in(file))
+    if every_page and found.kind == RNTUPLE:
+        names = list(found.types)
+        check_pages(found.tree, path, names)
+    return found
+
+
+def _check_tree(
+    file: Any,
+    path: str,
+    layout: str,
+    mapping: LayoutConfig | None,
+    friend_paths: Sequence[str],
+    unpack: bool,
+) -> _Found:
+    name = mapping.tree if mapping else TREE_A.tree
+    folder, _, last = name.rpartition("/")
+    directory = object_in(file, folder) if folder else file
+    key = directory.GetKey(last) if directory else None
+    what = text_of(key.GetClassName()) if key else "?"
+    tree = object_in(file, name) if what != "ROOT::RNTuple" else None
+    if what == "ROOT::RNTuple":
+        check_anchor(file, key, name, path)
+        kind, tree = RNTUPLE, None
+        entries, columns = fields_of(path, name)
+    else:
+        if not tree or not tree.InheritsFrom("TTree"):
+            raise DataError(
+                f"'{name}' in {path} is a {what} (a TTree or RNTuple is expected): give an NA64 ntuple"
+            )
+        kind, entries, columns = TTREE, int(tree.GetEntries()), {}
+    if entries == 0:
+        raise DataError(f"tree '{name}' in {path} has no entries (events are expected): leave it out")
+    if mapping is not None:
+        return _check_mapped(tree, columns, path, kind, entries, layout, mapping, friend_paths)
+    if tree is not None:
+        columns = leaves_of(tree, [branch.name for branch in TREE_A.branches])
+    types = {}
+    for branch in TREE_A.branches:
+        if branch.name in columns:
+            _check_column(branch, columns[branch.name], path)
+            types[branch.name] = columns[branch.name].type
+    if tree is not None and unpack:
+        check_baskets_of_tree(
+            tree, entries, [b.name for b in TREE_A.branches if b.used and b.name in types], path
+        )
+    missing = [required for required in TREE_A.required if required not in types]
+    if missing:
+        expected = EXPECTED[TREE_A.branch(missing[0]).kind]
+        message = (
+            f"{path} has no branch {missing[0]} ({expected} per event is expected): add it to the ntuple"
+        )
+        if len(missing) == len(TREE_A.required):
+            raise UnknownLayoutError(
+                f"{message}, or say in [layout] how to read it", path, list(trees_in(file))
+            )
+        raise DataError(message)
+    return _Found(input_file_of(path, entries), kind, layout, name, types)
+
+
+def _check_mapped(
+    tree: Any,
+    fields: dict[str, Column],
+    path: str,
+    kind: str,
+    entries: int,
+    layout: str,
+    mapping: LayoutConfig,
+    friend_paths: Sequence[str],
+) -> _Found:
+    """The columns that a mapping reads are there; their types; the friend trees have the same events."""
+    if mapping.friends and kind == RNTUPLE:
+        raise DataError(f"{path} holds an RNTuple (only a TTree has friends): leave out layout.friends")
+    friends = [
+        _check_friend(friend, friend_path, path, entries)
+        for friend, friend_path in zip(mapping.friends, friend_paths, strict=True)
+    ]
+    try:
+        frame = source_frame(
+            mapping.tree,
+            [path],
+            [
+                (friend.tree, friend.alias, [found.path])
+                for friend, found in zip(mapping.friends, friends, strict=True)
+            ],
+        )
+        known = [str(name) for name in frame.GetColumnNames()]
+        needed = _needed(mapping, known, path, optional=layout == "B")
+        types = {name: str(frame.GetColumnType(name)) for name in needed}
+    except root().std.exception:
+        raise DataError(
+            f"'{mapping.tree}' in {path} cannot be read (the file is damaged): copy it again"
+        ) from None
+    columns = {name: column_of(text) for name, text in types.items()}
+    own = [name for name in needed if not any(name.startswith(f"{f.alias}.") for f in mapping.friends)]
+    if tree is not None:
+        lengths = leaves_of(tree, own)
+        check_baskets_of_tree(tree, entries, own, path)
+        for friend, file in zip(mapping.friends, friends, strict=True):
+            prefix = f"{friend.alias}."
+            names = [name.removeprefix(prefix) for name in needed if name.startswith(prefix)]
+            with opened_file(file.path) as opened:
+                other = opened.Get(friend.tree)
+                lengths |= {prefix + name: column for name, column in leaves_of(other, names).items()}
+                check_baskets_of_tree(other, entries, names, file.path)
+    else:
+        lengths = fields
+    for name, column in columns.items():
+        if column.array and name in lengths:
+            columns[name] = replace(column, length=lengths[name].length if lengths[name].array else 0)
+    if mapping.base == "A":
+        for branch in TREE_A.branches:
+            if branch.name in lengths and branch.name not in mapping.branches:
+                _check_column(branch, lengths[branch.name], path)
+    return _Found(
+        input_file_of(path, entries), kind, layout, mapping.tree, types, mapping, columns, tuple(friends)
+    )
+
+
+def _needed(mapping: LayoutConfig, known: Sequence[str], path: str, *, optional: bool) -> list[str]:
+    """Columns of the file that the mapping reads, and with `base` those of layout A taken as they are."""
+    names: dict[str, None] = {}
+    for name, mapped in mapping.branches.items():
+        for source in source_names(mapped, known):
+            if source in known:
+                names[source] = None
+            elif not optional:
+                raise DataError(
+                    f"layout.branches.{name} reads {source}, which {path} has not "
+                    f"({nearest(source, known)}): correct the mapping"
+                )
+    if mapping.base == "A":
+        names |= dict.fromkeys(b.name for b in TREE_A.branches if b.used and b.name in known)
+        for name in TREE_A.required:
+            if name not in names and name not in mapping.branches:
+                raise DataError(f"{path} has no branch {name} (layout A has it): map it in [layout.branches]")
+    return list(names)
+
+
+def _check_friend(friend: FriendTree, path: str, of: str, entries: int) -> InputFile:
+    """The file with the friend tree of one input file: as many entries."""
+    with opened_file(path) as file:
+        tree = object_in(file, friend.tree)
+        if not tree or not tree.InheritsFrom("TTree"):
+            held = ", ".join(list(trees_in(file))[:5]) or "none"
+            raise DataError(
+                f"{path} has no TTree '{friend.tree}' (its trees: {held}): correct layout.friends"
+            )
+        if int(tree.GetEntries()) != entries:
+            raise DataError(
+                f"friend tree '{friend.tree}' in {path} has {int(tree.GetEntries())} entries, {of} has "
+                f"{entries} (the same events are expected): give its friend"
+            )
+    return input_file_of(path, entries)
+
+
+def _check_alike(found: Sequence[_Found], one: _Found) -> None:
+    """All files of a chain are of one kind and layout and have the same columns of the same types."""
+    if not found:
+        return
+    first, path = found[0], one.file.path
+    if one.kind != first.kind:
+        raise DataError(
+            f"{path} holds {one.kind}, {first.file.path} {first.kind} (one chain, two kinds): {_ONE_KIND}"
+        )
+    if (one.layout, one.tree) != (first.layout, first.tree):
+        raise DataError(
+            f"{path} is of layout {one.layout}, {first.file.path} of {first.layout} "
+            f"(one chain, two layouts): {_ONE_KIND}"
+        )
+    _check_same(first.file.path, first.types, path, one.types)
+    for name, column in one.columns.items():
+        if column != first.columns[name]:
+            raise DataError(
+                f"branch {name} is {column} in {path}, {first.columns[name]} in {first.file.path} "
+                f"(one chain, two layouts): {_ONE_KIND}"
+            )
+
+
+def _mapped(ntuple: Ntuple, first: _Found) -> Ntuple:
+    """The definitions of the columns of layout A, compiled once against the first file.
+
+    Raises:
+        DataError: an expression that does not compile, or gives what the branch cannot be.
+    """
+    assert first.mapping is not None
+    mapping, columns = first.mapping, dict(first.columns)
+    friends = [
+        (friend.tree, friend.alias, [found.path])
+        for friend, found in zip(mapping.friends, first.friends, strict=True)
+    ]
+    frame = source_frame(first.tree, [first.file.path], friends)
+    known = [str(name) for name in frame.GetColumnNames()]
+    prepared: list[Definition] = []
+    made: dict[str, str] = {}
+    for name, mapped in mapping.branches.items():
+        if mapped.expression is not None:
+            source, element = f"na64_expression_{name}", None
+            frame = _compiled(frame, Definition(source, mapped.expression), f"layout.branches.{name}", known)
+            columns[source] = column_of(str(frame.GetColumnType(source)))
+            prepared.append(Definition(source, mapped.expression))
+        else:
+            assert mapped.branch is not None
+            source, element = element_of(mapped.branch, known)
+            if source not in columns:
+                continue  # tree B: not in every file
+            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", source):
+                columns[f"na64_branch_{name}"] = columns[source]
+                prepared.append(Definition(f"na64_branch_{name}", "", source))
+                frame = frame.Alias(f"na64_branch_{name}", source)
+                source = f"na64_branch_{name}"
+        made[name] = definition(TREE_A.branch(name), mapped, source, element, columns[source])
+    # A column that is replaced may be read by another definition: all are made before any takes its place.
+    in_use = names_in_use(frame, [friend.alias for friend in mapping.friends])
+    replaced = [name for name in made if name in in_use]
+    first_made = [Definition(f"na64_{name}" if name in replaced else name, made[name]) for name in made]
+    last = [Definition(name, f"na64_{name}") for name in replaced]
+    definitions = (*prepared, *first_made, *last)
+    for one in first_made:
+        frame = _compiled(frame, one, f"layout.branches.{one.name.removeprefix('na64_')}", known)
+    present = set(made)
+    if mapping.base == "A":
+        present |= {b.name for b in TREE_A.branches if b.name in known}
+    return replace(ntuple, present=frozenset(present), definitions=definitions)
+
+
+def _compiled(frame: Any, made: Definition, where: str, known: Sequence[str]) -> Any:
+    """The frame with a column more; what the compiler says of a wrong expression becomes one line."""
+    with compiler_messages() as text:
+        try:
+            return frame.Define(made.name, made.expression)
+        except root().std.exception as error:
+            cause = str(error).splitlines()[-1].strip()
+        said = text()
+    match = re.search(r"error: (.+)", said)
+    cause = match[1] if match else cause
+    unknown = re.search(r"undeclared identifier '(\w+)'", cause)
+    hint = f"; {nearest(unknown[1], known)}" if unknown else ""
+    raise DataError(f"{where} does not compile: {made.expression!r} ({cause}{hint}): correct the expression")
+
+
+def _check_column(branch: Branch, column: Column, path: str) -> None:
+    if branch.used and (column.type not in ACCEPTED[branch.kind] or column.length != branch.length):
+        shape = "".join(f"[{n}]" for n in branch.shape)
+        raise DataError(
+            f"branch {branch.name} in {path} is {column} "
+            f"({EXPECTED[branch.kind]}{shape and ', ' + shape} is expected): correct the ntuple"
+        )
+
+
+_ONE_KIND = "give files of one kind"
+
+
+def _check_same(first: str, expected: dict[str, str], path: str, types: dict[str, str]) -> None:
+    """All files of a chain must be read alike: a branch in some files only would drop events unseen."""
+    for name in expected.keys() | types.keys():
+        if name not in types:
+            raise DataError(
+                f"{path} has no branch {name}, {first} has it (one chain, two layouts): {_ONE_KIND}"
+            )
+        if name not in expected:
+            raise DataError(
+                f"{first} has no branch {name}, {path} has it (one chain, two layouts): {_ONE_KIND}"
+            )
+        if types[name] != expected[name]:
+            raise DataError(
+                f"branch {name} is {types[name]} in {path}, {expected[name]} in {first} "
+                f"(one chain, two layouts): {_ONE_KIND}"
+            )

@@ -1,0 +1,221 @@
+"""Finding the files of an input, opening them, and what a file says of itself."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..cling import root
+from ..config import LayoutConfig
+from ..errors import DataError
+from ..records import InputFile, SkippedFile, sha256_of
+
+_LIST_SUFFIXES = (".txt", ".list", ".lst")
+
+
+def expand(inputs: Sequence[str]) -> list[str]:
+    """Paths of the files behind paths, globs, text files of paths (.txt, .list, .lst) and root:// addresses.
+
+    A glob gives its matches in order of name. In a text file each line is a path, a glob or an address; empty
+    lines and those that begin with # are left out; relative paths start from the folder of the text file.
+
+    Raises:
+        DataError: nothing given, nothing matches, no such file, or a file is named twice.
+    """
+    paths = [path for text in inputs for path in _expand_one(str(text), Path(), lists=True)]
+    if not paths:
+        raise DataError("no input files given: name at least one ROOT file")
+    seen: set[str] = set()
+    for path in paths:
+        same = path if "://" in path else str(Path(path).resolve())
+        if same in seen:
+            raise DataError(f"{path} is given twice (its events would count twice): name it once")
+        seen.add(same)
+    return paths
+
+
+def _expand_one(text: str, folder: Path, *, lists: bool) -> list[str]:
+    if "://" in text:
+        return [text]
+    path = folder / text
+    if path.is_dir():
+        raise DataError(f"{path} is a folder (files are needed): give '{path}/*.root'")
+    if path.is_file():
+        return _read_list(path) if lists and path.suffix in _LIST_SUFFIXES else [str(path)]
+    if glob.has_magic(text):
+        matches = sorted(match for match in glob.glob(str(path)) if Path(match).is_file())
+        if not matches:
+            raise DataError(f"no file matches {path} (empty glob): check the path")
+        return matches
+    raise DataError(f"cannot read {path} (no such file): check the path")
+
+
+def _read_list(path: Path) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the list of files {path} ({error}): give one path per line") from None
+    entries = [line for line in lines if line and not line.startswith("#")]
+    if not entries:
+        raise DataError(f"{path} names no file (one path per line is expected): add paths")
+    return [found for line in entries for found in _expand_one(line, path.parent, lists=False)]
+
+
+@contextlib.contextmanager
+def quiet_root() -> Iterator[None]:
+    """ROOT's messages about a bad file are replaced by one line of ours, and its `Fatal` does not abort."""
+    ROOT = root()
+    levels = ROOT.gErrorIgnoreLevel, ROOT.gErrorAbortLevel
+    ROOT.gErrorIgnoreLevel, ROOT.gErrorAbortLevel = ROOT.kFatal + 1, ROOT.kFatal + 1
+    try:
+        yield
+    finally:
+        ROOT.gErrorIgnoreLevel, ROOT.gErrorAbortLevel = levels
+
+
+class UnknownLayoutError(DataError):
+    """A readable ROOT file whose trees are of no known layout; `trees` are their names.
+
+    `skipped` are the other files of the input, where they were left out.
+    """
+
+    def __init__(
+        self, message: str, path: str, trees: Sequence[str], skipped: Sequence[SkippedFile] = ()
+    ) -> None:
+        super().__init__(message)
+        self.path, self.trees = path, list(trees)
+        self.skipped = [file for file in skipped if file.path != path]
+
+
+@contextlib.contextmanager
+def opened_file(path: str) -> Iterator[Any]:
+    """A ROOT file that is closed again.
+
+    Raises:
+        DataError: it cannot be opened, is empty, not ROOT, truncated, or was not closed by its writer.
+    """
+    # An address without a server is given up after seconds, not ten minutes; what the user has set stays.
+    os.environ.setdefault("XRD_CONNECTIONWINDOW", "15")
+    os.environ.setdefault("XRD_CONNECTIONRETRY", "1")
+    ROOT = root()
+    if "://" not in path:
+        try:
+            with open(path, "rb") as stream:
+                magic = stream.read(4)
+        except OSError as error:
+            raise DataError(f"cannot read {path} ({error.strerror}): check the file") from None
+        if not magic:
+            raise DataError(f"{path} is empty (0 bytes; a ROOT file is expected): make or copy it again")
+        if magic != b"root":
+            raise DataError(f"{path} is not a ROOT file (it does not begin with 'root'): give a ROOT file")
+    else:
+        # An address is read through its server also on the server's own machine: RDataFrame would take its
+        # path for that of a local file there, TFile does not.
+        ROOT.gEnv.SetValue("TFile.ForceRemote", 1)
+    damaged = f"{path} is damaged (truncated or not closed by its writer): make or copy it again"
+    with quiet_root():
+        try:
+            file = ROOT.TFile.Open(path, "READ")
+        except OSError:
+            file = None
+        if not file or file.IsZombie():
+            if "://" in path:
+                raise DataError(
+                    f"cannot open {path} (no answer from the server, or no such file): check the address"
+                )
+            raise DataError(damaged)
+        try:
+            if file.TestBit(ROOT.TFile.kRecovered):
+                raise DataError(damaged)
+            yield file
+        finally:
+            file.Close()
+
+
+def about(path: str) -> dict[str, Any] | None:
+    """What a file that na64root wrote says of how it was made; None of any other file."""
+    with opened_file(path) as file:
+        return facts_in(file)
+
+
+def facts_in(file: Any) -> dict[str, Any] | None:
+    text = object_in(file, "na64root")
+    try:
+        facts = json.loads(str(text.GetTitle())) if text else None
+    except ValueError:
+        return None
+    return facts if isinstance(facts, dict) else None
+
+
+def input_file_of(path: str, entries: int) -> InputFile:
+    remote = "://" in path
+    return InputFile(
+        path=path,
+        size=0 if remote else Path(path).stat().st_size,
+        sha256="" if remote else sha256_of(Path(path)),
+        entries=entries,
+    )
+
+
+def object_in(directory: Any, name: str) -> Any:
+    """An object of a file; None where it is not there or its class is unknown, as in a damaged file."""
+    try:
+        return directory.Get(name)
+    except TypeError:
+        return None
+
+
+def paths_of_friends(mapping: LayoutConfig, paths: Sequence[str]) -> list[list[str]]:
+    """For each input file the files of its friends, in the order of the mapping.
+
+    Raises:
+        DataError: not one file of a friend for each input file.
+    """
+    found: list[list[str]] = [[] for _ in paths]
+    for friend in mapping.friends:
+        if not friend.files:
+            files = list(paths)
+        elif any("{stem}" in text or "{folder}" in text for text in friend.files):
+            if len(friend.files) > 1:
+                raise DataError(
+                    f"layout.friends {friend.alias} has {len(friend.files)} files ({{stem}} makes one for "
+                    "each input file): give one template"
+                )
+            files = [_from_template(friend.files[0], path) for path in paths]
+        else:
+            files = [file for text in friend.files for file in _expand_one(text, Path(), lists=True)]
+        if len(files) != len(paths):
+            raise DataError(
+                f"layout.friends {friend.alias} has {len(files)} files for {len(paths)} input files "
+                "(one for each is needed, in their order): give them, or a template with {stem}"
+            )
+        for names, file in zip(found, files, strict=True):
+            names.append(file)
+    return found
+
+
+def _from_template(template: str, path: str) -> str:
+    folder, _, name = path.rpartition("/")
+    return template.replace("{folder}", folder or ".").replace("{stem}", name.removesuffix(".root"))
+
+
+def repeated_files(files: Sequence[InputFile]) -> list[list[str]]:
+    """Groups of files with the same checksum; a remote file has none."""
+    by_content: dict[str, list[str]] = {}
+    for file in files:
+        if file.sha256:
+            by_content.setdefault(file.sha256, []).append(file.path)
+    return [paths for paths in by_content.values() if len(paths) > 1]
+
+
+def notes_on_files(duplicates: int, repeated: Sequence[Sequence[str]], counted: str = "once") -> list[str]:
+    """What to say of duplicates, which are `counted` so, and repeated files."""
+    notes = [f"{', '.join(paths)} have the same content (one checksum)" for paths in repeated]
+    if duplicates:
+        notes.append(f"{duplicates} events have a run, spill and number that came before: counted {counted}")
+    return notes

@@ -1,0 +1,196 @@
+"""A checked input and the RDataFrame over it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..cling import optimise, root
+from ..errors import DataError
+from ..records import GoodRunList, InputDetails, InputFile, SkippedFile
+from .files import quiet_root
+from .layouts import TREE_A, Schema
+from .mapping import Definition
+
+
+@dataclass(frozen=True)
+class Friend:
+    """A tree with more branches of the same events, over all files."""
+
+    tree: str
+    alias: str
+    files: tuple[InputFile, ...]
+
+
+@dataclass(frozen=True)
+class Ntuple:
+    """Checked input: all files hold `present`, of the same types.
+
+    `schema` and `present` are of the columns that :meth:`data_frame` gives, those of layout A; `layout` says
+    what the files hold: A, B or `card` for the mapping of the card. `definitions` make the columns of layout
+    A, in this order; they are empty for files of layout A. `made_by_na64root` is what :func:`about` says, by
+    path, of the files of which it says something.
+    """
+
+    schema: Schema
+    files: tuple[InputFile, ...]
+    present: frozenset[str]
+    layout: str = "A"
+    tree: str = TREE_A.tree
+    definitions: tuple[Definition, ...] = ()
+    friends: tuple[Friend, ...] = ()
+    skipped: tuple[SkippedFile, ...] = ()
+    good_runs: GoodRunList | None = None
+    unpacked: bool = False
+    made_by_na64root: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> list[str]:
+        return [file.path for file in self.files]
+
+    @property
+    def entries(self) -> int:
+        return sum(file.entries for file in self.files)
+
+    @property
+    def missing(self) -> list[str]:
+        """Branches of the layout that the files lack; `mcWeight` belongs to simulation and is not missed."""
+        return [b.name for b in self.schema.branches if b.name not in self.present and b.name != "mcWeight"]
+
+    @property
+    def details(self) -> InputDetails:
+        """For the provenance: how the files were read, and which were not."""
+        return InputDetails(
+            layout=self.layout,
+            friend_files=[file for friend in self.friends for file in friend.files],
+            files_skipped=list(self.skipped),
+            good_runs=self.good_runs,
+        )
+
+    def data_frame(self, **distributed: Any) -> Any:
+        """An RDataFrame over all files with the columns of layout A.
+
+        Args:
+            distributed: `executor` and `npartitions` of a distributed one.
+        """
+        friends = [(friend.tree, friend.alias, [f.path for f in friend.files]) for friend in self.friends]
+        if not distributed:
+            frame = source_frame(self.tree, self.paths, friends)
+        elif not friends:
+            frame = root().RDataFrame(self.tree, self.paths, **distributed)
+        else:
+            frame = _distributed_with_friends(self.tree, self.paths, friends, distributed)
+        return self.with_columns_of_layout_a(frame)
+
+    def with_columns_of_layout_a(self, frame: Any) -> Any:
+        """A frame over the files, of any engine, with the columns of layout A defined."""
+        columns = names_in_use(frame, [friend.alias for friend in self.friends])
+        for made in self.definitions:
+            if made.source:
+                frame = frame.Alias(made.name, made.source)
+            elif made.name in columns:
+                frame = frame.Redefine(made.name, made.expression)
+            else:
+                frame = frame.Define(made.name, made.expression)
+        return frame
+
+
+def names_in_use(frame: Any, aliases: Sequence[str]) -> set[str]:
+    """Names that can only be redefined: of the columns, and of those of friends also without their alias."""
+    names = {str(name) for name in frame.GetColumnNames()}
+    return names | {name.removeprefix(f"{alias}.") for name in names for alias in aliases}
+
+
+def source_frame(tree: str, paths: Sequence[str], friends: Sequence[tuple[str, str, list[str]]]) -> Any:
+    """The columns as the files have them; `friends` are tree, alias and files of each friend tree."""
+    optimise()  # what is booked on it
+    ROOT = root()
+    if not friends:
+        return ROOT.RDataFrame(tree, list(paths))
+    dataset = ROOT.RDF.Experimental.RDatasetSpec()
+    dataset.AddSample(ROOT.RDF.Experimental.RSample("input", tree, list(paths)))
+    for name, alias, files in friends:
+        dataset.WithGlobalFriends(name, files, alias)
+    return ROOT.RDataFrame(dataset)
+
+
+def _distributed_with_friends(
+    tree: str,
+    paths: Sequence[str],
+    friends: Sequence[tuple[str, str, list[str]]],
+    distributed: Mapping[str, Any],
+) -> Any:
+    """As :func:`_source_frame`: a distributed frame has friends from a chain, which its head keeps alive."""
+    chains = [_chain(tree, paths)]
+    for name, alias, files in friends:
+        chains.append(_chain(name, files))
+        chains[0].AddFriend(chains[-1], alias)
+    frame = root().RDataFrame(chains[0], **distributed)
+    frame._headnode.chains = chains
+    return frame
+
+
+def _chain(tree: str, paths: Sequence[str]) -> Any:
+    chain = root().TChain(tree)
+    for path in paths:
+        chain.AddFile(path)
+    return chain
+
+
+def require_blind(ntuple: Ntuple, blind: bool) -> None:
+    """Refuse to show what a blinded skim, which has lost its signal boxes, would have as observed.
+
+    Raises:
+        DataError: a file is such a skim, and `blind` is not set.
+    """
+    for path, facts in ntuple.made_by_na64root.items():
+        if facts.get("blind") and not blind:
+            raise DataError(
+                f"{path} is a blinded skim (without the events in the signal boxes, so that nothing in it is "
+                "observed): use --blind, or a skim that was made without it"
+            )
+
+
+def require_all_read(ntuple: Ntuple, events: int, sums_of_weights: Iterable[float]) -> None:
+    """What an event loop has to show before its counts are believed.
+
+    Args:
+        events: that the loop saw, whatever it did with them.
+        sums_of_weights: that every event is in one of.
+
+    Raises:
+        DataError: fewer events than the files have; a weight that is NaN or infinite.
+    """
+    if events != ntuple.entries:
+        raise DataError(
+            f"{events} of {ntuple.entries} events of {ntuple.paths[0]} were read (the file is damaged): make "
+            "or copy it again"
+        )
+    if not all(map(math.isfinite, sums_of_weights)):
+        raise DataError(
+            f"branch mcWeight in {ntuple.paths[0]} is NaN or infinite in some event (finite weights are "
+            "expected): correct the ntuple"
+        )
+
+
+@contextlib.contextmanager
+def reading(ntuple: Ntuple) -> Iterator[None]:
+    """Turns ROOT's errors while events are read into a DataError that names the files."""
+    ROOT = root()
+    try:
+        with quiet_root():
+            yield
+    except ROOT.std.exception as error:
+        names = ", ".join(ntuple.paths[:3]) + (" ..." if len(ntuple.paths) > 3 else "")
+        cause = str(error.what()).strip().splitlines()[-1] if hasattr(error, "what") else str(error)
+        if branch := re.search(r"branch \S+ in .+ cannot be read$", cause):
+            raise DataError(f"{branch[0]} (the file is damaged): copy it again") from None
+        if isinstance(error, ROOT.std.length_error):  # what a definition of a mapping throws
+            raise DataError(f"cannot read all events of {names}, {cause}: correct the mapping") from None
+        raise DataError(
+            f"cannot read all events of {names} ({cause}): the file is damaged, make or copy it again"
+        ) from None

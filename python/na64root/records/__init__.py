@@ -1,0 +1,62 @@
+"""Frozen result records, their JSON, and how they get into folders.
+
+The keys of records are the contract that scripts rely on: every number that a verb prints or a figure draws
+comes from one. Records that one package makes are in that package; here are the base (`record`) and those
+that are handed on: `origin` of a result, `counts`, `limits`, `planes`, `r_cut`. `files` writes results:
+beside and renamed, never replaced unasked.
+"""
+
+from .counts import Count, CutFlowRow, cuts_in_order
+from .files import refuse_to_replace, renamed_into, require_writable, sha256_of, write_atomically
+from .limits import (
+    AssumedUncertainty,
+    ClsScan,
+    Discovery,
+    Expected,
+    Interval,
+    LimitReport,
+    LimitResult,
+    StatisticDistribution,
+    ToyPoint,
+)
+from .origin import GoodRunList, InputDetails, InputFile, Provenance, SkippedFile, provenance
+from .planes import Line, Overlay, PlaneResult, Region, Score
+from .r_cut import BestRCut, RCutPoint
+from .record import AnyRecord, Record, read_record, to_json
+
+__all__ = [
+    "AnyRecord",
+    "AssumedUncertainty",
+    "BestRCut",
+    "ClsScan",
+    "Count",
+    "CutFlowRow",
+    "Discovery",
+    "Expected",
+    "GoodRunList",
+    "InputDetails",
+    "InputFile",
+    "Interval",
+    "LimitReport",
+    "LimitResult",
+    "Line",
+    "Overlay",
+    "PlaneResult",
+    "Provenance",
+    "RCutPoint",
+    "Record",
+    "Region",
+    "Score",
+    "SkippedFile",
+    "StatisticDistribution",
+    "ToyPoint",
+    "cuts_in_order",
+    "provenance",
+    "read_record",
+    "refuse_to_replace",
+    "renamed_into",
+    "require_writable",
+    "sha256_of",
+    "to_json",
+    "write_atomically",
+]

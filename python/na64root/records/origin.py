@@ -1,0 +1,96 @@
+"""Where a number comes from: inputs with checksums, the card, versions, the seed."""
+
+import platform
+from collections.abc import Iterable
+from importlib import metadata
+
+from .._core import __version__
+from ..config import Card
+from .record import Record
+
+
+class InputFile(Record):
+    path: str
+    size: int
+    sha256: str
+    entries: int
+
+
+class SkippedFile(Record):
+    """An input file that was left out, and why."""
+
+    path: str
+    cause: str
+
+
+class GoodRunList(Record):
+    """A list of good runs that was applied: its file, and how many ranges of runs or spills it has.
+
+    `eot` are the electrons on target of all of them, null where the list does not say.
+    """
+
+    path: str
+    sha256: str
+    ranges: int
+    eot: float | None = None
+
+
+class InputDetails(Record):
+    """How the input files were read, beside their names.
+
+    `layout` is A, B, or `card` for a mapping of the card. `friend_files` hold more branches of the events.
+    """
+
+    layout: str
+    friend_files: list[InputFile] = []
+    files_skipped: list[SkippedFile] = []
+    good_runs: GoodRunList | None = None
+
+
+class Provenance(Record):
+    """What is needed to make the result again."""
+
+    na64root: str
+    root: str | None
+    python: str
+    numpy: str
+    card: str
+    card_sha256: str
+    card_changed: dict[str, float]
+    seed: int | None
+    approximation: str
+    limit_method: str | None
+    input_files: list[InputFile]
+    input: InputDetails | None = None
+
+
+def provenance(
+    card: Card,
+    *,
+    seed: int | None = None,
+    limit_method: str | None = None,
+    input_files: Iterable[InputFile] = (),
+    input_details: InputDetails | None = None,
+) -> Provenance:
+    """The provenance of a result made with this card, and with seed, method and files where it has them."""
+    return Provenance(
+        na64root=__version__,
+        root=_installed("root"),
+        python=platform.python_version(),
+        numpy=metadata.version("numpy"),
+        card=card.card.name,
+        card_sha256=card.sha256,
+        card_changed=card.changed(),
+        seed=seed,
+        approximation=card.model.approximation,
+        limit_method=limit_method,
+        input_files=list(input_files),
+        input=input_details,
+    )
+
+
+def _installed(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,209 @@
+"""Verbs whose result is a record with one figure: quality, backgrounds, exposures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from .. import backgrounds, figures
+from ..annotations import Array, Progress
+from ..config import Card
+from ..exclusion import planner
+from ..records import refuse_to_replace, renamed_into, require_writable
+from ..selection.quality import Quality, assess
+from . import blinding
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Figured = TypeVar("Figured", Quality, backgrounds.Backgrounds, planner.Plan)
+
+
+def assess_quality(
+    files: Sequence[str],
+    card: Card,
+    *,
+    output_dir: Path | None = None,
+    blind: bool = False,
+    force: bool = False,
+) -> Quality:
+    """Quality of runs and spills, as :func:`na64root.selection.quality.assess`; its figure in `output_dir`.
+
+    Raises:
+        Na64Error: the figure exists and `force` is not set; as :func:`na64root.selection.quality.assess`.
+    """
+    return _with_figure(
+        "quality",
+        lambda: assess(files, card, blind=blind),
+        lambda assessed: _quality_figure(assessed, card),
+        output_dir,
+        force,
+        blinded=("quality", blind),
+    )
+
+
+def _quality_figure(assessed: Quality, card: Card) -> Figure:
+    titles = {
+        "triggers": "physics\ntriggers",
+        "ecal_mean_GeV": r"mean $E_\mathrm{ECAL}$ [GeV]",
+        "hcal_mean_GeV": r"mean $E_\mathrm{HCAL}$ [GeV]",
+        "missing_energy_fraction": f"share ECAL < {assessed.ecal_below_GeV:g},\n"
+        f"HCAL < {assessed.hcal_below_GeV:g} GeV",
+    }
+    spills = assessed.spills
+    quantities = [
+        (
+            title,
+            np.array([getattr(spill, name) for spill in spills], dtype=float),
+            np.array([name in spill.flags for spill in spills]),
+        )
+        for name, title in titles.items()
+    ]
+    places: dict[str, list[int]] = {}
+    for i, spill in enumerate(spills):
+        places.setdefault(spill.period, []).append(i)
+    periods = {p.name: (places[p.name][0], places[p.name][-1] + 1) for p in card.periods if p.name in places}
+    return figures.spill_quality(quantities, periods)
+
+
+def estimate_backgrounds(
+    files: Sequence[str],
+    card: Card,
+    *,
+    output_dir: Path | None = None,
+    blind: bool = False,
+    force: bool = False,
+    **options: Any,
+) -> backgrounds.Backgrounds:
+    """Backgrounds from the data, `options` as for :func:`na64root.backgrounds.estimate`; with a figure.
+
+    `blind` is remembered in `output_dir`.
+
+    Raises:
+        Na64Error: the figure exists and `force` is not set; as :func:`na64root.backgrounds.estimate`.
+    """
+    return _with_figure(
+        "backgrounds",
+        lambda: backgrounds.estimate(files, card, blind=blind, **options),
+        lambda found: _backgrounds_figure(found, card),
+        output_dir,
+        force,
+        blinded=("background", blind),
+    )
+
+
+def _backgrounds_figure(found: backgrounds.Backgrounds, card: Card) -> Figure:
+    box, regions = card.selection.ecal.s2_max_GeV.value, card.backgrounds
+    quiet = card.selection.hcal.s2_total_max_GeV.value
+    high, busy = regions.abcd.ecal_max_GeV.value, regions.abcd.hcal_max_GeV.value
+    areas = {"B": (box, high, 0.0, quiet)}
+    if regions.abcd.second == "hcal":
+        areas |= {"C": (0.0, box, quiet, busy), "D": (box, high, quiet, busy)}
+    areas["S2"] = (0.0, box, 0.0, quiet)
+    fit = found.sideband
+    return figures.background_regions(
+        np.array(found.ecal_edges_GeV),
+        np.array(found.hcal_edges_GeV),
+        np.array(found.plane),
+        areas,
+        None
+        if fit is None
+        else (
+            np.array(fit.edges_GeV),
+            np.array(fit.events),
+            np.array(fit.energy_GeV),
+            np.array(fit.curve),
+            np.array(fit.low),
+            np.array(fit.high),
+            fit.alternatives,
+        ),
+        box,
+        "VETO quiet, box of S2 empty by choice",
+    )
+
+
+def plan(
+    card: Card,
+    target: planner.Target = "g2",
+    *,
+    output_dir: Path | None = None,
+    seed: int = 1,
+    threads: int = 1,
+    force: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> planner.Plan:
+    """The exposures needed to reach a target, `options` as for :func:`planner.plan`.
+
+    With `output_dir` its figure is written there.
+    """
+    return _with_figure(
+        f"exposure-{target}",
+        lambda: planner.plan(card, target, seed=seed, threads=threads, progress=progress, **options),
+        lambda made: _exposure_figure(made, target, card),
+        output_dir,
+        force,
+    )
+
+
+def _exposure_figure(made: planner.Plan, target: planner.Target, card: Card) -> Figure:
+    what = {
+        "g2": r"the central $(g-2)_\mu$ line",
+        "g2-band": r"the $(g-2)_\mu$ band, $\pm 2\sigma$,",
+        "relic": "the thermal relic line",
+    }
+
+    def curve(label: str, found: planner.PlanCurve) -> tuple[str, Array, Array]:
+        return label, np.array(found.eot_zero_events, dtype=float), np.array(found.eot_median, dtype=float)
+
+    return figures.exposure_plan(
+        np.array(made.mass_GeV),
+        [
+            (
+                f"HCAL1 length, beam of {card.beam.energy_GeV.value:g} GeV",
+                [curve(f"{found.hcal1_length_cm:g} cm", found) for found in made.by_hcal1_length],
+            ),
+            (
+                f"beam energy, HCAL1 of {planner.hcal1_length(card):g} cm",
+                [curve(f"{found.beam_energy_GeV:g} GeV", found) for found in made.by_beam_energy],
+            ),
+        ],
+        card_eot=made.card_eot,
+        largest_eot=made.largest_eot,
+        what=what[target],
+        note=f"Backgrounds {made.background}. Scaled: {'; '.join(made.scaled)}. "
+        f"Kept: {'; '.join(made.kept)}.",
+        cl=made.confidence_level,
+    )
+
+
+def _with_figure(
+    name: str,
+    make: Callable[[], Figured],
+    draw: Callable[[Figured], Figure],
+    output_dir: Path | None,
+    force: bool,
+    blinded: tuple[str, bool] | None = None,
+) -> Figured:
+    """What `make` gives; with `output_dir` its figure is written there.
+
+    `blinded`: verb, and whether it hides the signal boxes, for the record of the folder.
+    """
+    names = tuple(f"{name}.{kind}" for kind in ("pdf", "png"))
+    if output_dir is None:
+        return make()
+    refuse_to_replace(output_dir, names, force)
+    require_writable(output_dir)
+    made = make()
+    figure = draw(made)
+    files = {file: str(output_dir / file) for file in names}
+    with renamed_into(output_dir, names) as folder:
+        figures.save(figure, folder, name)
+        if blinded:
+            verb, blind = blinded
+            if kept := blinding.remember(output_dir, verb, blind=blind, provenance=made.provenance):
+                files[kept.name] = str(kept)
+    return made.model_copy(update={"files": files})

@@ -1,0 +1,168 @@
+"""What an exclusion plane is written as: figure, curves (CSV), ROOT objects."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import figures, records
+from ..annotations import Array
+from ..cling import root
+from ..config import Card
+from ..errors import ConfigError
+from ..records import Record, refuse_to_replace, renamed_into, require_writable
+
+FILES = ("pdf", "png", "csv", "root")
+
+
+ROOT_TITLES = {
+    "mass": "m_{A'} [GeV]",
+    "mass1": "m_{#chi_{1}} [GeV]",
+    "epsilon": "#varepsilon",
+    "alpha": "#alpha_{D}",
+    "ratio": "m_{A'}/m_{#chi_{1}}",
+    "splitting": "#Delta/m_{#chi_{1}}",
+}
+
+
+class Plotted(Record):
+    """What :func:`plot` wrote, by name."""
+
+    plane: str
+    files: dict[str, str]
+
+
+def plot(
+    plane: records.PlaneResult,
+    card: Card,
+    output_dir: Path,
+    *,
+    projections: Mapping[str, records.PlaneResult] | None = None,
+    force: bool = False,
+) -> Plotted:
+    """Figure, curves (CSV) and ROOT objects of a plane, as :func:`na64root.analyze.scan` writes them.
+
+    Args:
+        card: of the plane, for the title.
+        projections: other results in the same plane by the label of their contours.
+
+    Raises:
+        Na64Error: they exist and `force` is not set.  ConfigError: a projection in another plane.
+    """
+    for label, other in (projections or {}).items():
+        if other.plane != plane.plane:
+            raise ConfigError(
+                f"{label} is a plane {other.plane} (drawn over {plane.plane}): give one of these"
+            )
+    names = [f"{plane.plane}.{kind}" for kind in FILES]
+    refuse_to_replace(output_dir, names, force)
+    require_writable(output_dir)
+    with renamed_into(output_dir, names) as folder:
+        write(plane, card, folder, projections)
+    return Plotted(plane=plane.plane, files={name: str(output_dir / name) for name in names})
+
+
+def write(
+    plane: records.PlaneResult,
+    card: Card,
+    folder: Path,
+    projections: Mapping[str, records.PlaneResult] | None = None,
+) -> None:
+    """FILES of a plane."""
+    draw(plane, card, folder, plane.plane, projections)
+    with (folder / f"{plane.plane}.csv").open("w", encoding="utf-8", newline="") as file:
+        for name, overlay in plane.overlays.items():
+            file.write(f"# {name}: {overlay.source}; {overlay.caveat}\n")
+        writer = csv.writer(file)
+        writer.writerow(["curve", "kind", "part", *plane.plane.split("-")])
+        for name, kind, part, contour in _curves(plane, projections):
+            writer.writerows([name, kind, part, *point] for point in contour)
+    ROOT = root()
+    file = ROOT.TFile.Open(str(folder / f"{plane.plane}.root"), "RECREATE")
+    try:
+        write_objects(file, plane, card.limit.confidence_level.value)
+    finally:
+        file.Close()
+
+
+def _curves(
+    plane: records.PlaneResult, projections: Mapping[str, records.PlaneResult] | None
+) -> Iterator[tuple[str, str, int, list[list[float]]]]:
+    """Every curve of a figure: name, kind, part and points."""
+    groups = {"blinded" if plane.blind else "observed": ("excluded", plane.contours)}
+    groups |= {f"expected {name}": ("expected", lines) for name, lines in plane.expected_contours.items()}
+    groups |= {label: ("projection", other.contours) for label, other in (projections or {}).items()}
+    for name, (kind, lines) in groups.items():
+        for part, line in enumerate(lines):
+            yield name, kind, part, line
+    for name, overlay in plane.overlays.items():
+        yield name, overlay.kind, 0, overlay.contour
+
+
+def draw(
+    plane: records.PlaneResult,
+    card: Card,
+    folder: Path,
+    name: str,
+    projections: Mapping[str, records.PlaneResult] | None = None,
+) -> None:
+    title = _title(plane, card) + ", expected, blinded" * plane.blind
+    figure = figures.exclusion_plane(
+        plane, title=title, cl=card.limit.confidence_level.value, projections=projections
+    )
+    figures.save(figure, folder, name)
+
+
+def _title(plane: records.PlaneResult, card: Card) -> str:
+    """Exposure, and what is no axis."""
+    model, axes = card.model, plane.plane.split("-")
+    parts = [rf"${_scientific(sum(plane.exposure.values()))}$ EOT"]
+    if "alpha" not in axes:
+        parts.append(rf"$\alpha_D = {model.alpha_dark.value:g}$")
+    if "ratio" not in axes:
+        parts.append(rf"$m_{{A'}} = {model.mass_ratio.value:g}\,m_{{\chi_1}}$")
+    if "splitting" not in axes:
+        parts.append(rf"$\Delta/m_{{\chi_1}} = {model.relative_splitting.value:g}$")
+    if "epsilon" not in axes:
+        parts.append(plane.epsilon_is)
+    if plane.mode == "invisible":
+        parts.append(r"$A' \to$ invisible")
+    return ", ".join(parts)
+
+
+def _scientific(number: float) -> str:
+    mantissa, exponent = f"{number:.2e}".split("e")
+    return rf"{float(mantissa):g}\times 10^{{{int(exponent)}}}"
+
+
+def write_objects(file: Any, plane: records.PlaneResult, cl: float) -> None:
+    ROOT = root()
+    titles = ";".join(ROOT_TITLES[quantity] for quantity in plane.plane.split("-"))
+    histogram = ROOT.TH2D(
+        "upper_limit_mu",
+        f"Upper limit on the signal strength;{titles}",
+        *(part for axis in (plane.x, plane.y) for part in (len(axis), _bin_edges(axis))),
+    )
+    for j, row in enumerate(plane.upper_limit_mu, start=1):
+        for i, mu in enumerate(row, start=1):
+            histogram.SetBinContent(i, j, math.inf if mu is None else mu)
+    file.WriteObject(histogram, histogram.GetName())
+    file.WriteObject(ROOT.TParameter["double"]("confidence_level", cl), "confidence_level")
+    curves = {f"contour_{i}": points for i, points in enumerate(plane.contours)}
+    curves |= {key.replace(" ", "_"): overlay.contour for key, overlay in plane.overlays.items()}
+    for name, points in curves.items():
+        x, y = np.array(points, dtype=float).T.copy()
+        file.WriteObject(ROOT.TGraph(len(x), x, y), name)
+
+
+def _bin_edges(points: Sequence[float]) -> Array:
+    """Edges of bins around logarithmically spaced points."""
+    logarithm = np.log(points)
+    middle = 0.5 * (logarithm[1:] + logarithm[:-1])
+    first, last = 2 * logarithm[0] - middle[0], 2 * logarithm[-1] - middle[-1]
+    return np.asarray(np.exp(np.concatenate([[first], middle, [last]])))

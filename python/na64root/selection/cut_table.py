@@ -1,0 +1,514 @@
+"""The cut table: the card's cuts and the quantities they look at, as C++ expressions of columns.
+
+The predicates and derived quantities are those of the core's `selection.hpp`, thresholds come from the card.
+The same table serves every engine of the event loop.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import cling
+from ..cling import compiler_messages, root
+from ..config import SIGNATURES, Card, DeclaredCut, Quantity, Signature
+from ..errors import ConfigError
+from ..ntuple import DEFINING_CUTS, Ntuple, good_runs_of, run_ranges
+from ..records import Record
+
+# The cuts that bound a signal box in the plane of ECAL against HCAL energy.
+BOX_CUTS = ("ecal", "hcal")
+
+
+PHYSICS_TRIGGER = "passes_trigger(isPhysics, isTriggerPhysics, isOnSpill, isCalibration)"
+
+
+Range = tuple[float | None, float | None]
+
+
+class Threshold(Record):
+    """A number of a cut, by run period; its provenance is that of the value that holds in general."""
+
+    name: str
+    unit: str
+    values: dict[str, float]
+    provenance: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A quantity that a cut looks at: an expression of columns, its axis, what the cut accepts by period."""
+
+    name: str
+    expression: str
+    title: str
+    bins: int
+    low: float
+    high: float
+    accepted: tuple[Range, ...]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A cut of a signature: a C++ expression of columns; `None` when the file lacks a branch it reads.
+
+    `inputs` are the branches it reads; `declared`: it is a cut of the user's, with functions of `header`.
+    """
+
+    name: str
+    expression: str | None
+    inputs: tuple[str, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    declared: bool = False
+    header: str = ""
+
+
+class CutVariable(Record):
+    """A quantity that a cut looks at; `accepted`: by run period, null where the range is open."""
+
+    name: str
+    expression: str
+    title: str
+    accepted: dict[str, Range]
+
+
+class CutDescription(Record):
+    """A cut as a result tells of it; `expression` is null where the files lack a branch of `inputs`."""
+
+    signature: Signature
+    name: str
+    expression: str | None
+    inputs: tuple[str, ...]
+    thresholds: tuple[Threshold, ...]
+    variables: tuple[CutVariable, ...]
+    declared: bool
+    header: str
+
+
+def descriptions(card: Card, table: Mapping[Signature, Sequence[Cut]]) -> tuple[CutDescription, ...]:
+    """What a result says of the cuts, in the order they are applied."""
+    periods = [period.name for period in card.periods]
+    named = [(cut, signature) for signature, cuts in table.items() for cut in cuts]
+    named.sort(key=lambda pair: card.selection.order.index(pair[0].name))
+    return tuple(_description(cut, signature, periods) for cut, signature in named)
+
+
+def _description(cut: Cut, signature: Signature, periods: Sequence[str]) -> CutDescription:
+    return CutDescription(
+        signature=signature,
+        name=cut.name,
+        expression=cut.expression,
+        inputs=cut.inputs,
+        thresholds=cut.thresholds,
+        variables=tuple(
+            CutVariable(
+                name=variable.name,
+                expression=variable.expression,
+                title=variable.title,
+                accepted=dict(zip(periods, variable.accepted, strict=True)),
+            )
+            for variable in cut.variables
+        ),
+        declared=cut.declared,
+        header=cut.header,
+    )
+
+
+def cuts(card: Card, signature: Signature, ntuple: Ntuple) -> list[Cut]:
+    """The cuts of a signature in the order they are applied, as C++ expressions of columns."""
+    declared = {cut.name: cut for cut in card.selection.declared}
+    expressions = _expressions(card, signature)
+    table = []
+    for name in card.selection.order:
+        if name in declared:
+            if signature in declared[name].signatures:
+                table.append(_declared(card, declared[name], ntuple))
+        elif name != "r" or "r" in DEFINING_CUTS[signature]:
+            lacking = ntuple.schema.missing_for(name, ntuple.present)
+            table.append(
+                Cut(
+                    name,
+                    None if lacking else f"na64root::{expressions[name]}",
+                    inputs=tuple(ntuple.schema.cut_inputs[name]),
+                    thresholds=_thresholds(card, name, signature),
+                    variables=_variables(card, name, signature),
+                )
+            )
+    return table
+
+
+def _expressions(card: Card, signature: Signature) -> dict[str, str]:
+    """The built-in cuts as calls of the predicates of `selection.hpp`."""
+
+    def value(name: str) -> str:
+        return by_period(threshold_values(card, name))
+
+    def cell(name: str) -> str:
+        values = threshold_values(card, name)
+        return f"{int(values[0])}" if len(set(values)) == 1 else f"static_cast<int>({by_period(values)})"
+
+    return {
+        "trigger": PHYSICS_TRIGGER,
+        "pile_up": f"passes_pile_up(na64_out_of_time, {value('pile_up.out_of_time_max_GeV')})",
+        "straw": f"passes_straw(straw3X, straw3Y, {value('straw.hits_min')}, {value('straw.hits_max')})",
+        "beam_cell": f"passes_beam_cell(na64_leading_cell, {cell('beam_cell.x')}, {cell('beam_cell.y')})",
+        "srd": f"passes_srd(na64_srd0, na64_srd1, na64_srd2, {value('srd.module_min_GeV')}, "
+        f"{value('srd.module_max_GeV')}, {value('srd.modules_below_max')})",
+        "momentum": f"passes_momentum(trackMomentum, {value('momentum.nominal_GeV')}, "
+        f"{value('momentum.window_GeV')})",
+        "preshower": f"passes_preshower(ecal0, {value('preshower.energy_min_GeV')})",
+        "ecal": f"passes_ecal(ecalTotal, {value(f'ecal.{signature.lower()}_max_GeV')})",
+        "veto": f"passes_veto(na64_veto, {value('veto.energy_max_GeV')})",
+        "hcal": (
+            f"passes_hcal_s1(hcal0, hcal1, hcal2, {value('hcal.s1_hcal1_max_GeV')}, "
+            f"{value('hcal.s1_signal_min_GeV')})"
+            if signature == "S1"
+            else f"passes_hcal_s2(hcal0, hcal1, hcal2, {value('hcal.s2_total_max_GeV')})"
+        ),
+        "r": f"passes_r(na64_r, {value('r.r_max')})",
+        "shower_chi2": f"passes_shower_chi2(showerChi2, {value('shower_chi2.chi2_max')})",
+    }
+
+
+def _variables(card: Card, cut: str, signature: Signature) -> tuple[Variable, ...]:
+    """What a built-in cut looks at; a bin of each axis ends at the threshold of the card `paper2021`."""
+
+    def accepted(low: str | None, high: str | None) -> tuple[Range, ...]:
+        nothing: list[float | None] = [None] * len(card.periods)
+        lows = nothing if low is None else threshold_values(card, low)
+        highs = nothing if high is None else threshold_values(card, high)
+        return tuple(zip(lows, highs, strict=True))
+
+    def around(middles: Sequence[float], widths: Sequence[float]) -> tuple[Range, ...]:
+        return tuple((m - w, m + w) for m, w in zip(middles, widths, strict=True))
+
+    s = signature.lower()
+    if cut == "trigger":
+        call = f"na64root::{PHYSICS_TRIGGER}"
+        return (Variable("trigger", call, "Physics trigger (1: yes)", 2, -0.5, 1.5, _passed(card)),)
+    if cut == "pile_up":
+        ranges = accepted(None, "pile_up.out_of_time_max_GeV")
+        title = "ECAL energy out of time [GeV]"
+        return (Variable("out_of_time", "na64_out_of_time", title, 60, -20.0, 100.0, ranges),)
+    if cut == "straw":
+        # Both ends are accepted, and hits are whole numbers.
+        hits = zip(
+            threshold_values(card, "straw.hits_min"), threshold_values(card, "straw.hits_max"), strict=True
+        )
+        ranges = tuple((low - 0.5, high + 0.5) for low, high in hits)
+        return tuple(
+            Variable(name, name, f"Hits in {name}", 21, -0.5, 20.5, ranges) for name in ("straw3X", "straw3Y")
+        )
+    if cut == "beam_cell":
+        x, y = threshold_values(card, "beam_cell.x"), threshold_values(card, "beam_cell.y")
+        cells = [6.0 * i + j for i, j in zip(x, y, strict=True)]
+        ranges = around(cells, [0.5] * len(cells))
+        title = "Leading ECAL cell, 6x + y (-1: none)"
+        return (Variable("leading_cell", "na64_leading_cell", title, 37, -1.5, 35.5, ranges),)
+    if cut == "srd":
+        ranges = accepted("srd.module_min_GeV", "srd.module_max_GeV")
+        return tuple(
+            Variable(f"srd{i}", f"na64_srd{i}", f"SRD module {i} energy [GeV]", 100, 0.0, 0.1, ranges)
+            for i in range(3)
+        )
+    if cut == "momentum":
+        ranges = around(
+            threshold_values(card, "momentum.nominal_GeV"), threshold_values(card, "momentum.window_GeV")
+        )
+        return (Variable("momentum", "trackMomentum", "Track momentum [GeV]", 120, 80.0, 120.0, ranges),)
+    if cut == "preshower":
+        ranges = accepted("preshower.energy_min_GeV", None)
+        return (Variable("preshower", "ecal0", "Preshower energy [GeV]", 100, 0.0, 20.0, ranges),)
+    if cut == "ecal":
+        ranges = accepted(None, f"ecal.{s}_max_GeV")
+        return (Variable("ecal", "ecalTotal", "ECAL energy [GeV]", 120, 0.0, 120.0, ranges),)
+    if cut == "veto":
+        ranges = accepted(None, "veto.energy_max_GeV")
+        return (Variable("veto", "na64_veto", "VETO energy [GeV]", 60, -0.01, 0.05, ranges),)
+    if cut == "hcal" and signature == "S1":
+        quiet = accepted(None, "hcal.s1_hcal1_max_GeV")
+        loud = accepted("hcal.s1_signal_min_GeV", None)
+        behind = hcal_sum("hcal1", "hcal2")
+        return (
+            Variable("hcal1", "hcal0", "HCAL1 energy [GeV]", 122, -2.0, 120.0, quiet),
+            Variable("hcal2_hcal3", behind, "HCAL2 + HCAL3 energy [GeV]", 120, 0.0, 120.0, loud),
+        )
+    if cut == "hcal":
+        ranges = accepted(None, "hcal.s2_total_max_GeV")
+        return (
+            Variable("hcal", "na64_hcal", "HCAL1 + HCAL2 + HCAL3 energy [GeV]", 122, -2.0, 120.0, ranges),
+        )
+    if cut == "r":
+        return (Variable("r", "na64_r", "R", 100, 0.0, 1.0, accepted(None, "r.r_max")),)
+    ranges = accepted(None, "shower_chi2.chi2_max")
+    return (Variable("shower_chi2", "showerChi2", "ECAL shower chi2", 60, 0.0, 120.0, ranges),)
+
+
+def _passed(card: Card) -> tuple[Range, ...]:
+    return ((0.5, None),) * len(card.periods)
+
+
+def _thresholds(card: Card, cut: str, signature: Signature) -> tuple[Threshold, ...]:
+    """The numbers of a built-in cut; `s1_` and `s2_` are those of one signature."""
+    default = getattr(card.selection, cut)
+    other = {"S1": "s2_", "S2": "s1_"}[signature]
+    return tuple(
+        Threshold(
+            name=f"selection.{cut}.{key}",
+            unit=_unit(key),
+            values=_of_periods(card, threshold_values(card, f"{cut}.{key}")),
+            provenance=getattr(default, key).provenance,
+            source=getattr(default, key).source,
+        )
+        for key in type(default).model_fields
+        if isinstance(getattr(default, key), Quantity) and not key.startswith(other)
+    )
+
+
+def _of_periods(card: Card, values: Sequence[float]) -> dict[str, float]:
+    return dict(zip((period.name for period in card.periods), values, strict=True))
+
+
+def _unit(key: str) -> str:
+    """The unit at the end of a name in the card."""
+    return "GeV" if key.endswith("_GeV") else ""
+
+
+def threshold_values(card: Card, name: str) -> list[float]:
+    """A threshold (`ecal.s1_max_GeV`) in each period of the card."""
+    cut, key = name.split(".")
+    return [
+        getattr(getattr(card.selection.in_period(period.name), cut), key).value for period in card.periods
+    ]
+
+
+def by_period(values: Sequence[float]) -> str:
+    """A C++ expression of the value in the event's run period."""
+    *others, expression = map(number, values)
+    if len(set(values)) > 1:
+        for i, value in reversed(list(enumerate(others))):
+            expression = f"na64_period == {i} ? {value} : {expression}"
+        expression = f"({expression})"
+    return expression
+
+
+def _declared(card: Card, cut: DeclaredCut, ntuple: Ntuple) -> Cut:
+    """A declared cut; its thresholds are put in by their names."""
+
+    def filled(expression: str) -> str:
+        for name, threshold in cut.thresholds.items():
+            expression = re.sub(rf"(?<![\w.]){name}\b", f"({number(threshold.value)})", expression)
+        return expression
+
+    expression = f"static_cast<bool>({filled(cut.expression)})"
+    if cut.periods:
+        names = [period.name for period in card.periods]
+        others = [f"na64_period != {names.index(period)}" for period in dict.fromkeys(cut.periods)]
+        expression = f"({' && '.join(others)}) || {expression}"
+    where = f"selection.declared.{cut.name}.thresholds"
+    return Cut(
+        cut.name,
+        expression,
+        inputs=tuple(sorted(set(re.findall(r"[A-Za-z_]\w*", cut.expression)) & ntuple.present)),
+        thresholds=tuple(
+            Threshold(
+                name=f"{where}.{name}",
+                unit=t.unit,
+                values=_of_periods(card, [t.value] * len(card.periods)),
+                provenance=t.provenance,
+                source=t.source,
+            )
+            for name, t in cut.thresholds.items()
+        ),
+        variables=(_declared_variable(card, cut, expression, filled),),
+        declared=True,
+        header=cut.header,
+    )
+
+
+def _declared_variable(
+    card: Card, cut: DeclaredCut, expression: str, filled: Callable[[str], str]
+) -> Variable:
+    """What a declared cut looks at; without a quantity, whether it passes."""
+    quantity = cut.quantity
+    if quantity is None:
+        return Variable(cut.name, expression, f"{cut.name} (1: passed)", 2, -0.5, 1.5, _passed(card))
+    low, high = (
+        None if edge is None else cut.thresholds[edge].value for edge in (quantity.above, quantity.below)
+    )
+    return Variable(
+        cut.name,
+        filled(quantity.expression),
+        quantity.title,
+        quantity.bins,
+        quantity.low,
+        quantity.high,
+        ((low, high),) * len(card.periods),
+    )
+
+
+def signal_boxes(table: dict[Signature, list[Cut]]) -> str | None:
+    """A C++ expression that is true inside the signal box of a signature, in the plane of its energies.
+
+    That is after the cuts `ecal` and `hcal`, whatever the other cuts say. None where the files know no box.
+    """
+    boxes = []
+    for signature in SIGNATURES:
+        bounds = [cut.expression for cut in table[signature] if cut.name in BOX_CUTS]
+        if all(bounds):
+            boxes.append(" && ".join(f"({bound})" for bound in bounds))
+    return " || ".join(f"({box})" for box in boxes) or None
+
+
+def functions(card: Card) -> tuple[tuple[str, str], ...]:
+    """The headers of declared cuts: name and text."""
+    names: dict[str, str] = {}
+    for cut in card.selection.declared:
+        if cut.code:
+            names.setdefault(cut.code, cut.header or f"code of {cut.name}")
+    return tuple((name, code) for code, name in names.items())
+
+
+def declare_functions(card: Card) -> None:
+    """Make known to Cling what the expressions of the table call: the core's predicates, declared headers.
+
+    Raises:
+        ConfigError: a header does not compile.
+    """
+    cling.include("selection.hpp")
+    for name, code in functions(card):
+        try:
+            cling.declare_code(name, code)
+        except cling.CodeError as error:
+            raise ConfigError(f"{name} of a declared cut does not compile ({error}): correct it") from None
+
+
+def without_signal_boxes(frame: Any, card: Card, ntuple: Ntuple) -> Any:
+    """A frame of an input without the events that are in the signal box of a signature, in whatever run."""
+    declare_functions(card)
+    boxes = signal_boxes({signature: cuts(card, signature, ntuple) for signature in SIGNATURES})
+    if boxes is None:
+        return frame
+    for name, expression in definitions(card, ntuple.present).items():
+        frame = frame.Define(name, expression)
+    return frame.Filter(f"!({boxes})", "blind")
+
+
+def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> None:
+    """Compile each declared cut of a table alone, on the columns of a node.
+
+    Raises:
+        ConfigError: one does not compile, or reads a branch that is not there; the message names the cut.
+    """
+    texts = {}
+    for cut in (cut for cuts in table.values() for cut in cuts if cut.declared):
+        texts[cut.name, "expression"] = "bool", cut.expression
+        for variable in cut.variables:
+            texts[cut.name, "quantity"] = "double", variable.expression
+    for (name, what), (kind, text) in texts.items():
+        with compiler_messages() as messages:
+            try:
+                node.Define(f"na64_check_{name}_{what}", f"static_cast<{kind}>({text})")
+                continue
+            except root().std.exception as error:
+                said = messages() + str(error)
+        columns = {str(column) for column in node.GetColumnNames()}
+        raise ConfigError(
+            f"the {what} of cut {name} does not compile ({_compiler_error(said, columns)}): correct "
+            f"selection.declared.{name}.{what}"
+        )
+
+
+def _compiler_error(said: str, columns: Collection[str]) -> str:
+    """The first error of what the compiler said, in words of the card."""
+    match = re.search(r"(?:runtime_)?error: (.*)", said)
+    reason = match[1].strip() if match else "the compiler gives no reason"
+    if "tokenize" in reason:
+        return "RDataFrame knows no such operator: write it with others, or as a function"
+    if unknown := re.fullmatch(r"use of undeclared identifier '(\w+)'.*", reason):
+        nearest = difflib.get_close_matches(unknown[1], columns, n=1, cutoff=0.5)
+        return f"the files have no branch {unknown[1]}" + (f", did you mean {nearest[0]}?" if nearest else "")
+    return reason
+
+
+def definitions(card: Card, present: Collection[str]) -> dict[str, str]:
+    """The derived quantities of an event as C++ expressions by column, each where its branches are there.
+
+    In this order each is defined by branches and by those before it.
+    """
+    balance = by_period(threshold_values(card, "veto.photomultiplier_balance"))
+    needed_and_expression = {
+        # Of one type in all histograms: each combination of types costs a second of compilation.
+        "na64_weight": ("", "static_cast<double>(mcWeight)" if "mcWeight" in present else "1.0"),
+        "na64_one": ("", "1.0"),
+        "na64_period": ("run spill", _period_expression(card)),
+        "na64_out_of_time": (
+            "ecalTotalNoTimecut ecalTotal",
+            "na64root::out_of_time_energy(ecalTotalNoTimecut, ecalTotal)",
+        ),
+        "na64_leading_cell": ("ECAL_ene", "na64root::leading_ecal_cell(ECAL_ene)"),
+        **{f"na64_srd{i}": ("SRD_ene", f"static_cast<double>(SRD_ene[{i}])") for i in range(3)},
+        "na64_veto": ("VETO_ene", f"na64root::veto_energy(VETO_ene, {balance})"),
+        "na64_hcal": ("hcal0 hcal1 hcal2", hcal_sum("hcal0", "hcal1", "hcal2")),
+        "na64_r": ("HCAL_ene", _core_expression(card)),
+    }
+    return {
+        name: expression
+        for name, (needs, expression) in needed_and_expression.items()
+        if all(branch in present for branch in needs.split())
+    }
+
+
+def _period_expression(card: Card) -> str:
+    """Index of the event in the names of :func:`na64root.ntuple.period_names`."""
+    ranges = ", ".join(f"{{{first}u, {last}u}}" for first, last in run_ranges(card))
+    count = len(run_ranges(card))
+    index = (
+        f"constexpr std::array<na64root::RunRange, {count}> na64_ranges{{{{{ranges}}}}}; "
+        "const int na64_index = na64root::range_index(na64_ranges, static_cast<std::uint32_t>(run)); "
+    )
+    good = good_runs_of(card)
+    if good is None:
+        return f"{index}return static_cast<double>(na64_index);"
+    # The last name: a run of a period that the list does not have.
+    return (
+        f"{index}{good.expression}"
+        f"const bool na64_bad = na64_index < {len(card.periods)} && !na64_is_good; "
+        f"return static_cast<double>(na64_bad ? {count + 1} : na64_index);"
+    )
+
+
+def _core_expression(card: Card) -> str:
+    """R of an event with the core cells of its period."""
+    cores = ", ".join("{{" + ", ".join(map(str, bits)) + "}}" for bits in hcal_core_bits(card))
+    size = len(card.periods)
+    # Runs outside all periods get the first core; no histogram or count sees them.
+    return (
+        f"constexpr na64root::HcalCore cores[{size}] = {{{cores}}}; "
+        f"return na64root::hcal_r(HCAL_ene, cores[na64_period < {size} ? static_cast<int>(na64_period) : 0]);"
+    )
+
+
+def hcal_core_bits(card: Card) -> list[list[int]]:
+    """Core cells of HCAL1, HCAL2, HCAL3 for each period, bit x * 3 + y of each module."""
+    if card.selection.r.core == "single":
+        return [[1 << 4] * 3 for _ in card.periods]
+    return [
+        [sum(1 << (3 * x + y) for x, y in {tuple(cell) for cell in module}) for module in period.hcal_core]
+        for period in card.periods
+    ]
+
+
+def hcal_sum(*modules: str) -> str:
+    """The energy of some HCAL modules, added in double precision."""
+    return f"static_cast<double>({' + '.join([f'{modules[0]})', *modules[1:]])}"
+
+
+def number(value: float) -> str:
+    """A C++ literal of exactly this double."""
+    return float(value).hex()

@@ -1,0 +1,372 @@
+"""What runs the event loop: one thread, ROOT's threads, or a Dask cluster.
+
+On one machine the compiled library serves what it knows, strings compiled just in time the rest. A
+distributed frame takes strings only; its workers compile the same cut table, with the predicates of the same
+header.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import logging
+import os
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import cling
+from ..cling import implicit_threads, root
+from ..errors import ConfigError, DataError
+from ..event_loop import compiled
+from ..event_loop.library import SOURCES
+from ..ntuple import Ntuple, Schema, check_baskets
+from ..records import InputFile
+from .left_out import LeftOut
+
+Result = TypeVar("Result")
+
+
+EngineName = Literal["local", "threads", "dask"]
+
+
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+
+
+# Of the data for each worker: a task that is lost with its worker costs a part of the work only.
+_PARTITIONS_PER_WORKER = 3
+
+
+# An address without a scheduler is given up after this time.
+_CONNECTION_SECONDS = 15
+
+
+# Name of the plugin of workers that read friend trees.
+_PLUGIN = "na64root"
+
+
+_REPORT_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine: `local` is one thread, `threads` as many as are asked for, `dask` a cluster of workers.
+
+    `scheduler` is the address of a running Dask scheduler; without it, workers are started on this machine,
+    as many as threads are asked for. `just_in_time` books strings even where the compiled library could
+    serve, for comparison. `progress` is told events done and all events, a few times in a second; of a
+    cluster, by whole parts of the data.
+    """
+
+    name: EngineName = "threads"
+    scheduler: str | None = None
+    just_in_time: bool = False
+    progress: Callable[[int, int], None] | None = field(default=None, compare=False)
+    _clients: list[Any] = field(default_factory=list, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise ConfigError(f"no engine {self.name} (known: {', '.join(ENGINES)}): correct --engine")
+        if self.scheduler is not None and self.name != "dask":
+            raise ConfigError(
+                f"engine {self.name} has no scheduler ({self.scheduler} was given): use --engine dask"
+            )
+
+    @contextlib.contextmanager
+    def running(self, threads: int) -> Iterator[None]:
+        """The engine at work; its threads or workers end with it, a cluster at an address stays.
+
+        Raises:
+            ConfigError: Dask is not installed, or no scheduler answers.
+            DataError: the workers could not read the data.
+        """
+        if self.name != "dask":
+            with implicit_threads(threads if self.name == "threads" else 1):
+                yield
+            return
+        with _client(self.scheduler, threads) as client, implicit_threads(1), _failures():
+            self._clients.append(client)
+            try:
+                yield
+            finally:
+                self._clients.pop()
+                with contextlib.suppress(ValueError):  # it was not needed
+                    client.unregister_worker_plugin(_PLUGIN)
+
+    def threads_here(self, threads: int) -> int:
+        """Threads, or processes, for what this machine does beside the event loop."""
+        return 1 if self.name == "local" else threads
+
+    @contextlib.contextmanager
+    def executor(self, threads: int) -> Iterator[Executor | None]:
+        """What runs functions on the cluster; None where the engine is this machine.
+
+        Raises:
+            ConfigError, DataError: as :meth:`running`.
+        """
+        if self.name != "dask":
+            yield None
+            return
+        with _client(self.scheduler, threads) as client, _failures():
+            yield client.get_executor(pure=False)
+
+    def compiled_frame(self, ntuple: Ntuple) -> Any:
+        """A frame of the compiled library; raises NotCompiledError where it cannot serve."""
+        if self.name == "dask" or self.just_in_time:
+            raise compiled.NotCompiledError("strings are asked for")
+        if ntuple.definitions or ntuple.friends:
+            raise compiled.NotCompiledError("columns of another layout")
+        return compiled.frame(ntuple.tree, ntuple.paths, ntuple.present)
+
+    def data_frame(
+        self,
+        ntuple: Ntuple,
+        functions: Sequence[tuple[str, str]] = (),
+        declare: Callable[[], None] | None = None,
+    ) -> Any:
+        """An RDataFrame for strings, on the cluster where the engine is one; within :meth:`running`.
+
+        Args:
+            functions: names and texts of headers that the strings call.
+            declare: declares what else they call; each worker does it too.
+        """
+        if declare is not None:
+            declare()
+        if self.name != "dask":
+            return ntuple.data_frame()
+        client = self._clients[-1]
+        if ntuple.friends:
+            # A description of friends is unpacked before anything is called: it must find ROOT there.
+            client.register_plugin(_import_root(), name=_PLUGIN)
+        root().RDF.Distributed.initialize(_prepare_worker, functions, declare)
+        workers = sum(client.nthreads().values())
+        return _with_absolute_paths(ntuple).data_frame(
+            executor=client, npartitions=_PARTITIONS_PER_WORKER * workers
+        )
+
+    def check_baskets(self, ntuple: Ntuple) -> None:
+        """Unpack all files once, on the cluster where the engine is one; within :meth:`running`.
+
+        Raises:
+            DataError: a branch cannot be unpacked.
+        """
+        if ntuple.unpacked:
+            return
+        if self.name == "dask":
+            client = self._clients[-1]
+            look = functools.partial(_problem, schema=ntuple.schema, present=ntuple.present)
+            paths = _with_absolute_paths(ntuple).paths
+            for problem in client.gather(client.map(look, paths, pure=False)):
+                if problem:
+                    raise DataError(problem)
+            return
+        for path in ntuple.paths:
+            check_baskets(path, ntuple.schema, ntuple.present)
+
+    def in_order(self, threads: int, loop: Callable[[], tuple[LeftOut, Result]]) -> tuple[Result, int]:
+        """What an event loop gives, and how often it was run: with duplicates one of threads is repeated.
+
+        Which of two events of one number is the first, only one thread knows, that reads them in order.
+        """
+        runs = 0
+        for n in dict.fromkeys((threads, 1)):
+            with self.running(n):
+                left_out, result = loop()
+                runs += 1
+                if n == 1 or self.name != "threads" or left_out.duplicates == 0:
+                    break
+        return result, runs
+
+    @contextlib.contextmanager
+    def reporting(self, frame: Any, result: Any, events: int) -> Iterator[None]:
+        """Report progress while the event loop of a frame runs, begun by asking for `result`."""
+        if self.progress is None:
+            yield
+            return
+        report, over = self.progress, threading.Event()
+        if isinstance(frame, compiled.Node):
+            done = frame.events_done
+        elif self.name == "dask":
+            done = _Parts(self._clients[-1], events).events_done
+        else:
+            done = _events_done(frame, result)
+        done()  # compiled by Cling before the loop begins
+
+        def follow() -> None:
+            while not over.wait(_REPORT_SECONDS):
+                report(done(), events)
+
+        follower = threading.Thread(target=follow)
+        follower.start()
+        try:
+            yield
+        finally:
+            over.set()
+            follower.join()
+            report(events, events)
+
+    def loops(self, frame: Any) -> int:
+        """Event loops over the whole input."""
+        # A distributed frame does not count: it runs everything that is booked once.
+        return 1 if self.name == "dask" else int(frame.GetNRuns())
+
+
+THREADS = Engine()
+
+
+def _events_done(frame: Any, result: Any) -> Callable[[], int]:
+    """Counts the events of a frame for strings, while a loop that `result` begins runs."""
+    cling.declare(f'#include "{SOURCES / "events_done.hpp"}"')
+    type(result).GetValue.__release_gil__ = True  # for whoever follows the loop
+    count = frame.Count()
+    seen = root().na64root.rdf.EventsDone(count, frame.GetNSlots())
+    # Both are bound here: they live as long as the function.
+    return lambda count=count, seen=seen: int(seen.events())  # type: ignore[misc]
+
+
+class _Parts:
+    """What a cluster has done of the loop that this client asked for, in parts of the data."""
+
+    def __init__(self, client: Any, events: int) -> None:
+        self._client, self._events = client, events
+        self._all = self._done = 0
+
+    def events_done(self) -> int:
+        def waiting(dask_scheduler: Any, client: str) -> int:
+            # Sent as it stands, without na64root: the tasks that the wanted ones depend on.
+            tasks, seen = list(dask_scheduler.clients[client].wants_what), set()
+            while tasks:
+                if (task := tasks.pop()) not in seen:
+                    seen.add(task)
+                    tasks += task.dependencies
+            mappers = [task for task in seen if "dask_mapper" in str(task.key)]
+            return sum(task.state not in ("memory", "released") for task in mappers)
+
+        # A scheduler that is gone is said by the loop itself.
+        with contextlib.suppress(OSError):
+            left = int(self._client.run_on_scheduler(waiting, client=self._client.id))
+            self._all = max(self._all, left)
+            self._done = self._events * (self._all - left) // max(self._all, 1)
+        return self._done
+
+
+def _with_absolute_paths(ntuple: Ntuple) -> Ntuple:
+    """For workers, which run in folders of their own."""
+    friends = tuple(replace(friend, files=_absolute(friend.files)) for friend in ntuple.friends)
+    return replace(ntuple, files=_absolute(ntuple.files), friends=friends)
+
+
+def _absolute(files: Sequence[InputFile]) -> tuple[InputFile, ...]:
+    return tuple(
+        file if "://" in file.path else file.model_copy(update={"path": os.path.abspath(file.path)})
+        for file in files
+    )
+
+
+def table(node: Any, name: str, columns: Sequence[str]) -> Any:
+    """Books the values of columns for each event of a node: `GetValue()` gives rows of numbers.
+
+    `name` begins the names of helping columns.
+    """
+    if isinstance(node, compiled.Node):
+        return node.table(columns)
+    numbers = [f"static_cast<double>({column})" for column in columns]
+    if cling.is_distributed(node):  # without Take
+        names = [f"{name}_{i}" for i in range(len(columns))]
+        for helping, number in zip(names, numbers, strict=True):
+            node = node.Define(helping, number)
+        return _Rows(node.AsNumpy(names, lazy=True), names)
+    # One column of one type: each type taken costs a second of just-in-time compilation.
+    return node.Define(name, f"ROOT::RVecD{{{', '.join(numbers)}}}").Take["ROOT::RVecD"](name)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a distributed frame, from the columns that its workers return."""
+
+    columns: Any
+    names: Sequence[str]
+
+    def GetValue(self) -> NDArray[np.float64]:
+        values = self.columns.GetValue()
+        return np.stack([np.asarray(values[name], dtype=np.float64) for name in self.names], axis=1)
+
+
+def _problem(path: str, schema: Schema, present: Collection[str]) -> str:
+    """Why a file cannot be read; as a text, since a worker writes a log of exceptions."""
+    try:
+        check_baskets(path, schema, present)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def _import_root() -> Any:
+    """A plugin of workers, also of those that come later, until the engine ends."""
+    from distributed import WorkerPlugin
+
+    class ImportRoot(WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: Any) -> None:
+            root()
+
+    return ImportRoot()
+
+
+def _prepare_worker(functions: Sequence[tuple[str, str]], declare: Callable[[], None] | None) -> None:
+    cling.include("selection.hpp")
+    for name, code in functions:
+        cling.declare_code(name, code)
+    if declare is not None:
+        declare()
+
+
+@contextlib.contextmanager
+def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
+    root()  # its environment is that of the workers
+    try:
+        from dask import distributed
+    except ImportError:
+        raise ConfigError("engine dask needs Dask (not installed): pip install 'na64root[dask]'") from None
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    if scheduler is not None:
+        try:
+            client = distributed.Client(scheduler, timeout=_CONNECTION_SECONDS)
+        except (OSError, ValueError) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ConfigError(f"no Dask scheduler at {scheduler} ({why}): check --scheduler") from None
+        with client:
+            if not client.nthreads():
+                raise ConfigError(f"the Dask scheduler at {scheduler} has no worker: start some")
+            yield client
+        return
+    import dask
+
+    # Processes of one thread: ROOT's just-in-time compiler is one for a process. Each warns about itself.
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ.PYTHONWARNINGS": "ignore::UserWarning:ROOT"}),
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """Turns what failed on a worker into one line, and leaves out Dask's own progress bar."""
+    from distributed.scheduler import KilledWorker
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    except KilledWorker as error:
+        raise DataError(
+            f"workers of the cluster died again and again ({error.task}): give them more memory"
+        ) from None

@@ -1,0 +1,383 @@
+"""Systematic variations of the selection: the card's sources, event by event, by RDataFrame's Vary.
+
+They run in the event loop of the selection: every cut sees the varied quantities, and the counts after the
+last cut of each signature come out once for each direction of each source. A source that varies several
+columns varies them together. Smearing draws its random numbers from the seed and the event's run, spill and
+number in the spill, so that neither threads nor the order of the files matter.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import cling
+from ..config import Card, Signature, SystematicSource, VariationKind
+from ..errors import ConfigError
+from ..event_loop.histograms import Histogram, bins, record, stable, variances
+from ..ntuple import Ntuple
+from ..records import Record
+from .cut_table import Cut, number
+
+# Quantities derived from branches that a source can vary, beside the floating branches that cuts read.
+QUANTITIES = {"out_of_time": "na64_out_of_time"}
+
+
+NOMINAL = "na64_nominal"
+
+
+# The histograms of the selection that are also filled under each variation.
+VARIED_HISTOGRAMS = ("ecal_hcal_preselection", "momentum", "r")
+
+
+# A sum of squared weights below this share of another one is what rounding leaves of zero.
+ROUNDING = 1e-12
+
+
+_VARIATIONS = """
+#include "ROOT/RVec.hxx"
+#include "na64root/systematics.hpp"
+namespace na64root {
+// A column under each change, as Vary wants it.
+template <class Column, class... Changes>
+ROOT::RVec<Column> variations(const Column &column, const Changes &...changes) {
+    return {changed(column, changes)...};
+}
+}
+"""
+
+
+class SystematicEffect(Record):
+    """What one source does to the events of a bin that pass every cut: events of data, weights of simulation.
+
+    The errors are statistical, of the shift from `nominal`: it is made by the events that pass before or
+    after the variation and not both, so that its error is the root of the sum of their squared weights.
+    Smearing has one direction, `up`, a worse resolution. `relative` is the symmetrised effect, the mean of
+    |up - nominal| and |down - nominal| over nominal (the first alone without `down`); null where nothing
+    passes.
+    """
+
+    source: str
+    kind: VariationKind
+    size: float
+    period: str
+    signature: Signature
+    nominal: float
+    up: float
+    up_shift_error: float
+    down: float | None
+    down_shift_error: float | None
+    relative: float | None
+    relative_error: float | None
+
+
+class Variations:
+    """The card's sources in one computation graph: call the methods in this order, then run the loop."""
+
+    def __init__(self, card: Card, ntuple: Ntuple, seed: int) -> None:
+        """
+        Raises:
+            ConfigError: the card has no sources, or one names an unknown column.
+        """
+        declare_variations()
+        self._card, self._seed = card, seed
+        known = [b.name for b in ntuple.schema.branches if b.used and b.kind == "floating"]
+        known = [name for name in known if name != "mcWeight"] + list(QUANTITIES)
+        if not card.systematics.sources:
+            raise ConfigError(
+                f"card {card.card.name} has no systematics.sources (nothing to vary): declare them, as in "
+                "the card paper2021"
+            )
+        for name, source in card.systematics.sources.items():
+            for column in source.columns:
+                if column not in known:
+                    raise ConfigError(
+                        f"unknown column {column} in systematics.sources.{name} (known: {', '.join(known)}): "
+                        "correct it"
+                    )
+        present = ntuple.present | {
+            name for name in QUANTITIES if not ntuple.schema.missing_for("pile_up", ntuple.present)
+        }
+        self._columns = {
+            name: [column for column in source.columns if column in present]
+            for name, source in card.systematics.sources.items()
+        }
+        self._distributed = False
+        self._booked: dict[Signature, Any] = {}
+        self._varied: dict[Signature, Any] = {}
+        self._histograms: dict[str, tuple[str, Sequence[str], Any]] = {}
+        self._varied_histograms: dict[str, Any] = {}
+
+    @property
+    def sources(self) -> dict[str, SystematicSource]:
+        """The sources that the input has a column for."""
+        return {name: s for name, s in self._card.systematics.sources.items() if self._columns[name]}
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not varied, and why."""
+        return [
+            f"systematic source {name} is not varied (no branch {', '.join(source.columns)})"
+            for name, source in self._card.systematics.sources.items()
+            if name not in self.sources
+        ]
+
+    def on_branches(
+        self, frame: Any, definitions: Mapping[str, str], cuts: Mapping[Signature, Sequence[Cut]]
+    ) -> Any:
+        """The branches varied; before that, which signatures the event passes without any variation.
+
+        Args:
+            definitions, cuts: of the cut table, for all that is defined and filtered after this.
+        """
+        self._distributed = cling.is_distributed(frame)
+        frame = frame.Define(NOMINAL, _nominal(definitions, cuts))
+        return self._vary(frame, derived=False)
+
+    def on_quantities(self, frame: Any) -> Any:
+        """The derived quantities varied, once they are defined."""
+        return self._vary(frame, derived=True)
+
+    def book(self, signature: Signature, node: Any) -> None:
+        """Count the events that reach the last node of a signature, in each variation."""
+        periods = len(self._card.periods)
+        model = ("", "", periods, -0.5, periods - 0.5, 4, -0.5, 3.5)
+        self._booked[signature] = node.Histo2D(model, "na64_period", NOMINAL, "na64_weight")
+
+    def keep(self, name: str, title: str, axes: Sequence[str], action: Any) -> None:
+        """Also fill a booked histogram under each variation that reaches it."""
+        self._histograms[name] = title, axes, action
+
+    def prepare(self) -> None:
+        """Ask for the variations, after everything else is booked: each call compiles what is new."""
+        RDF = cling.root().RDF
+        varied = (RDF.Distributed if self._distributed else RDF.Experimental).VariationsFor
+        self._varied = {signature: varied(action) for signature, action in self._booked.items()}
+        self._varied_histograms = {name: varied(action) for name, (*_, action) in self._histograms.items()}
+
+    def histograms(self, weighted: bool) -> dict[str, Histogram]:
+        """The varied histograms: ``r_hcal_scale_up`` is ``r`` under the source hcal_scale, up."""
+        found = {}
+        for name, filled in self._varied_histograms.items():
+            title, axes, _ = self._histograms[name]
+            for key in map(str, filled.GetKeys()):
+                if key != "nominal":
+                    what = key.replace(":", " ")
+                    varied_name = f"{name}_{what.replace(' ', '_')}"
+                    found[varied_name] = record(filled[key], f"{title}, {what}", axes, weighted)
+        return found
+
+    def effects(self) -> list[SystematicEffect]:
+        """What each source does, source by source, in each period and signature."""
+        found = []
+        sums = {
+            signature: {str(key): self._sums(result[key], signature) for key in result.GetKeys()}
+            for signature, result in self._varied.items()
+        }
+        for name, source in self.sources.items():
+            for i, period in enumerate(self._card.periods):
+                for signature, of_variation in sums.items():
+                    nominal, square = (a[i] for a in of_variation["nominal"][1])
+                    shifts = [
+                        _shift(nominal, square, of_variation[f"{name}:{tag}"], i) for tag in _tags(source)
+                    ]
+                    found.append(
+                        SystematicEffect(
+                            source=name,
+                            kind=source.kind,
+                            size=source.size.value,
+                            period=period.name,
+                            signature=signature,
+                            **_measured(float(nominal), shifts),
+                        )
+                    )
+        return found
+
+    # An event is in the graph with its nominal verdict, so that a varied count can be split into what
+    # passes nominally too and what only the variation brings in.
+    def _sums(self, filled: Any, signature: Signature) -> tuple[_Sums, _Sums]:
+        """Weights and their squares by period: of events that fail nominally, and of those that pass."""
+        shape = (len(self._card.periods), 4)
+        inside = (slice(1, -1), slice(1, -1))
+        both = bins(filled, shape)[inside], variances(filled, shape)[inside]
+        passes = np.array([bool(bits & _bit(signature)) for bits in range(4)])
+        outside, within = (
+            tuple(values[:, chosen].sum(axis=1) for values in both) for chosen in (~passes, passes)
+        )
+        return (outside[0], outside[1]), (within[0], within[1])
+
+    def _vary(self, frame: Any, *, derived: bool) -> Any:
+        for name, source in self.sources.items():
+            groups: dict[str, list[str]] = {}
+            for column in self._columns[name]:
+                if (column in QUANTITIES) == derived:
+                    node_column = QUANTITIES.get(column, column)
+                    groups.setdefault(str(frame.GetColumnType(node_column)), []).append(node_column)
+            # Columns of one type in one call; several calls of one name vary together too.
+            for columns in groups.values():
+                frame = frame.Vary(
+                    columns if len(columns) > 1 else columns[0],
+                    _expression(name, source, columns, self._seed),
+                    list(_tags(source)),
+                    name,
+                )
+        return frame
+
+
+_Sums = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@functools.cache
+def declare_variations() -> None:
+    """Make known to Cling what the expressions call."""
+    cling.declare(_VARIATIONS)
+
+
+def _bit(signature: Signature) -> int:
+    return 1 if signature == "S1" else 2
+
+
+def _tags(source: SystematicSource) -> tuple[str, ...]:
+    return ("up", "down") if source.kind in ("scale", "threshold") else ("up",)
+
+
+def source_number(name: str) -> int:
+    """What tells the random numbers of one source from those of another, whatever else the card holds."""
+    return zlib.crc32(name.encode())
+
+
+def _expression(name: str, source: SystematicSource, columns: Sequence[str], seed: int) -> str:
+    """The columns under each change, in C++; names that no branch has, since RDataFrame replaces those."""
+    size = source.size.value
+    function = {
+        "scale": "scaled",
+        "threshold": "against_threshold",
+        "resolution": "smeared",
+        "stochastic": "smeared_stochastic",
+    }[source.kind]
+    event = ", ".join(f"static_cast<std::uint32_t>({n})" for n in ("run", "spill", "spillevent"))
+    arguments = number(size)
+    lines = []
+    if source.kind in ("resolution", "stochastic"):
+        normal = f"na64root::event_normal({seed}ull, {event}, {source_number(name)}u)"
+        lines.append(f"const double na64_normal = {normal};")
+        arguments += ", na64_normal"
+    for tag in _tags(source):
+        relative = arguments if tag == "up" else f"-{arguments}"
+        call = f"na64root::{function}(na64_value, {relative})"
+        lines.append(f"const auto na64_{tag} = [&](double na64_value) {{ return {call}; }};")
+    changes = ", ".join(f"na64_{tag}" for tag in _tags(source))
+    varied = [f"na64root::variations({column}, {changes})" for column in columns]
+    result = varied[0]
+    if len(varied) > 1:
+        result = f"ROOT::RVec<std::decay_t<decltype({varied[0]})>>{{{', '.join(varied)}}}"
+    return " ".join([*lines, f"return {result};"])
+
+
+def _nominal(definitions: Mapping[str, str], cuts: Mapping[Signature, Sequence[Cut]]) -> str:
+    """Bits of the signatures that an event passes, from the branches alone."""
+    lines = []
+    for name, expression in definitions.items():
+        body = expression if "return " in expression else f"return {expression};"
+        lines.append(f"[[maybe_unused]] const auto {name} = [&] {{ {body} }}();")
+    bits = []
+    for signature, table in cuts.items():
+        passes = " && ".join(cut.expression for cut in table if cut.expression is not None)
+        bits.append(f"(({passes or 'true'}) ? {_bit(signature)} : 0)")
+    return " ".join([*lines, f"return static_cast<double>({' + '.join(bits)});"])
+
+
+def _shift(nominal: float, square: float, sums: tuple[_Sums, _Sums], period: int) -> tuple[float, float]:
+    """Weight gained less weight lost, and its statistical error."""
+    (gained, gained_square), (kept, kept_square) = ((a[period], b[period]) for a, b in sums)
+    lost_square = square - kept_square
+    # What stays is summed twice, in another order of events on several threads.
+    if lost_square <= ROUNDING * square:
+        return float(gained), math.sqrt(gained_square)
+    return float(gained - (nominal - kept)), math.sqrt(gained_square + lost_square)
+
+
+def _measured(nominal: float, shifts: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """The numbers of an effect."""
+    relative, error = symmetrised(nominal, shifts) or (None, None)
+    up, down = shifts[0], shifts[1] if len(shifts) > 1 else None
+    return {
+        "nominal": stable(nominal),
+        "up": stable(nominal + up[0]),
+        "up_shift_error": stable(up[1]),
+        "down": None if down is None else stable(nominal + down[0]),
+        "down_shift_error": None if down is None else stable(down[1]),
+        "relative": relative,
+        "relative_error": error,
+    }
+
+
+def symmetrised(nominal: float, shifts: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """The mean size of the shifts over nominal, and its error; None where nothing passes nominally.
+
+    Where up and down go to opposite sides it is half their difference; where they go to the same side it does
+    not cancel. The directions move different events, so that their errors add in quadrature.
+
+    Args:
+        shifts: of each direction the shift and its statistical error.
+    """
+    if not nominal > 0.0:
+        return None
+    scale = 1.0 / (nominal * len(shifts))
+    return (
+        stable(scale * math.fsum(abs(shift) for shift, _ in shifts)),
+        stable(scale * math.hypot(*(error for _, error in shifts))),
+    )
+
+
+def scaled_sum(parts: Iterable[tuple[float, SystematicEffect]]) -> SystematicEffect:
+    """One source in one bin over several samples, each times a factor; they have no event in common."""
+    weighed = list(parts)
+    return weighed[0][1].model_copy(update=_measured(*_total(weighed)))
+
+
+def of_total(effects: Iterable[SystematicEffect]) -> tuple[float, float] | None:
+    """The symmetrised effect of one source on the sum of several bins, and its error.
+
+    A shift from one bin into another leaves the sum.
+    """
+    return symmetrised(*_total([(1.0, effect) for effect in effects]))
+
+
+def require_all(card: Card, varied: Collection[str]) -> None:
+    """Refuse a limit without a source of the card: what takes its place would hold only part of the detector.
+
+    Raises:
+        ConfigError: one of the card's sources is not among those varied.
+    """
+    if missing := [name for name in card.systematics.sources if name not in varied]:
+        columns = dict.fromkeys(c for name in missing for c in card.systematics.sources[name].columns)
+        raise ConfigError(
+            f"the signal sample was not varied by {', '.join(missing)} (systematics.in_limit = varied puts "
+            f"all sources in place of {', '.join(card.systematics.replaces) or 'none'}): give a sample with "
+            f"{', '.join(columns)}, a card without these sources, or set in_limit to published"
+        )
+
+
+def _total(parts: Sequence[tuple[float, SystematicEffect]]) -> tuple[float, list[tuple[float, float]]]:
+    nominal = math.fsum(scale * e.nominal for scale, e in parts)
+    shifts = [
+        (
+            math.fsum(scale * (e.up - e.nominal) for scale, e in parts),
+            math.hypot(*(scale * e.up_shift_error for scale, e in parts)),
+        )
+    ]
+    if all(e.down is not None for _, e in parts):
+        shifts.append(
+            (
+                math.fsum(scale * ((e.down or 0.0) - e.nominal) for scale, e in parts),
+                math.hypot(*(scale * (e.down_shift_error or 0.0) for scale, e in parts)),
+            )
+        )
+    return nominal, shifts

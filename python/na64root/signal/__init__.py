@@ -1,0 +1,23 @@
+"""Expected signal without Monte Carlo: production, flight, decay, the card's acceptance.
+
+`parameters` are those of the dark sector, `chain` folds the integrals of the C++ core into events per
+electron, `counts` gives events for an exposure and the bins of the likelihood.
+"""
+
+from .chain import ENERGY_POINTS, LOWEST_APRIME_ENERGY_GEV, REGIONS, SignalAtMass, SignalModel
+from .counts import card_counts, effective_exposure, expected_signal
+from .parameters import MODES, Mode, Parameters
+
+__all__ = [
+    "ENERGY_POINTS",
+    "LOWEST_APRIME_ENERGY_GEV",
+    "MODES",
+    "REGIONS",
+    "Mode",
+    "Parameters",
+    "SignalAtMass",
+    "SignalModel",
+    "card_counts",
+    "effective_exposure",
+    "expected_signal",
+]

@@ -1,0 +1,44 @@
+"""The parameters of the dark sector beside mass and epsilon, and the modes of the search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .._core import InelasticModel
+from ..config import Card
+from ..errors import ConfigError
+
+Mode = Literal["semivisible", "invisible"]
+
+
+MODES: tuple[Mode, ...] = ("semivisible", "invisible")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The dark sector apart from mass and epsilon; the card's values unless changed."""
+
+    alpha_dark: float
+    mass_ratio: float
+    relative_splitting: float
+
+    @classmethod
+    def of(cls, card: Card) -> Parameters:
+        model = card.model
+        return cls(model.alpha_dark.value, model.mass_ratio.value, model.relative_splitting.value)
+
+    def model(self, mass_GeV: float, epsilon: float) -> InelasticModel:
+        """The core's model; raises ConfigError when it is unphysical."""
+        try:
+            return InelasticModel(
+                mass_GeV,
+                epsilon,
+                alpha_dark=self.alpha_dark,
+                mass_ratio=self.mass_ratio,
+                relative_splitting=self.relative_splitting,
+            )
+        except ValueError as error:
+            raise ConfigError(
+                f"unphysical model at m_A' = {mass_GeV:g} GeV ({error}): correct the parameters"
+            ) from None

@@ -1,0 +1,469 @@
+"""Simulated ntuples in the layout of tree A: signal, background, pseudo-data and a particle gun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import na64root._core as _core
+
+from ..annotations import Progress
+from ..cling import root
+from ..config import Card
+from ..errors import ConfigError, Na64Error
+from ..records import Provenance, Record, provenance
+from ..signal import Parameters, SignalModel
+from .core_config import (
+    DecayRange,
+    ForcedVolume,
+    GunParticle,
+    GunVolume,
+    Signal,
+    SignalMode,
+    detector_config,
+    electrons_simulated,
+    event_config,
+    event_generator,
+    generator_config,
+)
+from .hepmc import COLUMNS, Events, check, write
+from .writer import Format, Output, check_format, writers
+
+_TRUTH = {
+    "mc_class": f"number of the class of events, in the order of `classes`; {_core.signal_class} is signal",
+    "mc_beam_momentum_GeV": "momentum of the beam particle, GeV",
+    "mc_missing_energy_GeV": "energy not left in the ECAL by an electromagnetic shower, GeV",
+    "mc_x_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
+    "mc_y_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
+}
+
+
+_CALORIMETER_TRUTH = {
+    "mc_ecal_GeV": "visible energy in the ECAL before sampling fluctuations, GeV",
+    "mc_veto_GeV": "energy in the VETO before fluctuations, GeV",
+    "mc_hcal_GeV": "visible energy in HCAL1, 2, 3 before sampling fluctuations, GeV",
+}
+
+
+_SIGNAL_TRUTH = {
+    "mc_class": f"{_core.signal_class}, signal",
+    "mc_beam_momentum_GeV": "momentum of the beam electron, GeV",
+    "mc_missing_energy_GeV": "energy that no shower leaves in the ECAL, GeV",
+    "mc_x_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
+    "mc_y_mm": "impact on the ECAL, mm from the middle of cell (3,3)",
+    "mc_weight_per_electron": "expected events per electron on target, before the residual efficiency",
+    "mc_production_weight": "A' per electron on target at epsilon = 1",
+    "mc_decay_weight": "probability of the forced range of decays; 1 where decays are not forced",
+    "mc_process": "0 dark bremsstrahlung, 1 annihilation",
+    "mc_decay_volume": "-1 no decay, 0 ECAL, 1 VETO, 2 3 4 HCAL1 2 3, 5 beyond; gaps belong to what follows",
+    "mc_parent_energy_GeV": "energy of the e- or e+ that made the A', GeV",
+    "mc_depth_X0": "depth of production, radiation lengths",
+    "mc_flight_length_cm": "flight of chi2 (visible mode: of the A'), cm; infinite without decay",
+    "mc_gamma_beta": "of the particle that flies",
+    "mc_aprime_GeV": "A': E, x, y, z in GeV, as the other four-vectors",
+    "mc_chi1_GeV": "chi1 of the A', GeV",
+    "mc_chi2_GeV": "chi2 of the A', GeV",
+    "mc_chi1_of_chi2_GeV": "chi1 of the decay of chi2, GeV; zero without decay",
+    "mc_electron_GeV": "e- of the decay, GeV; zero without decay",
+    "mc_positron_GeV": "e+ of the decay, GeV; zero without decay",
+    "mc_production_cm": "place of production x, y, z, cm from the beam axis and the front of the ECAL",
+    "mc_decay_cm": "place of the decay x, y, z, cm; z infinite without decay",
+    "mc_beam_slope": "dx/dz and dy/dz of the beam electron",
+    **_CALORIMETER_TRUTH,
+}
+
+
+_GUN_TRUTH = {
+    "mc_class": "-1, no class of pseudo-data",
+    "mc_beam_momentum_GeV": "0, no beam",
+    "mc_missing_energy_GeV": "0, no missing energy",
+    "mc_x_mm": "start, mm from the beam axis",
+    "mc_y_mm": "start, mm from the beam axis",
+    "mc_energy_GeV": "energy of the particle or pair, GeV",
+    "mc_pair_mass_GeV": "mass of the state that makes the pair, GeV; 0 for an electron",
+    "mc_start_x_mm": "start, mm from the beam axis",
+    "mc_start_y_mm": "start, mm from the beam axis",
+    "mc_start_z_mm": "start, mm from the front of the ECAL",
+    "mc_depth_X0": "start, radiation lengths from the front of the volume",
+    "mc_profile_GeV": "energy deposited in each radiation length from the front of the volume, GeV; the last "
+    "bin of the ECAL ends at its back",
+    "mc_track_electron_X0": "track length of e- above 1, 10 and 50 GeV, radiation lengths; 0 in the HCAL",
+    "mc_track_positron_X0": "track length of e+ above 1, 10 and 50 GeV, radiation lengths; 0 in the HCAL",
+    "mc_r50_mm": "radius around the axis with half of the visible energy, mm",
+    "mc_r90_mm": "radius around the axis with 90 % of the visible energy, mm",
+    **_CALORIMETER_TRUTH,
+    "mc_leakage_GeV": "energy that leaves the ECAL at its back, GeV",
+}
+
+
+class ClassFacts(Record):
+    """A class of pseudo-data: expected and drawn number of events; one in `prescale` is written."""
+
+    rate_per_eot: float
+    prescale: float
+    expected: float
+    events: int
+
+
+class GunResult(Record):
+    """An ntuple of the particle gun; `truth` describes its columns of the generator with their units."""
+
+    file: str
+    events: int
+    weights_sum: float
+    seed: int
+    particle: GunParticle
+    energy_GeV: float
+    mass_GeV: float | None
+    volume: GunVolume
+    offset_mm: tuple[float, float]
+    noise: bool
+    truth: dict[str, str]
+    provenance: Provenance
+
+
+class InjectedFacts(Record):
+    """The signal in a sample of pseudo-data: expected events, before all cuts, and those drawn."""
+
+    mode: SignalMode
+    mass_GeV: float
+    epsilon: float
+    expected: float
+    events: int
+
+
+class SignalResult(Record):
+    """A signal sample; `truth` describes its columns of the generator with their units.
+
+    `weights_sum` is the expected number of A' events (of those that decay in the forced volume) before all
+    cuts, for the exposure of each period times its residual efficiency, `electrons`.
+    """
+
+    file: str
+    events: int
+    weights_sum: float
+    seed: int
+    first_event: int
+    mode: SignalMode
+    mass_GeV: float
+    epsilon: float
+    alpha_dark: float
+    mass_ratio: float
+    relative_splitting: float
+    forced: ForcedVolume | DecayRange | None
+    hepmc: str | None
+    ctau_cm: float
+    electrons: dict[str, float]
+    truth: dict[str, str]
+    provenance: Provenance
+
+
+class SimulationResult(Record):
+    """A simulated ntuple; `truth` describes its columns of the generator with their units."""
+
+    file: str
+    events: int
+    weights_sum: float
+    seed: int
+    eot: dict[str, float]
+    classes: dict[str, ClassFacts]
+    injected: InjectedFacts | None
+    truth: dict[str, str]
+    provenance: Provenance
+
+
+def signal(
+    card: Card,
+    path: str | Path,
+    point: Signal,
+    *,
+    events: int,
+    forced: ForcedVolume | DecayRange | None = None,
+    period: str = "all",
+    eot: Mapping[str, float] | None = None,
+    first_event: int = 0,
+    hepmc_file: str | Path | None = None,
+    format: Format = "ttree",
+    seed: int = 1,
+    threads: int = 1,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> SignalResult:
+    """Write weighted signal events with every branch of tree A and their truth.
+
+    The sum of mcWeight over the file, after cuts, is the expected signal: the residual efficiency of each
+    period is in it, and what it stands for (DAQ, pile-up, tracking, SRD) is not simulated again.
+
+    Args:
+        forced: all decays in this volume, or range of z in cm, weighted with their probability; everywhere
+            when not given.
+        period: a run period, or all in proportion to their electrons.
+        first_event: number of the first event: samples of one seed and other ranges are independent parts
+            of one, each normalised to its own number of events.
+        hepmc_file: also write the generated particles as HepMC3, see :mod:`na64root.simulation.hepmc`.
+        format: what the events are written as, in the same columns: a TTree or an RNTuple.
+        threads: threads that make events and compress the file; its events do not depend on them.
+
+    Raises:
+        ConfigError: an unphysical model, no events, an unknown period, mode or volume.
+        Na64Error: the file exists and `force` is not set, or cannot be written.
+    """
+    _check(seed, format)
+    if not events > 0:
+        raise ConfigError(f"cannot simulate {events} events (1 or more are needed): correct -n")
+    if not 0 <= first_event < 2**32 - events:
+        raise ConfigError(f"first event {first_event} is not acceptable (from 0 on): correct --first-event")
+    exposure = card.exposure(eot)
+    if period != "all":
+        if period not in exposure:
+            raise ConfigError(
+                f"no period {period} in card {card.card.name} (known: {', '.join(exposure)}, "
+                "all): correct --period"
+            )
+        exposure = {name: electrons if name == period else 0.0 for name, electrons in exposure.items()}
+
+    config = event_config(_core, card, point, exposure=exposure, forced=forced, events=events)
+    generator = event_generator(config, point)
+    parameters = point.parameters or Parameters.of(card)
+    if hepmc_file is not None:
+        check(Path(hepmc_file), first_event + events, force=force)
+
+    def record(_: Any, number: int, weights_sum: float) -> SignalResult:
+        return SignalResult(
+            file=str(path),
+            events=number,
+            weights_sum=weights_sum,
+            seed=seed,
+            first_event=first_event,
+            mode=point.mode,
+            mass_GeV=point.mass_GeV,
+            epsilon=point.epsilon,
+            alpha_dark=parameters.alpha_dark,
+            mass_ratio=parameters.mass_ratio,
+            relative_splitting=parameters.relative_splitting,
+            forced=forced,
+            hepmc=None if hepmc_file is None else str(hepmc_file),
+            ctau_cm=generator.ctau,
+            electrons=electrons_simulated(card, exposure),
+            truth=_SIGNAL_TRUTH,
+            provenance=provenance(card, seed=seed),
+        )
+
+    def write_hepmc(result: SignalResult) -> None:
+        if hepmc_file is None:
+            return
+        model = parameters.model(point.mass_GeV, point.epsilon)
+        total = (
+            SignalModel(card).cross_section(point.mass_GeV, point.epsilon).total(card.beam.energy_GeV.value)
+        )
+        events_of_core = Events(
+            first=first_event,
+            number=events,
+            columns=lambda first, n: generator.generate(seed, first, n, threads, set(COLUMNS)),
+            masses_GeV={"aprime": model.mass, "chi1": model.chi1_mass, "chi2": model.chi2_mass},
+            cross_section_pb=(total.value, total.error),
+        )
+        write(Path(hepmc_file), events_of_core, result, force=force)
+
+    return Output(Path(path), "signal", format, threads, force, progress).write(
+        "Signal",
+        lambda: writers().signal(generator.address, seed),
+        record,
+        first=first_event,
+        events=events,
+        beside=write_hepmc,
+    )
+
+
+def pseudodata(
+    card: Card,
+    path: str | Path,
+    *,
+    seed: int = 1,
+    eot: Mapping[str, float] | None = None,
+    scale: float = 1.0,
+    weighted: bool = False,
+    inject: Signal | None = None,
+    format: Format = "ttree",
+    threads: int = 1,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> SimulationResult:
+    """Write a background sample with every branch of tree A, each class Poisson-drawn, as data: unweighted.
+
+    The classes, their rates and prescales are those of the card's section `pseudodata`. The backgrounds of
+    the signal boxes have prescale 1, so that their expected counts are the card's backgrounds.
+
+    Args:
+        eot: exposure of some periods, in place of the card's.
+        scale: size of the sample: divides the prescale of every class that has one, never below 1.
+        weighted: mcWeight is the prescale of the class: expected events of the exposure, no data.
+        inject: a signal among the background, its number Poisson-drawn from the expected one (with the
+            residual efficiency, which the rates of the backgrounds hold as well).
+        format: what the events are written as, in the same columns: a TTree or an RNTuple.
+        threads: threads that make events and compress the file; its events do not depend on them.
+
+    Raises:
+        ConfigError: an unknown period, a negative exposure, scale or seed; an unphysical signal, or one of
+            more than a million events.
+        Na64Error: the file exists and `force` is not set, or cannot be written.
+    """
+    if not (scale > 0.0):
+        raise ConfigError(f"cannot scale the sample by {scale:g} (a positive number is needed): correct it")
+    _check(seed, format)
+    exposure = card.exposure(eot)
+    prescales = {
+        name: rate.prescale.value if rate.prescale.value == 1.0 else max(1.0, rate.prescale.value / scale)
+        for name, rate in card.pseudodata.classes.items()
+    }
+    means = {
+        name: {
+            period: rate.rate_per_eot.value * electrons / prescales[name]
+            for period, electrons in exposure.items()
+        }
+        for name, rate in card.pseudodata.classes.items()
+    }
+    if inject is not None:
+        event_generator(event_config(_core, card, inject, exposure=exposure), inject)  # before ROOT starts
+
+    def make_generator() -> Any:
+        ROOT = root()
+        generator = writers().Pseudodata(generator_config(ROOT, card, seed, means))
+        if inject is not None:
+            try:
+                generator.inject(event_config(ROOT.na64root, card, inject, exposure=exposure), seed)
+            except Exception as error:
+                if "million signal events" not in str(error):
+                    raise
+                raise ConfigError(
+                    f"more than a million signal events are expected at m_A' = {inject.mass_GeV:g} GeV, "
+                    f"epsilon = {inject.epsilon:g} (no sample for a file): give a smaller epsilon or exposure"
+                ) from None
+        if weighted:
+            for number, prescale in enumerate(prescales.values()):
+                generator.weigh(number, prescale)
+        if _class_names(ROOT) != list(means):
+            raise Na64Error("classes of the card and of the core differ (mixed installation): install again")
+        if generator.size() == 0:
+            raise ConfigError("no event is expected with these exposures (the sample is empty): raise --eot")
+        return generator
+
+    def record(generator: Any, number: int, weights_sum: float) -> SimulationResult:
+        return SimulationResult(
+            file=str(path),
+            events=number,
+            weights_sum=weights_sum,
+            seed=seed,
+            eot=exposure,
+            classes={
+                name: ClassFacts(
+                    rate_per_eot=rate.rate_per_eot.value,
+                    prescale=prescales[name],
+                    expected=sum(means[name].values()),
+                    events=int(generator.drawn(index)),
+                )
+                for index, (name, rate) in enumerate(card.pseudodata.classes.items())
+            },
+            injected=None
+            if inject is None
+            else InjectedFacts(
+                mode=inject.mode,
+                mass_GeV=inject.mass_GeV,
+                epsilon=inject.epsilon,
+                expected=float(generator.injected_expected()),
+                events=int(generator.injected()),
+            ),
+            truth=_TRUTH,
+            provenance=provenance(card, seed=seed),
+        )
+
+    return Output(Path(path), "pseudo-data", format, threads, force, progress).write(
+        "Pseudodata", make_generator, record
+    )
+
+
+def gun(
+    card: Card,
+    path: str | Path,
+    *,
+    particle: str,
+    energy_GeV: float,
+    volume: str,
+    events: int,
+    mass_GeV: float | None = None,
+    offset_mm: tuple[float, float] = (0.0, 0.0),
+    noise: bool = True,
+    format: Format = "ttree",
+    seed: int = 1,
+    threads: int = 1,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> GunResult:
+    """Write electrons or e+e- pairs shot into one calorimeter, with every branch of tree A and truth.
+
+    An electron enters through the front of the volume. A pair comes from a state of mass `mass_GeV` and total
+    energy `energy_GeV` that decays isotropically, at a uniform depth in the volume.
+
+    Args:
+        offset_mm: start in x, y from the middle of the volume's central cell.
+        noise: False leaves the sampling fluctuations of the structure only: no noise, no thresholds.
+        format: what the events are written as, in the same columns: a TTree or an RNTuple.
+        threads: threads that make events and compress the file; its events do not depend on them.
+
+    Raises:
+        ConfigError: an unknown particle or volume, no events, an energy, mass or offset that is unphysical.
+        Na64Error: the file exists and `force` is not set, or cannot be written.
+    """
+    _check(seed, format)
+    if not events > 0:
+        raise ConfigError(f"cannot simulate {events} events (1 or more are needed): correct -n")
+    if particle == "pair" and mass_GeV is None:
+        raise ConfigError("a pair without the mass of its parent (it decides the angles): give --mass-GeV")
+    if particle != "pair" and mass_GeV is not None:
+        raise ConfigError(f"a mass for {particle} (only a pair has a parent): leave --mass-GeV out")
+
+    def config_of(core: Any) -> Any:
+        config = core.GunConfig()
+        config.detector = detector_config(core, card, noise=noise)
+        config.particle, config.volume = core.gun_particle(particle), core.gun_volume(volume)
+        config.energy, config.pair_mass = energy_GeV, mass_GeV or 0.0
+        config.offset_x, config.offset_y = 0.1 * offset_mm[0], 0.1 * offset_mm[1]
+        return config
+
+    try:  # before ROOT starts
+        _core.simulate_gun(config_of(_core), seed, 0, 0)
+    except ValueError as error:
+        message = str(error)
+        raise ConfigError(message if ": " in message else f"{message} (unphysical gun): correct it") from None
+
+    def record(_: Any, number: int, weights_sum: float) -> GunResult:
+        return GunResult(
+            file=str(path),
+            events=number,
+            weights_sum=weights_sum,
+            seed=seed,
+            particle=cast(GunParticle, particle),
+            energy_GeV=energy_GeV,
+            mass_GeV=mass_GeV,
+            volume=cast(GunVolume, volume),
+            offset_mm=offset_mm,
+            noise=noise,
+            truth=_GUN_TRUTH,
+            provenance=provenance(card, seed=seed),
+        )
+
+    return Output(Path(path), "particle gun", format, threads, force, progress).write(
+        "Gun", lambda: writers().gun(config_of(root().na64root), seed), record, events=events
+    )
+
+
+def _check(seed: int, format: Format) -> None:
+    check_format(format)
+    if not 0 <= seed < 2**64:
+        raise ConfigError(f"seed {seed} is not acceptable (0 to 2^64 - 1): correct --seed")
+
+
+def _class_names(ROOT: Any) -> list[str]:
+    core = ROOT.na64root
+    return [str(core.pseudodata_class_name(i)) for i in range(int(core.pseudodata_classes))]

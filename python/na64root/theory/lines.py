@@ -1,0 +1,120 @@
+"""Lines and bands of theory: the muon's g-2, the electron's, the Landau pole, kinematic limits."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._core import epsilon_of_magnetic_moment, units
+from .._core import landau_pole_bound as core_landau_pole_bound
+from ..annotations import Array
+from ..config import Card
+from ..errors import ConfigError
+from ..signal import Parameters
+
+
+class Band(NamedTuple):
+    """epsilon against mass; NaN where the shift is not positive and there is no line. Shapes (n_mass,)."""
+
+    minus2: Array
+    minus1: Array
+    central: Array
+    plus1: Array
+    plus2: Array
+
+
+def epsilon_g2(mass_GeV: ArrayLike, delta_a: float, lepton_mass_GeV: float = units.muon_mass) -> Array:
+    """The epsilon that shifts a lepton's anomalous magnetic moment by `delta_a`; NaN where delta_a <= 0.
+
+    One-loop vector contribution (Pospelov, arXiv:0811.1030, Eq. 7). Shape of mass_GeV.
+    """
+    mass = np.asarray(mass_GeV, dtype=float)
+    if not delta_a > 0.0:
+        return np.full(mass.shape, math.nan)
+    return np.asarray(epsilon_of_magnetic_moment(lepton_mass_GeV, mass, delta_a))
+
+
+def _band(mass_GeV: ArrayLike, central: float, uncertainty: float) -> Band:
+    return Band(*(epsilon_g2(mass_GeV, central + pull * uncertainty) for pull in (-2, -1, 0, 1, 2)))
+
+
+def muon_g2_band(card: Card, mass_GeV: ArrayLike) -> Band:
+    """The band of the card's world average with Fermilab: the paper's red band, its Fig. 4."""
+    return _band(mass_GeV, card.muon_g2.central.value, card.muon_g2.uncertainty.value)
+
+
+def muon_g2_band_before_fermilab(card: Card, mass_GeV: ArrayLike) -> Band:
+    """The band before Fermilab's result: the paper's blue band, its Fig. 4."""
+    g2 = card.muon_g2
+    return _band(mass_GeV, g2.central_before_fermilab.value, g2.uncertainty_before_fermilab.value)
+
+
+class ElectronG2(NamedTuple):
+    """Measured minus predicted anomalous magnetic moment of the electron, for one measurement of alpha."""
+
+    central: float
+    uncertainty: float
+    source: str
+
+
+# a_e of Hanneke et al., PRL 100, 120801 (2008); the prediction follows alpha, whose two best measurements
+# differ by 5 sigma.
+ELECTRON_G2 = {
+    "rubidium": ElectronG2(4.8e-13, 3.0e-13, "alpha from rubidium: Morel et al., Nature 588, 61 (2020)"),
+    "caesium": ElectronG2(-8.8e-13, 3.6e-13, "alpha from caesium: Parker et al., Science 360, 191 (2018)"),
+}
+
+
+def electron_g2_bound(mass_GeV: ArrayLike, alpha: str = "rubidium", pull: float = 2.0) -> Array:
+    """The epsilon above which the electron's g-2 is more than `pull` sigma too large. Shape of mass_GeV.
+
+    An A' only adds. NaN everywhere where the measurement lies more than `pull` sigma below the prediction
+    already (caesium at 2 sigma): there is no bound on epsilon, the Standard Model itself is off.
+
+    Raises:
+        ConfigError: no such measurement of alpha.
+    """
+    if alpha not in ELECTRON_G2:
+        raise ConfigError(f"no measurement of alpha by {alpha}: choose one of {', '.join(ELECTRON_G2)}")
+    measured = ELECTRON_G2[alpha]
+    return epsilon_g2(mass_GeV, measured.central + pull * measured.uncertainty, units.electron_mass)
+
+
+def landau_pole_bound(mass_GeV: float) -> float:
+    """Largest alpha_D without a Landau pole below 1 TeV: a bound to warn about."""
+    return float(core_landau_pole_bound(mass_GeV))
+
+
+class KinematicLimits(NamedTuple):
+    """Where the model changes: all follow from 2 m_e < Delta < m_A' - 2 m_chi1.
+
+    Attributes:
+        chi2_stable_below_GeV: m_A' below which chi2 has no visible decay, 2 m_e R/f.
+        splitting_max: f = R - 2, where A' -> chi1 chi2 closes.
+        mass_ratio_min: R = 2 + f, the same.
+        resonance_ratio: R = 2, m_A' = 2 m_chi1: the co-annihilation is resonant for R from 2 + f upwards, the
+            more the nearer R is to it.
+    """
+
+    chi2_stable_below_GeV: float
+    splitting_max: float
+    mass_ratio_min: float
+    resonance_ratio: float = 2.0
+
+
+def kinematic_limits(parameters: Parameters) -> KinematicLimits:
+    """The limits at these alpha_D, R and f."""
+    ratio, splitting = parameters.mass_ratio, parameters.relative_splitting
+    return KinematicLimits(
+        chi2_stable_below_GeV=2.0 * units.electron_mass * ratio / splitting,
+        splitting_max=ratio - 2.0,
+        mass_ratio_min=2.0 + splitting,
+    )
+
+
+def chi2_stable_below_splitting(chi1_mass_GeV: ArrayLike) -> Array:
+    """f = 2 m_e/m_chi1, below which chi2 has no visible decay. Shape of chi1_mass_GeV."""
+    return np.asarray(2.0 * units.electron_mass / np.asarray(chi1_mass_GeV, dtype=float))
