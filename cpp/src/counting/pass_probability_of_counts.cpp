@@ -67,12 +67,15 @@ double Integral::excess_along(double distance) {
 
 // How much the statistic changes with the auxiliary measurement, in its standard deviations.
 double Integral::sensitivity(const Coordinate &coordinate, double free_signal, double theta) {
+    const double signal = test_.mu * model_.signal_scale(theta);
     double change = experiment_.outcome.signal_auxiliary - theta;
     if (coordinate.kind == Kind::background) {
-        const double signal = test_.mu * model_.signal_scale(theta);
         const double free_eta = experiment_.best_eta(coordinate.index, free_signal);
         const double eta = experiment_.best_eta(coordinate.index, signal);
         change = std::log(free_eta / eta);
+    } else if (coordinate.kind == Kind::own_signal) {
+        const double free_theta = experiment_.best_own_theta(coordinate.index, free_signal);
+        change = free_theta - experiment_.best_own_theta(coordinate.index, signal);
     }
     return std::abs(change) * model_.auxiliary_deviation(truth_, coordinate);
 }
@@ -114,8 +117,8 @@ Rule Integral::rule(const Coordinate &coordinate, std::size_t nodes) const {
 
 double Integral::integrate(std::size_t next) {
     if (next == coordinates_.size())
-        return coordinates_[0].kind == Kind::background ? beyond_crossing(coordinates_[0])
-                                                        : beyond_crossing_in_theta();
+        return coordinates_[0].kind == Kind::signal ? beyond_crossing_in_theta()
+                                                    : beyond_crossing(coordinates_[0]);
     const Rule &rule = rules_[next];
     double sum = 0.0;
     for (std::size_t i = 0; i < rule.nodes.size(); ++i) {
@@ -125,22 +128,27 @@ double Integral::integrate(std::size_t next) {
     return sum;
 }
 
-// P(q >= threshold) over one auxiliary measurement of a background, the others given.
+// P(q >= threshold) over one auxiliary measurement of a background or of the signal of one bin, the others
+// given.
 double Integral::beyond_crossing(const Coordinate &coordinate) {
     const double mean = model_.auxiliary_mean(truth_, coordinate);
     const double width = model_.auxiliary_deviation(truth_, coordinate);
+    const bool count = model_.is_count(coordinate);
     const auto excess = [&](double value) {
         experiment_.auxiliary(coordinate) = value;
         return experiment_.statistic(test_.mu) - test_.threshold;
     };
     const double reach = auxiliary_range + 2.0;
-    const double low = std::max(0.0, mean - reach * width), high = mean + 1.5 * reach * width;
+    const double low = std::max(count ? 0.0 : -infinity, mean - reach * width);
+    const double high = mean + (count ? 1.5 : 1.0) * reach * width;
     const double at_low = excess(low), at_high = excess(high);
     if (at_low >= 0.0)
         return 1.0;
     if (at_high < 0.0)
         return 0.0;
     const double crossing = bracketed_root(excess, low, at_low, high, at_high, 1e-6 * width);
+    if (!count)
+        return standard_normal_cdf(mean - crossing);
     const double first = std::ceil(crossing - 1e-6);
     return first <= 0.0 ? 1.0 : boost::math::gamma_p(first, mean);
 }
