@@ -122,6 +122,8 @@ def scan(
         counts=list(counts),
         exposure=dict(exposure),
         provenance=origin,
+        x_logarithmic=chosen.x.logarithmic,
+        y_logarithmic=chosen.y.logarithmic,
     )
 
 

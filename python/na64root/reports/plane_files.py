@@ -146,7 +146,8 @@ def write_objects(file: Any, plane: records.PlaneResult, cl: float) -> None:
     histogram = ROOT.TH2D(
         "upper_limit_mu",
         f"Upper limit on the signal strength;{titles}",
-        *(part for axis in (plane.x, plane.y) for part in (len(axis), _bin_edges(axis))),
+        *(len(plane.x), bin_edges(plane.x, logarithmic=plane.x_logarithmic)),
+        *(len(plane.y), bin_edges(plane.y, logarithmic=plane.y_logarithmic)),
     )
     for j, row in enumerate(plane.upper_limit_mu, start=1):
         for i, mu in enumerate(row, start=1):
@@ -160,9 +161,10 @@ def write_objects(file: Any, plane: records.PlaneResult, cl: float) -> None:
         file.WriteObject(ROOT.TGraph(len(x), x, y), name)
 
 
-def _bin_edges(points: Sequence[float]) -> Array:
-    """Edges of bins around logarithmically spaced points."""
-    logarithm = np.log(points)
-    middle = 0.5 * (logarithm[1:] + logarithm[:-1])
-    first, last = 2 * logarithm[0] - middle[0], 2 * logarithm[-1] - middle[-1]
-    return np.asarray(np.exp(np.concatenate([[first], middle, [last]])))
+def bin_edges(points: Sequence[float], *, logarithmic: bool) -> Array:
+    """Edges of bins around points that are even in their logarithm or in themselves, shape (n_points + 1,)."""
+    places = np.log(points) if logarithmic else np.asarray(points)
+    middle = 0.5 * (places[1:] + places[:-1])
+    first, last = 2 * places[0] - middle[0], 2 * places[-1] - middle[-1]
+    edges = np.concatenate([[first], middle, [last]])
+    return np.exp(edges) if logarithmic else edges
