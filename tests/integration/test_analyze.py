@@ -399,7 +399,7 @@ def test_a_linear_axis_has_bins_of_one_width(tmp_path):
     assert program.run(["scan", *axes, "-o", str(tmp_path), "--json"], text) == 0
     record = json.loads(text.getvalue())
     assert (record["x_logarithmic"], record["y_logarithmic"]) == (False, True)
-    file = ROOT.TFile.Open(str(tmp_path / "mass-ratio.root"))
+    file = root().TFile.Open(str(tmp_path / "mass-ratio.root"))
     try:
         plane = file.Get("upper_limit_mu")
         edges = [plane.GetXaxis().GetBinUpEdge(i) for i in range(4)]

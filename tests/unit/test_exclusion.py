@@ -8,6 +8,7 @@ import pytest
 
 from na64root import ConfigError, limits, load_card, theory
 from na64root.config import Card
+from na64root.analyze.models import model_of_plane
 from na64root.exclusion import (
     FAR_FROM_DATA,
     FAR_P_VALUE,
@@ -38,6 +39,23 @@ def card():
 @pytest.fixture(scope="module")
 def plane(card):
     return planes.scan(card)
+
+
+def test_the_quoted_model_takes_the_signal_that_the_plane_computed(monkeypatch):
+    """That of samples takes seconds, and was made where the plane looked for the end point."""
+    card = load_card(overrides=["plane.mass_points=8", "plane.epsilon_points=12"])
+    area = Exclusion(card, card_counts(card, card.exposure()), card.exposure())
+    plane = planes.plane_of(area, "mass-epsilon")
+    assert plane.g2_excluded_up_to_GeV is not None
+    alone = Exclusion(card, card_counts(card, card.exposure()), card.exposure())
+    expected, _ = model_of_plane(alone, plane)
+
+    def again(*_):
+        raise AssertionError("the signal at the end point is computed again")
+
+    monkeypatch.setattr(area.signal, "at_mass", again)
+    model, _ = model_of_plane(area, plane)
+    assert model == expected
 
 
 def test_shape_and_edges(card, plane):

@@ -11,7 +11,7 @@ from ..annotations import Progress
 from ..cling import root
 from ..config import Card
 from ..errors import ConfigError
-from ..exclusion.planes import scan
+from ..exclusion.planes import plane_of
 from ..limits.side_by_side import Kind, limits_side_by_side, require_agreement
 from ..records import refuse_to_replace, renamed_into, require_writable
 from ..reports import blinding, plane_files, selection_report
@@ -118,20 +118,17 @@ def analyze(
         log.info("computing the exclusion plane")
         exclusion.warn_of_published_sources(card)
         with engine.executor(threads) as executor:
-            plane = scan(
-                card,
+            point = exclusion.Exclusion(card, counts, selected.exposure, seed=seed, threads=threads)
+            plane = plane_of(
+                point,
                 "mass-epsilon",
-                counts,
-                selected.exposure,
-                expected=False,
-                seed=seed,
                 threads=threads,
                 executor=executor,
                 progress=progress,
-                input_files=selected.files,
-            ).model_copy(update={"blind": blind})
+                selected=selected,
+            )
             if sample is None:
-                model, uncertainties = model_of_plane(card, counts, selected.exposure, plane, seed, threads)
+                model, uncertainties = model_of_plane(point, plane)
             else:
                 model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
                 of_sample = signal_of_sample(card, counts, selected.exposure, model, sample)

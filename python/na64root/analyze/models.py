@@ -9,7 +9,7 @@ from typing import cast
 from .. import exclusion, limits, records, selection, theory
 from ..annotations import Progress
 from ..config import SIGNATURES, Card, Signature
-from ..exclusion.planes import scan
+from ..exclusion.planes import plane_of
 from ..records import Count
 from ..signal import MODES, Parameters, SignalModel, effective_exposure
 from ..simulation import signal_files
@@ -42,36 +42,24 @@ def counting_model(
     counts, exposure, selected = counts_and_exposure(
         files, card, eot, threads, blind=blind, exclude_outlier_spills=exclude_outlier_spills
     )
-    plane = scan(
-        card,
-        "mass-epsilon",
-        counts,
-        exposure,
-        expected=False,
-        seed=seed,
-        threads=threads,
-        progress=progress,
-        input_files=selected.files if selected else [],
-    )
-    model, _ = model_of_plane(card, counts, exposure, plane, seed, threads)
+    point = exclusion.Exclusion(card, counts, exposure, seed=seed, threads=threads)
+    plane = plane_of(point, "mass-epsilon", threads=threads, progress=progress, selected=selected)
+    model, _ = model_of_plane(point, plane)
     return model, selected
 
 
 def model_of_plane(
-    card: Card,
-    counts: Sequence[Count],
-    exposure: Mapping[str, float],
-    plane: records.PlaneResult,
-    seed: int,
-    threads: int,
+    point: exclusion.Exclusion, plane: records.PlaneResult
 ) -> tuple[limits.CountingModel, list[SignalUncertaintyOfSample]]:
     """The model of the quoted limit, its signal that at the end of the excluded g-2 line; and its sources.
 
     Where none of that line is excluded it is that at its highest mass in the plane.
+
+    Args:
+        point: what the plane was computed with.
     """
-    point = exclusion.Exclusion(card, counts, exposure, seed=seed, threads=threads)
     mass = plane.g2_excluded_up_to_GeV or plane.x[-1]
-    epsilon = theory.epsilon_g2([mass], card.muon_g2.central.value)
+    epsilon = theory.epsilon_g2([mass], point.card.muon_g2.central.value)
     at_mass = point.at_mass(mass)
     s1, s2 = point.expected(at_mass, epsilon)[0]
     if not s1 + s2 > 0.0:
@@ -91,13 +79,7 @@ def signal_of_sample(
     """What the sample's own point is worth, beside the chain's number there."""
     bins = [sample.of(b.period, cast(Signature, b.signature)) for b in model.bins]
     expected = sum(b.expected for b in bins)
-    limit = limits.upper_limit(
-        model,
-        cl=card.limit.confidence_level.value,
-        method="exact",
-        treatment=card.limit.treatment,
-        expected=False,
-    )
+    limit = limits.card_limit(model, card)
     chain: dict[str, float] | None = None
     if sample.mode in MODES:
         at_mass = SignalModel(card, mode=sample.mode).at_mass(sample.mass_GeV, Parameters.of(card))

@@ -81,11 +81,8 @@ def scan(
             threads=threads,
             executor=executor,
             progress=progress,
-            input_files=selected.files if selected else [],
+            selected=selected,
         )
-    if selected:
-        made = result.provenance.model_copy(update={"input": selected.input})
-        result = result.model_copy(update={"blind": blind, "notes": selected.notes, "provenance": made})
     if output_dir:
         with renamed_into(output_dir, names) as folder:
             plane_files.write(result, card, folder)

@@ -204,13 +204,7 @@ def explain(
     events = dict(zip(SIGNATURES, expected[0].tolist(), strict=True))
     total = sum(events.values())
     counting_model = exclusion.model(exclusion.at_mass(mass_GeV), epsilon)
-    upper_limit = limits.upper_limit(
-        counting_model,
-        cl=card.limit.confidence_level.value,
-        method="exact",
-        treatment=card.limit.treatment,
-        expected=False,
-    ).upper_limit
+    upper_limit = limits.card_limit(counting_model, card).upper_limit
     cls = limits.experiment(counting_model, card.limit.treatment).confidence_levels(total)[2]
     width = WidthFormula.__members__[card.model.width]
     ctau = chi2_ctau(model, width)

@@ -25,7 +25,8 @@ import numpy as np
 from .._core import ProductionPoint
 from ..annotations import Array, Progress
 from ..config import Card
-from ..records import Count, InputFile, PlaneResult, provenance
+from ..records import Count, PlaneResult, provenance
+from ..selection import SelectionResult
 from ..signal import Mode, Parameters, SignalAtMass, card_counts
 from ..simulation.samples import SignalSamples
 from .counting_models import NO_SIGNAL, ExpectedSignal
@@ -53,7 +54,7 @@ def scan(
     threads: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
-    input_files: Sequence[InputFile] = (),
+    selected: SelectionResult | None = None,
 ) -> PlaneResult:
     """An exclusion plane, by default the paper's Fig. 4.
 
@@ -68,24 +69,57 @@ def scan(
         executor: computes the columns in place of `threads`, as that of a Dask client; its workers need
             na64root, and no file.
         progress: called with (columns done, all columns).
-        input_files: where the counts come from, for the provenance.
+        selected: where the counts come from, for the provenance and the notes.
 
     Raises:
         ConfigError: an unphysical card, no bin to set a limit with.
         ConvergenceError: an integral or a limit that did not converge.
     """
-    chosen = Plane.named(plane, card) if isinstance(plane, str) else plane
     exposure = card.exposure() if exposure is None else exposure
     counts = card_counts(card, exposure) if counts is None else counts
     if mode == "invisible":
         counts = [count for count in counts if count.signature == "S2"]
     exclusion = Exclusion(card, counts, exposure, mode=mode, expected=expected, seed=seed, threads=threads)
+    return plane_of(
+        exclusion,
+        plane,
+        others=others,
+        kept=kept,
+        threads=threads,
+        executor=executor,
+        progress=progress,
+        selected=selected,
+    )
+
+
+def plane_of(
+    exclusion: Exclusion,
+    plane: Plane | str,
+    *,
+    others: bool = False,
+    kept: Path | None = None,
+    threads: int = 1,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    selected: SelectionResult | None = None,
+) -> PlaneResult:
+    """The exclusion plane of a calculator, which keeps what it computed on the way for who asks it next.
+
+    Arguments and exceptions are those of :func:`scan`.
+    """
+    card, counts, exposure, mode = exclusion.card, exclusion.counts, exclusion.exposure, exclusion.signal.mode
+    chosen = Plane.named(plane, card) if isinstance(plane, str) else plane
     origin = provenance(
-        card, seed=seed, limit_method=f"exact, {card.limit.treatment}", input_files=input_files
+        card,
+        seed=exclusion.seed,
+        limit_method=f"exact, {card.limit.treatment}",
+        input_files=selected.files if selected else (),
+        input_details=selected.input if selected else None,
     )
     # The seed changes columns only where they are simulated.
-    seed_of_columns = seed if exclusion.simulated else None
-    what = (origin.model_dump(exclude={"input_files", "seed"}), repr(chosen), mode, expected, seed_of_columns)
+    seed_of_columns = exclusion.seed if exclusion.simulated else None
+    made_with = origin.model_dump(exclude={"input_files", "input", "seed"})
+    what = (made_with, repr(chosen), mode, exclusion.expected_limits, seed_of_columns)
     work = _Work(exclusion, chosen, _Kept(kept, what, counts, exposure), threads, executor, progress)
     x, y = chosen.x.values, chosen.y.values
     every = tuple(range(len(y)))
@@ -119,11 +153,13 @@ def scan(
         scorecard={"g2_end_point_GeV": _score(end_point)}
         if chosen.name == "mass-epsilon" and mode == "semivisible"
         else {},
-        counts=list(counts),
-        exposure=dict(exposure),
+        counts=counts,
+        exposure=exposure,
         provenance=origin,
         x_logarithmic=chosen.x.logarithmic,
         y_logarithmic=chosen.y.logarithmic,
+        blind=selected is not None and selected.blind,
+        notes=selected.notes if selected else [],
     )
 
 

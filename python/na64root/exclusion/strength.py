@@ -105,14 +105,7 @@ class LimitByShare:
         return self._limit(share_s1, expected=False).upper_limit
 
     def _limit(self, share_s1: float, *, expected: bool) -> LimitResult:
-        limit = self._card.limit
-        return limits.upper_limit(
-            self.model(share_s1),
-            cl=limit.confidence_level.value,
-            method="exact",
-            treatment=limit.treatment,
-            expected=expected,
-        )
+        return limits.card_limit(self.model(share_s1), self._card, expected=expected)
 
 
 def _interpolated(shares: Array, values: Sequence[float]) -> Callable[[Array], Array]:
@@ -141,11 +134,11 @@ class Exclusion:
         threads: int = 1,
     ) -> None:
         """`seed` and `threads` are of the simulation, where the card takes the acceptance from it."""
-        self.card = card
+        self.card, self.expected_limits = card, expected
         self.signal = SignalModel(card, mode=mode)
-        self._exposure, self._seed, self._threads = exposure, seed, threads
+        self.counts, self.exposure, self.seed = list(counts), dict(exposure), seed
+        self._threads = threads
         self._at_mass: dict[float, ExpectedSignal] = {}
-        self._counts, self._with_bands = counts, expected
         self._limits_of_size: dict[int, LimitByShare] = {}
         self.limit = LimitByShare(card, counts, exposure, expected=expected)
         weight = effective_exposure(card, exposure, counts)
@@ -180,8 +173,8 @@ class Exclusion:
                     self.card,
                     mass_GeV,
                     mode=self.signal.mode,
-                    exposure=self._exposure,
-                    seed=self._seed,
+                    exposure=self.exposure,
+                    seed=self.seed,
                     threads=self._threads,
                 )
                 if self.simulated
@@ -264,9 +257,9 @@ class Exclusion:
         if steps not in self._limits_of_size:
             self._limits_of_size[steps] = LimitByShare(
                 self.card,
-                self._counts,
-                self._exposure,
-                expected=self._with_bands,
+                self.counts,
+                self.exposure,
+                expected=self.expected_limits,
                 varied=steps * VARIED_STEP,
             )
         return self._limits_of_size[steps]

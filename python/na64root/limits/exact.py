@@ -31,7 +31,7 @@ from typing import Any, Literal
 from .._core import Constraint, CountingExperiment
 from .._core import Criterion as CoreCriterion
 from .._core import Treatment as CoreTreatment
-from ..config import Criterion, Treatment
+from ..config import Card, Criterion, Treatment
 from ..errors import ConfigError, ConvergenceError
 from ..records import Discovery, Expected, Interval, LimitResult
 from . import roostats
@@ -47,6 +47,7 @@ __all__ = [
     "Impact",
     "Method",
     "SignalSource",
+    "card_limit",
     "discovery",
     "evidence",
     "experiment",
@@ -207,6 +208,19 @@ def upper_limit(
         toys=0,
         criterion=criterion,
     )
+
+
+def card_limit(model: CountingModel, card: Card, *, expected: bool = False) -> LimitResult:
+    """The exact upper limit at the card's confidence level, with the card's treatment of the nuisances.
+
+    Args:
+        expected: also the limits expected without signal, as for :func:`upper_limit`.
+
+    Raises:
+        ConfigError, ConvergenceError: as :func:`upper_limit`.
+    """
+    limit = card.limit
+    return upper_limit(model, cl=limit.confidence_level.value, treatment=limit.treatment, expected=expected)
 
 
 def _finite(value: float) -> float | None:
