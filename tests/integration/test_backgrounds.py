@@ -20,6 +20,7 @@ from na64root.backgrounds.sideband import sideband
 from na64root.cli import program
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
+from na64root.ntuple import baskets, checks, files
 from na64root.simulation import simulate
 
 CARD = load_card()
@@ -126,6 +127,27 @@ expression = "backgrounds_test::small(ecal0)"
 header = "small.hpp"
 after = "of_s1"
 """
+
+
+def test_the_steps_of_an_analysis_share_one_input(tmp_path, monkeypatch):
+    """Quality, selection and estimate read it; it is hashed, and its branches are unpacked, once."""
+    path = planted(tmp_path)
+    card = load_card(overrides=["backgrounds.S2=abcd"])
+    apart = selection.select([path], card)
+    hashed: list[str] = []
+    unpacked: list[str] = []
+    check = baskets.check_baskets_of_tree
+    monkeypatch.setattr(files, "sha256_of", lambda name: hashed.append(str(name)) or apart.files[0].sha256)
+    for module in (baskets, checks):
+        monkeypatch.setattr(
+            module, "check_baskets_of_tree", lambda *tree: unpacked.append(tree[-1]) or check(*tree)
+        )
+    counts, exposure, selected = analyze.counts_and_exposure(
+        [path], card, None, 1, exclude_outlier_spills=True
+    )
+    assert (hashed, unpacked) == ([path], [path])
+    assert (exposure, selected.cutflow) == (apart.exposure, apart.cutflow)
+    assert any(count.background == estimate([path], card).of("S2", "abcd").value for count in counts)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -17,7 +17,7 @@ from ..records import refuse_to_replace, renamed_into, require_writable
 from ..reports import blinding, plane_files, selection_report
 from ..selection import engines
 from ..simulation import signal_files, simulate
-from .counts import counts_of_likelihood, refuse_to_show, select_with_quality, with_background_estimates
+from .counts import counts_of_likelihood, opened, refuse_to_show, select_with_quality, with_background_estimates
 from .models import model_of_plane, signal_of_sample
 from .records import Analysis, Exclusion, SignalFiles, SignalUncertaintyOfSample
 
@@ -84,8 +84,10 @@ def analyze(
         files = [simulate.pseudodata(card, path, seed=seed, eot=eot, threads=threads, force=force).file]
 
     log.info("selecting events")
+    card.exposure(eot)  # before anything is read
+    ntuple = opened(files, card, exclude_outlier_spills)
     selected, data_quality = select_with_quality(
-        files,
+        ntuple,
         card,
         eot,
         exclude_outlier_spills,
@@ -98,7 +100,7 @@ def analyze(
     spills = [(outlier.run, outlier.spill) for outlier in data_quality.outliers]
     for note in selected.notes:
         log.info("%s", note)
-    selected, estimates = with_background_estimates(files, card, selected, spills, blind, threads)
+    selected, estimates = with_background_estimates(ntuple, card, selected, spills, blind, threads)
     counts = counts_of_likelihood(selected)
     limit = plane = model = found = interval = sample = of_sample = None
     uncertainties: list[SignalUncertaintyOfSample] = []

@@ -10,7 +10,7 @@ from .. import backgrounds, selection
 from ..backgrounds.regions import in_signal_box
 from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError
-from ..ntuple import DEFINING_CUTS, repeated_files
+from ..ntuple import DEFINING_CUTS, Input, Ntuple, open_ntuple, repeated_files
 from ..records import Count
 from ..selection import engines
 from ..selection.left_out import Exclusions, LeftOut
@@ -36,8 +36,17 @@ def refuse_to_show(card: Card, blind: bool, exclude_outlier_spills: bool) -> Non
             )
 
 
+def opened(files: Sequence[str], card: Card, exclude_outlier_spills: bool) -> Ntuple:
+    """The input, opened and hashed once for every step that reads it.
+
+    It is unpacked here where another step than the selection reads it, which unpacks it by itself.
+    """
+    estimated = any(card.backgrounds.method(signature) != "published" for signature in SIGNATURES)
+    return open_ntuple(files, card, unpack=exclude_outlier_spills or estimated)
+
+
 def select_with_quality(
-    files: Sequence[str],
+    files: Input,
     card: Card,
     eot: Mapping[str, float] | None,
     exclude_outlier_spills: bool,
@@ -79,7 +88,7 @@ def select_with_quality(
 
 
 def with_background_estimates(
-    files: Sequence[str],
+    files: Input,
     card: Card,
     selected: selection.SelectionResult,
     without_spills: Sequence[tuple[int, int]],
@@ -117,13 +126,15 @@ def counts_and_exposure(
 ) -> tuple[list[Count], dict[str, float], selection.SelectionResult | None]:
     """Counts and exposure of the likelihood: those of the files, without files those of the card."""
     if files:
+        card.exposure(eot)  # before anything is read
+        ntuple = opened(files, card, exclude_outlier_spills)
         selected, left_out = select_with_quality(
-            files, card, eot, exclude_outlier_spills, blind=blind, threads=threads, engine=engine
+            ntuple, card, eot, exclude_outlier_spills, blind=blind, threads=threads, engine=engine
         )
         for note in selected.notes:
             log.info("%s", note)
         spills = [(outlier.run, outlier.spill) for outlier in left_out.outliers]
-        selected, _ = with_background_estimates(files, card, selected, spills, blind, threads)
+        selected, _ = with_background_estimates(ntuple, card, selected, spills, blind, threads)
         return counts_of_likelihood(selected), selected.exposure, selected
     exposure = card.exposure(eot)
     counts = card_counts(card, exposure)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..config import BackgroundMethod, Card, Signature
 from ..errors import DataError
+from ..ntuple import Input
 from ..records import Count, provenance
 from ..selection.exposure import input_exposure
 from .events import Events, dimuon_control, quiet_hcal, read
@@ -17,7 +18,7 @@ from .sideband import sideband, sideband_curve
 
 
 def estimate(
-    inputs: Sequence[str],
+    inputs: Input,
     card: Card,
     *,
     simulation: Sequence[str] = (),

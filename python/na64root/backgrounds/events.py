@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..config import SIGNATURES, Card
 from ..errors import DataError
 from ..event_loop.histograms import stable
 from ..ntuple import (
+    Input,
     Ntuple,
     notes_on_files,
     open_ntuple,
@@ -124,7 +125,7 @@ def events_in_strip(events: Events, card: Card) -> Events:
 
 
 def read(
-    inputs: Sequence[str],
+    inputs: Input,
     card: Card,
     *,
     without_spills: Collection[tuple[int, int]] = (),

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..cling import optimise, root
 from ..errors import DataError
@@ -97,6 +97,10 @@ class Ntuple:
             else:
                 frame = frame.Define(made.name, made.expression)
         return frame
+
+
+# Files by name, or an input that is opened already.
+Input: TypeAlias = Sequence[str] | Ntuple
 
 
 def names_in_use(frame: Any, aliases: Sequence[str]) -> set[str]:

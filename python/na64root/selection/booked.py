@@ -121,6 +121,9 @@ class Booked:
             start = self.variations.on_quantities(start)
         # All that was read; what is hidden is in nothing else.
         self.read = self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
+        # Weights below zero are in the underflow.
+        signs = ("", "", 1, 0.0, 1.0)
+        self.signs = start.Histo1D(signs, "na64_weight", "na64_one") if self.has_weight else None
         inside = f"na64_period < {len(self.card.periods)}"
         if self.blind and (boxes := signal_boxes(self.cuts)):
             start = start.Filter(f"!({boxes})", "blind")
@@ -322,6 +325,7 @@ class Booked:
             files=list(self.ntuple.files),
             input=self.ntuple.details,
             weighted=self.weighted,
+            negative_weights=round(self.signs.GetValue().GetBinContent(0)) if self.signs else 0,
             event_loops=self.loops,
             notes=notes,
             histograms=histograms,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..config import SIGNATURES, Card
 from ..errors import ConfigError, DataError
-from ..ntuple import open_ntuple, reading, require_blind
+from ..ntuple import Input, open_ntuple, reading, require_blind
 from ..records import refuse_to_replace, renamed_into
 from . import engines
 from .booked import Booked
@@ -20,7 +20,7 @@ from .systematics import Variations
 
 
 def select(
-    inputs: Sequence[str],
+    inputs: Input,
     card: Card,
     *,
     columns: Sequence[str] = (),
@@ -38,7 +38,7 @@ def select(
     """Apply the card's selection to NA64-format ntuples. An event that comes twice is counted once.
 
     Args:
-        inputs: paths, globs, text files of paths, root:// addresses.
+        inputs: paths, globs, text files of paths, root:// addresses; or an input that is opened already.
         columns: what else to give of the selected events: branches beyond the layout (``mc_depth_X0``),
             elements of arrays (``mc_chi2_GeV[0]``).
         eot: exposure of some periods, taken as it is; of others see

@@ -20,6 +20,7 @@ from ..annotations import Array
 from ..cling import implicit_threads, root
 from ..config import Card, QualityConfig
 from ..ntuple import (
+    Input,
     Ntuple,
     check_baskets,
     notes_on_files,
@@ -163,7 +164,7 @@ class SpillSums:
         return cls(**{name: columns[name][member] for name in cls.__dataclass_fields__})
 
 
-def assess(inputs: Sequence[str], card: Card, *, blind: bool = False) -> Quality:
+def assess(inputs: Input, card: Card, *, blind: bool = False) -> Quality:
     """The quality of every run and spill of the input, and the spills that stand out.
 
     Args:
