@@ -17,7 +17,13 @@ from ..records import refuse_to_replace, renamed_into, require_writable
 from ..reports import blinding, plane_files, selection_report
 from ..selection import engines
 from ..simulation import signal_files, simulate
-from .counts import counts_of_likelihood, opened, refuse_to_show, select_with_quality, with_background_estimates
+from .counts import (
+    counts_of_likelihood,
+    opened,
+    refuse_to_show,
+    select_with_quality,
+    with_background_estimates,
+)
 from .models import model_of_plane, signal_of_sample
 from .records import Analysis, Exclusion, SignalFiles, SignalUncertaintyOfSample
 

@@ -23,10 +23,6 @@ QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 PLANES = ("mass-epsilon", "mass-alpha", "mass1-splitting")
 
 
-# The end of the excluded part of the central g-2 line in the paper's abstract.
-PAPER_END_POINT_GEV = 0.39
-
-
 # Parts into which the cells of the grid that the contour crosses are divided, along each axis.
 REFINEMENT = 4
 

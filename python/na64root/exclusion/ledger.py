@@ -31,7 +31,7 @@ from ..config import (
 from ..errors import ConfigError
 from ..records import Provenance, Record, provenance
 from ..signal import card_counts
-from .grids import PAPER_END_POINT_GEV
+from ..theory.scorecard import PAPER_END_POINT_GEV
 from .strength import Exclusion
 
 Kind = Literal["number", "choice"]

@@ -29,9 +29,10 @@ from ..records import Count, PlaneResult, provenance
 from ..selection import SelectionResult
 from ..signal import Mode, Parameters, SignalAtMass, card_counts
 from ..simulation.samples import SignalSamples
+from ..theory.scorecard import PAPER_END_POINT_GEV, PAPER_END_POINT_SOURCE
 from .counting_models import NO_SIGNAL, ExpectedSignal
 from .drawn_over import overlays_of
-from .grids import PAPER_END_POINT_GEV, REFINEMENT, Plane
+from .grids import REFINEMENT, Plane
 from .strength import Exclusion
 
 log = logging.getLogger(__name__)
@@ -408,7 +409,7 @@ def _contours(plane: Plane, height: Array) -> list[list[list[float]]]:
 def _score(end_point: float | None) -> dict[str, float | str | None]:
     return {
         "published": PAPER_END_POINT_GEV,
-        "source": "the paper's abstract: the central g-2 line is excluded up to 390 MeV",
+        "source": PAPER_END_POINT_SOURCE,
         "computed": end_point,
         "ratio": None if end_point is None else end_point / PAPER_END_POINT_GEV,
     }

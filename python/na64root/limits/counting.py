@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from ..config import Constraint, Correlation
@@ -152,6 +152,14 @@ class CountingModel:
     def background_groups(self) -> tuple[str, ...]:
         """For each bin, the name of the background nuisance parameter that it follows."""
         return tuple(b.signature if self.background_correlation == "signature" else b.name for b in self.bins)
+
+    def with_background_uncertainty(self, group: str, factor: float) -> CountingModel:
+        """The model with the background uncertainties of one group times a factor."""
+        bins = tuple(
+            replace(b, background_uncertainty=factor * b.background_uncertainty) if name == group else b
+            for b, name in zip(self.bins, self.background_groups, strict=True)
+        )
+        return replace(self, bins=bins)
 
     @property
     def shares(self) -> tuple[float, ...]:

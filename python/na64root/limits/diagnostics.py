@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Callable, Iterable
@@ -237,14 +238,7 @@ def _against_uncertainties(
         return replace(model, signal_sources={}, signal_uncertainty=value)
 
     def with_background(group: str) -> Callable[[float], CountingModel]:
-        def change(factor: float) -> CountingModel:
-            bins = tuple(
-                replace(b, background_uncertainty=factor * b.background_uncertainty) if g == group else b
-                for b, g in zip(model.bins, model.background_groups, strict=True)
-            )
-            return replace(model, bins=bins)
-
-        return change
+        return functools.partial(model.with_background_uncertainty, group)
 
     uncertain = dict.fromkeys(
         group

@@ -313,18 +313,7 @@ def impacts(
     for group in dict.fromkeys(model.background_groups):
         members = [g == group for g in model.background_groups]
         if any(b.background_uncertainty > 0.0 for b, m in zip(model.bins, members, strict=True) if m):
-            limits = [
-                limit(
-                    replace(
-                        model,
-                        bins=tuple(
-                            replace(b, background_uncertainty=factor * b.background_uncertainty) if m else b
-                            for b, m in zip(model.bins, members, strict=True)
-                        ),
-                    )
-                )
-                for factor in (0.0, 2.0)
-            ]
+            limits = [limit(model.with_background_uncertainty(group, factor)) for factor in (0.0, 2.0)]
             found.append(Impact(f"background {group}", *limits))
     return tuple(found)
 

@@ -100,7 +100,9 @@ def read_good_runs(path: Path) -> GoodRuns:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read the list of good runs {path} ({error.strerror}): check the path") from None
+        raise DataError(
+            f"cannot read the list of good runs {path} ({error.strerror}): check the path"
+        ) from None
     return _parsed(path, content)
 
 

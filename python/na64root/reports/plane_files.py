@@ -121,7 +121,7 @@ def draw(
 def _title(plane: records.PlaneResult, card: Card) -> str:
     """Exposure, and what is no axis."""
     model, axes = card.model, plane.plane.split("-")
-    parts = [rf"${_scientific(sum(plane.exposure.values()))}$ EOT"]
+    parts = [rf"${figures.scientific(sum(plane.exposure.values()))}$ EOT"]
     if "alpha" not in axes:
         parts.append(rf"$\alpha_D = {model.alpha_dark.value:g}$")
     if "ratio" not in axes:
@@ -133,11 +133,6 @@ def _title(plane: records.PlaneResult, card: Card) -> str:
     if plane.mode == "invisible":
         parts.append(r"$A' \to$ invisible")
     return ", ".join(parts)
-
-
-def _scientific(number: float) -> str:
-    mantissa, exponent = f"{number:.2e}".split("e")
-    return rf"{float(mantissa):g}\times 10^{{{int(exponent)}}}"
 
 
 def write_objects(file: Any, plane: records.PlaneResult, cl: float) -> None:
@@ -162,7 +157,7 @@ def write_objects(file: Any, plane: records.PlaneResult, cl: float) -> None:
 
 
 def bin_edges(points: Sequence[float], *, logarithmic: bool) -> Array:
-    """Edges of bins around points that are even in their logarithm or in themselves, shape (n_points + 1,)."""
+    """Edges of bins around points, even in their logarithm or in themselves; shape (n_points + 1,)."""
     places = np.log(points) if logarithmic else np.asarray(points)
     middle = 0.5 * (places[1:] + places[:-1])
     first, last = 2 * places[0] - middle[0], 2 * places[-1] - middle[-1]

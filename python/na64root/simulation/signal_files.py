@@ -21,7 +21,7 @@ from ..errors import ConfigError, DataError
 from ..ntuple import Ntuple, about, expand, open_ntuple
 from ..records import InputFile, Record
 from ..selection.systematics import SystematicEffect, require_all, scaled_sum
-from ..signal import MODES, Parameters, SignalModel
+from ..signal import MODES, Parameters, SignalModel, effective_electrons
 from .core_config import SignalMode
 from .sample import effective_events
 
@@ -121,7 +121,7 @@ def read_signal(
     ntuples = _opened(expand(files), card)
     paths = [path for ntuple in ntuples for path in ntuple.paths]
     own = [facts for ntuple in ntuples if (facts := _facts(ntuple)) is not None]
-    electrons = {p.name: exposure[p.name] * p.residual_efficiency.value for p in card.periods}
+    electrons = effective_electrons(card, exposure)
     if own:
         point = _own_point(paths, own, card, mass_GeV, epsilon)
         parts = _own_parts(ntuples, own, electrons)
@@ -322,8 +322,8 @@ def _summed(
     for period, needed in electrons.items():
         if needed > 0.0 and not produced[period][0] > 0.0:
             raise DataError(
-                f"the signal sample {parts[0].ntuple.paths[0]} has no events in period {period}, the analysis has "
-                "exposure there: simulate that period too"
+                f"the signal sample {parts[0].ntuple.paths[0]} has no events in period {period}, the "
+                "analysis has exposure there: simulate that period too"
             )
     bins = []
     for signature in SIGNATURES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -128,6 +129,22 @@ def published_curve(name: str) -> list[tuple[float, float]]:
     text = (resources.files("na64root") / "data" / f"{name}.csv").read_text("utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return [(float(row["mass_GeV"]), float(row["epsilon"])) for row in rows]
+
+
+def babar_limit(mass_GeV: float) -> float | None:
+    """BaBar's limit on epsilon of A' -> invisible, between its points in the logarithms.
+
+    None outside of the published 1 MeV to 8 GeV.
+    """
+    masses, limits = _babar_invisible()
+    if not masses[0] <= math.log(mass_GeV) <= masses[-1]:
+        return None
+    return math.exp(np.interp(math.log(mass_GeV), masses, limits))
+
+
+@functools.cache
+def _babar_invisible() -> Array:
+    return np.asarray(np.log(published_curve("babar_invisible_2017")).T)
 
 
 def region_of(
