@@ -10,6 +10,7 @@ import pytest
 from na64root import best_r_cut, load_card
 from na64root.cli import program
 from na64root.simulation.core_config import Signal
+from na64root.work import Work
 
 POINT = ["acceptance", "--mass-GeV", "0.39", "--epsilon", "6e-3", "-j", "2"]
 
@@ -72,7 +73,7 @@ def test_the_best_cut_on_r_is_printed():
     assert code == 0
     best = json.loads(text)["best_r_cut"]
     # That of the point, sample size and seed asked for, and of no other.
-    in_python = best_r_cut(load_card(), Signal(0.39, 6e-3), events=8000, seed=2, threads=2)
+    in_python = best_r_cut(load_card(), Signal(0.39, 6e-3), events=8000, work=Work(seed=2, threads=2))
     assert best == json.loads(in_python.model_dump_json())
     assert best["flat"][0] <= best["best"] <= best["flat"][1] < best["r_max"] == 0.06
     assert 0.0 < best["gain"] < 0.1

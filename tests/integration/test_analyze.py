@@ -20,6 +20,8 @@ from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import Na64Error
 from na64root.limits import side_by_side
+from na64root.records import ResultsFolder
+from na64root.work import Work
 from tree_a import event, s1_event, write_tree
 
 KEYS = [
@@ -219,7 +221,7 @@ def no_exposure(tmp_path) -> str:
 
 
 def chain(path: str, output: Path, **options: Any) -> Analysis:
-    return analyze_chain.analyze([path], load_card(), output_dir=output, **options)
+    return analyze_chain.analyze([path], load_card(), ResultsFolder(output), **options)
 
 
 def test_without_exposure_there_is_no_limit_and_no_plane(no_exposure, tmp_path):
@@ -300,7 +302,7 @@ def test_engines_that_disagree_stop_the_run(monkeypatch, caplog):
             return compute(model, method="exact", treatment=options["treatment"]).model_copy(update=moved)
 
         monkeypatch.setattr(side_by_side, "upper_limit", upper_limit)
-        found = side_by_side.limits_side_by_side(model, card, seed=1, processes=1)
+        found = side_by_side.limits_side_by_side(model, card, work=Work(seed=1, threads=1))
         side_by_side.require_agreement(found)
         return found.roostats, len(left)
 

@@ -14,6 +14,7 @@ from na64root.config import Card
 from na64root.errors import DataError
 from na64root.ntuple import good_runs, read_good_runs
 from na64root.selection import quality
+from na64root.work import Work
 from tree_a import event, s1_event, write_tree
 
 NOT_GOOD = "not in the list of good runs"
@@ -62,7 +63,7 @@ def test_other_runs_are_counted_under_their_reason(tmp_path, data, text, good):
         both = sum(low <= run <= high for run, _ in kept)
         expected |= {(period, "S1"): both // 2, (period, "S2"): both // 2}
     assert counts(result) == expected
-    assert selection.select([data], card, threads=2) == result
+    assert selection.select([data], card, work=Work(threads=2)) == result
     left_out = {
         row.cut: row.events for row in result.cutflow if (row.period, row.signature) == (NOT_GOOD, "S1")
     }

@@ -15,6 +15,8 @@ from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
 from na64root.simulation import simulate
+from na64root.simulation.options import GunOptions
+from na64root.work import Work
 from tree_a import BRANCHES, TYPES, event, s1_event, write_tree
 
 ENERGIES = [
@@ -120,7 +122,7 @@ def test_renamed_branches_in_MeV(tmp_path, of_a):
     path = write_other(tmp_path / "mev.root", columns, tree_name="events")
     card = card_of(tmp_path, table("events", {name: f'"my_{name}"' for name in READ} | MEV))
     assert_same(selection.select([path], card), of_a)
-    assert_same(selection.select([path], card, threads=2), of_a)
+    assert_same(selection.select([path], card, work=Work(threads=2)), of_a)
     inspection = ntuple.inspect([path], card)
     assert inspection.layout == "card"
     assert inspection.can_evaluate.model_dump() == {"S1": True, "S2": True, "cuts_not_applied": []}
@@ -184,7 +186,7 @@ def test_arrays_of_a_length_that_varies(tmp_path, of_a, shape):
             mapped[name] = f'{{ branch = "{name}", index = {index} }}'
     card = card_of(tmp_path, table("events", mapped))
     assert_same(selection.select([path], card), of_a)
-    assert_same(selection.select([path], card, threads=2), of_a)
+    assert_same(selection.select([path], card, work=Work(threads=2)), of_a)
 
 
 def test_elements_and_expressions(tmp_path, of_a):
@@ -265,7 +267,7 @@ def test_friend_trees(tmp_path, of_a):
     )
     card = card_of(tmp_path, table("events", mapped) + friends)
     for threads in (1, 2):
-        found = selection.select(paths, card, threads=threads)
+        found = selection.select(paths, card, work=Work(threads=threads))
         assert flow_of(found) == expected_flow()
         assert found.candidates == of_a.candidates
         assert [file.path for file in found.files] == paths
@@ -591,5 +593,5 @@ def test_own_files_are_read_as_what_they_are(tmp_path):
 
     card = card_of(tmp_path, table("events", OTHERS))
     path = str(tmp_path / "gun.root")
-    simulate.gun(card, Path(path), particle="e-", energy_GeV=20.0, volume="hcal2", events=10)
+    simulate.gun(card, Path(path), GunOptions(particle="e-", energy_GeV=20.0, volume="hcal2", events=10))
     assert ntuple.inspect([path], card).layout == "A"

@@ -14,6 +14,8 @@ from na64root import _core, selection, theory
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.simulation import simulate
+from na64root.simulation.options import PseudodataOptions
+from na64root.work import Work
 from tree_a import event, write_tree
 
 MACROS = Path(__file__).parents[2] / "macros"
@@ -63,7 +65,7 @@ def test_cross_section_takes_another_material(tmp_path):
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("macros") / "pseudodata.root"
-    simulate.pseudodata(load_card(), path, seed=5, scale=0.05)
+    simulate.pseudodata(load_card(), path, PseudodataOptions(scale=0.05), work=Work(seed=5))
     return path
 
 

@@ -15,6 +15,8 @@ import numpy_selection
 from na64root import ntuple, selection
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
+from na64root.selection import SelectionOptions
+from na64root.work import Work
 from tree_a import TRACK_BRANCHES, ecal_cell, event, hcal_cells, s1_event, write_tree
 
 NAN, INF = float("nan"), float("inf")
@@ -320,7 +322,7 @@ def test_thresholds_come_from_the_card(planted, result):
 
 
 def test_threads_change_nothing(planted, result, card):
-    assert selection.select([planted], card, threads=2) == result
+    assert selection.select([planted], card, work=Work(threads=2)) == result
 
 
 def test_a_chain_is_the_sum_of_its_files(tmp_path, card, result):
@@ -405,14 +407,14 @@ def test_exposure_is_zero_without_a_physics_trigger(tmp_path, card):
 
 
 def test_backgrounds_scale_with_the_exposure_given(planted, card):
-    result = selection.select([planted], card, eot={"2018": 3.74e11})
+    result = selection.select([planted], card, SelectionOptions(eot={"2018": 3.74e11}))
     assert result.exposure == {"2016": 4.3e10, "2017": 5.4e10, "2018": 3.74e11}
     s2 = next(c for c in result.counts if (c.period, c.signature) == ("2018", "S2"))
     assert s2.background == pytest.approx(0.53 * 3.74e11 / 2.84e11, rel=1e-12)
     with pytest.raises(ConfigError, match="no period 2019"):
-        selection.select([planted], card, eot={"2019": 1e11})
+        selection.select([planted], card, SelectionOptions(eot={"2019": 1e11}))
     with pytest.raises(ConfigError, match="electrons on target"):
-        selection.select([planted], card, eot={"2018": -1.0})
+        selection.select([planted], card, SelectionOptions(eot={"2018": -1.0}))
 
 
 def test_histograms_hold_the_planted_events(result, tmp_path):

@@ -22,9 +22,12 @@ from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, Na64Error
 from na64root.reports import selection_report
-from na64root.selection import cut_table
+from na64root.selection import SelectionOptions, cut_table
 from na64root.selection.skim import Skim
 from na64root.simulation import signal_files, simulate
+from na64root.simulation.options import PseudodataOptions
+from na64root.simulation.writer import EventFile
+from na64root.work import Work
 from tree_a import ecal_cell, event, s1_event, write_tree
 
 # Good events that fail one cut only, so that no N-1 distribution of a planted file is empty.
@@ -84,7 +87,9 @@ def weighted(folder, weights) -> str:
 @pytest.fixture(scope="module")
 def pseudodata(folder, card) -> str:
     eot = {"2016": 2e9, "2017": 2e9, "2018": 4e9}
-    return simulate.pseudodata(card, folder / "pseudodata.root", eot=eot, seed=4).file
+    return simulate.pseudodata(
+        card, folder / "pseudodata.root", PseudodataOptions(eot=eot), work=Work(seed=4)
+    ).file
 
 
 def require_numpy_distributions(
@@ -111,7 +116,7 @@ def require_numpy_distributions(
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_n_minus_one_of_planted_events_is_numpys(planted, card, threads):
-    result = selection.select([planted], card, threads=threads, n_minus_one=True)
+    result = selection.select([planted], card, SelectionOptions(n_minus_one=True), work=Work(threads=threads))
     assert require_numpy_distributions(result, planted) > 300
     assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(planted))
     assert result.event_loops == 1
@@ -123,7 +128,7 @@ def test_n_minus_one_of_planted_events_is_numpys(planted, card, threads):
 
 
 def test_n_minus_one_and_flow_of_weighted_events_are_numpys(weighted, weights, card):
-    result = selection.select([weighted], card, threads=2, n_minus_one=True)
+    result = selection.select([weighted], card, SelectionOptions(n_minus_one=True), work=Work(threads=2))
     assert result.weighted
     require_numpy_distributions(result, weighted, weights)
     flow = numpy_selection.weighted_cutflow(numpy_selection.read(weighted), weights)
@@ -136,13 +141,18 @@ def test_n_minus_one_and_flow_of_weighted_events_are_numpys(weighted, weights, c
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_n_minus_one_of_pseudodata_is_numpys(pseudodata, card, threads):
-    result = selection.select([pseudodata], card, threads=threads, n_minus_one=True)
+    result = selection.select(
+        [pseudodata], card, SelectionOptions(n_minus_one=True), work=Work(threads=threads)
+    )
     assert require_numpy_distributions(result, pseudodata) > 100
     assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(pseudodata))
 
 
 def test_the_full_selection_is_the_plain_one_and_more(planted, card):
-    plain, full = selection.select([planted], card), selection.select([planted], card, n_minus_one=True)
+    plain, full = (
+        selection.select([planted], card),
+        selection.select([planted], card, SelectionOptions(n_minus_one=True)),
+    )
     assert plain.n_minus_one == ()
     assert full.model_copy(update={"n_minus_one": ()}) == plain
 
@@ -221,7 +231,9 @@ def declared_events() -> list[dict[str, Any]]:
 
 def test_declared_cuts_stand_where_they_are_told(tmp_path):
     path = write_tree(tmp_path / "file.root", declared_events())
-    result = selection.select([path], card_with(tmp_path, DECLARED), threads=2, n_minus_one=True)
+    result = selection.select(
+        [path], card_with(tmp_path, DECLARED), SelectionOptions(n_minus_one=True), work=Work(threads=2)
+    )
     flow = {(r.period, r.signature, r.cut): r.events for r in result.cutflow}
     s2 = [r.cut for r in result.cutflow if (r.period, r.signature) == ("2018", "S2")]
     at = s2.index("momentum")
@@ -290,7 +302,7 @@ def test_a_declared_cut_calls_functions_of_a_header_beside_the_card(tmp_path):
     ])  # fmt: skip
     card_file = with_header(tmp_path, HEADER, SHARE)
     card = load_card(card_file)
-    result = selection.select([path], card, n_minus_one=True)
+    result = selection.select([path], card, SelectionOptions(n_minus_one=True))
     flow = {r.cut: r.events for r in result.cutflow if (r.period, r.signature) == ("2018", "S2")}
     assert (flow["preshower"], flow["own"]) == (3, 1)
     (told,) = {c.header for c in result.cuts if c.name == "own"}
@@ -382,7 +394,7 @@ def test_thresholds_of_a_period_hold_in_that_period(tmp_path):
         event(),
     ]
     path = write_tree(tmp_path / "file.root", events)
-    result = selection.select([path], card_with(tmp_path, text), n_minus_one=True)
+    result = selection.select([path], card_with(tmp_path, text), SelectionOptions(n_minus_one=True))
     counts = {c.period: c.observed for c in result.counts if c.signature == "S2"}
     assert counts == {"2016": 1, "2017": 1, "2018": 2}
     (momentum,) = [n for n in result.n_minus_one if (n.signature, n.cut) == ("S2", "momentum")]
@@ -484,11 +496,13 @@ def rows_of(path: str) -> list[tuple[int, ...]]:
 def test_a_skim_is_read_again_with_the_same_counts(tmp_path, planted, card, rntuple, threads):
     path = tmp_path / "skim.root"
     skim = Skim(path, rntuple=rntuple)
-    result = selection.select([planted], card, threads=threads, skim=skim, n_minus_one=True)
+    result = selection.select(
+        [planted], card, SelectionOptions(skim=skim, n_minus_one=True), work=Work(threads=threads)
+    )
     assert result.event_loops == 1
     assert result.skim.file == str(path)
     assert [p.name for p in tmp_path.iterdir()] == ["skim.root"]
-    again = selection.select([str(path)], card, n_minus_one=True)
+    again = selection.select([str(path)], card, SelectionOptions(n_minus_one=True))
     observed = {(c.period, c.signature): c.observed for c in result.counts}
     assert {(c.period, c.signature): c.observed for c in again.counts} == observed
     assert again.candidates == result.candidates
@@ -511,7 +525,7 @@ def test_a_skim_from_a_loop_that_is_repeated_is_whole(tmp_path, card, rntuple):
     """Two threads find a duplicate: the second loop writes the file again."""
     source = write_tree(tmp_path / "file.root", [event(spillevent=n) for n in (2, 3, 3, 4)])
     skim = Skim(tmp_path / "skim.root", rntuple=rntuple)
-    result = selection.select([source], card, threads=2, skim=skim)
+    result = selection.select([source], card, SelectionOptions(skim=skim), work=Work(threads=2))
     assert (result.event_loops, result.skim.events) == (2, 3)
     assert [number for *_, number in rows_of(str(skim.path))] == [2, 3, 4]
     assert ntuple.about(str(skim.path))["skim_cut"] is None
@@ -519,7 +533,7 @@ def test_a_skim_from_a_loop_that_is_repeated_is_whole(tmp_path, card, rntuple):
 
 def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseudodata, card):
     path = tmp_path / "skim.root"
-    result = selection.select([pseudodata], card, skim=Skim(path, "srd"), n_minus_one=True)
+    result = selection.select([pseudodata], card, SelectionOptions(skim=Skim(path, "srd"), n_minus_one=True))
     events = numpy_selection.read(pseudodata)
     passes = numpy_selection.masks(events, "S1")
     wanted = np.logical_and.reduce(
@@ -550,14 +564,20 @@ def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseu
 
 def test_an_rntuple_is_skimmed_into_an_rntuple(tmp_path, card):
     eot = {"2016": 5e8, "2017": 5e8, "2018": 5e8}
-    source = simulate.pseudodata(card, tmp_path / "source.root", eot=eot, format="rntuple").file
+    source = simulate.pseudodata(
+        card, EventFile(tmp_path / "source.root", format="rntuple"), PseudodataOptions(eot=eot)
+    ).file
     path = tmp_path / "skim.root"
     with pytest.raises(ConfigError, match="--format rntuple"):
-        selection.select([source], card, skim=Skim(path, "momentum"), n_minus_one=True)
-    result = selection.select([source], card, skim=Skim(path, "momentum", rntuple=True), n_minus_one=True)
+        selection.select([source], card, SelectionOptions(skim=Skim(path, "momentum"), n_minus_one=True))
+    result = selection.select(
+        [source], card, SelectionOptions(skim=Skim(path, "momentum", rntuple=True), n_minus_one=True)
+    )
     # What the simulation says of itself stays, also through a second skim.
     more = tmp_path / "more.root"
-    selection.select([str(path)], card, skim=Skim(more, "srd", rntuple=True), n_minus_one=True)
+    selection.select(
+        [str(path)], card, SelectionOptions(skim=Skim(more, "srd", rntuple=True), n_minus_one=True)
+    )
     for skimmed in (path, more):
         (facts,) = ntuple.about(str(skimmed))["simulation"]
         assert facts == ntuple.about(source)
@@ -573,16 +593,20 @@ def test_an_rntuple_is_skimmed_into_an_rntuple(tmp_path, card):
 def test_what_cannot_be_skimmed_is_one_line(tmp_path, planted, card):
     path = tmp_path / "skim.root"
     with pytest.raises(ConfigError, match="known are trigger, .*correct --skim-cut"):
-        selection.select([planted], card, skim=Skim(path, "sdr"), n_minus_one=True)
+        selection.select([planted], card, SelectionOptions(skim=Skim(path, "sdr"), n_minus_one=True))
     path.write_text("precious")
     with pytest.raises(Na64Error, match="--force"):
-        selection.select([planted], card, skim=Skim(path), n_minus_one=True)
+        selection.select([planted], card, SelectionOptions(skim=Skim(path), n_minus_one=True))
     assert path.read_text() == "precious"
     with pytest.raises(ConfigError, match="blinded skim"):
-        selection.select([planted], card, skim=Skim(path), blind=True, force=True, n_minus_one=True)
+        selection.select(
+            [planted], card, SelectionOptions(skim=Skim(path, force=True), blind=True, n_minus_one=True)
+        )
     assert path.read_text() == "precious"
     nothing = write_tree(tmp_path / "nothing.root", [event(isOnSpill=False)])
-    result = selection.select([nothing], card, skim=Skim(path), force=True, n_minus_one=True)
+    result = selection.select(
+        [nothing], card, SelectionOptions(skim=Skim(path, force=True), n_minus_one=True)
+    )
     assert result.skim.file is None
     assert any("no event passed the cuts of the skim" in note for note in result.notes)
     # What is there no longer belongs to these events.

@@ -13,6 +13,7 @@ from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
 from na64root.limits import Bin, CountingModel, export, upper_limit
 from na64root.limits.workspace import quiet
+from na64root.records import ResultsFolder
 from tree_a import event, s1_event, write_tree
 
 MODEL = CountingModel(
@@ -116,14 +117,14 @@ def test_pyhf_cannot_share_gamma():
 
 
 def test_export_writes_and_keeps(tmp_path):
-    files = export.export(MODEL, tmp_path, formats=["pyhf", "datacard"])
+    files = export.export(MODEL, ResultsFolder(tmp_path), formats=["pyhf", "datacard"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["datacard.txt", "pyhf.json"]
     assert json.loads(files["pyhf"].read_text())["version"] == "1.0.0"
     with pytest.raises(Na64Error, match="exists"):
-        export.export(MODEL, tmp_path, formats=["datacard"])
-    export.export(MODEL, tmp_path, formats=["datacard"], force=True)
+        export.export(MODEL, ResultsFolder(tmp_path), formats=["datacard"])
+    export.export(MODEL, ResultsFolder(tmp_path, force=True), formats=["datacard"])
     with pytest.raises(ConfigError, match="unknown format yaml"):
-        export.export(MODEL, tmp_path, formats=["yaml"])
+        export.export(MODEL, ResultsFolder(tmp_path), formats=["yaml"])
 
 
 def test_gaussian_bounds_keep_yields_positive():

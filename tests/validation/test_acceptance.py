@@ -20,6 +20,7 @@ from na64root.signal import Parameters, expected_signal
 from na64root.simulation import acceptance, core_config
 from na64root.simulation.core_config import Signal
 from na64root.simulation.sample import SignalSample
+from na64root.work import Work
 
 CARD = load_card()
 POINT = Signal(0.39, 6e-3)
@@ -29,7 +30,7 @@ SEMI_ANALYTIC = dict(zip(("S1", "S2"), expected_signal(CARD, [0.39], [6e-3])[0, 
 
 @pytest.fixture(scope="module")
 def simulated() -> acceptance.Acceptance:
-    return acceptance.efficiency(CARD, POINT, events=100_000, threads=2)
+    return acceptance.efficiency(CARD, POINT, events=100_000, work=Work(threads=2))
 
 
 def forced(volume):
@@ -136,7 +137,9 @@ def test_errors_describe_repeated_samples():
     False alarm 2e-3, seeds fixed."""
     values, errors = [], []
     for seed in range(12):
-        result = acceptance.r_efficiency(CARD, Signal(0.3, 5e-3), "single_core", events=5000, seed=seed)
+        result = acceptance.r_efficiency(
+            CARD, Signal(0.3, 5e-3), "single_core", events=5000, work=Work(seed=seed)
+        )
         values.append(result.efficiency)
         errors.append(result.error)
     chi2 = np.sum(((np.array(values) - np.mean(values)) / errors) ** 2)
@@ -147,7 +150,10 @@ def test_what_the_r_cut_takes():
     """The paper: 52 % on average, 45 % at least. With the core of two cells in 2018 nearly nothing is lost;
     with one cell for the off-centre HCAL3 the 2018 number comes near the paper's. Reported, not tuned."""
     causes = (None, "hcal3", "single_core", "noise", "width", "spot", "angles", "all")
-    found = {cause: acceptance.r_efficiency(CARD, POINT, cause, events=30_000, threads=2) for cause in causes}
+    found = {
+        cause: acceptance.r_efficiency(CARD, POINT, cause, events=30_000, work=Work(threads=2))
+        for cause in causes
+    }
     for cause in causes:
         if cause != "single_core":
             assert found[cause].efficiency > 0.995
@@ -156,15 +162,17 @@ def test_what_the_r_cut_takes():
     assert single.efficiency == pytest.approx(0.734, abs=0.04)
     assert single.by_period["2018"] == pytest.approx(0.598, abs=0.05)
     assert single.by_period["2016"] > 0.99
-    lower = acceptance.r_efficiency(CARD, Signal(0.05, 1e-2), "single_core", events=30_000, threads=2)
+    lower = acceptance.r_efficiency(
+        CARD, Signal(0.05, 1e-2), "single_core", events=30_000, work=Work(threads=2)
+    )
     assert 0.38 < lower.by_period["2018"] < 0.47
 
 
 def test_one_sample_serves_the_points_near_it():
     """Reweighted against simulated there (self), 3 standard errors: false alarm 3e-3 for each of 8."""
-    sample = SignalSample.make(CARD, POINT, events=60_000, threads=2)
+    sample = SignalSample.make(CARD, POINT, events=60_000, work=Work(threads=2))
     here = sample.expected([6e-3])
-    own = acceptance.efficiency(CARD, POINT, events=60_000, threads=2)
+    own = acceptance.efficiency(CARD, POINT, events=60_000, work=Work(threads=2))
     for j, signature in enumerate(("S1", "S2")):
         result = own.of(signature)
         assert here.expected[0, j] == pytest.approx(result.expected, rel=1e-9)
@@ -175,7 +183,7 @@ def test_one_sample_serves_the_points_near_it():
     for epsilon, other in ((4.5e-3, parameters), (8e-3, parameters), (6e-3, stronger), (5e-3, stronger)):
         reweighted = sample.expected([epsilon], alpha_dark=other.alpha_dark)
         there = acceptance.efficiency(
-            CARD, Signal(0.39, epsilon, parameters=other), events=60_000, seed=2, threads=2
+            CARD, Signal(0.39, epsilon, parameters=other), events=60_000, work=Work(seed=2, threads=2)
         )
         for j, signature in enumerate(("S1", "S2")):
             result = there.of(signature)

@@ -13,6 +13,8 @@ from na64root.limits import Bin, CountingModel, SignalSource, export, upper_limi
 from na64root.limits import workspace as limits_workspace
 from na64root.limits.roostats import toys_of_workspace
 from na64root.limits.workspace import quiet
+from na64root.records import ResultsFolder
+from na64root.work import Work
 from roostats_asymptotic import asymptotic_limit
 
 FEW = CountingModel(
@@ -74,7 +76,7 @@ def toys_of(w):
 
 
 def test_workspace_file_gives_the_same_toys(tmp_path):
-    path = export.export(FEW, tmp_path, formats=["workspace"])["workspace"]
+    path = export.export(FEW, ResultsFolder(tmp_path), formats=["workspace"])["workspace"]
     file = root().TFile.Open(str(path))
     again = toys_of(file.Get("na64root"))
     file.Close()
@@ -84,7 +86,7 @@ def test_workspace_file_gives_the_same_toys(tmp_path):
 
 
 def test_hs3_is_read_back(tmp_path):
-    path = export.export(FEW, tmp_path, formats=["hs3"])["hs3"]
+    path = export.export(FEW, ResultsFolder(tmp_path), formats=["hs3"])["hs3"]
     assert json.loads(path.read_text())["metadata"]["hs3_version"]
     with quiet():
         w = root().RooWorkspace("again")
@@ -121,6 +123,6 @@ def test_many_events_meet_the_asymptotic_formulae(treatment):
     exact = upper_limit(model, treatment=treatment, expected=False).upper_limit
     assert exact == pytest.approx(formulae, rel=0.02)
     toys = upper_limit(
-        model, method="roostats", treatment=treatment, precision=0.08, expected=False, processes=2
+        model, method="roostats", treatment=treatment, precision=0.08, expected=False, work=Work(threads=2)
     )
     assert abs(toys.upper_limit - formulae) < 0.02 * formulae + 3.5 * toys.upper_limit_error

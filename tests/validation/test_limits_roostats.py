@@ -12,6 +12,7 @@ from na64root.cling import root
 from na64root.limits import Bin, CountingModel, experiment, roostats, upper_limit, workspace
 from na64root.limits.roostats import TIE_TOLERANCE
 from na64root.limits.workspace import quiet
+from na64root.work import Work
 
 
 def empty_bins(n, background=0.265, uncertainty=0.085):
@@ -99,7 +100,12 @@ def pulls(number, seed, precision):
         treatment = ("frequentist", "hybrid", "none")[index % 3]
         exact = upper_limit(model, treatment=treatment, expected=False)
         toys = upper_limit(
-            model, method="roostats", treatment=treatment, precision=precision, expected=False, seed=index + 1
+            model,
+            method="roostats",
+            treatment=treatment,
+            precision=precision,
+            expected=False,
+            work=Work(seed=index + 1),
         )
         values.append((toys.upper_limit - exact.upper_limit) / toys.upper_limit_error)
     return np.array(values)
@@ -123,7 +129,7 @@ def test_pulls_of_many_random_models():
 def test_processes_change_nothing():
     model = empty_bins(2)
     options = {"method": "roostats", "precision": 0.2, "expected": False, "treatment": "none"}
-    assert upper_limit(model, **options) == upper_limit(model, processes=2, **options)
+    assert upper_limit(model, **options) == upper_limit(model, **options, work=Work(threads=2))
 
 
 def test_scan_widens_itself():
@@ -144,7 +150,7 @@ def test_expected_limits_of_toys(observed):
     )
     model = CountingModel(bins, signal_uncertainty=0.2)
     exact = upper_limit(model).expected.model_dump()
-    toys = upper_limit(model, method="roostats", precision=0.1, processes=2).expected.model_dump()
+    toys = upper_limit(model, method="roostats", precision=0.1, work=Work(threads=2)).expected.model_dump()
     told = {name: value for name, value in toys.items() if value is not None}
     assert {"median", "plus2"} <= told.keys()
     for name, value in told.items():

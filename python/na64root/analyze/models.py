@@ -7,26 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from .. import exclusion, limits, records, selection, theory
-from ..annotations import Progress
 from ..config import SIGNATURES, Card, Signature
 from ..exclusion.planes import plane_of
 from ..records import Count
 from ..signal import MODES, Parameters, SignalModel, effective_exposure
 from ..simulation import signal_files
-from .counts import counts_and_exposure, refuse_to_show
+from ..work import Work
+from .counts import data_of
+from .options import DataOptions
 from .records import SignalOfSample, SignalUncertaintyOfSample
 
 
 def counting_model(
-    files: Sequence[str],
-    card: Card,
-    *,
-    eot: Mapping[str, float] | None = None,
-    exclude_outlier_spills: bool = False,
-    blind: bool = False,
-    seed: int = 1,
-    threads: int = 1,
-    progress: Progress | None = None,
+    files: Sequence[str], card: Card, options: DataOptions = DataOptions(), *, work: Work = Work()
 ) -> tuple[limits.CountingModel, selection.SelectionResult | None]:
     """The counting model that :func:`analyze` sets its limit with, without files for the card's own counts.
 
@@ -38,14 +31,12 @@ def counting_model(
     Raises:
         Na64Error: no bin has both a count and exposure; what the modules of the chain raise.
     """
-    refuse_to_show(card, blind, exclude_outlier_spills)
-    counts, exposure, selected = counts_and_exposure(
-        files, card, eot, threads, blind=blind, exclude_outlier_spills=exclude_outlier_spills
-    )
-    point = exclusion.Exclusion(card, counts, exposure, seed=seed, threads=threads)
-    plane = plane_of(point, "mass-epsilon", threads=threads, progress=progress, selected=selected)
+    options.require_hidden(card)
+    data = data_of(files, card, options, work)
+    point = exclusion.Exclusion(card, data.counts, data.exposure, work=work)
+    plane = plane_of(point, "mass-epsilon", work=work, selected=data.selected)
     model, _ = model_of_plane(point, plane)
-    return model, selected
+    return model, data.selected
 
 
 def model_of_plane(

@@ -23,13 +23,14 @@ import contourpy
 import numpy as np
 
 from .._core import ProductionPoint
-from ..annotations import Array, Progress
+from ..annotations import Array
 from ..config import Card
 from ..records import Count, PlaneResult, provenance
 from ..selection import SelectionResult
 from ..signal import Mode, Parameters, SignalAtMass, card_counts
 from ..simulation.samples import SignalSamples
 from ..theory.scorecard import PAPER_END_POINT_GEV, PAPER_END_POINT_SOURCE
+from ..work import Work
 from .counting_models import NO_SIGNAL, ExpectedSignal
 from .drawn_over import overlays_of
 from .grids import REFINEMENT, Plane
@@ -51,10 +52,7 @@ def scan(
     expected: bool = True,
     others: bool = False,
     kept: Path | None = None,
-    seed: int = 1,
-    threads: int = 1,
-    executor: Executor | None = None,
-    progress: Progress | None = None,
+    work: Work = Work(),
     selected: SelectionResult | None = None,
 ) -> PlaneResult:
     """An exclusion plane, by default the paper's Fig. 4.
@@ -66,10 +64,7 @@ def scan(
         expected: also contours of the expected limits.
         others: also the thermal relic line and what other experiments exclude.
         kept: a file for what is done, from which an interrupted scan goes on; removed at the end.
-        threads: columns in parallel; the result does not depend on it.
-        executor: computes the columns in place of `threads`, as that of a Dask client; its workers need
-            na64root, and no file.
-        progress: called with (columns done, all columns).
+        work: computes the columns, on a cluster whose workers need na64root, and no file.
         selected: where the counts come from, for the provenance and the notes.
 
     Raises:
@@ -80,17 +75,8 @@ def scan(
     counts = card_counts(card, exposure) if counts is None else counts
     if mode == "invisible":
         counts = [count for count in counts if count.signature == "S2"]
-    exclusion = Exclusion(card, counts, exposure, mode=mode, expected=expected, seed=seed, threads=threads)
-    return plane_of(
-        exclusion,
-        plane,
-        others=others,
-        kept=kept,
-        threads=threads,
-        executor=executor,
-        progress=progress,
-        selected=selected,
-    )
+    exclusion = Exclusion(card, counts, exposure, mode=mode, expected=expected, work=work)
+    return plane_of(exclusion, plane, others=others, kept=kept, work=work, selected=selected)
 
 
 def plane_of(
@@ -99,35 +85,36 @@ def plane_of(
     *,
     others: bool = False,
     kept: Path | None = None,
-    threads: int = 1,
-    executor: Executor | None = None,
-    progress: Progress | None = None,
+    work: Work = Work(),
     selected: SelectionResult | None = None,
 ) -> PlaneResult:
     """The exclusion plane of a calculator, which keeps what it computed on the way for who asks it next.
 
-    Arguments and exceptions are those of :func:`scan`.
+    Arguments and exceptions are those of :func:`scan`; the seed is the calculator's.
     """
     card, counts, exposure, mode = exclusion.card, exclusion.counts, exclusion.exposure, exclusion.signal.mode
+    seed = exclusion.work.seed
     chosen = Plane.named(plane, card) if isinstance(plane, str) else plane
     origin = provenance(
         card,
-        seed=exclusion.seed,
+        seed=seed,
         limit_method=f"exact, {card.limit.treatment}",
         input_files=selected.files if selected else (),
         input_details=selected.input if selected else None,
     )
     # The seed changes columns only where they are simulated.
-    seed_of_columns = exclusion.seed if exclusion.simulated else None
+    seed_of_columns = seed if exclusion.simulated else None
     made_with = origin.model_dump(exclude={"input_files", "input", "seed"})
     what = (made_with, repr(chosen), mode, exclusion.expected_limits, seed_of_columns)
-    work = _Work(exclusion, chosen, _Kept(kept, what, counts, exposure), threads, executor, progress)
     x, y = chosen.x.values, chosen.y.values
     every = tuple(range(len(y)))
     lines = chosen.name == "mass-epsilon"
-    columns = work.columns(x, y, [(i, every) for i in range(len(x))], lines=lines)
-    coarse = _grid(columns, len(x), len(y))
-    fine = _refined(work, chosen, coarse)
+    keeping = _Kept(kept, what, counts, exposure)
+    with work.connected() as connected:
+        computing = _Computing(exclusion, chosen, keeping, connected)
+        columns = computing.columns(x, y, [(i, every) for i in range(len(x))], lines=lines)
+        coarse = _grid(columns, len(x), len(y))
+        fine = _refined(computing, chosen, coarse)
     low: list[float | None] = []
     high: list[float | None] = []
     end_point = None
@@ -135,7 +122,7 @@ def plane_of(
         low, high = ([column.epsilon_range[end] for _, column in columns] for end in (0, 1))
         end_point = exclusion.g2_end_point(x, np.array([column.on_central_g2_line for _, column in columns]))
     contours = {name: _contours(chosen, values) for name, values in fine.items()}
-    work.kept.remove()
+    keeping.remove()
     return PlaneResult(
         plane=chosen.name,
         mode=mode,
@@ -147,7 +134,7 @@ def plane_of(
         ],
         contours=contours.pop("observed"),
         expected_contours=contours,
-        overlays=overlays_of(card, chosen, others=others, threads=threads),
+        overlays=overlays_of(card, chosen, others=others, work=work),
         epsilon_low=low,
         epsilon_high=high,
         g2_excluded_up_to_GeV=end_point,
@@ -216,17 +203,18 @@ class _Kept:
 
 
 @dataclass
-class _Work:
+class _Computing:
     """Computes columns, in threads or by the workers of an executor, and keeps them as they come."""
 
     exclusion: Exclusion
     plane: Plane
     kept: _Kept
-    threads: int
-    executor: Executor | None
-    progress: Progress | None
+    work: Work
     done: int = 0
     wanted: int = 0
+
+    def __post_init__(self) -> None:
+        self._progress = self.work.reporting("masses")
 
     def columns(
         self, x: Array, y: Array, columns: Sequence[Column], *, lines: bool = False
@@ -254,20 +242,20 @@ class _Work:
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[tuple[Executor, Callable[[float, list[float], bool], _Found]]]:
-        if self.executor is not None:
+        if self.work.executor is not None:
             # Bytes, which a worker unpacks once: nothing that could be lost with a worker is kept by one.
             packed = pickle.dumps((self.exclusion.anew(threads=1), self.plane))
-            yield self.executor, functools.partial(_column_on_worker, packed)
+            yield self.work.executor, functools.partial(_column_on_worker, packed)
             return
         # Samples are made one after the other, each on all threads.
-        workers = 1 if self.exclusion.simulated else max(1, self.threads)
+        workers = 1 if self.exclusion.simulated else self.work.threads
         with ThreadPoolExecutor(max_workers=workers) as pool:
             yield pool, functools.partial(_column, self.exclusion, self.plane)
 
     def _report(self, done: int) -> None:
         self.done += done
-        if self.progress is not None and done:
-            self.progress(self.done, self.wanted)
+        if self._progress is not None and done:
+            self._progress(self.done, self.wanted)
 
 
 def _column_on_worker(packed: bytes, x: float, y: list[float], lines: bool) -> _Found:
@@ -357,7 +345,7 @@ def _grid(columns: Sequence[tuple[Column, _Found]], n_x: int, n_y: int) -> dict[
     return grids
 
 
-def _refined(work: _Work, plane: Plane, coarse: Mapping[str, Array]) -> dict[str, Array]:
+def _refined(computing: _Computing, plane: Plane, coarse: Mapping[str, Array]) -> dict[str, Array]:
     """The grids on the finer axes: computed in cells that a contour crosses, interpolated in the others."""
     n_y, n_x = coarse["observed"].shape
     x, y = plane.x.finer.values, plane.y.finer.values
@@ -371,12 +359,12 @@ def _refined(work: _Work, plane: Plane, coarse: Mapping[str, Array]) -> dict[str
                 True
             )
     fine = {name: _interpolated_grid(_height(grid), n_x, n_y) for name, grid in coarse.items()}
-    if work.exclusion.simulated:  # a sample for each mass takes seconds
+    if computing.exclusion.simulated:  # a sample for each mass takes seconds
         return fine
     columns: list[Column] = [
         (i, tuple(np.flatnonzero(wanted[:, i]).tolist())) for i in range(len(x)) if wanted[:, i].any()
     ]
-    for (i, rows), column in work.columns(x, y, columns):
+    for (i, rows), column in computing.columns(x, y, columns):
         for name, values in column.strengths.items():
             fine[name][list(rows), i] = _height(np.array(values))
     return fine

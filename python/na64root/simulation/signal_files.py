@@ -20,8 +20,10 @@ from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError, DataError
 from ..ntuple import Ntuple, about, expand, open_ntuple
 from ..records import InputFile, Record
+from ..selection import SelectionOptions
 from ..selection.systematics import SystematicEffect, require_all, scaled_sum
 from ..signal import MODES, Parameters, SignalModel, effective_electrons
+from ..work import Work
 from .core_config import SignalMode
 from .sample import effective_events
 
@@ -98,8 +100,7 @@ def read_signal(
     mass_GeV: float | None = None,
     epsilon: float | None = None,
     vary: bool = False,
-    seed: int = 1,
-    threads: int = 1,
+    work: Work = Work(),
 ) -> SimulatedSignal:
     """Select a signal sample with the code that selects data.
 
@@ -128,7 +129,7 @@ def read_signal(
     else:
         point = _given_point(paths[0], card, mass_GeV, epsilon)
         parts = [_Part(ntuple, dict.fromkeys(electrons, 1.0)) for ntuple in ntuples]
-    selected = [_select(part, card, vary=vary, seed=seed, threads=threads) for part in parts]
+    selected = [_select(part, card, vary=vary, work=work) for part in parts]
     inputs = [file for found in selected for file in found.files]
     bins, produced = _summed(parts, selected, electrons)
     if not own:
@@ -273,7 +274,7 @@ def _given_point(path: str, card: Card, mass_GeV: float | None, epsilon: float |
 _Produced = dict[str, tuple[float, float]]
 
 
-def _select(part: _Part, card: Card, *, vary: bool, seed: int, threads: int) -> selection.SelectionResult:
+def _select(part: _Part, card: Card, *, vary: bool, work: Work) -> selection.SelectionResult:
     path = part.ntuple.paths[0]
     if "mcWeight" not in part.ntuple.present:
         raise DataError(
@@ -282,7 +283,7 @@ def _select(part: _Part, card: Card, *, vary: bool, seed: int, threads: int) -> 
     card = card.for_simulation
     # Its weights say what it is worth: no exposure has to be found.
     found = selection.select(
-        part.ntuple, card, eot=card.exposure(), systematics=vary, seed=seed, threads=threads
+        part.ntuple, card, SelectionOptions(eot=card.exposure(), systematics=vary), work=work
     )
     if found.negative_weights:
         raise DataError(
