@@ -16,12 +16,13 @@ from na64root.analyze import DataOptions
 from na64root.analyze.counts import data_of
 from na64root.backgrounds import estimate
 from na64root.backgrounds.events import read
-from na64root.backgrounds.regions import check_regions, in_signal_box
+from na64root.backgrounds.regions import check_regions
 from na64root.backgrounds.sideband import sideband
 from na64root.cli import program
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
 from na64root.ntuple import baskets, checks, files
+from na64root.selection.blinding import in_signal_box
 from na64root.simulation import simulate
 from na64root.simulation.options import PseudodataOptions
 from na64root.work import Work

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from ..config import SIGNATURES, Card, Signature
 from ..ntuple import DEFINING_CUTS, Ntuple, open_ntuple, repeated_files
 from ..records import Count, InputFile
 from ..selection import SelectionOptions
+from ..selection.blinding import stand_in
 from ..selection.left_out import Exclusions, LeftOut
 from ..selection.quality import Outlier, assess
 from ..signal import card_counts
@@ -138,10 +138,10 @@ def counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
     A weighted simulation has no observed counts, and blinded data show none: the most probable counts without
     signal stand in for them, so that the limits are expected ones.
     """
-    stand_in = selected.weighted or selected.blind
+    nothing_observed = selected.weighted or selected.blind
     counts = [
-        count.model_copy(update={"observed": math.floor(count.background)})
-        if stand_in and not set(DEFINING_CUTS[count.signature]) & set(count.cuts_not_applied)
+        stand_in(count)
+        if nothing_observed and not set(DEFINING_CUTS[count.signature]) & set(count.cuts_not_applied)
         else count
         for count in selected.counts
     ]

@@ -22,8 +22,8 @@ from ..ntuple import (
     reading,
     repeated_files,
     require_all_read,
-    require_blind,
 )
+from ..selection.blinding import require_blind, signal_boxes
 from ..selection.cut_table import (
     cuts,
     declare_functions,
@@ -32,7 +32,6 @@ from ..selection.cut_table import (
     hcal_sum,
     number,
     require_compiling,
-    signal_boxes,
     threshold_values,
 )
 from ..selection.engines import EventLoop

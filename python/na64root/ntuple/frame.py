@@ -145,20 +145,6 @@ def _chain(tree: str, paths: Sequence[str]) -> Any:
     return chain
 
 
-def require_blind(ntuple: Ntuple, blind: bool) -> None:
-    """Refuse to show what a blinded skim, which has lost its signal boxes, would have as observed.
-
-    Raises:
-        DataError: a file is such a skim, and `blind` is not set.
-    """
-    for path, facts in ntuple.made_by_na64root.items():
-        if facts.get("blind") and not blind:
-            raise DataError(
-                f"{path} is a blinded skim (without the events in the signal boxes, so that nothing in it is "
-                "observed): use --blind, or a skim that was made without it"
-            )
-
-
 def require_all_read(ntuple: Ntuple, events: int, sums_of_weights: Iterable[float]) -> None:
     """What an event loop has to show before its counts are believed.
 

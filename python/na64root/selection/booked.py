@@ -19,15 +19,14 @@ from ..event_loop import compiled
 from ..event_loop.histograms import Histogram, bins, record, stable, variances
 from ..ntuple import DEFINING_CUTS, Ntuple, notes_on_files, period_names, repeated_files, require_all_read
 from ..records import Count, CutFlowRow, provenance
+from .blinding import BOX_CUTS, NOTE, hidden_cuts, signal_boxes
 from .cut_table import (
-    BOX_CUTS,
     cuts,
     declare_functions,
     definitions,
     descriptions,
     functions,
     require_compiling,
-    signal_boxes,
 )
 from .engines import EventLoop, table
 from .exposure import InputExposure
@@ -195,9 +194,7 @@ class Booked:
 
     def _hidden(self, signature: Signature) -> set[str]:
         """Blinded, the cuts after which only events in the signal box are left."""
-        names = [cut.name for cut in self.cuts[signature]]
-        last = max(names.index(cut) for cut in BOX_CUTS)
-        return set(names[last:]) if self.blind else set()
+        return set(hidden_cuts([cut.name for cut in self.cuts[signature]])) if self.blind else set()
 
     def _book_before(self, signature: Signature, cut: str, node: Any) -> None:
         """The distribution that a cut looks at, just before it."""
@@ -449,10 +446,7 @@ class Booked:
         duplicates = 0 if self.blind else self.left_out.duplicates
         notes += notes_on_files(duplicates, repeated_files(self.ntuple.files))
         if self.blind:
-            notes.append(
-                "blind: events in the signal boxes, after the cuts ecal and hcal of a signature, are in no "
-                "row, histogram, limit or skim"
-            )
+            notes.append(NOTE)
         if self.variations:
             notes += self.variations.notes
         if self.weighted:

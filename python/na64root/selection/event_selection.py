@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ..config import SIGNATURES, Card
 from ..errors import ConfigError, DataError
-from ..ntuple import Input, open_ntuple, reading, require_blind
+from ..ntuple import Input, open_ntuple, reading
 from ..records import ResultsFolder
 from ..work import Work
+from .blinding import refuse_systematics, require_blind
 from .booked import Booked
 from .engines import EventLoop
 from .exposure import input_exposure
@@ -43,10 +44,7 @@ def select(
         Na64Error: the skim exists and is not to be replaced, or it cannot be written.
     """
     card.exposure(options.eot)  # before anything is read
-    if options.blind and options.systematics:
-        raise ConfigError(
-            "--systematics with --blind (its effects are on the counts in the signal boxes): leave one out"
-        )
+    refuse_systematics(options.blind, options.systematics)
     if options.skim is not None and work.engine.name == "dask":
         raise ConfigError(
             "a skim cannot be written on a cluster (engine dask: each worker would write a file of its own): "

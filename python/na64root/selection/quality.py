@@ -29,10 +29,10 @@ from ..ntuple import (
     period_names,
     reading,
     repeated_files,
-    require_blind,
 )
 from ..records import Provenance, Record, provenance
-from .cut_table import BOX_CUTS, PHYSICS_TRIGGER, hcal_sum, without_signal_boxes
+from .blinding import BOX_CUTS, require_blind, without_signal_boxes
+from .cut_table import PHYSICS_TRIGGER, hcal_sum
 
 Quantity = Literal["triggers", "ecal_mean_GeV", "hcal_mean_GeV", "missing_energy_fraction"]
 
@@ -171,8 +171,8 @@ def assess(inputs: Input, card: Card, *, blind: bool = False) -> Quality:
         blind: leave events in the signal boxes out of every sum and example.
 
     Raises:
-        DataError: as :func:`na64root.ntuple.open_ntuple` and :func:`na64root.ntuple.require_blind`, or the
-            events cannot be read.
+        DataError: as :func:`na64root.ntuple.open_ntuple` and :func:`.blinding.require_blind`, or the events
+            cannot be read.
     """
     ntuple = open_ntuple(inputs, card)
     require_blind(ntuple, blind)
