@@ -22,7 +22,7 @@ from ..work import Work
 from .counts import Data, data_of
 from .models import model_of_plane, signal_of_sample
 from .options import AnalysisOptions, DataOptions
-from .records import Analysis, Exclusion, SignalOfSample, SignalUncertaintyOfSample
+from .records import Analysis, ExcludedRange, SignalOfSample, SignalUncertaintyOfSample
 
 log = logging.getLogger(__name__)
 
@@ -183,10 +183,10 @@ def _write(analysis: Analysis, data: Data, found: Found, card: Card, results: Re
         return _write_json(analysis, folder, results.path)
 
 
-def _excluded(plane: records.PlaneResult | None) -> Exclusion:
+def _excluded(plane: records.PlaneResult | None) -> ExcludedRange:
     if plane is None:
-        return Exclusion(mass_GeV=[], epsilon_low=[], epsilon_high=[])
-    return Exclusion(mass_GeV=plane.x, epsilon_low=plane.epsilon_low, epsilon_high=plane.epsilon_high)
+        return ExcludedRange(mass_GeV=[], epsilon_low=[], epsilon_high=[])
+    return ExcludedRange(mass_GeV=plane.x, epsilon_low=plane.epsilon_low, epsilon_high=plane.epsilon_high)
 
 
 def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, folder: Path) -> None:

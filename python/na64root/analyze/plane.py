@@ -20,7 +20,7 @@ from .options import DataOptions
 from .records import Scorecard
 
 
-def scan(
+def scan_of_files(
     files: Sequence[str],
     card: Card,
     plane: Plane | str = "mass-epsilon",

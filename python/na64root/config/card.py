@@ -13,7 +13,7 @@ from .control import BackgroundsConfig, QualityConfig
 from .cuts import Selection
 from .experiment import Beam, ExcludedRuns, Geometry, Period, Target
 from .input import InputConfig, LayoutConfig
-from .model import ModelConfig, MuonG2, Plane, SignalConfig
+from .model import ModelConfig, MuonG2, PlaneRanges, SignalConfig
 from .quantity import Model, Quantity, nearest
 from .simulation import Detector, Pseudodata
 from .statistics import LimitConfig, Systematics
@@ -42,7 +42,7 @@ class Card(Model):
     signal: SignalConfig
     limit: LimitConfig
     muon_g2: MuonG2
-    plane: Plane
+    plane: PlaneRanges
     pseudodata: Pseudodata
     detector: Detector
     quality: QualityConfig

@@ -18,7 +18,7 @@ DecayModel = Literal["matrix_element", "phase_space"]
 Annihilation = Literal["off", "on"]
 
 
-Acceptance = Literal["chain", "simulation"]
+SignalAcceptance = Literal["chain", "simulation"]
 
 
 class ModelConfig(Model):
@@ -39,7 +39,7 @@ class SignalConfig(Model):
     `effective_events_min` effective events in a signature gets a sample of its own.
     """
 
-    acceptance: Acceptance
+    acceptance: SignalAcceptance
     r_efficiency: Fraction
     simulated_events: Whole
     effective_events_min: Positive
@@ -52,7 +52,7 @@ class MuonG2(Model):
     uncertainty_before_fermilab: NonNegative
 
 
-class Plane(Model):
+class PlaneRanges(Model):
     mass_min_GeV: Positive
     mass_max_GeV: Positive
     mass_points: GridPoints
@@ -70,7 +70,7 @@ class Plane(Model):
     splitting_points: GridPoints
 
     @model_validator(mode="after")
-    def _ascending(self) -> "Plane":
+    def _ascending(self) -> "PlaneRanges":
         for low, high in (
             ("mass_min_GeV", "mass_max_GeV"),
             ("epsilon_min", "epsilon_max"),

@@ -20,7 +20,7 @@ from .._core import (
     magnetic_moment,
     units,
 )
-from ..config import SIGNATURES, Acceptance, Card, Quantity, Signature
+from ..config import SIGNATURES, Card, Quantity, SignalAcceptance, Signature
 from ..errors import ConfigError, ConvergenceError
 from ..records import Provenance, Record, provenance
 from ..signal import Parameters, SignalAtMass, card_counts
@@ -135,7 +135,7 @@ class Explanation(Record):
     verdict: str
     landau_pole_bound: float
     provenance: Provenance
-    acceptance: Acceptance
+    acceptance: SignalAcceptance
 
 
 def explain(

@@ -14,10 +14,10 @@ from ..config import Card
 from ..errors import ConfigError
 from ..signal import Parameters
 
-Quantity = Literal["mass", "mass1", "epsilon", "alpha", "ratio", "splitting"]
+PlaneQuantity = Literal["mass", "mass1", "epsilon", "alpha", "ratio", "splitting"]
 
 
-QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+QUANTITIES: tuple[PlaneQuantity, ...] = get_args(PlaneQuantity)
 
 
 PLANES = ("mass-epsilon", "mass-alpha", "mass1-splitting")
@@ -38,7 +38,7 @@ class Axis:
         ConfigError: an unknown quantity, a range that is none, too few points.
     """
 
-    quantity: Quantity
+    quantity: PlaneQuantity
     low: float
     high: float
     points: int
@@ -117,7 +117,7 @@ class Plane:
         """
         ranges = card.plane
 
-        def axis(quantity: Quantity) -> Axis:
+        def axis(quantity: PlaneQuantity) -> Axis:
             low, high, points = (getattr(ranges, f"{quantity}_{end}") for end in ENDS[quantity])
             return Axis(quantity, low.value, high.value, round(points.value))
 
@@ -189,7 +189,7 @@ class Plane:
 
 
 # Fields of the card's [plane] by quantity.
-ENDS: dict[Quantity, tuple[str, str, str]] = {
+ENDS: dict[PlaneQuantity, tuple[str, str, str]] = {
     "mass": ("min_GeV", "max_GeV", "points"),
     "mass1": ("min_GeV", "max_GeV", "points"),
     "epsilon": ("min", "max", "points"),

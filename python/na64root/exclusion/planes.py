@@ -39,7 +39,7 @@ from .strength import Exclusion
 log = logging.getLogger(__name__)
 
 # A column of a grid: its number, and the numbers of its points.
-Column = tuple[int, tuple[int, ...]]
+GridColumn = tuple[int, tuple[int, ...]]
 
 
 def scan(
@@ -217,15 +217,15 @@ class _Computing:
         self._progress = self.work.reporting("masses")
 
     def columns(
-        self, x: Array, y: Array, columns: Sequence[Column], *, lines: bool = False
-    ) -> list[tuple[Column, _Found]]:
+        self, x: Array, y: Array, columns: Sequence[GridColumn], *, lines: bool = False
+    ) -> list[tuple[GridColumn, _Found]]:
         """What is found in each column, `lines` as in :func:`_column`."""
         names = {column: f"{len(x)} {column[0]} {column[1][0]} {len(column[1])}" for column in columns}
         found = {column: known for column in columns if (known := self.kept.get(names[column]))}
         self.wanted += len(columns)
         self._report(len(found))
         with self._running() as (executor, function):
-            running: dict[Future[_Found], Column] = {}
+            running: dict[Future[_Found], GridColumn] = {}
             try:
                 for i, rows in (column for column in columns if column not in found):
                     values = [float(y[j]) for j in rows]
@@ -330,7 +330,7 @@ class _SharedSignal:
         return self._kinematics[key].with_alpha_dark(parameters.alpha_dark)
 
 
-def _grid(columns: Sequence[tuple[Column, _Found]], n_x: int, n_y: int) -> dict[str, Array]:
+def _grid(columns: Sequence[tuple[GridColumn, _Found]], n_x: int, n_y: int) -> dict[str, Array]:
     """The columns as arrays of shape (n_y, n_x).
 
     A band that is not known in every column, where signal uncertainties are large, is left out.
@@ -361,7 +361,7 @@ def _refined(computing: _Computing, plane: Plane, coarse: Mapping[str, Array]) -
     fine = {name: _interpolated_grid(_height(grid), n_x, n_y) for name, grid in coarse.items()}
     if computing.exclusion.simulated:  # a sample for each mass takes seconds
         return fine
-    columns: list[Column] = [
+    columns: list[GridColumn] = [
         (i, tuple(np.flatnonzero(wanted[:, i]).tolist())) for i in range(len(x)) if wanted[:, i].any()
     ]
     for (i, rows), column in computing.columns(x, y, columns):

@@ -112,7 +112,7 @@ def diagnose(
     toys: list[ToyPoint] = []
     checks = None
     if method == "roostats":
-        scan = roostats.scan(
+        scan = roostats.scan_toys(
             model,
             cl=cl,
             treatment=treatment,

@@ -144,7 +144,7 @@ def upper_limit(
     check_choice("treatment", treatment, TREATMENTS)
     _check_level(cl)
     if method == "roostats":
-        scan = roostats.scan(
+        scan = roostats.scan_toys(
             model,
             cl=cl,
             treatment=treatment,

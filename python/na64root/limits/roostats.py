@@ -350,7 +350,7 @@ class _Runner:
             self._pool.shutdown(cancel_futures=True)
 
 
-def scan(
+def scan_toys(
     model: CountingModel,
     *,
     cl: float,

@@ -44,7 +44,7 @@ def plot(
     *,
     projections: Mapping[str, records.PlaneResult] | None = None,
 ) -> Plotted:
-    """Figure, curves (CSV) and ROOT objects of a plane, as :func:`na64root.analyze.scan` writes them.
+    """Figure, curves (CSV) and ROOT objects of a plane, as :func:`na64root.analyze.scan_of_files` writes.
 
     Args:
         card: of the plane, for the title.

@@ -34,10 +34,15 @@ from ..records import Provenance, Record, provenance
 from .blinding import BOX_CUTS, require_blind, without_signal_boxes
 from .cut_table import PHYSICS_TRIGGER, hcal_sum
 
-Quantity = Literal["triggers", "ecal_mean_GeV", "hcal_mean_GeV", "missing_energy_fraction"]
+SpillQuantity = Literal["triggers", "ecal_mean_GeV", "hcal_mean_GeV", "missing_energy_fraction"]
 
 
-QUANTITIES: tuple[Quantity, ...] = ("triggers", "ecal_mean_GeV", "hcal_mean_GeV", "missing_energy_fraction")
+QUANTITIES: tuple[SpillQuantity, ...] = (
+    "triggers",
+    "ecal_mean_GeV",
+    "hcal_mean_GeV",
+    "missing_energy_fraction",
+)
 
 
 # A flag takes a spill out of what the others are compared with; in practice two rounds settle it.
@@ -55,7 +60,7 @@ class SpillQuality(Record):
     ecal_mean_GeV: float | None
     hcal_mean_GeV: float | None
     missing_energy_fraction: float | None
-    flags: list[Quantity]
+    flags: list[SpillQuantity]
 
 
 class RunQuality(Record):
@@ -88,7 +93,7 @@ class Outlier(Record):
     run: int
     spill: int
     period: str
-    quantity: Quantity
+    quantity: SpillQuantity
     value: float
     typical: float
     deviation: float
@@ -182,7 +187,7 @@ def assess(inputs: Input, card: Card, *, blind: bool = False) -> Quality:
     index = period_index(card, run, spill)
     order = np.lexsort([spill, run])
     values = _values(SpillSums.of(columns, np.arange(len(run))))
-    flags: list[list[Quantity]] = [[] for _ in run]
+    flags: list[list[SpillQuantity]] = [[] for _ in run]
     outliers = []
     for i in range(len(card.periods)):
         member = order[index[order] == i]
@@ -250,7 +255,9 @@ def criterion(quality: QualityConfig) -> str:
     )
 
 
-def flagged(sums: SpillSums, quality: QualityConfig) -> Iterator[tuple[int, Quantity, float, float, float]]:
+def flagged(
+    sums: SpillSums, quality: QualityConfig
+) -> Iterator[tuple[int, SpillQuantity, float, float, float]]:
     """The spills of one run period that stand out: position, quantity, typical value, deviation, threshold.
 
     Each spill is compared with all sound ones together. The deviation is the signed root w of twice the
@@ -285,7 +292,7 @@ def flagged(sums: SpillSums, quality: QualityConfig) -> Iterator[tuple[int, Quan
 
 
 def _deviations(
-    name: Quantity, sums: SpillSums, sound: NDArray[np.bool_]
+    name: SpillQuantity, sums: SpillSums, sound: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], float, Array]:
     """Of each spill: whether the quantity is known, its typical value, the signed root w."""
     if name == "triggers":
@@ -358,7 +365,7 @@ def _outlier(
     run: int,
     spill: int,
     period: str,
-    quantity: Quantity,
+    quantity: SpillQuantity,
     value: float,
     typical: float,
     deviation: float,
@@ -466,7 +473,7 @@ def _columns(recorder: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[
     return table["run"].astype(np.int64), table["spill"].astype(np.int64), columns
 
 
-def _values(sums: SpillSums) -> dict[Quantity, Array]:
+def _values(sums: SpillSums) -> dict[SpillQuantity, Array]:
     """Each quantity of each row, NaN where it is not known."""
 
     def ratio(part: Array, whole: Array) -> Array:
@@ -485,7 +492,7 @@ def _runs(
     periods: Sequence[str],
     columns: Mapping[str, Array],
     order: NDArray[Any],
-    flags: Sequence[Sequence[Quantity]],
+    flags: Sequence[Sequence[SpillQuantity]],
 ) -> list[RunQuality]:
     runs = []
     in_periods = sorted(range(len(run)), key=lambda i: (int(run[i]), periods[i]))

@@ -86,7 +86,7 @@ def invisible_2019(card: Card, points: int = 16) -> Score:
     )
 
 
-def e137(points: int = 16, *, threads: int = 1) -> Score:
+def e137_lower_edge(points: int = 16, *, threads: int = 1) -> Score:
     """E137's lower edge at f = 0.1, 0.12 to 1.5 GeV."""
     masses, published = _lower_edge("e137", 0.121, 1.5, points)
     region = experiments.e137(masses, TABLE_PARAMETERS, bands=False, threads=threads)
@@ -198,7 +198,7 @@ def scorecard(
         relic_line(),
         public_relic_line(),
         r_efficiency(r_cut_efficiency),
-        e137(threads=threads),
+        e137_lower_edge(threads=threads),
         proton_dump("nucal", threads=threads),
         proton_dump("charm", threads=threads),
     ]
