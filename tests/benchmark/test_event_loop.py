@@ -27,7 +27,7 @@ from na64root.selection import SelectionOptions
 from na64root.selection.booked import Booked
 from na64root.selection.engines import EventLoop
 from na64root.work import THREADS, Engine, Work
-from tree_a import event, s1_event, write_tree
+from support.tree_a import event, s1_event, write_tree
 
 EVENTS = 5_000_000
 CARD = load_card()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import shutil
 
 import numpy as np
 import pytest
-from tests.tree_a import event, hcal_cells, write_tree
 
 from na64root import selection
 from na64root.analyze import DataOptions
@@ -18,7 +16,6 @@ from na64root.backgrounds import estimate
 from na64root.backgrounds.events import read
 from na64root.backgrounds.regions import check_regions
 from na64root.backgrounds.sideband import sideband
-from na64root.cli import program
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
 from na64root.ntuple import baskets, checks, files
@@ -26,6 +23,8 @@ from na64root.selection.blinding import in_signal_box
 from na64root.simulation import simulate
 from na64root.simulation.options import PseudodataOptions
 from na64root.work import Work
+from support.commands import run
+from support.tree_a import event, hcal_cells, write_tree
 
 CARD = load_card()
 MUON = {"VETO_ene": np.full(6, 0.0095)}
@@ -275,11 +274,12 @@ def test_what_an_input_must_have(tmp_path):
         estimate([path], CARD)
 
 
-def test_the_verb_prints_and_draws(tmp_path):
-    path, stdout = planted(tmp_path), io.StringIO()
+def test_the_verb_prints_and_draws(tmp_path, unrendered):
+    path = planted(tmp_path)
     arguments = ["background", path, "--mc", path, "--eot", "2018=1e11", "-o", str(tmp_path / "out")]
-    assert program.run([*arguments, "--json", "--set", "backgrounds.sideband.events_min=2"], stdout) == 0
-    record = json.loads(stdout.getvalue())
+    code, text = run(*arguments, "--json", "--set", "backgrounds.sideband.events_min=2")
+    assert code == 0
+    record = json.loads(text)
     assert {(e["signature"], e["method"]) for e in record["estimates"]} == {
         ("S1", "neutral_hadron"), ("S2", "sideband"), ("S2", "abcd")
     }  # fmt: skip
@@ -287,11 +287,11 @@ def test_the_verb_prints_and_draws(tmp_path):
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "background.json", "backgrounds.pdf", "backgrounds.png"
     }  # fmt: skip
-    assert program.run(arguments, io.StringIO()) == 2  # results are kept
+    assert run(*arguments)[0] == 2  # results are kept
     blind = tmp_path / "blind"
-    assert program.run(["background", path, "--blind", "-o", str(blind)], io.StringIO()) == 0
+    assert run("background", path, "--blind", "-o", str(blind))[0] == 0
     assert json.loads((blind / "blinding.jsonl").read_text("utf-8"))["verb"] == "background"
-    assert program.run(["background", path, "--set", "backgrounds.abcd.ecal_max_GeV=40"], io.StringIO()) == 2
+    assert run("background", path, "--set", "backgrounds.abcd.ecal_max_GeV=40")[0] == 2
 
 
 def only(*rates: str) -> list[str]:

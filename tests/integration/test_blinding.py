@@ -5,7 +5,6 @@ Reference: two inputs that differ only by such events, chosen by NumPy (independ
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import numpy_selection
-from integration.test_planted_tree import all_events
 from na64root import records, selection
 from na64root.analyze import AnalysisOptions, DataOptions, chain
 from na64root.analyze.counts import counts_of_likelihood, data_of
-from na64root.cli import program
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import ConfigError
@@ -29,7 +25,11 @@ from na64root.reports import selection_report
 from na64root.selection import SelectionOptions, quality
 from na64root.selection.skim import Skim
 from na64root.work import Work
-from tree_a import event, s1_event, write_tree
+from support import numpy_selection
+from support.commands import run
+from support.figures import not_rendered
+from support.planted import all_events
+from support.tree_a import event, s1_event, write_tree
 
 # Outside both boxes in every way an event can be: ECAL, HCAL1, HCAL2 + 3, and no trigger.
 SIDEBANDS = [
@@ -125,11 +125,6 @@ def test_no_number_of_a_blinded_selection_depends_on_the_signal_boxes(inputs):
         assert all(count.observed is None for count in result.counts)
 
 
-def run(*arguments: str) -> tuple[int, str]:
-    text = io.StringIO()
-    return program.run(arguments, text), text.getvalue()
-
-
 @dataclass(frozen=True)
 class Unblinding:
     """A folder with a blinded report that was replaced by an open one: what was said and shown."""
@@ -146,16 +141,18 @@ class Unblinding:
 def unblinding(tmp_path_factory, inputs) -> Unblinding:
     out, path = tmp_path_factory.mktemp("out"), inputs["more"]
     options = ["select", path, "-o", str(out), "-j", "1"]
-    code, said = run(*options, "--blind")
-    assert code == 0
-    blinded = shown(out)
-    assert run(*options)[0] == 2  # exists
-    code, text = run(*options, "--force", "--json", "--set", "selection.r.r_max=0.07")
-    assert code == 0
+    with not_rendered():
+        code, said = run(*options, "--blind")
+        assert code == 0
+        blinded = shown(out)
+        assert run(*options)[0] == 2  # exists
+        code, text = run(*options, "--force", "--json", "--set", "selection.r.r_max=0.07")
+        assert code == 0
     return Unblinding(out, path, said, blinded, json.loads(text), shown(out))
 
 
-def test_no_file_of_a_blinded_selection_depends_on_the_signal_boxes(tmp_path, inputs, unblinding):
+def test_no_file_of_a_blinded_selection_depends_on_the_signal_boxes(tmp_path, inputs, unblinding, unrendered):
+    """Figures by what they show; rendered, in the slow tests below."""
     selection_report.report(
         [inputs["empty_boxes"]],
         load_card(),
@@ -309,34 +306,33 @@ def test_a_blinded_quality_shows_no_hidden_duplicate(tmp_path):
         assert data.quality.duplicates == told
 
 
-def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
+def test_a_blinded_scan_is_that_of_the_expected_counts(
+    inputs, tmp_path, unrendered, without_other_experiments
+):
     """In the folder of a blinded result, each verb that shows events or limits leaves a line."""
     grid = ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]
     folder = ["-o", str(tmp_path)]
     made = {}
     for name, plane in (("full", [*grid, *folder]), ("empty_boxes", grid)):
-        out = io.StringIO()
-        assert program.run(["scan", "mass-epsilon", inputs[name], "--blind", "--json", *plane], out) == 0
-        made[name] = json.loads(out.getvalue())
+        code, text = run("scan", "mass-epsilon", inputs[name], "--blind", "--json", *plane)
+        assert code == 0
+        made[name] = json.loads(text)
         del made[name]["provenance"]
     assert made["full"] == made["empty_boxes"]
     assert made["full"]["blind"]
     assert {count["observed"] for count in made["full"]["counts"]} == {0}
     assert "blinded" in (tmp_path / "mass-epsilon.csv").read_text("utf-8")
-    out = io.StringIO()
     export = ["export", inputs["full"], "--format", "pyhf", "--json", *grid, *folder]
-    assert program.run([*export, "--blind"], out) == 0
-    exported = json.loads(out.getvalue())
+    code, text = run(*export, "--blind")
+    assert code == 0
+    exported = json.loads(text)
     assert {bin_["observed"] for bin_ in exported["counts"]} == {0}
     assert exported["blind"]
     # The folder says so too, and each file that can.
     assert json.loads((tmp_path / "export.json").read_text("utf-8")) == exported
     said = "Nothing is observed (blinded): the most probable counts without signal stand in."
     assert said in exported["notes"]
-    assert (
-        program.run(["export", inputs["full"], "--blind", *grid, "-o", str(tmp_path / "all")], io.StringIO())
-        == 0
-    )
+    assert run("export", inputs["full"], "--blind", *grid, "-o", str(tmp_path / "all"))[0] == 0
     assert (tmp_path / "all" / "datacard.txt").read_text("utf-8").startswith(f"# {said}\n")
     hs3 = tmp_path / "all" / "hs3.json"
     assert json.loads(hs3.read_text("utf-8"))["metadata"]["description"] == said
@@ -345,17 +341,25 @@ def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
     file = root().TFile.Open(str(tmp_path / "all" / "workspace.root"))
     assert str(file.Get("na64root").GetTitle()) == said
     file.Close()
-    assert program.run([*export, "--force"], io.StringIO()) == 0
-    assert program.run(["quality", inputs["full"], "-o", str(tmp_path)], io.StringIO()) == 0
-    assert (
-        program.run(["limit", "--observed", "1", "--background", "0.5", "-o", str(tmp_path)], io.StringIO())
-        == 0
-    )
+    assert run(*export, "--force")[0] == 0
+    assert run("quality", inputs["full"], "-o", str(tmp_path))[0] == 0
+    assert run("limit", "--observed", "1", "--background", "0.5", "-o", str(tmp_path))[0] == 0
     lines = [json.loads(line) for line in (tmp_path / "blinding.jsonl").read_text("utf-8").splitlines()]
     assert [(line["verb"], line["blind"]) for line in lines] == [
         ("scan", True), ("export", True),
         ("export", False), ("quality", False), ("limit", False),
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_rendered_figures_of_a_blinded_selection_do_not_depend_on_the_signal_boxes(tmp_path, inputs):
+    for name in ("more", "empty_boxes"):
+        options = SelectionOptions(n_minus_one=True, blind=True)
+        selection_report.report([inputs[name]], load_card(), ResultsFolder(tmp_path / name), options)
+    more, empty = (shown(tmp_path / name) for name in ("more", "empty_boxes"))
+    assert more.keys() == empty.keys() >= {"n_minus_one_S1.png", "n_minus_one_S2.pdf", "ecal_hcal_after.png"}
+    for file, content in more.items():
+        assert content == empty[file], file
 
 
 @pytest.mark.slow

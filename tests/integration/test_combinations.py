@@ -15,7 +15,7 @@ from na64root.event_loop import library
 from na64root.records import ResultsFolder
 from na64root.selection import SelectionOptions
 from na64root.selection.skim import Skim
-from tree_a import event, write_tree
+from support.tree_a import event, write_tree
 
 DEFAULT_CARD = resources.files("na64root").joinpath("cards/paper2021.toml").read_text("utf-8")
 SIDEBAND = {"ecalTotal": 60.0, "ecalTotalNoTimecut": 60.0}

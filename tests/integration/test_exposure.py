@@ -5,7 +5,6 @@ References: fractions of the planted spills, counted by hand (analytic).
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pytest
 from na64root import backgrounds, selection
 from na64root.analyze import AnalysisOptions, DataOptions, chain
 from na64root.analyze.counts import counts_of_likelihood, data_of
-from na64root.cli import program
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
@@ -23,7 +21,8 @@ from na64root.records import ResultsFolder
 from na64root.selection import SelectionOptions, exposure
 from na64root.selection.skim import Skim
 from na64root.work import Work
-from tree_a import event, write_tree
+from support.commands import run
+from support.tree_a import event, write_tree
 
 CARD = load_card()
 # Four spills in each of three runs of 2018, two in one of 2016, one in a run of no period.
@@ -181,17 +180,17 @@ FAST = ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]
 )
 @pytest.mark.parametrize("electrons", [": 2e9", ""], ids=["of_list", "of_card"])
 def test_every_verb_that_reads_files_takes_the_options_of_the_input(
-    data, tmp_path, arguments, has_exposure, has_notes_on_it, electrons
+    data, tmp_path, arguments, has_exposure, has_notes_on_it, electrons, without_other_experiments
 ):
     """One bad file left out, one run of three used: the exposure, where the verb has one, follows."""
     bad, good = tmp_path / "bad.root", tmp_path / "good.txt"
     bad.write_bytes(b"root no more")
     good.write_text(f"4000{electrons}")
     folder = ["-o", str(tmp_path / "out")] if arguments[0] == "export" else []
-    stdout = io.StringIO()
     options = ["--good-runs", str(good), "--skip-bad-files", "--json", *folder]
-    assert program.run([*arguments, data, str(bad), *options], stdout) == 0
-    record = json.loads(stdout.getvalue())
+    code, text = run(*arguments, data, str(bad), *options)
+    assert code == 0
+    record = json.loads(text)
     assert [file["path"] for file in record["provenance"]["input"]["files_skipped"]] == [str(bad)]
     assert record["provenance"]["input"]["good_runs"]["path"] == str(good)
     assert ("exposure" in record) == has_exposure
@@ -209,7 +208,7 @@ def test_every_verb_that_reads_files_takes_the_options_of_the_input(
 def test_options_on_events_are_refused_where_there_are_none(capsys, tmp_path, listed):
     for verb in (["scan", "mass-epsilon"], ["export"]):
         for option in ("--skip-bad-files", "--blind", "--exclude-outlier-spills"):
-            assert program.run([*verb, option, "-o", str(tmp_path / "out")], io.StringIO()) == 2
+            assert run(*verb, option, "-o", str(tmp_path / "out"))[0] == 2
             assert f"{option} without FILES" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="list of good runs with --pseudodata"):
         chain.analyze([], listed("4000"), ResultsFolder(tmp_path / "out"), AnalysisOptions(pseudodata=True))

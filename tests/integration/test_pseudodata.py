@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import numpy_selection
 from na64root import ntuple, selection
 from na64root.cling import root
 from na64root.config import load_card
@@ -18,6 +17,7 @@ from na64root.simulation import simulate
 from na64root.simulation.options import PseudodataOptions
 from na64root.simulation.writer import EventFile
 from na64root.work import Work
+from support import numpy_selection
 
 PERIODS = list(numpy_selection.PERIODS)
 # Name and leaf type of every branch of the layout, from its description (independent of tree_a.hpp).

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 
 import numpy as np
 import pytest
-from tests.tree_a import event, s1_event, write_tree
 
 from na64root import selection
-from na64root.cli import program
 from na64root.cling import implicit_threads, root
 from na64root.config import load_card
 from na64root.ntuple import frame, inspect
@@ -19,6 +16,8 @@ from na64root.selection import SelectionOptions
 from na64root.selection.left_out import LeftOut
 from na64root.selection.quality import assess
 from na64root.work import Work
+from support import commands
+from support.tree_a import event, s1_event, write_tree
 
 CARD = load_card()
 
@@ -145,11 +144,11 @@ def test_a_file_without_flags_and_hcal_is_assessed_as_far_as_it_goes(tmp_path):
 
 
 def test_the_verb_prints_and_draws(bad_spill, tmp_path):
-    stdout = io.StringIO()
-    assert program.run(["quality", bad_spill, "-o", str(tmp_path / "out"), "--json"], stdout) == 0
-    record = json.loads(stdout.getvalue())
+    code, text = commands.run("quality", bad_spill, "-o", str(tmp_path / "out"), "--json")
+    assert code == 0
+    record = json.loads(text)
     assert [o["run"] for o in record["outliers"]] == [4001]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "quality.json", "quality.pdf", "quality.png"
     ]  # fmt: skip
-    assert program.run(["quality", bad_spill, "-o", str(tmp_path / "out")], io.StringIO()) == 2
+    assert commands.run("quality", bad_spill, "-o", str(tmp_path / "out"))[0] == 2

@@ -14,10 +14,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import numpy_selection
-from integration.test_planted_tree import all_events, flow_of
 from na64root import ntuple, records, selection
-from na64root.cli import program, tables
+from na64root.cli import tables
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, Na64Error
@@ -28,7 +26,10 @@ from na64root.simulation import signal_files, simulate
 from na64root.simulation.options import PseudodataOptions
 from na64root.simulation.writer import EventFile
 from na64root.work import Work
-from tree_a import ecal_cell, event, s1_event, write_tree
+from support import numpy_selection
+from support.commands import run
+from support.planted import all_events, flow_of
+from support.tree_a import ecal_cell, event, s1_event, write_tree
 
 # Good events that fail one cut only, so that no N-1 distribution of a planted file is empty.
 ONE_FAILS = [
@@ -84,14 +85,6 @@ def weighted(folder, weights) -> str:
     return write_tree(folder / "weighted.root", events, extra={"mcWeight": 1.0})
 
 
-@pytest.fixture(scope="module")
-def pseudodata(folder, card) -> str:
-    eot = {"2016": 2e9, "2017": 2e9, "2018": 4e9}
-    return simulate.pseudodata(
-        card, folder / "pseudodata.root", PseudodataOptions(eot=eot), work=Work(seed=4)
-    ).file
-
-
 def require_numpy_distributions(
     result: selection.SelectionResult, path: str, weights: np.ndarray | None = None
 ) -> int:
@@ -140,12 +133,12 @@ def test_n_minus_one_and_flow_of_weighted_events_are_numpys(weighted, weights, c
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_n_minus_one_of_pseudodata_is_numpys(pseudodata, card, threads):
+def test_n_minus_one_of_pseudodata_is_numpys(few_pseudodata, card, threads):
     result = selection.select(
-        [pseudodata], card, SelectionOptions(n_minus_one=True), work=Work(threads=threads)
+        [few_pseudodata], card, SelectionOptions(n_minus_one=True), work=Work(threads=threads)
     )
-    assert require_numpy_distributions(result, pseudodata) > 100
-    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(pseudodata))
+    assert require_numpy_distributions(result, few_pseudodata) > 100
+    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(few_pseudodata))
 
 
 def test_the_full_selection_is_the_plain_one_and_more(planted, card):
@@ -465,14 +458,14 @@ def test_a_cut_that_does_not_compile_is_named(tmp_path, planted, capfd, changes,
     assert "error:" not in capfd.readouterr().err  # one line, not the compiler's pages
 
 
-def test_hit_times_within_four_sigma_can_be_declared(tmp_path, pseudodata):
+def test_hit_times_within_four_sigma_can_be_declared(tmp_path, few_pseudodata):
     """The example of docs/selection.md; reference: NumPy on the same branches (independent)."""
     text = (Path(__file__).parents[2] / "docs" / "selection.md").read_text("utf-8")
     example = next(block for block in text.split("```")[1::2] if "in_time" in block)
     declared = card_with(tmp_path, example.partition('extends = "paper2021"')[2])
-    result = selection.select([pseudodata], declared)
-    events = numpy_selection.read(pseudodata)
-    data = root().RDataFrame("tree", pseudodata).AsNumpy(["masterTime", "ECAL_t0"])
+    result = selection.select([few_pseudodata], declared)
+    events = numpy_selection.read(few_pseudodata)
+    data = root().RDataFrame("tree", few_pseudodata).AsNumpy(["masterTime", "ECAL_t0"])
     time = np.array([cells[57] for cells in data["ECAL_t0"]]) - data["masterTime"]
     passes = numpy_selection.masks(events, "S1")
     left = passes["trigger"] & passes["pile_up"] & numpy_selection.in_periods(events)
@@ -531,10 +524,11 @@ def test_a_skim_from_a_loop_that_is_repeated_is_whole(tmp_path, card, rntuple):
     assert ntuple.about(str(skim.path))["skim_cut"] is None
 
 
-def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseudodata, card):
+def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, few_pseudodata, card):
     path = tmp_path / "skim.root"
-    result = selection.select([pseudodata], card, SelectionOptions(skim=Skim(path, "srd"), n_minus_one=True))
-    events = numpy_selection.read(pseudodata)
+    options = SelectionOptions(skim=Skim(path, "srd"), n_minus_one=True)
+    result = selection.select([few_pseudodata], card, options)
+    events = numpy_selection.read(few_pseudodata)
     passes = numpy_selection.masks(events, "S1")
     wanted = np.logical_and.reduce(
         [numpy_selection.in_periods(events), *(passes[c] for c in numpy_selection.COMMON[:5])]
@@ -550,7 +544,7 @@ def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseu
         file.Close()
         return found
 
-    assert branches(str(path)) == branches(pseudodata)
+    assert branches(str(path)) == branches(few_pseudodata)
     other = numpy_selection.read(str(path))
     for name in ("ECAL_ene", "HCAL_ene", "VETO_ene", "ecalTotal", "showerChi2"):
         assert np.array_equal(other[name], events[name][wanted], equal_nan=True), name
@@ -616,12 +610,7 @@ def test_what_cannot_be_skimmed_is_one_line(tmp_path, planted, card):
 # The verb
 
 
-def run(*arguments: str) -> tuple[int, str]:
-    text = io.StringIO()
-    return program.run(arguments, text), text.getvalue()
-
-
-def test_the_verb_writes_what_it_says(tmp_path, weighted, weights):
+def test_the_verb_writes_what_it_says(tmp_path, weighted, weights, unrendered):
     card, out, skim = tmp_path / "card.toml", tmp_path / "out", tmp_path / "skims" / "skim.root"
     card.write_text('extends = "paper2021"\n' + DECLARED, "utf-8")
     options = ["--config", str(card), "-o", str(out), "-j", "2", "--eot", "2018=1e11"]

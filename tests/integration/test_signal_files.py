@@ -20,7 +20,7 @@ from na64root.simulation.core_config import Signal
 from na64root.simulation.options import PseudodataOptions, SignalOptions
 from na64root.simulation.signal_files import read_signal
 from na64root.work import Work
-from tree_a import event, s1_event, write_tree
+from support.tree_a import event, s1_event, write_tree
 
 CARD = load_card()
 POINT = Signal(0.39, 6e-3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
 
@@ -11,9 +10,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-import numpy_selection
 from na64root import _core, analyze, exclusion, limits, selection
-from na64root.cli import program
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
@@ -28,7 +25,10 @@ from na64root.simulation.options import SignalOptions
 from na64root.simulation.signal_files import SimulatedSignal, read_signal
 from na64root.simulation.writer import EventFile
 from na64root.work import Work
-from tree_a import event, hcal_cells, s1_event, write_tree
+from support import numpy_selection
+from support.commands import run
+from support.planted import near_thresholds
+from support.tree_a import event, s1_event, write_tree
 
 CARD = load_card()
 BOTH = ("up", "down")
@@ -126,39 +126,6 @@ def test_planted_events_migrate_as_worked_out_by_hand(name, tmp_path):
         assert e.up_shift_error == pytest.approx(math.sqrt(sum(up != n for up, n, _ in here)))
         assert e.down_shift_error == pytest.approx(math.sqrt(sum(down != n for _, n, down in here)))
     assert result.event_loops == 1
-
-
-def near_thresholds(n: int, seed: int) -> list[dict]:
-    """Events that pass or fail every cut by little, of both signatures and all periods."""
-    random = np.random.default_rng(seed)
-    events = []
-    for i in range(n):
-        signal = i % 2 == 0
-        ecal = random.uniform(80.0, 90.0) if signal else random.uniform(46.0, 54.0)
-        core = random.uniform(13.0, 17.0) if signal else random.uniform(0.3, 0.9)
-        cells = np.zeros((2, 6, 6))
-        cells[1, 3, 3], cells[1, 2, 3] = 0.5 * ecal, random.uniform(0.4, 0.51) * ecal
-        hit = random.choice([0, 0, 0, 1])
-        events.append(
-            event(
-                run=int(random.choice([2000, 3000, 4000, 4300])),
-                spill=i // 50,
-                spillevent=i + 2,
-                ecalTotal=ecal,
-                ecal0=random.uniform(0.38, 0.6),
-                ecalTotalNoTimecut=ecal + random.uniform(0.0, 35.0),
-                ECAL_ene=cells,
-                hcal0=random.uniform(-0.1, 0.3) + 0.75 * hit,
-                hcal1=core,
-                hcal2=random.uniform(-0.1, 0.3),
-                HCAL_ene=hcal_cells({(1, 1, 1): 15.0, (1, 0, 1): random.uniform(0.0, 1.2)}),
-                trackMomentum=random.normal(100.0, 2.5),
-                SRD_ene=np.append(random.uniform(0.0, 0.1, 3) ** 1.3 + 0.0009, 0.0),
-                VETO_ene=random.uniform(-0.0002, 0.004, 6),
-                showerChi2=random.uniform(1.0, 10.5),
-            )
-        )
-    return events
 
 
 @pytest.fixture(scope="module")
@@ -613,9 +580,9 @@ def test_the_verb_shows_the_sources(parts, tmp_path):
     arguments += [word for path in parts for word in ("--signal", path)]
     arguments += ["--signal-mass-GeV", "0.1", "--signal-epsilon", "1e-3", "-j", "2"]
     arguments += [word for override in few for word in ("--set", override)]
-    stdout = io.StringIO()
-    assert program.run(arguments, stdout) == 0
-    record = json.loads(stdout.getvalue())
+    code, text = run(*arguments)
+    assert code == 0
+    record = json.loads(text)
     row = next(
         e
         for e in record["systematics"]

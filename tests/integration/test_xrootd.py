@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from integration.test_planted_tree import all_events, expected_flow, flow_of
 from na64root import load_card, selection
 from na64root.simulation import simulate
 from na64root.simulation.options import SignalOptions
 from na64root.simulation.writer import EventFile
 from na64root.work import Work
-from tree_a import write_tree
+from support.planted import all_events, expected_flow, flow_of
+from support.tree_a import write_tree
 
 SERVER = shutil.which("xrootd")
 CONFIG = """

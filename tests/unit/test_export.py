@@ -1,5 +1,4 @@
 import dataclasses
-import io
 import json
 import math
 import warnings
@@ -7,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-import roostats_asymptotic
-from na64root.cli import program
 from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
 from na64root.limits import Bin, CountingModel, export, upper_limit
 from na64root.limits.workspace import quiet
 from na64root.records import ResultsFolder
-from tree_a import event, s1_event, write_tree
+from support import commands, roostats_asymptotic
+from support.tree_a import event, s1_event, write_tree
 
 MODEL = CountingModel(
     (
@@ -139,8 +137,7 @@ def test_gaussian_bounds_keep_yields_positive():
 
 
 def run(*arguments):
-    text = io.StringIO()
-    return program.run(["export", *arguments], text), text.getvalue()
+    return commands.run("export", *arguments)
 
 
 FLAGS = ["--observed", "1,2", "--background", "0.19,0.53", "--background-uncertainty", "0.07,0.17"]

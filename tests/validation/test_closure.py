@@ -276,6 +276,7 @@ def check_limits(background: np.ndarray, share: float, treatment) -> None:
         assert stats.binomtest(found, len(background), min(1.0, should)).pvalue > FALSE_ALARM
 
 
+@pytest.mark.slow
 def test_one_experiment_from_the_command_line(tmp_path):
     """`simulate pseudodata` with a signal, all classes of background, `analyze`, and the interval in epsilon.
 

@@ -15,7 +15,7 @@ from na64root.limits.roostats import toys_of_workspace
 from na64root.limits.workspace import quiet
 from na64root.records import ResultsFolder
 from na64root.work import Work
-from roostats_asymptotic import asymptotic_limit
+from support.roostats_asymptotic import asymptotic_limit
 
 FEW = CountingModel(
     (
@@ -112,16 +112,26 @@ def test_signal_sources_of_single_bins_are_those_of_pyhf():
 
 @pytest.mark.parametrize("treatment", ["none", "frequentist"])
 def test_many_events_meet_the_asymptotic_formulae(treatment):
-    """105 and 61 events: the formulae (independent) are good to 1/sqrt(n) of a standard deviation, 2 %.
-
-    RooStats within 3.5 of its errors more: false alarm 0.05 %, the seed being fixed.
-    """
-    # (the asymptotic formulae know no treatment: none is a model without uncertainties)
-    certain = tuple(dataclasses.replace(b, background_uncertainty=0.0) for b in MANY.bins)
-    model = MANY if treatment == "frequentist" else CountingModel(certain)
+    """105 and 61 events: the formulae (independent) are good to 1/sqrt(n) of a standard deviation, 2 %."""
+    model = many_events(treatment)
     formulae = upper_limit(model, method="asymptotic", expected=False).upper_limit
-    exact = upper_limit(model, treatment=treatment, expected=False).upper_limit
-    assert exact == pytest.approx(formulae, rel=0.02)
+    assert upper_limit(model, treatment=treatment, expected=False).upper_limit == pytest.approx(
+        formulae, rel=0.02
+    )
+
+
+def many_events(treatment):
+    """The asymptotic formulae know no treatment: `none` is a model without uncertainties."""
+    certain = tuple(dataclasses.replace(b, background_uncertainty=0.0) for b in MANY.bins)
+    return MANY if treatment == "frequentist" else CountingModel(certain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("treatment", ["none", "frequentist"])
+def test_toys_of_many_events_meet_the_asymptotic_formulae(treatment):
+    """Within 2 % and 3.5 errors of RooStats: false alarm 0.05 %, the seed being fixed."""
+    model = many_events(treatment)
+    formulae = upper_limit(model, method="asymptotic", expected=False).upper_limit
     toys = upper_limit(
         model, method="roostats", treatment=treatment, precision=0.08, expected=False, work=Work(threads=2)
     )

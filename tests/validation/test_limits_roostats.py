@@ -47,7 +47,10 @@ def plain_statistic(model, mu, toys):
     return (without >= observed).mean(), (with_signal >= observed).mean()
 
 
-@pytest.mark.parametrize("n", [2, 6])
+SIX_BINS = pytest.param(6, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("n", [2, SIX_BINS])
 def test_plain_statistic_breaks_ties_at_random(n):
     """CLb is the probability of no event. The plain statistic misses it by over 5 standard deviations."""
     toys, expected = 500, math.exp(-0.265 * n)
@@ -60,7 +63,7 @@ def test_plain_statistic_breaks_ties_at_random(n):
 
 # The second mu lies on the edge that rounding to multiples of the tolerance would have. Bounds at 4 standard
 # deviations: false alarm 6e-5 each, the seed being fixed.
-@pytest.mark.parametrize("n", [2, 6])
+@pytest.mark.parametrize("n", [2, SIX_BINS])
 @pytest.mark.parametrize("mu", [3.0, 3.0 + 0.5 * TIE_TOLERANCE])
 def test_tie_safe_statistic(n, mu):
     toys = roostats.toys(empty_bins(n), "frequentist", mu, with_signal=100, without_signal=500, seed=1)
