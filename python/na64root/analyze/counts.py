@@ -37,10 +37,12 @@ class Data:
 
     @property
     def blind(self) -> bool:
+        """Whether the signal boxes of the input are hidden."""
         return self.selected is not None and self.selected.blind
 
     @property
     def files(self) -> list[InputFile]:
+        """The input files, none of a card alone."""
         return self.selected.files if self.selected else []
 
 

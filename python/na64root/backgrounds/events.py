@@ -82,6 +82,7 @@ class Events:
     declared_s2: Array
 
     def where(self, mask: NDArray[np.bool_]) -> Events:
+        """The events that `mask`, of shape (n_events,), picks."""
         return Events(**{name: getattr(self, name)[mask] for name in COLUMNS})
 
     def threshold(self, card: Card, name: str) -> Array:
@@ -108,6 +109,7 @@ class Sample:
 
 
 def quiet_hcal(events: Events, card: Card) -> NDArray[np.bool_]:
+    """Whether each event has less HCAL energy than the box of S2 allows, shape (n_events,)."""
     return np.asarray(events.hcal < events.threshold(card, "hcal.s2_total_max_GeV"))
 
 
@@ -274,6 +276,12 @@ def dimuon_control(
     simulation: Sample | None,
     simulation_exposure: Mapping[str, float],
 ) -> DimuonControl:
+    """Dimuons of data and simulation, per electron on target; what is their ratio, where both have some.
+
+    Args:
+        exposure, simulation_exposure: electrons on target by run period.
+    """
+
     def of(sample: Sample, eot: float) -> DimuonYield:
         events, squares = sample.dimuons
         scale = 1.0 / eot if eot > 0.0 else 0.0

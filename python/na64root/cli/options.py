@@ -24,6 +24,7 @@ class Numbers(click.ParamType[list[float]]):
     name = "numbers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
+        """The numbers, or click's error."""
         try:
             return [float(part) for part in value.split(",")]
         except ValueError:
@@ -197,6 +198,11 @@ def flags_model(
     signal_uncertainty: float | None,
     constraint: Constraint | None,
 ) -> CountingModel:
+    """The counting model that the flags of `limit` and `export` describe.
+
+    Raises:
+        ConfigError: numbers that are missing, or make no counting model.
+    """
     if background is None:
         counts = [card.limit.counts(signature) for signature in SIGNATURES]
         background = [c.background.value for c in counts]
@@ -226,6 +232,11 @@ class AxisOption(click.ParamType[Any]):
     name = "axis"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The :class:`na64root.exclusion.grids.Axis`.
+
+        Raises:
+            ConfigError: not readable, or no axis.
+        """
         from ..exclusion.grids import Axis
 
         try:
@@ -243,5 +254,6 @@ class AxisOption(click.ParamType[Any]):
 
 
 def need(files: tuple[str, ...]) -> None:
+    """Raise click's UsageError where a verb has no files."""
     if not files:
         raise click.UsageError("missing FILES", click.get_current_context())

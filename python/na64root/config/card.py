@@ -20,6 +20,8 @@ from .statistics import LimitConfig, Systematics
 
 
 class CardInfo(Model):
+    """What a card is called, and what it is for."""
+
     name: str
     description: str
 
@@ -95,6 +97,7 @@ class Card(Model):
 
     @property
     def sha256(self) -> str:
+        """The checksum of every number of the card with its provenance."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @property

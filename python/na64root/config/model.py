@@ -46,6 +46,8 @@ class SignalConfig(Model):
 
 
 class MuonG2(Model):
+    """The muon's anomaly, measured minus expected: with Fermilab's average of 2021, and before it."""
+
     central: Quantity
     uncertainty: NonNegative
     central_before_fermilab: Quantity
@@ -53,6 +55,8 @@ class MuonG2(Model):
 
 
 class PlaneRanges(Model):
+    """Ranges and numbers of points of the axes of the paper's planes."""
+
     mass_min_GeV: Positive
     mass_max_GeV: Positive
     mass_points: GridPoints

@@ -92,4 +92,5 @@ def stable(value: float) -> float:
 
 
 def stable_list(values: np.ndarray[Any, Any]) -> Any:
+    """Nested lists of an array, each number as :func:`stable` gives it."""
     return [stable_list(value) if isinstance(value, np.ndarray) else stable(float(value)) for value in values]

@@ -39,6 +39,8 @@ VALID_ENERGY_GEV = (1.0, 300.0)
 
 
 class ByApproximation(Record):
+    """A number by each approximation of the cross section; null where the channel is closed."""
+
     etl: float | None
     ww: float | None
     iww: float | None
@@ -70,6 +72,8 @@ class DecayProbability(Record):
 
 
 class ExpectedEvents(Record):
+    """Expected signal events, by signature and together."""
+
     s1: float
     s2: float
     total: float

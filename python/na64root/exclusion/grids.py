@@ -57,11 +57,13 @@ class Axis:
 
     @property
     def values(self) -> Array:
+        """The points, shape (points,)."""
         space = np.geomspace if self.logarithmic else np.linspace
         return np.asarray(space(self.low, self.high, self.points))
 
     @property
     def finer(self) -> Axis:
+        """The same range with REFINEMENT times as many intervals."""
         return replace(self, points=REFINEMENT * (self.points - 1) + 1)
 
     def place(self, values: Array) -> Array:
@@ -69,6 +71,7 @@ class Axis:
         return np.log(values) if self.logarithmic else np.asarray(values)
 
     def value(self, places: Array) -> Array:
+        """The values at such coordinates, of the same shape."""
         return np.exp(places) if self.logarithmic else np.asarray(places)
 
 

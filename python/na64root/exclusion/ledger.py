@@ -466,6 +466,7 @@ def as_markdown(record: Ledger) -> str:
 
 
 def presets_markdown(presets: Sequence[Preset]) -> list[str]:
+    """The presets beside each other, as lines of a Markdown table."""
     lines = [
         "| | " + " | ".join(f"`{p.card}`" for p in presets) + " |",
         "|---" * (len(presets) + 1) + "|",

@@ -173,6 +173,7 @@ def _quadrature(values: Iterable[float]) -> float:
 
 
 def check_number(what: str, value: float) -> None:
+    """Raise ConfigError unless `value` is a finite number >= 0."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
@@ -183,6 +184,7 @@ def check_number(what: str, value: float) -> None:
 
 
 def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ConfigError unless `value` is one of `choices`."""
     if value not in choices:
         raise ConfigError(
             f"{what} = {value!r} is not known: choose {', '.join(choices[:-1])} or {choices[-1]}"

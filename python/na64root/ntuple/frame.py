@@ -50,10 +50,12 @@ class Ntuple:
 
     @property
     def paths(self) -> list[str]:
+        """The paths of the files."""
         return [file.path for file in self.files]
 
     @property
     def entries(self) -> int:
+        """Events in all files."""
         return sum(file.entries for file in self.files)
 
     @property

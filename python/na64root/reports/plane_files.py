@@ -110,6 +110,7 @@ def draw(
     name: str,
     projections: Mapping[str, records.PlaneResult] | None = None,
 ) -> None:
+    """Draw a plane into `folder`, as NAME.pdf and NAME.png."""
     title = _title(plane, card) + ", expected, blinded" * plane.blind
     figure = figures.exclusion_plane(
         plane, title=title, cl=card.limit.confidence_level.value, projections=projections
@@ -135,6 +136,7 @@ def _title(plane: records.PlaneResult, card: Card) -> str:
 
 
 def write_objects(file: Any, plane: records.PlaneResult, cl: float) -> None:
+    """Write a plane into an open ROOT file: the limit as TH2D, every curve as TGraph."""
     ROOT = root()
     titles = ";".join(ROOT_TITLES[quantity] for quantity in plane.plane.split("-"))
     histogram = ROOT.TH2D(

@@ -288,6 +288,7 @@ class Booked:
 
     @property
     def weighted(self) -> bool:
+        """Whether some event has another weight than 1; runs the event loop if it has not run."""
         # A histogram begins to keep sums of squared weights with the first weight that is not 1.
         return self.initial.sums is not None and int(self.initial.sums.GetValue().GetSumw2N()) > 0
 

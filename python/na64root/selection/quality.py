@@ -166,6 +166,7 @@ class SpillSums:
 
     @classmethod
     def of(cls, columns: Mapping[str, Array], member: NDArray[Any]) -> SpillSums:
+        """The sums of some spills, by their numbers in the columns."""
         return cls(**{name: columns[name][member] for name in cls.__dataclass_fields__})
 
 

@@ -70,9 +70,11 @@ class SimulatedSignal(Record):
     files: list[InputFile]
 
     def of(self, period: str, signature: Signature) -> SignalBin:
+        """The bin of a run period and a signature."""
         return next(b for b in self.bins if (b.period, b.signature) == (period, signature))
 
     def total(self, signature: Signature) -> float:
+        """Expected events of a signature in all periods."""
         return sum(b.expected for b in self.bins if b.signature == signature)
 
 

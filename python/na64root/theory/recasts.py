@@ -234,6 +234,7 @@ def accepted_decays(
 
 
 def unit_vectors(one_minus_cosine: Array, u: Array) -> Array:
+    """Directions (n, 3) of these 1 - cos to the z axis, shape (n,), and azimuths 2 pi u, shape (n,)."""
     sine = np.sqrt(one_minus_cosine * (2.0 - one_minus_cosine))
     azimuth = 2.0 * math.pi * u
     return np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), 1.0 - one_minus_cosine], axis=1)
