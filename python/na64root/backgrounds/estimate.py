@@ -8,17 +8,19 @@ import numpy as np
 
 from ..config import BackgroundMethod, Card, Signature
 from ..errors import DataError
+from ..ntuple import Input
 from ..records import Count, provenance
+from ..selection.blinding import in_signal_box
 from ..selection.exposure import input_exposure
 from ..work import Work
 from .events import Events, dimuon_control, quiet_hcal, read
 from .records import Backgrounds, BackgroundUsed, Estimate
-from .regions import abcd, check_regions, in_signal_box, neutral_hadrons
+from .regions import abcd, check_regions, neutral_hadrons
 from .sideband import sideband, sideband_curve
 
 
 def estimate(
-    inputs: Sequence[str],
+    inputs: Input,
     card: Card,
     *,
     simulation: Sequence[str] = (),

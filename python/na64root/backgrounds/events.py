@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,15 @@ from ..config import SIGNATURES, Card
 from ..errors import DataError
 from ..event_loop.histograms import stable
 from ..ntuple import (
+    Input,
     Ntuple,
     notes_on_files,
     open_ntuple,
     reading,
     repeated_files,
     require_all_read,
-    require_blind,
 )
+from ..selection.blinding import require_blind, signal_boxes
 from ..selection.cut_table import (
     cuts,
     declare_functions,
@@ -31,7 +32,6 @@ from ..selection.cut_table import (
     hcal_sum,
     number,
     require_compiling,
-    signal_boxes,
     threshold_values,
 )
 from ..selection.engines import EventLoop
@@ -82,6 +82,7 @@ class Events:
     declared_s2: Array
 
     def where(self, mask: NDArray[np.bool_]) -> Events:
+        """The events that `mask`, of shape (n_events,), picks."""
         return Events(**{name: getattr(self, name)[mask] for name in COLUMNS})
 
     def threshold(self, card: Card, name: str) -> Array:
@@ -108,6 +109,7 @@ class Sample:
 
 
 def quiet_hcal(events: Events, card: Card) -> NDArray[np.bool_]:
+    """Whether each event has less HCAL energy than the box of S2 allows, shape (n_events,)."""
     return np.asarray(events.hcal < events.threshold(card, "hcal.s2_total_max_GeV"))
 
 
@@ -125,7 +127,7 @@ def events_in_strip(events: Events, card: Card) -> Events:
 
 
 def read(
-    inputs: Sequence[str],
+    inputs: Input,
     card: Card,
     *,
     without_spills: Collection[tuple[int, int]] = (),
@@ -274,6 +276,12 @@ def dimuon_control(
     simulation: Sample | None,
     simulation_exposure: Mapping[str, float],
 ) -> DimuonControl:
+    """Dimuons of data and simulation, per electron on target; what is their ratio, where both have some.
+
+    Args:
+        exposure, simulation_exposure: electrons on target by run period.
+    """
+
     def of(sample: Sample, eot: float) -> DimuonYield:
         events, squares = sample.dimuons
         scale = 1.0 / eot if eot > 0.0 else 0.0

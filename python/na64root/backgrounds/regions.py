@@ -9,27 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..annotations import Array
-from ..config import BackgroundMethod, Card, Selection
+from ..config import Card, Selection
 from ..errors import ConfigError, DataError
 from .events import Events, good_shower, quiet_hcal
 from .records import Estimate, estimate_of
-
-
-def in_signal_box(card: Card, method: BackgroundMethod) -> str | None:
-    """Why a region of this method has the energies of a signal box, which blinding hides; None if not."""
-    regions = card.backgrounds.abcd
-    if method != "abcd":
-        return None
-    if regions.second == "shower_chi2":
-        return "its region C has the energies of the box of S2, unlike with backgrounds.abcd.second = hcal"
-    for period in card.periods:
-        loud = card.selection.in_period(period.name).hcal.s1_signal_min_GeV.value
-        if regions.hcal_max_GeV.value > loud:
-            return (
-                "its regions C and D have energies of the box of S1, unlike with "
-                f"backgrounds.abcd.hcal_max_GeV up to {loud:g}"
-            )
-    return None
 
 
 def check_regions(card: Card) -> None:

@@ -83,6 +83,7 @@ class Node:
         raise NotCompiledError(f"{name} of a node")
 
     def Define(self, name: str, expression: str) -> Node:
+        """A column of the cut table, if it is the one that the library has."""
         form = re.fullmatch(_DEFINITIONS.get(name, "(?!)"), expression)
         graph = self._graph
         if form is None or graph._opened is not None:
@@ -98,6 +99,7 @@ class Node:
         return self
 
     def Filter(self, expression: str, name: str) -> Node:
+        """The events that pass a predicate of the library."""
         if below := _BELOW.fullmatch(expression):
             predicate, arguments = "below", list(below.groups())
         elif call := _PREDICATE.fullmatch(expression):
@@ -110,11 +112,13 @@ class Node:
         )
 
     def Histo1D(self, model: Sequence[Any], x: str, weight: str) -> Result:
+        """A histogram of a column with weights, as RDataFrame's."""
         graph = self._graph
         number = graph.library.histogram(graph.opened, self._number, x, weight, *model[2:])
         return Result(graph, "histogram1", _known(number, x))
 
     def Histo2D(self, model: Sequence[Any], x: str, y: str, weight: str) -> Result:
+        """A histogram of two columns with weights, as RDataFrame's."""
         graph = self._graph
         number = graph.library.histogram(graph.opened, self._number, x, y, weight, *model[2:])
         return Result(graph, "histogram2", _known(number, f"{x}, {y}"))
@@ -128,6 +132,7 @@ class Node:
         return Excluded(self._graph)
 
     def GetNRuns(self) -> int:
+        """Event loops that have run."""
         return int(self._graph.library.loops(self._graph.opened))
 
     def events_done(self) -> int:
@@ -151,15 +156,19 @@ class Excluded:
         return self._graph.library.excluded(self._graph.opened)
 
     def duplicates(self) -> int:
+        """Events whose run, spill and number came before."""
         return int(self._counts().duplicates)
 
     def events_in_spills(self) -> int:
+        """Events in spills that are left out."""
         return int(self._counts().events_in_spills)
 
     def weights_in_spills(self) -> float:
+        """The sum of their weights."""
         return float(self._counts().weights_in_spills)
 
     def squares_in_spills(self) -> float:
+        """The sum of their squared weights."""
         return float(self._counts().squares_in_spills)
 
 
@@ -170,6 +179,7 @@ class Result:
         self._graph, self._kind, self._number = graph, kind, number
 
     def GetValue(self) -> Any:
+        """The histogram, after the event loop."""
         self._graph.run()
         return getattr(self._graph.library, self._kind)(self._graph.opened, self._number)
 

@@ -91,6 +91,7 @@ class Acceptance(Record):
     provenance: Provenance
 
     def of(self, signature: Signature) -> SignatureAcceptance:
+        """What is found for a signature."""
         return next(found for found in self.signatures if found.signature == signature)
 
 
