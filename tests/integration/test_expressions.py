@@ -28,7 +28,7 @@ CUTS = {
     f"{signature} {name}": call
     for signature in SIGNATURES
     for name, call in cut_table.predicates(CARD, signature).items()
-    if call.parameters
+    if call.parameters and (signature == "S1" or name in ("ecal", "hcal"))  # the others are the same
 } | {
     "dimuon": cut_table.dimuon(CARD),
     "neutral hadrons": cut_table.neutral_hadron_tag(CARD),
