@@ -1,14 +1,18 @@
 # make run    the analysis: on DATA=path/to/data.root, or on pseudo-data that it first writes
 # make test   C++ and Python tests      make test-slow  validation that takes minutes
 # make lint   ruff, clang-format, mypy  make bench      benchmarks, printed as ratios
+# make coverage  what the tests reach, in Python and in C++
 # make figures  the figures of README and docs
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 OUTPUT ?= na64root-output
 BUILD  := build/core
+JOBS   ?= $(shell nproc 2>/dev/null || echo 1)
+# Test modules side by side, the tests of one in one process: they share what they make.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: build run test test-slow lint format bench figures clean
+.PHONY: build run test test-slow coverage lint format bench figures clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'na64root needs Python 3.10 or newer: make PYTHON=python3.x'; exit 2; }
@@ -31,11 +35,26 @@ run: build
 	$(BIN)/na64root analyze $(if $(DATA),$(DATA),--pseudodata) -o $(OUTPUT) --force
 
 test: build
-	$(BIN)/ctest --test-dir $(BUILD) --output-on-failure
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+	$(PYTEST) -m 'not slow'
 
 test-slow: build
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
+
+# The core is built again, instrumented, in a folder of its own; the next `make build` puts the usual one back.
+# Not seen: C++ that is compiled where it is used (the event loop's library, Cling).
+COVERED := build/coverage
+coverage: build
+	rm -f $(VENV)/.installed
+	$(BIN)/pip install -q --no-build-isolation --no-deps -C build-dir=$(COVERED) -C cmake.define.NA64ROOT_TESTS=ON \
+	  -C cmake.define.CMAKE_CXX_FLAGS='--coverage -fprofile-update=atomic' -C cmake.define.CMAKE_CXX_FLAGS_RELEASE=-O1 -e .
+	find $(COVERED) -name '*.gcda' -delete
+	$(BIN)/coverage erase
+	$(BIN)/ctest --test-dir $(COVERED) --output-on-failure -j $(JOBS)
+	$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadfile -m 'not slow'
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+	$(BIN)/gcovr --root . --filter cpp/include --filter cpp/src --filter cpp/bindings --exclude-throw-branches $(COVERED)
 
 lint: build
 	$(BIN)/ruff check .
@@ -53,7 +72,6 @@ bench: build
 	$(BIN)/python -m pytest tests/benchmark --benchmark-only --benchmark-columns=median,iqr,rounds
 
 # Planes need no data: the exposure and the counts of the card. In each folder is scan.json, for `na64root plot`.
-JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 SCAN := $(BIN)/na64root scan --force -j $(JOBS)
 figures: build
 	mkdir -p docs/figures

@@ -8,12 +8,14 @@ namespace na64root::bindings {
 namespace {
 
 using Doubles = std::vector<double>;
+using Experiment = CountingExperiment;
+using ExperimentClass = py::class_<Experiment>;
 
-CountingExperiment experiment(const Doubles &observed, const Doubles &background,
-                              const Doubles &background_uncertainty, const Doubles &signal_fraction,
-                              const std::vector<int> &group, const Doubles &bin_signal_uncertainty,
-                              double signal_uncertainty, Constraint signal_constraint,
-                              Constraint background_constraint, Treatment treatment) {
+Experiment experiment(const Doubles &observed, const Doubles &background,
+                      const Doubles &background_uncertainty, const Doubles &signal_fraction,
+                      const std::vector<int> &group, const Doubles &bin_signal_uncertainty,
+                      double signal_uncertainty, Constraint signal_constraint,
+                      Constraint background_constraint, Treatment treatment) {
     const std::size_t n = observed.size();
     if (background.size() != n || background_uncertainty.size() != n || signal_fraction.size() != n ||
         group.size() != n || (!bin_signal_uncertainty.empty() && bin_signal_uncertainty.size() != n))
@@ -23,16 +25,41 @@ CountingExperiment experiment(const Doubles &observed, const Doubles &background
     for (std::size_t i = 0; i < n; ++i)
         model.bins.push_back({observed[i], background[i], background_uncertainty[i], signal_fraction[i],
                               group[i], bin_signal_uncertainty.empty() ? 0.0 : bin_signal_uncertainty[i]});
-    return CountingExperiment(model, treatment);
+    return Experiment(model, treatment);
 }
 
-py::tuple bands(const ExpectedLimits &limits) {
+// What a method returns, as Python sees it.
+double in_python(double value) {
+    return value;
+}
+py::tuple in_python(const Estimate &estimate) {
+    return py::make_tuple(estimate.value, estimate.error);
+}
+py::tuple in_python(const ConfidenceLevels &levels) {
+    return py::make_tuple(levels.signal_plus_background, levels.background, levels.cls);
+}
+py::tuple in_python(const ExpectedLimits &limits) {
     return py::make_tuple(limits.minus2, limits.minus1, limits.median, limits.plus1, limits.plus2);
 }
+py::tuple in_python(const Discovery &discovery) {
+    return py::make_tuple(discovery.statistic, discovery.p_value);
+}
+py::tuple in_python(const Interval &interval) {
+    return py::make_tuple(interval.low, interval.high);
+}
 
-} // namespace
+// A method that is called without the GIL.
+template <class Result, class... Arguments> auto unlocked(Result (Experiment::*method)(Arguments...) const) {
+    return [method](const Experiment &self, Arguments... arguments) {
+        const Result result = [&] {
+            py::gil_scoped_release release;
+            return (self.*method)(arguments...);
+        }();
+        return in_python(result);
+    };
+}
 
-void register_counting(py::module_ &core) {
+void register_choices(py::module_ &core) {
     py::enum_<Constraint>(core, "Constraint", "How a nuisance parameter scales a yield.")
         .value("gaussian", Constraint::gaussian)
         .value("lognormal", Constraint::lognormal)
@@ -44,102 +71,64 @@ void register_counting(py::module_ &core) {
         .value("none", Treatment::none)
         .value("frequentist", Treatment::frequentist)
         .value("hybrid", Treatment::hybrid);
-    const auto release = py::call_guard<py::gil_scoped_release>();
-    py::class_<CountingExperiment>(core, "CountingExperiment",
-                                   "Exact CLs limits of a counting experiment; see na64root.limits.")
+}
+
+ExperimentClass register_experiment(py::module_ &core) {
+    return ExperimentClass(core, "CountingExperiment",
+                           "Exact CLs limits of a counting experiment; see na64root.limits.")
         .def(py::init(&experiment), py::kw_only(), py::arg("observed"), py::arg("background"),
              py::arg("background_uncertainty"), py::arg("signal_fraction"), py::arg("group"),
              py::arg("bin_signal_uncertainty") = Doubles{}, py::arg("signal_uncertainty") = 0.0,
              py::arg("signal_constraint") = Constraint::lognormal,
              py::arg("background_constraint") = Constraint::gaussian,
-             py::arg("treatment") = Treatment::frequentist)
-        .def("statistic", py::overload_cast<double>(&CountingExperiment::statistic, py::const_),
-             py::arg("mu"), release, "q(mu) of the observed data.")
-        .def(
-            "confidence_levels",
-            [](const CountingExperiment &self, double mu) {
-                const auto levels = [&] {
-                    py::gil_scoped_release unlocked;
-                    return self.confidence_levels(mu);
-                }();
-                return py::make_tuple(levels.signal_plus_background, levels.background, levels.cls);
-            },
-            py::arg("mu"), "(CLs+b, CLb, CLs) at mu expected signal events.")
-        .def(
-            "cls",
-            [](const CountingExperiment &self, double mu) {
-                const auto cls = [&] {
-                    py::gil_scoped_release unlocked;
-                    return self.cls(mu);
-                }();
-                return py::make_tuple(cls.value, cls.error);
-            },
-            py::arg("mu"), "(CLs, numerical error) at mu expected signal events.")
-        .def(
-            "upper_limit",
-            [](const CountingExperiment &self, double cl, Criterion criterion) {
-                const auto limit = [&] {
-                    py::gil_scoped_release unlocked;
-                    return self.upper_limit(cl, criterion);
-                }();
-                return py::make_tuple(limit.value, limit.error);
-            },
-            py::arg("cl"), py::arg("criterion") = Criterion::cls,
-            "(limit, numerical error). Raises ValueError, RuntimeError.")
-        .def(
-            "expected_limits",
-            [](const CountingExperiment &self, double cl, Criterion criterion) {
-                const auto limits = [&] {
-                    py::gil_scoped_release unlocked;
-                    return self.expected_limits(cl, criterion);
-                }();
-                return bands(limits);
-            },
-            py::arg("cl"), py::arg("criterion") = Criterion::cls,
-            "Limits at -2, -1, 0, 1, 2 standard deviations without signal; inf where there is none.")
-        .def(
-            "discovery",
-            [](const CountingExperiment &self) {
-                const auto discovery = [&] {
-                    py::gil_scoped_release unlocked;
-                    return self.discovery();
-                }();
-                return py::make_tuple(discovery.statistic, discovery.p_value);
-            },
-            "(q0, p-value of the background-only hypothesis).")
-        .def("two_sided_p_value", &CountingExperiment::two_sided_p_value, py::arg("mu"),
-             py::call_guard<py::gil_scoped_release>(),
+             py::arg("treatment") = Treatment::frequentist);
+}
+
+void register_limits(ExperimentClass &experiment) {
+    experiment
+        .def("statistic", unlocked(&Experiment::statistic), py::arg("mu"), "q(mu) of the observed data.")
+        .def("confidence_levels", unlocked(&Experiment::confidence_levels), py::arg("mu"),
+             "(CLs+b, CLb, CLs) at mu expected signal events.")
+        .def("cls", unlocked(&Experiment::cls), py::arg("mu"),
+             "(CLs, numerical error) at mu expected signal events.")
+        .def("upper_limit", unlocked(&Experiment::upper_limit), py::arg("cl"),
+             py::arg("criterion") = Criterion::cls,
+             "(limit, numerical error). Raises ValueError, RuntimeError.")
+        .def("expected_limits", unlocked(&Experiment::expected_limits), py::arg("cl"),
+             py::arg("criterion") = Criterion::cls,
+             "Limits at -2, -1, 0, 1, 2 standard deviations without signal; inf where there is none.");
+}
+
+void register_signals(ExperimentClass &experiment) {
+    experiment
+        .def("discovery", unlocked(&Experiment::discovery),
+             "(q0, p-value of the background-only hypothesis).")
+        .def("two_sided_p_value", unlocked(&Experiment::two_sided_p_value), py::arg("mu"),
              "Probability of counts that the Feldman-Cousins ordering puts no higher than the observed ones.")
-        .def(
-            "interval",
-            [](const CountingExperiment &self, double cl) {
-                const auto interval = [&] {
-                    py::gil_scoped_release unlocked;
-                    return self.interval(cl);
-                }();
-                return py::make_tuple(interval.low, interval.high);
-            },
-            py::arg("cl"), "(low, high) of the Feldman-Cousins interval.")
-        .def(
-            "asymptotic_confidence_levels",
-            [](const CountingExperiment &self, double mu) {
-                const auto levels = self.asymptotic_confidence_levels(mu);
-                return py::make_tuple(levels.signal_plus_background, levels.background, levels.cls);
-            },
-            py::arg("mu"))
-        .def(
-            "asymptotic_upper_limit",
-            [](const CountingExperiment &self, double cl, Criterion criterion) {
-                const auto limit = self.asymptotic_upper_limit(cl, criterion);
-                return py::make_tuple(limit.value, limit.error);
-            },
-            py::arg("cl"), py::arg("criterion") = Criterion::cls)
-        .def(
-            "asymptotic_expected_limits",
-            [](const CountingExperiment &self, double cl, Criterion criterion) {
-                return bands(self.asymptotic_expected_limits(cl, criterion));
-            },
-            py::arg("cl"), py::arg("criterion") = Criterion::cls);
+        .def("interval", unlocked(&Experiment::interval), py::arg("cl"),
+             "(low, high) of the Feldman-Cousins interval.");
+}
+
+void register_asymptotics(ExperimentClass &experiment) {
+    experiment
+        .def("asymptotic_confidence_levels", unlocked(&Experiment::asymptotic_confidence_levels),
+             py::arg("mu"), "(CLs+b, CLb, CLs) by the asymptotic formulae, too small for few events.")
+        .def("asymptotic_upper_limit", unlocked(&Experiment::asymptotic_upper_limit), py::arg("cl"),
+             py::arg("criterion") = Criterion::cls,
+             "(limit, numerical error) by the asymptotic formulae, too strong for few events.")
+        .def("asymptotic_expected_limits", unlocked(&Experiment::asymptotic_expected_limits), py::arg("cl"),
+             py::arg("criterion") = Criterion::cls,
+             "Limits at -2, -1, 0, 1, 2 standard deviations by the asymptotic formulae.");
+}
+
+} // namespace
+
+void register_counting(py::module_ &core) {
+    register_choices(core);
+    ExperimentClass experiment = register_experiment(core);
+    register_limits(experiment);
+    register_signals(experiment);
+    register_asymptotics(experiment);
 }
 
 } // namespace na64root::bindings

@@ -71,6 +71,15 @@ int main() {
         CHECK_CLOSE(limit(almost, Treatment::hybrid), limit(known, Treatment::none), 1e-3);
     }
 
+    // Signal uncertainties of single bins beside a background measured by many counts, which is as good as
+    // gaussian; both are frequentist, one with a rule for counts and one with the surface of q.
+    for (double common : {0.0, 0.1, 0.3}) {
+        CountingModel gaussian{{{2, 1.0, 0.05, 0.4, 0}, {1, 0.5, 0.0, 0.6, 1, 0.3}}, common};
+        CountingModel gamma = gaussian;
+        gamma.background_constraint = Constraint::gamma;
+        CHECK_CLOSE(limit(gamma, Treatment::frequentist), limit(gaussian, Treatment::frequentist), 3e-3);
+    }
+
     // Far from few events the asymptotic formulae hold.
     CountingModel many{{{1030, 1000, 20, 0.5, 0}, {510, 500, 10, 0.5, 1}}};
     CHECK_CLOSE(CountingExperiment(many, Treatment::none).upper_limit(0.9).value,

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from .exclusion.planes import scan
     from .exclusion.r_cut import best_r_cut
     from .limits import Bin, CountingModel, upper_limit
-    from .selection import select
+    from .records import ResultsFolder
+    from .selection import SelectionOptions, select
     from .signal import SignalModel, expected_signal
     from .simulation.acceptance import efficiency, r_efficiency
     from .simulation.core_config import Signal
     from .simulation.efficiency_map import EfficiencyMap
     from .simulation.simulate import pseudodata
     from .theory.lines import epsilon_g2, muon_g2_band
+    from .work import Work
 
 _LAZY = {
     "Bin": "limits",
@@ -31,8 +33,11 @@ _LAZY = {
     "CountingModel": "limits",
     "Plane": "exclusion.grids",
     "EfficiencyMap": "simulation.efficiency_map",
+    "ResultsFolder": "records",
+    "SelectionOptions": "selection",
     "Signal": "simulation.core_config",
     "SignalModel": "signal",
+    "Work": "work",
     "best_r_cut": "exclusion.r_cut",
     "efficiency": "simulation.acceptance",
     "epsilon_g2": "theory.lines",
@@ -58,8 +63,11 @@ __all__ = [
     "InelasticModel",
     "Na64Error",
     "Plane",
+    "ResultsFolder",
+    "SelectionOptions",
     "Signal",
     "SignalModel",
+    "Work",
     "__version__",
     "best_r_cut",
     "efficiency",

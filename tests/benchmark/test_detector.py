@@ -6,7 +6,10 @@ import pytest
 
 from na64root import _core, load_card
 from na64root.simulation.core_config import Signal, event_config
+from na64root.simulation.options import PseudodataOptions, SignalOptions
 from na64root.simulation.simulate import pseudodata, signal
+from na64root.simulation.writer import EventFile
+from na64root.work import Work
 
 EVENTS = 2000
 
@@ -37,13 +40,13 @@ def test_signal_in_memory(benchmark, threads):
 def test_signal_in_a_file(benchmark, tmp_path, events, format, threads):
     """With the tables of the generator (0.1 s), without the start of ROOT and of its compiler."""
     card, point = load_card(), Signal(0.39, 6e-3)
-    options = {"format": format, "threads": threads, "force": True}
-    signal(card, tmp_path / "signal.root", point, events=1, **options)
-    path = tmp_path / "signal.root"
+    path, work = tmp_path / "signal.root", Work(threads=threads)
+    file = EventFile(path, format, force=True)
+    signal(card, file, point, SignalOptions(events=1), work=work)
 
     def cpu_seconds():
         start = time.process_time()
-        signal(card, path, point, events=events, **options)
+        signal(card, file, point, SignalOptions(events=events), work=work)
         return time.process_time() - start
 
     spent = benchmark.pedantic(cpu_seconds, rounds=3)
@@ -55,14 +58,14 @@ def test_signal_in_a_file(benchmark, tmp_path, events, format, threads):
 def test_hepmc(benchmark, tmp_path):
     pytest.importorskip("pyhepmc")
     card, point = load_card(), Signal(0.39, 6e-3)
-    files = {"path": tmp_path / "signal.root", "hepmc_file": tmp_path / "signal.hepmc3"}
-    benchmark(signal, card, point=point, events=2000, force=True, **files)
+    file = EventFile(tmp_path / "signal.root", force=True, hepmc=tmp_path / "signal.hepmc3")
+    benchmark(signal, card, file, point, SignalOptions(events=2000))
 
 
 @pytest.mark.benchmark(group="pseudo-data written to a file, 5e9 electrons on target")
 def test_pseudodata_in_a_file(benchmark, tmp_path):
     card, eot = load_card(), {"2016": 1e9, "2017": 1e9, "2018": 3e9}
-    pseudodata(card, tmp_path / "first.root", eot=eot)
-    path = tmp_path / "pseudodata.root"
-    result = benchmark(pseudodata, card, path, eot=eot, force=True)
+    pseudodata(card, tmp_path / "first.root", PseudodataOptions(eot=eot))
+    file = EventFile(tmp_path / "pseudodata.root", force=True)
+    result = benchmark(pseudodata, card, file, PseudodataOptions(eot=eot))
     benchmark.extra_info["events"] = result.events

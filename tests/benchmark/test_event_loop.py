@@ -23,19 +23,22 @@ from na64root import load_card
 from na64root.cling import root
 from na64root.event_loop import compiled
 from na64root.ntuple import TREE_A, open_ntuple
-from na64root.selection import booked as selection
-from na64root.selection import engines
-from tree_a import event, s1_event, write_tree
+from na64root.selection import SelectionOptions
+from na64root.selection.booked import Booked
+from na64root.selection.engines import EventLoop
+from na64root.work import THREADS, Engine, Work
+from support.tree_a import event, s1_event, write_tree
 
 EVENTS = 5_000_000
 CARD = load_card()
-STRINGS = engines.Engine(just_in_time=True)
+STRINGS = Engine(just_in_time=True)
 ROUNDS = 2
 SELECT = """
 import json, sys
-from na64root import engines, load_card, selection
-engine = engines.Engine(just_in_time=sys.argv[2] == "strings")
-result = selection.select([sys.argv[1]], load_card(), engine=engine)
+from na64root import load_card, select
+from na64root.work import Engine, Work
+engine = Engine(just_in_time=sys.argv[2] == "strings")
+result = select([sys.argv[1]], load_card(), work=Work(engine=engine))
 print(json.dumps([[r.period, r.signature, r.cut, r.events] for r in result.cutflow]))
 """
 
@@ -70,11 +73,12 @@ def file() -> Path:
     return ntuple(EVENTS)
 
 
-def loop(path: Path, engine: engines.Engine) -> float:
+def loop(path: Path, engine: Engine) -> float:
     """CPU seconds of the loop alone, just-in-time compilation of a first, empty one left out."""
     opened = open_ntuple([str(path)], unpack=False)
-    with engine.running(1):
-        booked = selection.Booked(opened, CARD, engine=engine)
+    event_loop = EventLoop(Work(engine=engine))
+    with event_loop.running(1):
+        booked = Booked(opened, CARD, event_loop, SelectionOptions(), None)
         assert isinstance(booked.frame, compiled.Node) != engine.just_in_time
         started = time.process_time()
         booked.run()
@@ -98,7 +102,7 @@ def test_event_loop(benchmark, file):
 
     def rounds() -> None:
         for _ in range(ROUNDS):
-            loops.append(loop(file, engines.THREADS))
+            loops.append(loop(file, THREADS))
             read.append(read_speed(file))
             # What strings take beyond compiling them, which a file of 1000 events shows.
             strings.append(loop(file, STRINGS) - loop(small, STRINGS))

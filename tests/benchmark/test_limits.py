@@ -11,6 +11,7 @@ import pytest
 
 from na64root.limits import Bin, CountingModel, experiment, upper_limit
 from na64root.limits import roostats as limits_roostats
+from na64root.work import Work
 
 
 def two_bins(observed=(0, 0)):
@@ -110,11 +111,7 @@ def test_processes(benchmark, processes):
     """The whole limit; processes start with it and load ROOT."""
     benchmark.pedantic(
         lambda: upper_limit(
-            two_bins(),
-            method="roostats",
-            precision=0.02,
-            processes=processes,
-            expected=False,
+            two_bins(), method="roostats", precision=0.02, expected=False, work=Work(threads=processes)
         ),
         rounds=1,
     )

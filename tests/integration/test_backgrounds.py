@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import shutil
 
 import numpy as np
 import pytest
-from tests.tree_a import event, hcal_cells, write_tree
 
 from na64root import selection
-from na64root.analyze import counts as analyze
+from na64root.analyze import DataOptions
+from na64root.analyze.counts import data_of
 from na64root.backgrounds import estimate
 from na64root.backgrounds.events import read
 from na64root.backgrounds.regions import check_regions, in_signal_box
 from na64root.backgrounds.sideband import sideband
-from na64root.cli import program
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
 from na64root.simulation import simulate
+from na64root.simulation.options import PseudodataOptions
+from na64root.work import Work
+from support.commands import run
+from support.tree_a import event, hcal_cells, write_tree
 
 CARD = load_card()
 MUON = {"VETO_ene": np.full(6, 0.0095)}
@@ -55,7 +57,7 @@ def planted(tmp_path, name="data.root", **options):
 def test_every_region_counts_its_planted_events(tmp_path, threads):
     path = planted(tmp_path)
     mc = planted(tmp_path, "mc.root", extra={"mcWeight": 0.5})
-    found = estimate([path], CARD, simulation=[mc], threads=threads)
+    found = estimate([path], CARD, simulation=[mc], work=Work(threads=threads))
     assert found.of("S2", "abcd").events == {"B": 2.0, "C": 4.0, "D": 8.0}
     assert found.of("S2", "abcd").value == 1.0
     assert found.of("S1", "neutral_hadron").events == {"tagged in HCAL1": 3.0}
@@ -67,7 +69,7 @@ def test_every_region_counts_its_planted_events(tmp_path, threads):
     assert found.dimuon.correction == pytest.approx(2.0)
     assert found.dimuon.statistical == pytest.approx(2.0 * math.sqrt(2.0 / 5.0))
     assert found.dimuon.uncertainty == pytest.approx(2.0 * math.hypot(math.sqrt(2.0 / 5.0), 0.1))
-    simulated = estimate([mc], CARD, threads=threads)
+    simulated = estimate([mc], CARD, work=Work(threads=threads))
     assert simulated.of("S2", "abcd").value == 0.5
     assert simulated.weighted
 
@@ -76,7 +78,7 @@ def test_an_event_that_comes_twice_is_in_a_region_once(tmp_path):
     path = planted(tmp_path)
     twice = [path, planted(tmp_path, "again.root")]
     for threads in (1, 2):
-        found = estimate(twice, CARD, threads=threads)
+        found = estimate(twice, CARD, work=Work(threads=threads))
         assert found.of("S2", "abcd").events == {"B": 2.0, "C": 4.0, "D": 8.0}
     assert estimate([path], CARD, without_spills=[(4000, 7)]).dimuon.data.events == 1.0
 
@@ -84,10 +86,10 @@ def test_an_event_that_comes_twice_is_in_a_region_once(tmp_path):
 def test_the_likelihood_takes_the_estimate_that_the_card_chooses(tmp_path):
     path = planted(tmp_path)
     card = load_card(overrides=["backgrounds.S2=abcd"])
-    published, exposure, _ = analyze.counts_and_exposure([path], CARD, None, 1)
-    counts, _, _ = analyze.counts_and_exposure([path], card, None, 1)
+    published = data_of([path], CARD, DataOptions(), Work())
+    counts, exposure = data_of([path], card, DataOptions(), Work()).counts, published.exposure
     share = exposure["2018"] / sum(exposure.values())
-    for count, other in zip(counts, published, strict=True):
+    for count, other in zip(counts, published.counts, strict=True):
         if count.signature == "S1":
             assert count == other
         elif count.period == "2018":
@@ -95,7 +97,7 @@ def test_the_likelihood_takes_the_estimate_that_the_card_chooses(tmp_path):
             assert other.background == pytest.approx(0.53 * share)
     refused = load_card(overrides=["backgrounds.S2=sideband"])
     with pytest.raises(DataError, match="no background of S2 by method sideband"):
-        analyze.counts_and_exposure([path], refused, None, 1)
+        data_of([path], refused, DataOptions(), Work())
 
 
 def number(value: float) -> str:
@@ -175,13 +177,13 @@ def test_regions_have_the_thresholds_of_each_period_and_the_declared_cuts_of_the
     muons = [event(hcal2=2.1, **MUON, **changes) for changes in ({}, {"hcal3": 40.0}, {"ecal0": 25.0})]
     events = [*two_b, *two_c, *three_d, *none, *five_tagged, *not_tagged, *muons]
     path = write_tree(tmp_path / "data.root", events)
-    found = estimate([path], card, threads=threads)
+    found = estimate([path], card, work=Work(threads=threads))
     assert found.of("S2", "abcd").events == {"B": 2.0, "C": 2.0, "D": 3.0}
     assert found.of("S1", "neutral_hadron").events == {"tagged in HCAL1": 5.0}
     assert found.dimuon.data.events == 2.0
     assert "ecal.s2_max_GeV of 50, 45, 50 GeV" in found.not_estimated["sideband"]
     # The general thresholds, without declared cuts, count others.
-    general = estimate([path], CARD, threads=threads)
+    general = estimate([path], CARD, work=Work(threads=threads))
     assert general.of("S2", "abcd").events != found.of("S2", "abcd").events
     assert general.of("S1", "neutral_hadron").events != found.of("S1", "neutral_hadron").events
 
@@ -251,11 +253,12 @@ def test_what_an_input_must_have(tmp_path):
         estimate([path], CARD)
 
 
-def test_the_verb_prints_and_draws(tmp_path):
-    path, stdout = planted(tmp_path), io.StringIO()
+def test_the_verb_prints_and_draws(tmp_path, unrendered):
+    path = planted(tmp_path)
     arguments = ["background", path, "--mc", path, "--eot", "2018=1e11", "-o", str(tmp_path / "out")]
-    assert program.run([*arguments, "--json", "--set", "backgrounds.sideband.events_min=2"], stdout) == 0
-    record = json.loads(stdout.getvalue())
+    code, text = run(*arguments, "--json", "--set", "backgrounds.sideband.events_min=2")
+    assert code == 0
+    record = json.loads(text)
     assert {(e["signature"], e["method"]) for e in record["estimates"]} == {
         ("S1", "neutral_hadron"), ("S2", "sideband"), ("S2", "abcd")
     }  # fmt: skip
@@ -263,11 +266,11 @@ def test_the_verb_prints_and_draws(tmp_path):
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "background.json", "backgrounds.pdf", "backgrounds.png"
     }  # fmt: skip
-    assert program.run(arguments, io.StringIO()) == 2  # results are kept
+    assert run(*arguments)[0] == 2  # results are kept
     blind = tmp_path / "blind"
-    assert program.run(["background", path, "--blind", "-o", str(blind)], io.StringIO()) == 0
+    assert run("background", path, "--blind", "-o", str(blind))[0] == 0
     assert json.loads((blind / "blinding.jsonl").read_text("utf-8"))["verb"] == "background"
-    assert program.run(["background", path, "--set", "backgrounds.abcd.ecal_max_GeV=40"], io.StringIO()) == 2
+    assert run("background", path, "--set", "backgrounds.abcd.ecal_max_GeV=40")[0] == 2
 
 
 def only(*rates: str) -> list[str]:
@@ -291,8 +294,8 @@ def test_neutral_hadrons_of_the_pseudodata_close(tmp_path):
     loose = "selection.shower_chi2.chi2_max=100"
     tagged = load_card(overrides=[*only("pseudodata.neutral_hadron.rate_per_eot=1e-6"), loose])
     leaking = load_card(overrides=[*only(f"pseudodata.neutral_leakage.rate_per_eot={passing}"), loose])
-    simulate.pseudodata(tagged, tmp_path / "tagged.root", seed=1, eot=EOT)
-    simulate.pseudodata(leaking, tmp_path / "leaking.root", seed=2, eot=EOT)
+    simulate.pseudodata(tagged, tmp_path / "tagged.root", PseudodataOptions(eot=EOT), work=Work(seed=1))
+    simulate.pseudodata(leaking, tmp_path / "leaking.root", PseudodataOptions(eot=EOT), work=Work(seed=2))
     found = estimate([str(tmp_path / "tagged.root")], tagged).of("S1", "neutral_hadron")
     counts = selection.select([str(tmp_path / "leaking.root")], leaking).counts
     observed = sum(c.observed for c in counts if c.signature == "S1")
@@ -305,7 +308,7 @@ def test_neutral_hadrons_of_the_pseudodata_close(tmp_path):
 def upstream(tmp_path_factory):
     """Upstream interactions alone, 40 times their rate: 7e4 events before the cuts of the signatures."""
     path = str(tmp_path_factory.mktemp("upstream") / "upstream.root")
-    simulate.pseudodata(load_card(overrides=UPSTREAM), path, seed=1, eot=EOT)
+    simulate.pseudodata(load_card(overrides=UPSTREAM), path, PseudodataOptions(eot=EOT), work=Work(seed=1))
     return path
 
 

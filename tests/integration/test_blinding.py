@@ -5,7 +5,6 @@ Reference: two inputs that differ only by such events, chosen by NumPy (independ
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-import numpy_selection
-from integration.test_planted_tree import all_events
 from na64root import records, selection
-from na64root.analyze import chain
-from na64root.analyze.counts import counts_of_likelihood, select_with_quality
-from na64root.cli import program
+from na64root.analyze import AnalysisOptions, DataOptions, chain
+from na64root.analyze.counts import counts_of_likelihood, data_of
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import ConfigError
 from na64root.ntuple import DEFINING_CUTS
-from na64root.reports import blinding, selection_report
-from na64root.selection import quality
+from na64root.records import ResultsFolder
+from na64root.reports import selection_report
+from na64root.selection import SelectionOptions, quality
 from na64root.selection.skim import Skim
-from tree_a import event, s1_event, write_tree
+from na64root.work import Work
+from support import numpy_selection
+from support.commands import run
+from support.figures import not_rendered
+from support.planted import all_events
+from support.tree_a import event, s1_event, write_tree
 
 # Outside both boxes in every way an event can be: ECAL, HCAL1, HCAL2 + 3, and no trigger.
 SIDEBANDS = [
@@ -110,7 +112,9 @@ def shown(folder: Path) -> dict[str, Any]:
 def test_no_number_of_a_blinded_selection_depends_on_the_signal_boxes(inputs):
     made, counts = {}, {}
     for name, path in inputs.items():
-        blinded = selection.select([path], load_card(), blind=True, threads=2, n_minus_one=True)
+        blinded = selection.select(
+            [path], load_card(), SelectionOptions(blind=True, n_minus_one=True), work=Work(threads=2)
+        )
         made[name] = blinded.model_copy(update={"files": []})
         # Each sees the boxes when it is not blinded: the comparison is of something that differs.
         counts[name] = sum(c.observed for c in selection.select([path], load_card()).counts)
@@ -119,11 +123,6 @@ def test_no_number_of_a_blinded_selection_depends_on_the_signal_boxes(inputs):
         assert result == made["empty_boxes"]
         assert result.candidates == []
         assert all(count.observed is None for count in result.counts)
-
-
-def run(*arguments: str) -> tuple[int, str]:
-    text = io.StringIO()
-    return program.run(arguments, text), text.getvalue()
 
 
 @dataclass(frozen=True)
@@ -142,17 +141,24 @@ class Unblinding:
 def unblinding(tmp_path_factory, inputs) -> Unblinding:
     out, path = tmp_path_factory.mktemp("out"), inputs["more"]
     options = ["select", path, "-o", str(out), "-j", "1"]
-    code, said = run(*options, "--blind")
-    assert code == 0
-    blinded = shown(out)
-    assert run(*options)[0] == 2  # exists
-    code, text = run(*options, "--force", "--json", "--set", "selection.r.r_max=0.07")
-    assert code == 0
+    with not_rendered():
+        code, said = run(*options, "--blind")
+        assert code == 0
+        blinded = shown(out)
+        assert run(*options)[0] == 2  # exists
+        code, text = run(*options, "--force", "--json", "--set", "selection.r.r_max=0.07")
+        assert code == 0
     return Unblinding(out, path, said, blinded, json.loads(text), shown(out))
 
 
-def test_no_file_of_a_blinded_selection_depends_on_the_signal_boxes(tmp_path, inputs, unblinding):
-    selection_report.report([inputs["empty_boxes"]], load_card(), output_dir=tmp_path, blind=True)
+def test_no_file_of_a_blinded_selection_depends_on_the_signal_boxes(tmp_path, inputs, unblinding, unrendered):
+    """Figures by what they show; rendered, in the slow tests below."""
+    selection_report.report(
+        [inputs["empty_boxes"]],
+        load_card(),
+        ResultsFolder(tmp_path),
+        SelectionOptions(n_minus_one=True, blind=True),
+    )
     empty = shown(tmp_path)
     more = unblinding.blinded
     assert empty.keys() == more.keys() >= {"select.json", "select.root", "cutflow.tex", "n_minus_one_S1.png"}
@@ -166,7 +172,7 @@ def test_no_file_of_a_blinded_selection_depends_on_the_signal_boxes(tmp_path, in
 
 def test_what_is_left_are_the_sidebands(inputs):
     """Reference: the same selection on the events outside the boxes, by NumPy (independent)."""
-    result = selection.select([inputs["more"]], load_card(), blind=True, n_minus_one=True)
+    result = selection.select([inputs["more"]], load_card(), SelectionOptions(blind=True, n_minus_one=True))
     events = numpy_selection.read(inputs["empty_boxes"])
     flow = numpy_selection.cutflow(events)
     rows = [(r.period, r.signature, r.cut) for r in result.cutflow if r.period in numpy_selection.PERIODS]
@@ -192,7 +198,9 @@ def test_what_is_left_are_the_sidebands(inputs):
 def test_a_blinded_skim_holds_no_event_of_the_boxes(tmp_path, inputs, capsys):
     path = tmp_path / "skim.root"
     skim = Skim(path, "momentum")
-    blinded = selection.select([inputs["more"]], load_card(), blind=True, skim=skim, n_minus_one=True)
+    blinded = selection.select(
+        [inputs["more"]], load_card(), SelectionOptions(blind=True, skim=skim, n_minus_one=True)
+    )
     assert not in_the_boxes(str(path), selected=False).any()
     events = numpy_selection.read(inputs["empty_boxes"])
     passes = numpy_selection.masks(events, "S2")
@@ -202,10 +210,10 @@ def test_a_blinded_skim_holds_no_event_of_the_boxes(tmp_path, inputs, capsys):
     assert blinded.skim.events == wanted.sum() > 0
     # What reads it knows that nothing in it is observed; so does a skim of it.
     more, grid = tmp_path / "more.root", ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]
-    again = selection.select([str(path)], load_card(), blind=True, skim=Skim(more, "srd"))
+    again = selection.select([str(path)], load_card(), SelectionOptions(blind=True, skim=Skim(more, "srd")))
     assert {count.observed for count in again.counts} == {None}
     open_skim = tmp_path / "open.root"
-    selection.select([inputs["more"]], load_card(), skim=Skim(open_skim, "momentum"))
+    selection.select([inputs["more"]], load_card(), SelectionOptions(skim=Skim(open_skim, "momentum")))
     assert selection.select([str(open_skim)], load_card()).counts[0].observed is not None
     for verb in ("select", "analyze", "quality", "background", "export", "scan"):
         plane = ["mass-epsilon"] if verb == "scan" else []
@@ -219,18 +227,20 @@ def test_a_blinded_skim_holds_no_event_of_the_boxes(tmp_path, inputs, capsys):
 def test_thresholds_and_exposure_of_hidden_events_do_not_leak(tmp_path):
     """A period with a physics trigger in the boxes only looks as one without any."""
     path = write_tree(tmp_path / "file.root", [event(run=2600), event(hcal0=4.0)])
-    blinded = selection.select([path], load_card(), blind=True)
+    blinded = selection.select([path], load_card(), SelectionOptions(blind=True))
     assert blinded.exposure == {"2016": 0.0, "2017": 0.0, "2018": 1.87e11}
     assert selection.select([path], load_card()).exposure["2017"] > 0.0
 
 
 def test_effects_of_systematics_on_hidden_counts_are_refused(inputs):
     with pytest.raises(ConfigError, match="--systematics with --blind"):
-        selection.select([inputs["full"]], load_card(), blind=True, systematics=True)
+        selection.select([inputs["full"]], load_card(), SelectionOptions(blind=True, systematics=True))
 
 
 def test_limits_of_blinded_data_are_for_the_most_probable_counts(inputs):
-    blinded = selection.select([inputs["more"]], load_card(), blind=True, eot={"2018": 2e12})
+    blinded = selection.select(
+        [inputs["more"]], load_card(), SelectionOptions(blind=True, eot={"2018": 2e12})
+    )
     counts = counts_of_likelihood(blinded)
     assert {(c.period, c.signature): c.observed for c in counts} == {
         (p, s): {("2018", "S1"): 1, ("2018", "S2"): 3}.get((p, s), 0)
@@ -264,9 +274,9 @@ def test_unblinding_a_folder_is_remembered(unblinding):
 
 def test_where_nothing_was_blind_there_is_nothing_to_remember(tmp_path):
     provenance = records.provenance(load_card())
-    assert blinding.remember(tmp_path, "select", blind=False, provenance=provenance) is None
+    assert ResultsFolder(tmp_path).remember("select", blind=False, provenance=provenance) is None
     assert list(tmp_path.iterdir()) == []
-    assert blinding.remember(tmp_path, "select", blind=True, provenance=provenance) is not None
+    assert ResultsFolder(tmp_path).remember("select", blind=True, provenance=provenance) is not None
 
 
 def test_no_number_of_a_blinded_quality_depends_on_the_signal_boxes(inputs):
@@ -292,38 +302,37 @@ def test_a_blinded_quality_shows_no_hidden_duplicate(tmp_path):
     assert blinded.duplicates == 1
     assert quality.assess([path], load_card()).duplicates == 2
     for blind, told in ((True, None), (False, 2)):
-        _, left_out = select_with_quality([path], load_card(), None, False, blind=blind, threads=1)
-        assert left_out.duplicates == told
+        data = data_of([path], load_card(), DataOptions(blind=blind), Work())
+        assert data.quality.duplicates == told
 
 
-def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
+def test_a_blinded_scan_is_that_of_the_expected_counts(
+    inputs, tmp_path, unrendered, without_other_experiments
+):
     """In the folder of a blinded result, each verb that shows events or limits leaves a line."""
     grid = ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]
     folder = ["-o", str(tmp_path)]
     made = {}
     for name, plane in (("full", [*grid, *folder]), ("empty_boxes", grid)):
-        out = io.StringIO()
-        assert program.run(["scan", "mass-epsilon", inputs[name], "--blind", "--json", *plane], out) == 0
-        made[name] = json.loads(out.getvalue())
+        code, text = run("scan", "mass-epsilon", inputs[name], "--blind", "--json", *plane)
+        assert code == 0
+        made[name] = json.loads(text)
         del made[name]["provenance"]
     assert made["full"] == made["empty_boxes"]
     assert made["full"]["blind"]
     assert {count["observed"] for count in made["full"]["counts"]} == {0}
     assert "blinded" in (tmp_path / "mass-epsilon.csv").read_text("utf-8")
-    out = io.StringIO()
     export = ["export", inputs["full"], "--format", "pyhf", "--json", *grid, *folder]
-    assert program.run([*export, "--blind"], out) == 0
-    exported = json.loads(out.getvalue())
+    code, text = run(*export, "--blind")
+    assert code == 0
+    exported = json.loads(text)
     assert {bin_["observed"] for bin_ in exported["counts"]} == {0}
     assert exported["blind"]
     # The folder says so too, and each file that can.
     assert json.loads((tmp_path / "export.json").read_text("utf-8")) == exported
     said = "Nothing is observed (blinded): the most probable counts without signal stand in."
     assert said in exported["notes"]
-    assert (
-        program.run(["export", inputs["full"], "--blind", *grid, "-o", str(tmp_path / "all")], io.StringIO())
-        == 0
-    )
+    assert run("export", inputs["full"], "--blind", *grid, "-o", str(tmp_path / "all"))[0] == 0
     assert (tmp_path / "all" / "datacard.txt").read_text("utf-8").startswith(f"# {said}\n")
     hs3 = tmp_path / "all" / "hs3.json"
     assert json.loads(hs3.read_text("utf-8"))["metadata"]["description"] == said
@@ -332,17 +341,25 @@ def test_a_blinded_scan_is_that_of_the_expected_counts(inputs, tmp_path):
     file = root().TFile.Open(str(tmp_path / "all" / "workspace.root"))
     assert str(file.Get("na64root").GetTitle()) == said
     file.Close()
-    assert program.run([*export, "--force"], io.StringIO()) == 0
-    assert program.run(["quality", inputs["full"], "-o", str(tmp_path)], io.StringIO()) == 0
-    assert (
-        program.run(["limit", "--observed", "1", "--background", "0.5", "-o", str(tmp_path)], io.StringIO())
-        == 0
-    )
+    assert run(*export, "--force")[0] == 0
+    assert run("quality", inputs["full"], "-o", str(tmp_path))[0] == 0
+    assert run("limit", "--observed", "1", "--background", "0.5", "-o", str(tmp_path))[0] == 0
     lines = [json.loads(line) for line in (tmp_path / "blinding.jsonl").read_text("utf-8").splitlines()]
     assert [(line["verb"], line["blind"]) for line in lines] == [
         ("scan", True), ("export", True),
         ("export", False), ("quality", False), ("limit", False),
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_rendered_figures_of_a_blinded_selection_do_not_depend_on_the_signal_boxes(tmp_path, inputs):
+    for name in ("more", "empty_boxes"):
+        options = SelectionOptions(n_minus_one=True, blind=True)
+        selection_report.report([inputs[name]], load_card(), ResultsFolder(tmp_path / name), options)
+    more, empty = (shown(tmp_path / name) for name in ("more", "empty_boxes"))
+    assert more.keys() == empty.keys() >= {"n_minus_one_S1.png", "n_minus_one_S2.pdf", "ecal_hcal_after.png"}
+    for file, content in more.items():
+        assert content == empty[file], file
 
 
 @pytest.mark.slow
@@ -355,7 +372,11 @@ def test_no_file_of_a_blinded_analysis_depends_on_the_signal_boxes(tmp_path):
     for name, events in (("empty", sidebands), ("full", [*sidebands, *inside])):
         path = write_tree(tmp_path / f"{name}.root", events)
         result = chain.analyze(
-            [path], card, output_dir=tmp_path / name, eot={"2018": 1e11}, blind=True, threads=2
+            [path],
+            card,
+            ResultsFolder(tmp_path / name),
+            AnalysisOptions(data=DataOptions(eot={"2018": 1e11}, blind=True)),
+            work=Work(threads=2),
         )
         assert result.blind
         assert result.limit.kind == "expected"

@@ -8,11 +8,14 @@ from importlib import resources
 import pytest
 
 from na64root import analyze, selection
+from na64root.analyze import AnalysisOptions, DataOptions
 from na64root.config import load_card
 from na64root.errors import ConfigError
 from na64root.event_loop import library
+from na64root.records import ResultsFolder
+from na64root.selection import SelectionOptions
 from na64root.selection.skim import Skim
-from tree_a import event, write_tree
+from support.tree_a import event, write_tree
 
 DEFAULT_CARD = resources.files("na64root").joinpath("cards/paper2021.toml").read_text("utf-8")
 SIDEBAND = {"ecalTotal": 60.0, "ecalTotalNoTimecut": 60.0}
@@ -25,11 +28,12 @@ def test_blinded_rows_do_not_depend_on_hidden_events_that_are_left_out(tmp_path)
     one = write_tree(tmp_path / "one.root", seen)
     other = write_tree(tmp_path / "other.root", seen + hidden)
     results = [
-        selection.select([path], load_card(), without_spills=[(4000, 9)], blind=True) for path in (one, other)
+        selection.select([path], load_card(), SelectionOptions(without_spills=[(4000, 9)], blind=True))
+        for path in (one, other)
     ]
     assert results[0].cutflow == results[1].cutflow
     assert results[0].notes == results[1].notes
-    shown = selection.select([other], load_card(), without_spills=[(4000, 9)])
+    shown = selection.select([other], load_card(), SelectionOptions(without_spills=[(4000, 9)]))
     assert {row.period for row in shown.cutflow} > {row.period for row in results[1].cutflow}
 
 
@@ -44,7 +48,10 @@ def test_what_would_show_hidden_events_is_refused(tmp_path, options, overrides, 
     path = write_tree(tmp_path / "file.root", [event(**SIDEBAND)])
     with pytest.raises(ConfigError, match=problem):
         analyze.analyze(
-            [path], load_card(overrides=overrides), output_dir=tmp_path / "out", blind=True, **options
+            [path],
+            load_card(overrides=overrides),
+            ResultsFolder(tmp_path / "out"),
+            AnalysisOptions(data=DataOptions(blind=True, **options)),
         )
     assert not (tmp_path / "out").exists()
 
@@ -60,7 +67,9 @@ def test_a_mapped_layout_is_not_skimmed(tmp_path):
     assert sum(count.observed or 0 for count in selection.select([path], card).counts) == 1
     with pytest.raises(ConfigError, match="mapping"):
         selection.select(
-            [path], card, skim=Skim(tmp_path / "skim.root", None, rntuple=False), n_minus_one=True
+            [path],
+            card,
+            SelectionOptions(skim=Skim(tmp_path / "skim.root", None, rntuple=False), n_minus_one=True),
         )
     assert not (tmp_path / "skim.root").exists()
 

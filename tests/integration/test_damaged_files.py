@@ -19,7 +19,7 @@ import pytest
 from na64root import load_card, ntuple, selection
 from na64root.cling import root
 from na64root.errors import DataError
-from tree_a import event, s1_event, write_tree
+from support.tree_a import event, s1_event, write_tree
 
 EVENTS = 400
 READER = """

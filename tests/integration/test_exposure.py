@@ -5,23 +5,24 @@ References: fractions of the planted spills, counted by hand (analytic).
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import pytest
 
 from na64root import backgrounds, selection
-from na64root.analyze import chain
-from na64root.analyze.counts import counts_and_exposure, counts_of_likelihood, select_with_quality
-from na64root.cli import program
+from na64root.analyze import AnalysisOptions, DataOptions, chain
+from na64root.analyze.counts import counts_of_likelihood, data_of
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
 from na64root.ntuple import baskets, read_good_runs
-from na64root.selection import exposure
+from na64root.records import ResultsFolder
+from na64root.selection import SelectionOptions, exposure
 from na64root.selection.skim import Skim
-from tree_a import event, write_tree
+from na64root.work import Work
+from support.commands import run
+from support.tree_a import event, write_tree
 
 CARD = load_card()
 # Four spills in each of three runs of 2018, two in one of 2016, one in a run of no period.
@@ -58,7 +59,7 @@ def eot(period: str) -> float:
 
 
 def test_the_share_of_good_spills_scales_the_card(data, listed):
-    result = selection.select([data], listed(FEW), without_spills=OUTLIERS)
+    result = selection.select([data], listed(FEW), SelectionOptions(without_spills=OUTLIERS))
     assert result.kept_share == {"2016": 1.0, "2017": 1.0, "2018": pytest.approx(7 / 12, rel=1e-15)}
     assert result.exposure == pytest.approx({"2016": eot("2016"), "2017": 0.0, "2018": eot("2018") * 7 / 12})
     assert any("period 2018: 7 of 12 spills are used" in note for note in result.notes)
@@ -73,7 +74,7 @@ def test_the_share_of_good_spills_scales_the_card(data, listed):
 def test_what_is_given_by_hand_is_not_scaled(data, listed, by_hand, monkeypatch):
     calls, count = [], exposure.spills
     monkeypatch.setattr(exposure, "spills", lambda *a, **k: calls.append(True) or count(*a, **k))
-    result = selection.select([data], listed(FEW), without_spills=OUTLIERS, eot=by_hand)
+    result = selection.select([data], listed(FEW), SelectionOptions(without_spills=OUTLIERS, eot=by_hand))
     expected = CARD.exposure(by_hand) | {"2017": 0.0}
     if by_hand.keys() == {"2016"}:
         expected["2018"] *= 7 / 12
@@ -98,10 +99,10 @@ def test_electrons_of_the_list_count_where_the_input_holds_them(data, listed, te
     assert result.exposure == pytest.approx({"2016": 1e8, "2017": 0.0, "2018": 3.5e9}, rel=1e-12)
     assert result.kept_share["2018"] == pytest.approx(8 / 12)
     assert result.input.good_runs.eot == pytest.approx(10.6e9)
-    without = selection.select([data], card, without_spills=[(4000, 1)])
+    without = selection.select([data], card, SelectionOptions(without_spills=[(4000, 1)]))
     lost = 0.5e9 if "{" in text else 1.5e9 / 4  # half of the spills of an entry, or one of four
     assert without.exposure["2018"] == pytest.approx(3.5e9 - lost, rel=1e-12)
-    assert selection.select([data], card, eot={"2018": 1e9}).exposure["2018"] == 1e9
+    assert selection.select([data], card, SelectionOptions(eot={"2018": 1e9})).exposure["2018"] == 1e9
     assert backgrounds.estimate([data], card).exposure == result.exposure
 
 
@@ -146,7 +147,7 @@ def test_files_that_are_left_out_are_missed_in_the_exposure(data, tmp_path):
     said = "1 files were left out, and the exposure still has their electrons"
     assert any(said in note for note in selection.select([data, str(bad)], card).notes)
     assert not any(said in note for note in selection.select([data], card).notes)
-    by_hand = selection.select([data, str(bad)], card, eot={"all": 1e11})
+    by_hand = selection.select([data, str(bad)], card, SelectionOptions(eot={"all": 1e11}))
     assert not any(said in note for note in by_hand.notes)
 
 
@@ -157,7 +158,7 @@ def test_hidden_events_make_no_spill(tmp_path, listed):
     one = write_tree(tmp_path / "one.root", seen)
     other = write_tree(tmp_path / "other.root", seen + hidden)
     card = listed('{"4000": [[1, 1], [3, 3]]}')
-    results = [selection.select([path], card, blind=True) for path in (one, other)]
+    results = [selection.select([path], card, SelectionOptions(blind=True)) for path in (one, other)]
     assert results[0].kept_share["2018"] == results[1].kept_share["2018"] == 1 / 2
     # Not hidden, spill 3 of run 4000 is one more that is kept, that of 4001 one that is not.
     assert selection.select([other], card).kept_share["2018"] == 2 / 4
@@ -179,17 +180,17 @@ FAST = ["--set", "plane.mass_points=4", "--set", "plane.epsilon_points=4"]
 )
 @pytest.mark.parametrize("electrons", [": 2e9", ""], ids=["of_list", "of_card"])
 def test_every_verb_that_reads_files_takes_the_options_of_the_input(
-    data, tmp_path, arguments, has_exposure, has_notes_on_it, electrons
+    data, tmp_path, arguments, has_exposure, has_notes_on_it, electrons, without_other_experiments
 ):
     """One bad file left out, one run of three used: the exposure, where the verb has one, follows."""
     bad, good = tmp_path / "bad.root", tmp_path / "good.txt"
     bad.write_bytes(b"root no more")
     good.write_text(f"4000{electrons}")
     folder = ["-o", str(tmp_path / "out")] if arguments[0] == "export" else []
-    stdout = io.StringIO()
     options = ["--good-runs", str(good), "--skip-bad-files", "--json", *folder]
-    assert program.run([*arguments, data, str(bad), *options], stdout) == 0
-    record = json.loads(stdout.getvalue())
+    code, text = run(*arguments, data, str(bad), *options)
+    assert code == 0
+    record = json.loads(text)
     assert [file["path"] for file in record["provenance"]["input"]["files_skipped"]] == [str(bad)]
     assert record["provenance"]["input"]["good_runs"]["path"] == str(good)
     assert ("exposure" in record) == has_exposure
@@ -207,20 +208,20 @@ def test_every_verb_that_reads_files_takes_the_options_of_the_input(
 def test_options_on_events_are_refused_where_there_are_none(capsys, tmp_path, listed):
     for verb in (["scan", "mass-epsilon"], ["export"]):
         for option in ("--skip-bad-files", "--blind", "--exclude-outlier-spills"):
-            assert program.run([*verb, option, "-o", str(tmp_path / "out")], io.StringIO()) == 2
+            assert run(*verb, option, "-o", str(tmp_path / "out"))[0] == 2
             assert f"{option} without FILES" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="list of good runs with --pseudodata"):
-        chain.analyze([], listed("4000"), output_dir=tmp_path / "out", pseudodata=True)
+        chain.analyze([], listed("4000"), ResultsFolder(tmp_path / "out"), AnalysisOptions(pseudodata=True))
     assert not (tmp_path / "out").exists()
 
 
 def test_scan_and_export_take_the_counts_and_exposure_of_analyze(data, listed):
     card = listed(FEW)
-    counts, electrons, _ = counts_and_exposure([data], card, None, 1)
-    selected, left_out = select_with_quality([data], card, None, False, blind=False, threads=1)
-    assert left_out.kept_share == selected.kept_share == {"2016": 1.0, "2017": 1.0, "2018": 2 / 3}
-    assert (counts, electrons) == (counts_of_likelihood(selected), selected.exposure)
-    assert electrons["2018"] == pytest.approx(eot("2018") * 2 / 3)
+    read = data_of([data], card, DataOptions(), Work())
+    selected = selection.select([data], card)
+    assert read.quality.kept_share == selected.kept_share == {"2016": 1.0, "2017": 1.0, "2018": 2 / 3}
+    assert (read.counts, read.exposure) == (counts_of_likelihood(selected), selected.exposure)
+    assert read.exposure["2018"] == pytest.approx(eot("2018") * 2 / 3)
 
 
 # Of each run, spill 1 has no track: after the cut `momentum` it is empty.
@@ -239,39 +240,43 @@ def test_a_skim_has_the_exposure_of_its_selection(tracks, listed, tmp_path, elec
     """Read again with the list and without, and as a skim of a skim; numbers counted by hand."""
     text = "4000: 1e9\n4001: 2e9\n2000: 1e8\n" if electrons else FEW
     card, path, more = listed(text), tmp_path / "skim.root", tmp_path / "more.root"
-    made = selection.select([tracks], card, without_spills=OUTLIERS, skim=Skim(path, "trigger"))
-    again = selection.select([str(path)], CARD, skim=Skim(more, "momentum"))
+    made = selection.select(
+        [tracks], card, SelectionOptions(without_spills=OUTLIERS, skim=Skim(path, "trigger"))
+    )
+    again = selection.select([str(path)], CARD, SelectionOptions(skim=Skim(more, "momentum")))
     expected = 1e9 * 3 / 4 + 2e9 if electrons else eot("2018") * 7 / 12
     assert made.exposure["2018"] == pytest.approx(expected, rel=1e-12)
     for result in (
         again,
         selection.select([str(path)], card),
         selection.select([str(more)], CARD),
-        selection.select([str(more)], card, without_spills=OUTLIERS),
+        selection.select([str(more)], card, SelectionOptions(without_spills=OUTLIERS)),
     ):
         assert result.exposure == pytest.approx(made.exposure, rel=1e-12)
         assert result.kept_share == pytest.approx(made.kept_share)
         said = f"by the skim {tmp_path}" if electrons else "7 of 12 spills are used (of the input of"
         assert any(said in note for note in result.notes)
     # Of the seven spills one more is left out, which the skim has no event of.
-    fewer = selection.select([str(more)], CARD, without_spills=[(4001, 1)])
+    fewer = selection.select([str(more)], CARD, SelectionOptions(without_spills=[(4001, 1)]))
     assert fewer.kept_share["2018"] == pytest.approx(6 / 12)
     assert fewer.exposure["2018"] == pytest.approx(expected * 6 / 7, rel=1e-12)
-    assert selection.select([str(more)], CARD, eot={"2018": 5e9}).exposure["2018"] == 5e9
+    assert selection.select([str(more)], CARD, SelectionOptions(eot={"2018": 5e9})).exposure["2018"] == 5e9
 
 
 def test_skims_are_read_with_other_files(tracks, listed, tmp_path):
     """Their spills are those of the inputs together, where no number of its own stands in the way."""
     path, later = tmp_path / "skim.root", tmp_path / "later.root"
-    selection.select([tracks], listed(FEW), skim=Skim(path, "momentum"))
+    selection.select([tracks], listed(FEW), SelectionOptions(skim=Skim(path, "momentum")))
     write_tree(later, [event(run=4010, spill=s, spillevent=2) for s in range(1, 9)])
     together = selection.select([str(path), str(later)], CARD)
     assert together.kept_share["2018"] == pytest.approx((8 + 8) / (12 + 8))
-    selection.select([tracks], CARD, eot={"2018": 3e9}, skim=Skim(path, "momentum"), force=True)
+    selection.select(
+        [tracks], CARD, SelectionOptions(eot={"2018": 3e9}, skim=Skim(path, "momentum", force=True))
+    )
     assert selection.select([str(path)], CARD).exposure["2018"] == 3e9
     with pytest.raises(DataError, match=r"skim.root is a skim .*period 2018.*give --eot 2018=N"):
         selection.select([str(path), str(later)], CARD)
-    by_hand = selection.select([str(path), str(later)], CARD, eot={"2018": 4e9})
+    by_hand = selection.select([str(path), str(later)], CARD, SelectionOptions(eot={"2018": 4e9}))
     assert by_hand.exposure["2018"] == 4e9
 
 
@@ -290,7 +295,7 @@ def test_only_what_says_the_spills_is_unpacked_for_them(data, listed, monkeypatc
         check(tree, entries, names, path)
 
     monkeypatch.setattr(baskets, "check_baskets_of_tree", seen)
-    selection.select([data], listed(FEW), blind=blind)
+    selection.select([data], listed(FEW), SelectionOptions(blind=blind))
     assert len(unpacked) == 2
     assert unpacked[0] == {"run", "spill"} | box
     assert unpacked[1] > unpacked[0]

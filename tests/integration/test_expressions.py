@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 from na64root import load_card
-from na64root.cling import root
+from na64root.cling import implicit_threads, root
 from na64root.config import SIGNATURES
 from na64root.event_loop import compiled
 from na64root.event_loop.compiled import defined, filtered
 from na64root.event_loop.expressions import Call, Code, Constant, Number, Rows, Sum
-from na64root.ntuple import open_ntuple
+from na64root.ntuple import Ntuple, open_ntuple
 from na64root.selection import cut_table
-from na64root.selection.engines import THREADS
-from tree_a import event, write_tree
+from support.tree_a import event, write_tree
 
 CARD = load_card()
 # Branches that stand for the columns of a cut, derived ones too: doubles that may hold any number, and one
@@ -81,6 +80,10 @@ def tree(rows, tmp_path_factory) -> str:
     return write_tree(path, [event(**values, spillevent=i + 2) for i, values in enumerate(columns)])
 
 
+def library_frame(ntuple: Ntuple) -> compiled.Node:
+    return compiled.frame(ntuple.tree, ntuple.paths, ntuple.present)
+
+
 def chosen(passed: np.ndarray, n: int) -> np.ndarray:
     """Of shape (n,): whether an event is among those of these numbers, which begin at 2."""
     return np.isin(np.arange(n) + 2, passed.astype(int))
@@ -96,9 +99,9 @@ def test_a_cut_is_the_same_in_the_library_in_cling_and_on_arrays(rows, tree):
     text = {
         name: filtered(frame, call, name).Take["unsigned int"]("spillevent") for name, call in CALLS.items()
     }
-    with THREADS.running(1):
+    with implicit_threads(1):
         ntuple = open_ntuple([tree])
-        node = defined(THREADS.compiled_frame(ntuple), cut_table.definitions(CARD, ntuple.present))
+        node = defined(library_frame(ntuple), cut_table.definitions(CARD, ntuple.present))
         library = {name: filtered(node, CALLS[name], name).table(["spillevent"]) for name in IN_LIBRARY}
         in_library = {name: taken.GetValue()[:, 0] for name, taken in library.items()}
     for name, expected in on_arrays.items():
@@ -138,11 +141,11 @@ def test_derived_columns_are_the_same_in_the_library_and_in_cling(tmp_path):
         for i in range(300)
     ]
     path = write_tree(tmp_path / "events.root", events)
-    with THREADS.running(1):
+    with implicit_threads(1):
         ntuple = open_ntuple([path])
         derived = cut_table.definitions(CARD, ntuple.present)
         names = sorted(derived)
-        found = defined(THREADS.compiled_frame(ntuple), derived).table(names).GetValue()
+        found = defined(library_frame(ntuple), derived).table(names).GetValue()
         cut_table.declare_functions(CARD)
         in_cling = defined(ntuple.data_frame(), derived).AsNumpy(names)
     assert len(names) == 11
@@ -166,7 +169,7 @@ def test_derived_columns_are_the_same_in_the_library_and_in_cling(tmp_path):
     ],
 )
 def test_the_library_takes_no_other_definition_of_a_column(tree, column, expression):
-    node = THREADS.compiled_frame(open_ntuple([tree]))
+    node = library_frame(open_ntuple([tree]))
     with pytest.raises(compiled.NotCompiledError, match=column):
         defined(node, {column: expression})
 
@@ -182,6 +185,6 @@ def test_the_library_takes_no_other_definition_of_a_column(tree, column, express
     ],
 )
 def test_the_library_takes_no_cut_that_it_has_not(tree, condition):
-    node = THREADS.compiled_frame(open_ntuple([tree]))
+    node = library_frame(open_ntuple([tree]))
     with pytest.raises(compiled.NotCompiledError, match="tight"):
         filtered(node, condition, "tight")

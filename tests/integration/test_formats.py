@@ -12,27 +12,35 @@ from na64root.cling import declare, root
 from na64root.errors import ConfigError, DataError
 from na64root.simulation import simulate
 from na64root.simulation.core_config import Signal
+from na64root.simulation.options import GunOptions, PseudodataOptions, SignalOptions
+from na64root.simulation.writer import EventFile
+from na64root.work import Work
 
 CARD = load_card()
 FEW = {"2016": 4e8, "2017": 4e8, "2018": 8e8}
 TYPE_NAMES = {"Double_t": "double", "Bool_t": "bool", "UInt_t": "std::uint32_t", "Int_t": "std::int32_t"}
 
 
-def signal(path, format, **options):
-    return simulate.signal(CARD, path, Signal(0.39, 6e-3), **({"events": 1500, "format": format} | options))
+def signal(path, format, threads=1, **options):
+    wanted = SignalOptions(**({"events": 1500} | options))
+    return simulate.signal(
+        CARD, EventFile(path, format=format), Signal(0.39, 6e-3), wanted, work=Work(threads=threads)
+    )
 
 
-def gun(path, format, **options):
-    wanted = {"particle": "e-", "energy_GeV": 20.0, "volume": "hcal2", "events": 700}
-    return simulate.gun(CARD, path, format=format, **(wanted | options))
+def gun(path, format, threads=1):
+    wanted = GunOptions(particle="e-", energy_GeV=20.0, volume="hcal2", events=700)
+    return simulate.gun(CARD, EventFile(path, format=format), wanted, work=Work(threads=threads))
 
 
-def background(path, format, **options):
-    return simulate.pseudodata(CARD, path, eot=FEW, weighted=True, format=format, **options)
+def background(path, format, threads=1):
+    wanted = PseudodataOptions(eot=FEW, weighted=True)
+    return simulate.pseudodata(CARD, EventFile(path, format=format), wanted, work=Work(threads=threads))
 
 
-def injected(path, format, **options):
-    return simulate.pseudodata(CARD, path, eot=FEW, inject=Signal(0.2, 0.1), format=format, **options)
+def injected(path, format, threads=1):
+    wanted = PseudodataOptions(eot=FEW, inject=Signal(0.2, 0.1))
+    return simulate.pseudodata(CARD, EventFile(path, format=format), wanted, work=Work(threads=threads))
 
 
 def types_of(path) -> dict[str, str]:
@@ -73,7 +81,7 @@ def test_the_selection_does_not_depend_on_the_format(tmp_path):
     results = []
     for format in ("ttree", "rntuple"):
         injected(tmp_path / f"{format}.root", format)
-        results.append(selection.select([str(tmp_path / f"{format}.root")], CARD, threads=2))
+        results.append(selection.select([str(tmp_path / f"{format}.root")], CARD, work=Work(threads=2)))
     left, right = (r.model_dump(exclude={"files"}) for r in results)
     assert left == right
     assert sum(count.observed for count in results[0].counts) > 10
@@ -182,7 +190,7 @@ def test_flipped_and_cut_bits_never_crash_and_never_pass(tmp_path):
         path = tmp_path / f"{number}.root"
         path.write_bytes(damaged if number else content[: len(content) // 2])
         try:
-            assert selection.select([str(path)], CARD, threads=2).cutflow == counts
+            assert selection.select([str(path)], CARD, work=Work(threads=2)).cutflow == counts
         except DataError as error:
             refused[path] = str(error)
     assert all(str(path) in message and "\n" not in message for path, message in refused.items())

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from na64root import load_card, ntuple, selection
-from na64root.cli import program
 from na64root.config import Card
 from na64root.errors import DataError
 from na64root.ntuple import read_good_runs
 from na64root.selection import quality
-from tree_a import event, s1_event, write_tree
+from na64root.work import Work
+from support import commands
+from support.tree_a import event, s1_event, write_tree
 
 NOT_GOOD = "not in the list of good runs"
 
@@ -62,7 +63,7 @@ def test_other_runs_are_counted_under_their_reason(tmp_path, data, text, good):
         both = sum(low <= run <= high for run, _ in kept)
         expected |= {(period, "S1"): both // 2, (period, "S2"): both // 2}
     assert counts(result) == expected
-    assert selection.select([data], card, threads=2) == result
+    assert selection.select([data], card, work=Work(threads=2)) == result
     left_out = {
         row.cut: row.events for row in result.cutflow if (row.period, row.signature) == (NOT_GOOD, "S1")
     }
@@ -119,16 +120,15 @@ def test_a_wrong_list_is_one_line(tmp_path, data, text, message):
 
 
 def test_the_option_of_the_command_line(tmp_path, data, capsys):
-    import io
 
     path = tmp_path / "good.txt"
     path.write_text("4000")
-    out = io.StringIO()
-    assert program.run(["inspect", data, "--json", "--good-runs", str(path)], out) == 0
-    record = json.loads(out.getvalue())
+    code, text = commands.run("inspect", data, "--json", "--good-runs", str(path))
+    assert code == 0
+    record = json.loads(text)
     assert record["periods"]["2018"]["runs"] == [4000]
     assert record["provenance"]["input"]["good_runs"]["path"] == str(path)
-    assert program.run(["inspect", data, "--good-runs", str(tmp_path / "no.txt")], io.StringIO()) == 2
+    assert commands.run("inspect", data, "--good-runs", str(tmp_path / "no.txt"))[0] == 2
     assert "cannot read the list of good runs" in capsys.readouterr().err
 
 

@@ -12,7 +12,10 @@ from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import ConfigError, Na64Error
 from na64root.simulation.core_config import detector_config
+from na64root.simulation.options import GunOptions
 from na64root.simulation.simulate import GunResult, gun
+from na64root.simulation.writer import EventFile
+from na64root.work import Work
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +23,10 @@ def card():
     return load_card("geant4_reference")
 
 
-def shoot(card, path, **options) -> GunResult:
+def shoot(card, path, *, seed=1, threads=1, force=False, **options) -> GunResult:
     wanted = {"particle": "pair", "energy_GeV": 20.0, "mass_GeV": 0.03, "volume": "hcal2", "events": 50}
-    return gun(card, path, **(wanted | options))
+    file, work = EventFile(path, force=force), Work(seed=seed, threads=threads)
+    return gun(card, file, GunOptions(**(wanted | options)), work=work)
 
 
 def test_the_file_holds_the_events_of_the_core(tmp_path):

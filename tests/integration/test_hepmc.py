@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,10 @@ from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
 from na64root.simulation import hepmc
 from na64root.simulation.core_config import Signal, event_config
+from na64root.simulation.options import SignalOptions
 from na64root.simulation.simulate import signal
+from na64root.simulation.writer import EventFile
+from na64root.work import Work
 
 pyhepmc = pytest.importorskip("pyhepmc")
 
@@ -22,13 +27,13 @@ EVENTS = 60
 BEAM, FINAL, DECAYED = 4, 1, 2
 
 
-def made(folder, mode="semivisible", name="signal.hepmc3.gz", **options):
+def made(folder, mode="semivisible", name="signal.hepmc3.gz", work=Work(seed=3), **options):
     """Record, ntuple as columns of rows, and the events of the HepMC3 file."""
     path = folder / "signal.root"
     # At epsilon = 1e-6 a visible A' flies some way.
     point = Signal(0.39, 6e-3, mode) if mode != "visible" else Signal(0.02, 3e-6, mode)
-    wanted = {"events": EVENTS, "seed": 3, "hepmc_file": folder / name} | options
-    record = signal(CARD, path, point, **wanted)
+    wanted = SignalOptions(**({"events": EVENTS} | options))
+    record = signal(CARD, EventFile(path, hepmc=folder / name), point, wanted, work=work)
     columns = root().RDataFrame("tree", str(path)).AsNumpy(sorted(hepmc.COLUMNS))
     with pyhepmc.open(folder / name) as file:
         events = list(file)
@@ -151,24 +156,24 @@ def test_a_second_range_of_events_goes_on(tmp_path, semivisible):
 
 def test_what_cannot_be_written_leaves_no_file(tmp_path, monkeypatch):
     path, file = tmp_path / "signal.root", tmp_path / "signal.hepmc3"
-    point, options = Signal(0.39, 6e-3), {"events": 5, "hepmc_file": file}
+    point, both = Signal(0.39, 6e-3), EventFile(path, hepmc=file)
     with pytest.raises(ConfigError, match="32 bits"):
-        signal(CARD, path, point, first_event=2**31, **options)
+        signal(CARD, both, point, SignalOptions(events=5, first_event=2**31))
     with pytest.raises(Na64Error, match="nowhere"):
-        signal(CARD, path, point, events=5, hepmc_file="/proc/nowhere/x.hepmc3")
+        signal(CARD, EventFile(path, hepmc=Path("/proc/nowhere/x.hepmc3")), point, SignalOptions(events=5))
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setitem(sys.modules, "pyhepmc", None)
     with pytest.raises(Na64Error, match=r"pip install 'na64root\[hepmc\]'") as caught:
-        signal(CARD, path, point, **options)
+        signal(CARD, both, point, SignalOptions(events=5))
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     file.write_text("precious")
     with pytest.raises(Na64Error, match="--force"):  # before hours of work
-        signal(CARD, path, point, **(options | {"events": 10**9}))
+        signal(CARD, both, point, SignalOptions(events=10**9))
     assert file.read_text() == "precious"
     assert [p.name for p in tmp_path.iterdir()] == ["signal.hepmc3"]
-    signal(CARD, path, point, force=True, **options)
+    signal(CARD, replace(both, force=True), point, SignalOptions(events=5))
     assert file.read_text() != "precious"
 
 

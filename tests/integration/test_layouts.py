@@ -9,95 +9,34 @@ from typing import Any
 import numpy as np
 import pytest
 
-from integration.test_planted_tree import all_events, expected_flow, flow_of
 from na64root import ntuple, selection
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
 from na64root.simulation import simulate
-from tree_a import BRANCHES, TYPES, event, s1_event, write_tree
-
-ENERGIES = [
-    *("ecalTotal", "ecalTotalNoTimecut", "ecal0", "ECAL_ene", "hcal0", "hcal1", "hcal2"),
-    *("HCAL_ene", "SRD_ene", "VETO_ene", "trackMomentum"),
-]
-READ = [
-    *("run", "spill", "spillevent", "isPhysics", "isTriggerPhysics", "isOnSpill", "isCalibration"),
-    *ENERGIES,
-    *("showerChi2", "straw3X", "straw3Y"),
-]
-
-
-def events() -> list[dict[str, Any]]:
-    planted = all_events()
-    for number, one in enumerate(planted):
-        one["spillevent"] = number + 1
-    return planted
-
-
-# A column of another tree: name, leaf code, shape, and its value in an event of layout A.
-Columns = dict[str, tuple[str, tuple[int, ...], Callable[[Mapping[str, Any]], Any]]]
-
-
-def write_other(path: Path, columns: Columns, *, tree_name: str, planted: list[dict] | None = None) -> str:
-    """A TTree with these columns; shape (-1,) is a std::vector, shape (-2,) an array with a counter."""
-    ROOT = root()
-    file = ROOT.TFile.Open(str(path), "RECREATE")
-    tree = ROOT.TTree(tree_name, "planted")
-    buffers = {}
-    count = np.zeros(1, np.int32)
-    if any(shape == (-2,) for _, shape, _ in columns.values()):
-        tree.Branch("nCells", count, "nCells/I")
-    for name, (code, shape, _) in columns.items():
-        if shape == (-1,):
-            buffers[name] = ROOT.std.vector["float" if code == "F" else "double"]()
-            tree.Branch(name, buffers[name])
-            continue
-        size = "[nCells]" if shape == (-2,) else "".join(f"[{n}]" for n in shape)
-        buffers[name] = np.zeros(100 if shape == (-2,) else shape or (1,), dtype=TYPES[code])
-        tree.Branch(name, buffers[name], f"{name}{size}/{code}")
-    for values in planted or events():
-        for name, (_, shape, value) in columns.items():
-            if shape == (-1,):
-                buffers[name].clear()
-                for number in np.asarray(value(values)).ravel():
-                    buffers[name].push_back(float(number))
-            elif shape == (-2,):
-                numbers = np.asarray(value(values)).ravel()
-                count[0] = len(numbers)
-                buffers[name][: len(numbers)] = numbers
-            else:
-                buffers[name][...] = np.asarray(value(values)).reshape(buffers[name].shape)
-        tree.Fill()
-    tree.Write()
-    file.Close()
-    return str(path)
-
-
-def as_in_a(name: str) -> tuple[str, tuple[int, ...], Callable[[Mapping[str, Any]], Any]]:
-    code, shape = BRANCHES[name]
-    return code, shape, lambda values: values[name]
-
-
-def in_MeV(name: str) -> tuple[str, tuple[int, ...], Callable[[Mapping[str, Any]], Any]]:
-    code, shape = BRANCHES[name]
-    return code, shape, lambda values: 1000.0 * np.asarray(values[name])
-
-
-def card_of(tmp_path: Path, layout: str) -> Card:
-    path = tmp_path / "card.toml"
-    path.write_text(f'extends = "paper2021"\n{layout}')
-    return load_card(path)
-
-
-def table(tree: str, branches: Mapping[str, str]) -> str:
-    lines = [f"{name} = {text}" for name, text in branches.items()]
-    return f'[layout]\ntree = "{tree}"\n[layout.branches]\n' + "\n".join(lines) + "\n"
+from na64root.simulation.options import GunOptions
+from na64root.work import Work
+from support.layouts import (
+    ENERGIES,
+    MAPPING_OF_B,
+    READ,
+    Columns,
+    as_in_a,
+    card_of,
+    in_MeV,
+    numbered_events,
+    rntuple_of_a,
+    table,
+    tree_b,
+    write_other,
+)
+from support.planted import expected_flow, flow_of
+from support.tree_a import BRANCHES, event, s1_event, write_tree
 
 
 @pytest.fixture(scope="module")
 def of_a(tmp_path_factory) -> selection.SelectionResult:
-    path = write_tree(tmp_path_factory.mktemp("a") / "a.root", events())
+    path = write_tree(tmp_path_factory.mktemp("a") / "a.root", numbered_events())
     return selection.select([path], load_card())
 
 
@@ -120,7 +59,7 @@ def test_renamed_branches_in_MeV(tmp_path, of_a):
     path = write_other(tmp_path / "mev.root", columns, tree_name="events")
     card = card_of(tmp_path, table("events", {name: f'"my_{name}"' for name in READ} | MEV))
     assert_same(selection.select([path], card), of_a)
-    assert_same(selection.select([path], card, threads=2), of_a)
+    assert_same(selection.select([path], card, work=Work(threads=2)), of_a)
     inspection = ntuple.inspect([path], card)
     assert inspection.layout == "card"
     assert inspection.can_evaluate.model_dump() == {"S1": True, "S2": True, "cuts_not_applied": []}
@@ -184,7 +123,7 @@ def test_arrays_of_a_length_that_varies(tmp_path, of_a, shape):
             mapped[name] = f'{{ branch = "{name}", index = {index} }}'
     card = card_of(tmp_path, table("events", mapped))
     assert_same(selection.select([path], card), of_a)
-    assert_same(selection.select([path], card, threads=2), of_a)
+    assert_same(selection.select([path], card, work=Work(threads=2)), of_a)
 
 
 def test_elements_and_expressions(tmp_path, of_a):
@@ -222,7 +161,7 @@ def test_a_name_that_is_no_word_of_cpp(tmp_path, of_a):
 
 
 def test_a_tree_in_a_folder_of_the_file(tmp_path, of_a):
-    flat = write_tree(tmp_path / "flat.root", events())
+    flat = write_tree(tmp_path / "flat.root", numbered_events())
     ROOT = root()
     source = ROOT.TFile.Open(flat)
     path = str(tmp_path / "folder.root")
@@ -239,7 +178,7 @@ def test_friend_trees(tmp_path, of_a):
     """Calorimeters of two input files in files of their own, the momentum in a second tree of the input."""
     calorimeters = [n for n in READ if n in ENERGIES and n != "trackMomentum"]
     rest = [n for n in READ if n not in ENERGIES]
-    halves = events()[::2], events()[1::2]
+    halves = numbered_events()[::2], numbered_events()[1::2]
     paths = []
     for i, half in enumerate(halves):
         path = write_other(
@@ -265,7 +204,7 @@ def test_friend_trees(tmp_path, of_a):
     )
     card = card_of(tmp_path, table("events", mapped) + friends)
     for threads in (1, 2):
-        found = selection.select(paths, card, threads=threads)
+        found = selection.select(paths, card, work=Work(threads=threads))
         assert flow_of(found) == expected_flow()
         assert found.candidates == of_a.candidates
         assert [file.path for file in found.files] == paths
@@ -281,22 +220,10 @@ def test_friend_trees(tmp_path, of_a):
         selection.select(paths, card)
 
 
-def rntuple_of_a(folder: Path, flat: str) -> str:
-    """A TTree of layout A as RNTuple, its arrays of fixed length."""
-    options = root().RDF.RSnapshotOptions()
-    options.fOutputFormat = root().RDF.ESnapshotOutputFormat.kRNTuple
-    frame, path = root().RDataFrame("tree", flat), str(folder / "rntuple.root")
-    for name, size in {"HCAL_ene": 36, "ECAL_ene": 72, "SRD_ene": 4, "VETO_ene": 6}.items():
-        text = f"std::array<double, {size}> a; std::copy({name}.begin(), {name}.end(), a.begin()); return a;"
-        frame = frame.Redefine(name, text)
-    frame.Snapshot("tree", path, READ, options)
-    return path
-
-
 @pytest.mark.parametrize("prefix", ["", "my_"])
 def test_an_rntuple(tmp_path, of_a, prefix):
     """Of layout A, and with other names, in MeV and single vectors."""
-    flat = write_tree(tmp_path / "flat.root", events())
+    flat = write_tree(tmp_path / "flat.root", numbered_events())
     path = str(tmp_path / "ntuple.root")
     options = root().RDF.RSnapshotOptions()
     options.fOutputFormat = root().RDF.ESnapshotOutputFormat.kRNTuple
@@ -365,7 +292,7 @@ def test_a_proposal_for_an_unknown_tree_can_be_pasted(tmp_path, of_a):
 
 
 def test_a_proposal_for_an_rntuple_says_what_it_did_not_find(tmp_path):
-    flat = write_tree(tmp_path / "flat.root", events())
+    flat = write_tree(tmp_path / "flat.root", numbered_events())
     options = root().RDF.RSnapshotOptions()
     options.fOutputFormat = root().RDF.ESnapshotOutputFormat.kRNTuple
     path = str(tmp_path / "ntuple.root")
@@ -381,7 +308,7 @@ def test_a_proposal_for_an_rntuple_says_what_it_did_not_find(tmp_path):
 
 def test_bad_files_do_not_hide_the_proposal(tmp_path):
     """Neither where bad files are left out, nor behind a file that is no ROOT file."""
-    path = write_tree(tmp_path / "hits.root", events(), tree_name="hits")
+    path = write_tree(tmp_path / "hits.root", numbered_events(), tree_name="hits")
     broken = tmp_path / "broken.root"
     broken.write_bytes(b"root no more")
     card = load_card(overrides=["input.skip_bad_files=on"])
@@ -390,26 +317,12 @@ def test_bad_files_do_not_hide_the_proposal(tmp_path):
         assert record.proposed_layout.mapping["tree"] == "hits"
         assert [file.path for file in record.files] == [path]
         assert [file.path for file in record.files_skipped] == inputs[:-1]
-    known = write_tree(tmp_path / "known.root", events())
+    known = write_tree(tmp_path / "known.root", numbered_events())
     assert ntuple.inspect([path, known], card).proposed_layout is None
     with pytest.raises(DataError, match="all 2 files are bad"):
         selection.select([str(broken), path], card)
     # Of a chain, the file that is not known is looked at, and not the first.
     assert ntuple.inspect([known, path], load_card()).proposed_layout.mapping["tree"] == "hits"
-
-
-def tree_b(path: Path) -> str:
-    """A file as public code writes it in 2022 and later; three events, all zero but what is read."""
-    columns: Columns = {
-        name: ("D", (), lambda _, value=value: value)
-        for name, value in {
-            "BeamEnergy0": 99.5, "ECALtot": 20.0, "VHCALtot": 0.0, "HCAL0tot": 0.2, "HCAL1tot": 0.1
-        }.items()
-    }  # fmt: skip
-    for name, size in {"Triggers": 5, "ECALenergy": 30, "VHCALenergy": 16, "HCALenergy": 36}.items():
-        columns[name] = ("D", (-1,), lambda _, size=size: np.zeros(size))
-    columns["MM1x"] = ("D", (-1,), lambda _: [1.0, 2.0])
-    return write_other(path, columns, tree_name="ana_tree", planted=[event()] * 3)
 
 
 def test_tree_b_is_detected_and_says_what_cannot_be_evaluated(tmp_path):
@@ -434,18 +347,6 @@ def test_tree_b_is_detected_and_says_what_cannot_be_evaluated(tmp_path):
     a = write_tree(tmp_path / "a.root", [event()])
     with pytest.raises(DataError, match="b.root is of layout B, .*a.root of A"):
         selection.select([a, path], load_card())
-
-
-MAPPING_OF_B = {
-    "run": '{ expression = "4000" }',
-    "spill": '{ expression = "1" }',
-    "spillevent": '{ expression = "int(rdfentry_)" }',
-    "ecalTotal": '"ECALtot"',
-    "hcal0": '"HCAL0tot"',
-    "hcal1": '"HCAL1tot"',
-    "hcal2": '{ expression = "0.0" }',
-    "VETO_ene": '{ expression = "ROOT::RVecD(6, 0.0)" }',
-}
 
 
 def test_tree_b_with_a_mapping_of_ones_own(tmp_path):
@@ -591,5 +492,5 @@ def test_own_files_are_read_as_what_they_are(tmp_path):
 
     card = card_of(tmp_path, table("events", OTHERS))
     path = str(tmp_path / "gun.root")
-    simulate.gun(card, Path(path), particle="e-", energy_GeV=20.0, volume="hcal2", events=10)
+    simulate.gun(card, Path(path), GunOptions(particle="e-", energy_GeV=20.0, volume="hcal2", events=10))
     assert ntuple.inspect([path], card).layout == "A"

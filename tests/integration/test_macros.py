@@ -14,8 +14,7 @@ from na64root import _core, selection, theory
 from na64root.cling import root
 from na64root.config import SIGNATURES, load_card
 from na64root.selection import cut_table
-from na64root.simulation import simulate
-from tree_a import event, write_tree
+from support.tree_a import event, write_tree
 
 MACROS = Path(__file__).parents[2] / "macros"
 ROOT_PROGRAM = Path(sys.executable).with_name("root")
@@ -107,16 +106,9 @@ def test_the_cuts_of_the_macro_are_those_of_the_cut_table():
     ]
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("macros") / "pseudodata.root"
-    simulate.pseudodata(load_card(), path, seed=5, scale=0.05)
-    return path
-
-
-def test_cut_flow_counts_as_the_selection_does(sample):
+def test_cut_flow_counts_as_the_selection_does(few_pseudodata, tmp_path):
     """Reference: self. Thresholds typed in the macro are those of the card, the cuts in the same order."""
-    done = run(f'cut_flow.C("{sample}")', sample.parent)
+    done = run(f'cut_flow.C("{few_pseudodata}")', tmp_path)
     assert done.returncode == 0, done.stderr
     printed = [
         (period, signature, cut, int(events))
@@ -124,7 +116,7 @@ def test_cut_flow_counts_as_the_selection_does(sample):
             r"^(\d+) (S[12]) (\w+) (\d+)$", done.stdout, re.MULTILINE
         )
     ]
-    selected = selection.select([str(sample)], load_card())
+    selected = selection.select([few_pseudodata], load_card())
     expected = [
         (row.period, row.signature, row.cut, row.events)
         for row in selected.cutflow
@@ -133,7 +125,7 @@ def test_cut_flow_counts_as_the_selection_does(sample):
     assert sorted(printed) == sorted(expected)
     assert len(printed) == 3 * (13 + 12)
     assert "event loops: 1" in done.stdout
-    assert_pdf(sample.parent / "cut_flow.pdf")
+    assert_pdf(tmp_path / "cut_flow.pdf")
 
 
 @pytest.fixture

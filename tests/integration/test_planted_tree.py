@@ -1,8 +1,4 @@
-"""Events planted on both sides of every cut, with NaN and calibration events: the counts are known by hand.
-
-Each planted event names the cut that rejects it in S1 and in S2 ("pass" where none does), worked out from the
-definition of the cuts and not by any code.
-"""
+"""The selection on events planted on both sides of every cut, whose counts are known by hand."""
 
 from __future__ import annotations
 
@@ -11,162 +7,14 @@ import json
 import numpy as np
 import pytest
 
-import numpy_selection
 from na64root import ntuple, selection
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
-from tree_a import TRACK_BRANCHES, ecal_cell, event, hcal_cells, s1_event, write_tree
-
-NAN, INF = float("nan"), float("inf")
-
-
-def two_leading_cells() -> np.ndarray:
-    return ecal_cell(3, 3) + ecal_cell(3, 2)
-
-
-def ecal_with(value: float) -> np.ndarray:
-    cells = ecal_cell(3, 3)
-    cells[0, 0, 0] = value
-    return cells
-
-
-# (event, cut that rejects it in S1, cut that rejects it in S2)
-NEITHER = "hcal"  # what stops a good S2 event in S1, and a good S1 event in S2
-PLANTED = [
-    (event(), NEITHER, "pass"),
-    (s1_event(), "pass", NEITHER),
-    # trigger
-    (event(isPhysics=False), "trigger", "trigger"),
-    (event(isTriggerPhysics=False, isTriggerBeam=True), "trigger", "trigger"),
-    (event(isOnSpill=False), "trigger", "trigger"),
-    (event(isCalibration=True), "trigger", "trigger"),
-    (
-        event(
-            isCalibration=True,
-            isPhysics=False,
-            hcal0=NAN,
-            hcal1=NAN,
-            hcal2=NAN,
-            HCAL_ene=np.full((4, 3, 3), NAN),
-        ),
-        "trigger",
-        "trigger",
-    ),
-    # pile_up: total without time cut minus 20 GeV
-    (event(ecalTotalNoTimecut=49.5), NEITHER, "pass"),
-    (event(ecalTotalNoTimecut=50.0), "pile_up", "pile_up"),
-    (event(ecalTotalNoTimecut=INF), "pile_up", "pile_up"),
-    (event(ecalTotalNoTimecut=NAN), "pile_up", "pile_up"),
-    (event(ecalTotal=NAN), "pile_up", "pile_up"),
-    # straw
-    (event(straw3X=5, straw3Y=5), NEITHER, "pass"),
-    (event(straw3X=1, straw3Y=1), NEITHER, "pass"),
-    (event(straw3X=0), "straw", "straw"),
-    (event(straw3X=6), "straw", "straw"),
-    (event(straw3Y=0), "straw", "straw"),
-    (event(straw3Y=6), "straw", "straw"),
-    # beam_cell
-    (event(ECAL_ene=ecal_cell(3, 3, 0.1)), NEITHER, "pass"),
-    (event(ECAL_ene=ecal_cell(3, 2)), "beam_cell", "beam_cell"),
-    (event(ECAL_ene=ecal_cell(2, 3)), "beam_cell", "beam_cell"),
-    (event(ECAL_ene=two_leading_cells()), "beam_cell", "beam_cell"),
-    (event(ECAL_ene=np.zeros((2, 6, 6))), "beam_cell", "beam_cell"),
-    (event(ECAL_ene=ecal_with(NAN)), "beam_cell", "beam_cell"),
-    # srd: the fourth module is not used
-    (event(SRD_ene=[0.0011, 0.079, 0.5, NAN]), NEITHER, "pass"),
-    (event(SRD_ene=[0.001, 0.02, 0.02, 0.0]), "srd", "srd"),
-    (event(SRD_ene=[0.02, 0.02, 0.0005, 0.0]), "srd", "srd"),
-    (event(SRD_ene=[0.02, 0.08, 0.09, 0.0]), "srd", "srd"),
-    (event(SRD_ene=[0.02, NAN, 0.02, 0.0]), "srd", "srd"),
-    # momentum
-    (event(trackMomentum=97.1), NEITHER, "pass"),
-    (s1_event(trackMomentum=102.9), "pass", NEITHER),
-    (event(trackMomentum=97.0), "momentum", "momentum"),
-    (event(trackMomentum=103.0), "momentum", "momentum"),
-    (event(trackMomentum=NAN), "momentum", "momentum"),
-    # preshower
-    (event(ecal0=0.41), NEITHER, "pass"),
-    (event(ecal0=0.4), "preshower", "preshower"),
-    (event(ecal0=NAN), "preshower", "preshower"),
-    # ecal: 50 and 85 GeV
-    (event(ecalTotal=49.9, ecalTotalNoTimecut=50.0), NEITHER, "pass"),
-    (event(ecalTotal=50.0, ecalTotalNoTimecut=50.0), NEITHER, "ecal"),
-    (s1_event(ecalTotal=84.9, ecalTotalNoTimecut=85.0), "pass", "ecal"),
-    (s1_event(ecalTotal=85.0, ecalTotalNoTimecut=85.0), "ecal", "ecal"),
-    # veto: a sum of 10 MeV; 1 and 9 MeV in one counter count as 9, 4 and 9 as 6
-    (event(VETO_ene=[0.001, 0.009, 0, 0, 0, 0]), NEITHER, "pass"),
-    (event(VETO_ene=[0.004, 0.009, 0.003, 0.003, 0, 0]), NEITHER, "pass"),
-    (event(VETO_ene=[0.004, 0.009, 0.0045, 0.0045, 0, 0]), "veto", "veto"),
-    (s1_event(VETO_ene=[0.001, 0.009, 0.001, 0.001, 0.001, 0.001]), "veto", "veto"),
-    (s1_event(VETO_ene=[NAN, 0, 0, 0, 0, 0]), "veto", "veto"),
-    # hcal; the zero-degree module is in neither
-    (event(hcal0=0.3, hcal1=0.3, hcal2=0.39, hcal3=500.0), "hcal", "pass"),
-    (event(hcal0=0.3, hcal1=0.3, hcal2=0.41), "hcal", "hcal"),
-    (s1_event(hcal0=0.99), "pass", "hcal"),
-    (s1_event(hcal0=1.0), "hcal", "hcal"),
-    (s1_event(hcal1=15.1, hcal2=0.0), "pass", "hcal"),
-    (s1_event(hcal1=8.0, hcal2=8.0), "pass", "hcal"),
-    (s1_event(hcal1=15.0, hcal2=0.0), "hcal", "hcal"),
-    (event(hcal0=NAN), "hcal", "hcal"),
-    (event(hcal1=-INF), "hcal", "hcal"),
-    (s1_event(hcal2=NAN), "hcal", "hcal"),
-    # r: HCAL1 and the zero-degree module are not in it; in 2018 the core of HCAL3 has two cells
-    (
-        s1_event(HCAL_ene=hcal_cells({(1, 1, 1): 95.0, (1, 0, 0): 5.0, (0, 0, 0): 90.0, (3, 0, 0): 90.0})),
-        "pass",
-        NEITHER,
-    ),
-    (s1_event(HCAL_ene=hcal_cells({(1, 1, 1): 93.0, (1, 0, 0): 7.0})), "r", NEITHER),
-    (s1_event(HCAL_ene=hcal_cells({(2, 1, 1): 10.0, (2, 2, 1): 10.0})), "pass", NEITHER),
-    (s1_event(HCAL_ene=hcal_cells({(2, 1, 1): 10.0, (2, 1, 2): 10.0})), "r", NEITHER),
-    (s1_event(HCAL_ene=hcal_cells({(1, 1, 1): 10.0, (1, 2, 1): 10.0})), "r", NEITHER),
-    (s1_event(HCAL_ene=np.zeros((4, 3, 3))), "r", NEITHER),
-    (s1_event(HCAL_ene=hcal_cells({(1, 1, 1): 1.0, (1, 0, 0): -2.0})), "r", NEITHER),
-    (s1_event(HCAL_ene=hcal_cells({(1, 1, 1): 30.0, (2, 0, 0): NAN})), "r", NEITHER),
-    (s1_event(run=2000, HCAL_ene=hcal_cells({(2, 1, 1): 10.0, (2, 2, 1): 10.0})), "r", NEITHER),
-    # shower_chi2
-    (event(showerChi2=9.9), NEITHER, "pass"),
-    (event(showerChi2=10.0), NEITHER, "shower_chi2"),
-    (s1_event(showerChi2=10.0), "shower_chi2", NEITHER),
-    (s1_event(showerChi2=NAN), "shower_chi2", NEITHER),
-    (event(showerChi2=INF), NEITHER, "shower_chi2"),
-    # periods, first and last runs
-    (event(run=0), NEITHER, "pass"),
-    (event(run=2466), NEITHER, "pass"),
-    (s1_event(run=2505), "pass", NEITHER),
-    (s1_event(run=3465), "pass", NEITHER),
-    (s1_event(run=3855), "pass", NEITHER),
-    (event(run=4223), NEITHER, "pass"),
-]
-# Good events outside the periods: they enter no bin.
-OUTSIDE = {
-    "excluded: SRD displaced": [event(run=2484), s1_event(run=2504)],
-    "excluded: visible mode 2017": [event(run=3466), s1_event(run=3560)],
-    "excluded: early 2018 tests": [event(run=3561)],
-    "excluded: visible mode 2018, 150 GeV": [event(run=4224), s1_event(run=4309), event(run=4300)],
-    "no period": [event(run=2467), event(run=2483), s1_event(run=4310), event(run=999999)],
-}
-
-
-def period_of(run: int) -> str:
-    return next(name for name, (first, last) in numpy_selection.PERIODS.items() if first <= run <= last)
-
-
-def expected_flow() -> dict[tuple[str, str, str], int]:
-    flow = {}
-    for i, signature in enumerate(("S1", "S2")):
-        cuts = numpy_selection.CUTS[signature]
-        for period in numpy_selection.PERIODS:
-            fates = [row[1 + i] for row in PLANTED if period_of(row[0]["run"]) == period]
-            for position, cut in enumerate(["initial", *cuts]):
-                rejected = set(cuts[:position])
-                flow[period, signature, cut] = sum(fate not in rejected for fate in fates)
-    return flow
-
-
-def flow_of(result: selection.SelectionResult) -> dict[tuple[str, str, str], int]:
-    periods = set(numpy_selection.PERIODS)
-    return {(r.period, r.signature, r.cut): r.events for r in result.cutflow if r.period in periods}
+from na64root.selection import SelectionOptions
+from na64root.work import Work
+from support import numpy_selection
+from support.planted import NAN, OUTSIDE, PLANTED, all_events, expected_flow, flow_of, period_of
+from support.tree_a import TRACK_BRANCHES, event, s1_event, write_tree
 
 
 @pytest.fixture(scope="module")
@@ -174,18 +22,9 @@ def card():
     return load_card()
 
 
-def all_events() -> list[dict]:
-    return [row[0] for row in PLANTED] + [e for events in OUTSIDE.values() for e in events]
-
-
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory) -> str:
-    return write_tree(tmp_path_factory.mktemp("planted") / "planted.root", all_events())
-
-
-@pytest.fixture(scope="module")
-def result(planted, card) -> selection.SelectionResult:
-    return selection.select([planted], card)
+def result(planted_tree, card) -> selection.SelectionResult:
+    return selection.select([planted_tree], card)
 
 
 def test_the_plants_stand_on_both_sides_of_every_cut():
@@ -256,8 +95,8 @@ def test_candidates_are_the_planted_ones_in_order(result):
         assert (candidate.straw_hits_x, candidate.straw_hits_y) == (planted["straw3X"], planted["straw3Y"])
 
 
-def test_equals_an_independent_numpy_selection(planted, result):
-    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(planted))
+def test_equals_an_independent_numpy_selection(planted_tree, result):
+    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(planted_tree))
 
 
 def test_without_cells_and_tracks_s1_is_null_and_s2_says_what_it_skipped(tmp_path, card):
@@ -305,22 +144,22 @@ def test_any_other_missing_branch_skips_its_cut(tmp_path, card, missing, cut):
     assert not any(row.cut == cut for row in result.cutflow)
 
 
-def test_single_core_is_a_switch_of_the_card(planted, result):
-    single = selection.select([planted], load_card(overrides=["selection.r.core=single"]))
+def test_single_core_is_a_switch_of_the_card(planted_tree, result):
+    single = selection.select([planted_tree], load_card(overrides=["selection.r.core=single"]))
     fewer = flow_of(single)
     # Only the event in cells (1,1) and (2,1) of HCAL3 in 2018 needs the wide core.
     assert fewer["2018", "S1", "r"] == flow_of(result)["2018", "S1", "r"] - 1
     assert fewer["2017", "S1", "r"] == flow_of(result)["2017", "S1", "r"]
 
 
-def test_thresholds_come_from_the_card(planted, result):
-    loose = selection.select([planted], load_card(overrides=["selection.shower_chi2.chi2_max=10.5"]))
+def test_thresholds_come_from_the_card(planted_tree, result):
+    loose = selection.select([planted_tree], load_card(overrides=["selection.shower_chi2.chi2_max=10.5"]))
     # One S2 event in 2018 has chi2 = 10.
     assert flow_of(loose)["2018", "S2", "shower_chi2"] == flow_of(result)["2018", "S2", "shower_chi2"] + 1
 
 
-def test_threads_change_nothing(planted, result, card):
-    assert selection.select([planted], card, threads=2) == result
+def test_threads_change_nothing(planted_tree, result, card):
+    assert selection.select([planted_tree], card, work=Work(threads=2)) == result
 
 
 def test_a_chain_is_the_sum_of_its_files(tmp_path, card, result):
@@ -404,15 +243,15 @@ def test_exposure_is_zero_without_a_physics_trigger(tmp_path, card):
     assert sum("exposure 0" in note for note in result.notes) == 2
 
 
-def test_backgrounds_scale_with_the_exposure_given(planted, card):
-    result = selection.select([planted], card, eot={"2018": 3.74e11})
+def test_backgrounds_scale_with_the_exposure_given(planted_tree, card):
+    result = selection.select([planted_tree], card, SelectionOptions(eot={"2018": 3.74e11}))
     assert result.exposure == {"2016": 4.3e10, "2017": 5.4e10, "2018": 3.74e11}
     s2 = next(c for c in result.counts if (c.period, c.signature) == ("2018", "S2"))
     assert s2.background == pytest.approx(0.53 * 3.74e11 / 2.84e11, rel=1e-12)
     with pytest.raises(ConfigError, match="no period 2019"):
-        selection.select([planted], card, eot={"2019": 1e11})
+        selection.select([planted_tree], card, SelectionOptions(eot={"2019": 1e11}))
     with pytest.raises(ConfigError, match="electrons on target"):
-        selection.select([planted], card, eot={"2018": -1.0})
+        selection.select([planted_tree], card, SelectionOptions(eot={"2018": -1.0}))
 
 
 def test_histograms_hold_the_planted_events(result, tmp_path):
@@ -453,8 +292,8 @@ def test_histograms_hold_the_planted_events(result, tmp_path):
     file.Close()
 
 
-def test_inspection_of_the_planted_file(planted, card):
-    record = json.loads(ntuple.inspect([planted], card).model_dump_json())
+def test_inspection_of_the_planted_file(planted_tree, card):
+    record = json.loads(ntuple.inspect([planted_tree], card).model_dump_json())
     runs = sorted({e["run"] for e in all_events()})
     assert record["schema"] == "A"
     assert record["entries"] == len(all_events())

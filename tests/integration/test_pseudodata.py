@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import numpy_selection
 from na64root import ntuple, selection
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import ConfigError, Na64Error
 from na64root.simulation import simulate
+from na64root.simulation.options import PseudodataOptions
+from na64root.simulation.writer import EventFile
+from na64root.work import Work
+from support import numpy_selection
 
 PERIODS = list(numpy_selection.PERIODS)
 # Name and leaf type of every branch of the layout, from its description (independent of tree_a.hpp).
@@ -152,7 +155,7 @@ def test_equals_an_independent_numpy_selection(events, selected):
 
 def test_one_event_loop_and_the_same_on_two_threads(default, selected, card):
     assert selected.event_loops == 1
-    assert selection.select([default.file], card, threads=2) == selected
+    assert selection.select([default.file], card, work=Work(threads=2)) == selected
 
 
 def test_observed_counts_are_the_candidates(selected):
@@ -217,7 +220,7 @@ def test_the_boxes_hold_the_backgrounds_of_the_card(tmp_path, name, signature):
     median, sigma = {"S1": (45.0, 0.55), "S2": (50.0, 0.66)}[signature]
     efficiency = 0.5 * math.erfc(math.log(median / 10.0) / sigma / math.sqrt(2.0))
     path = tmp_path / "box.root"
-    simulate.pseudodata(load_card(overrides=only(name, factor)), path, seed=3)
+    simulate.pseudodata(load_card(overrides=only(name, factor)), path, work=Work(seed=3))
     result = selection.select([str(path)], load_card(overrides=["selection.shower_chi2.chi2_max=1e9"]))
     events = sum(c.observed for c in result.counts if c.signature == signature)
     limit = load_card().limit.counts(signature)
@@ -227,8 +230,9 @@ def test_the_boxes_hold_the_backgrounds_of_the_card(tmp_path, name, signature):
     assert sum(c.observed for c in result.counts if c.signature == other) == 0
 
 
-def small(card, path: Path, **options) -> simulate.SimulationResult:
-    return simulate.pseudodata(card, path, eot={"2016": 1e9, "2017": 1e9, "2018": 2e9}, **options)
+def small(card, path: Path, *, force=False, scale=1.0, **work) -> simulate.SimulationResult:
+    options = PseudodataOptions(eot={"2016": 1e9, "2017": 1e9, "2018": 2e9}, scale=scale)
+    return simulate.pseudodata(card, EventFile(path, force=force), options, work=Work(**work))
 
 
 def content(path: Path) -> list[np.ndarray]:
@@ -260,13 +264,13 @@ def test_scale_changes_the_prescaled_classes_only(tmp_path, card):
 def test_what_cannot_be_simulated_is_one_line(tmp_path, card):
     path = tmp_path / "file.root"
     with pytest.raises(ConfigError, match="no period 2019"):
-        simulate.pseudodata(card, path, eot={"2019": 1.0})
+        simulate.pseudodata(card, path, PseudodataOptions(eot={"2019": 1.0}))
     with pytest.raises(ConfigError, match="scale"):
-        simulate.pseudodata(card, path, scale=0.0)
+        simulate.pseudodata(card, path, PseudodataOptions(scale=0.0))
     with pytest.raises(ConfigError, match="seed -1"):
-        simulate.pseudodata(card, path, seed=-1)
+        simulate.pseudodata(card, path, work=Work(seed=-1))
     with pytest.raises(ConfigError, match="no event is expected"):
-        simulate.pseudodata(card, path, eot=dict.fromkeys(PERIODS, 0.0))
+        simulate.pseudodata(card, path, PseudodataOptions(eot=dict.fromkeys(PERIODS, 0.0)))
     assert list(tmp_path.iterdir()) == []
     path.write_text("precious")
     with pytest.raises(Na64Error, match="--force"):
@@ -280,4 +284,4 @@ def test_what_cannot_be_simulated_is_one_line(tmp_path, card):
 def test_a_folder_is_no_file(tmp_path):
     for force in (False, True):
         with pytest.raises(Na64Error, match="is a folder"):
-            simulate.pseudodata(load_card(), tmp_path, force=force)
+            simulate.pseudodata(load_card(), EventFile(tmp_path, force=force))

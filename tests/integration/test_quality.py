@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 
 import numpy as np
 import pytest
-from tests.tree_a import event, s1_event, write_tree
 
 from na64root import selection
-from na64root.cli import program
 from na64root.cling import implicit_threads, root
 from na64root.config import load_card
 from na64root.ntuple import frame, inspect
+from na64root.selection import SelectionOptions
 from na64root.selection.left_out import LeftOut
 from na64root.selection.quality import assess
+from na64root.work import Work
+from support import commands
+from support.tree_a import event, s1_event, write_tree
 
 CARD = load_card()
 
@@ -44,7 +45,12 @@ def test_a_dead_calorimeter_is_flagged_and_left_out_by_choice(bad_spill):
     assert [run.flagged_spills for run in assessed.runs] == [0, 1, 0]
     everything = selection.select([bad_spill], CARD)
     for threads in (1, 2):
-        kept = selection.select([bad_spill], CARD, without_spills=assessed.outlier_spills, threads=threads)
+        kept = selection.select(
+            [bad_spill],
+            CARD,
+            SelectionOptions(without_spills=assessed.outlier_spills),
+            work=Work(threads=threads),
+        )
         assert kept.event_loops == 1
         assert kept.kept_share == {"2016": 1.0, "2017": 1.0, "2018": 29 / 30}
         rows = {row.period: row.events for row in kept.cutflow if row.cut == "initial"}
@@ -83,17 +89,17 @@ def test_the_first_of_events_with_one_number_is_counted(tmp_path, threads):
         tmp_path / "second.root",
         [s1_event(spillevent=number) for number in (5, 17, 2999, 3000)] + numbered(3001, 3001, spill=8),
     )
-    result = selection.select([first, second], CARD, threads=threads)
+    result = selection.select([first, second], CARD, work=Work(threads=threads))
     assert {c.signature: c.observed for c in result.counts if c.period == "2018"} == {"S1": 1, "S2": 2999}
     left = [row for row in result.cutflow if row.period == LeftOut.DUPLICATE]
     assert [(row.signature, row.cut, row.events, row.weighted) for row in left] == [
         ("S1", "initial", 4, 4.0), ("S2", "initial", 4, 4.0)
     ]  # fmt: skip
     assert any("4 events have a run, spill and number that came before" in note for note in result.notes)
-    other_way = selection.select([second, first], CARD, threads=threads)
+    other_way = selection.select([second, first], CARD, work=Work(threads=threads))
     assert {c.signature: c.observed for c in other_way.counts if c.period == "2018"} == {"S1": 4, "S2": 2996}
     kept = selection.select(
-        [first, second], load_card(overrides=["quality.duplicates=keep"]), threads=threads
+        [first, second], load_card(overrides=["quality.duplicates=keep"]), work=Work(threads=threads)
     )
     assert {c.signature: c.observed for c in kept.counts if c.period == "2018"} == {"S1": 4, "S2": 3000}
 
@@ -138,11 +144,11 @@ def test_a_file_without_flags_and_hcal_is_assessed_as_far_as_it_goes(tmp_path):
 
 
 def test_the_verb_prints_and_draws(bad_spill, tmp_path):
-    stdout = io.StringIO()
-    assert program.run(["quality", bad_spill, "-o", str(tmp_path / "out"), "--json"], stdout) == 0
-    record = json.loads(stdout.getvalue())
+    code, text = commands.run("quality", bad_spill, "-o", str(tmp_path / "out"), "--json")
+    assert code == 0
+    record = json.loads(text)
     assert [o["run"] for o in record["outliers"]] == [4001]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "quality.json", "quality.pdf", "quality.png"
     ]  # fmt: skip
-    assert program.run(["quality", bad_spill, "-o", str(tmp_path / "out")], io.StringIO()) == 2
+    assert commands.run("quality", bad_spill, "-o", str(tmp_path / "out"))[0] == 2

@@ -14,18 +14,22 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import numpy_selection
-from integration.test_planted_tree import all_events, flow_of
 from na64root import ntuple, records, selection
-from na64root.cli import program, tables
+from na64root.cli import tables
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, Na64Error
 from na64root.reports import selection_report
-from na64root.selection import cut_table
+from na64root.selection import SelectionOptions, cut_table
 from na64root.selection.skim import Skim
 from na64root.simulation import signal_files, simulate
-from tree_a import ecal_cell, event, s1_event, write_tree
+from na64root.simulation.options import PseudodataOptions
+from na64root.simulation.writer import EventFile
+from na64root.work import Work
+from support import numpy_selection
+from support.commands import run
+from support.planted import all_events, flow_of
+from support.tree_a import ecal_cell, event, s1_event, write_tree
 
 # Good events that fail one cut only, so that no N-1 distribution of a planted file is empty.
 ONE_FAILS = [
@@ -81,12 +85,6 @@ def weighted(folder, weights) -> str:
     return write_tree(folder / "weighted.root", events, extra={"mcWeight": 1.0})
 
 
-@pytest.fixture(scope="module")
-def pseudodata(folder, card) -> str:
-    eot = {"2016": 2e9, "2017": 2e9, "2018": 4e9}
-    return simulate.pseudodata(card, folder / "pseudodata.root", eot=eot, seed=4).file
-
-
 def require_numpy_distributions(
     result: selection.SelectionResult, path: str, weights: np.ndarray | None = None
 ) -> int:
@@ -111,7 +109,7 @@ def require_numpy_distributions(
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_n_minus_one_of_planted_events_is_numpys(planted, card, threads):
-    result = selection.select([planted], card, threads=threads, n_minus_one=True)
+    result = selection.select([planted], card, SelectionOptions(n_minus_one=True), work=Work(threads=threads))
     assert require_numpy_distributions(result, planted) > 300
     assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(planted))
     assert result.event_loops == 1
@@ -123,7 +121,7 @@ def test_n_minus_one_of_planted_events_is_numpys(planted, card, threads):
 
 
 def test_n_minus_one_and_flow_of_weighted_events_are_numpys(weighted, weights, card):
-    result = selection.select([weighted], card, threads=2, n_minus_one=True)
+    result = selection.select([weighted], card, SelectionOptions(n_minus_one=True), work=Work(threads=2))
     assert result.weighted
     require_numpy_distributions(result, weighted, weights)
     flow = numpy_selection.weighted_cutflow(numpy_selection.read(weighted), weights)
@@ -135,14 +133,19 @@ def test_n_minus_one_and_flow_of_weighted_events_are_numpys(weighted, weights, c
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_n_minus_one_of_pseudodata_is_numpys(pseudodata, card, threads):
-    result = selection.select([pseudodata], card, threads=threads, n_minus_one=True)
-    assert require_numpy_distributions(result, pseudodata) > 100
-    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(pseudodata))
+def test_n_minus_one_of_pseudodata_is_numpys(few_pseudodata, card, threads):
+    result = selection.select(
+        [few_pseudodata], card, SelectionOptions(n_minus_one=True), work=Work(threads=threads)
+    )
+    assert require_numpy_distributions(result, few_pseudodata) > 100
+    assert flow_of(result) == numpy_selection.cutflow(numpy_selection.read(few_pseudodata))
 
 
 def test_the_full_selection_is_the_plain_one_and_more(planted, card):
-    plain, full = selection.select([planted], card), selection.select([planted], card, n_minus_one=True)
+    plain, full = (
+        selection.select([planted], card),
+        selection.select([planted], card, SelectionOptions(n_minus_one=True)),
+    )
     assert plain.n_minus_one == ()
     assert full.model_copy(update={"n_minus_one": ()}) == plain
 
@@ -221,7 +224,9 @@ def declared_events() -> list[dict[str, Any]]:
 
 def test_declared_cuts_stand_where_they_are_told(tmp_path):
     path = write_tree(tmp_path / "file.root", declared_events())
-    result = selection.select([path], card_with(tmp_path, DECLARED), threads=2, n_minus_one=True)
+    result = selection.select(
+        [path], card_with(tmp_path, DECLARED), SelectionOptions(n_minus_one=True), work=Work(threads=2)
+    )
     flow = {(r.period, r.signature, r.cut): r.events for r in result.cutflow}
     s2 = [r.cut for r in result.cutflow if (r.period, r.signature) == ("2018", "S2")]
     at = s2.index("momentum")
@@ -290,7 +295,7 @@ def test_a_declared_cut_calls_functions_of_a_header_beside_the_card(tmp_path):
     ])  # fmt: skip
     card_file = with_header(tmp_path, HEADER, SHARE)
     card = load_card(card_file)
-    result = selection.select([path], card, n_minus_one=True)
+    result = selection.select([path], card, SelectionOptions(n_minus_one=True))
     flow = {r.cut: r.events for r in result.cutflow if (r.period, r.signature) == ("2018", "S2")}
     assert (flow["preshower"], flow["own"]) == (3, 1)
     (told,) = {c.header for c in result.cuts if c.name == "own"}
@@ -382,7 +387,7 @@ def test_thresholds_of_a_period_hold_in_that_period(tmp_path):
         event(),
     ]
     path = write_tree(tmp_path / "file.root", events)
-    result = selection.select([path], card_with(tmp_path, text), n_minus_one=True)
+    result = selection.select([path], card_with(tmp_path, text), SelectionOptions(n_minus_one=True))
     counts = {c.period: c.observed for c in result.counts if c.signature == "S2"}
     assert counts == {"2016": 1, "2017": 1, "2018": 2}
     (momentum,) = [n for n in result.n_minus_one if (n.signature, n.cut) == ("S2", "momentum")]
@@ -453,14 +458,14 @@ def test_a_cut_that_does_not_compile_is_named(tmp_path, planted, capfd, changes,
     assert "error:" not in capfd.readouterr().err  # one line, not the compiler's pages
 
 
-def test_hit_times_within_four_sigma_can_be_declared(tmp_path, pseudodata):
+def test_hit_times_within_four_sigma_can_be_declared(tmp_path, few_pseudodata):
     """The example of docs/selection.md; reference: NumPy on the same branches (independent)."""
     text = (Path(__file__).parents[2] / "docs" / "selection.md").read_text("utf-8")
     example = next(block for block in text.split("```")[1::2] if "in_time" in block)
     declared = card_with(tmp_path, example.partition('extends = "paper2021"')[2])
-    result = selection.select([pseudodata], declared)
-    events = numpy_selection.read(pseudodata)
-    data = root().RDataFrame("tree", pseudodata).AsNumpy(["masterTime", "ECAL_t0"])
+    result = selection.select([few_pseudodata], declared)
+    events = numpy_selection.read(few_pseudodata)
+    data = root().RDataFrame("tree", few_pseudodata).AsNumpy(["masterTime", "ECAL_t0"])
     time = np.array([cells[57] for cells in data["ECAL_t0"]]) - data["masterTime"]
     passes = numpy_selection.masks(events, "S1")
     left = passes["trigger"] & passes["pile_up"] & numpy_selection.in_periods(events)
@@ -484,11 +489,13 @@ def rows_of(path: str) -> list[tuple[int, ...]]:
 def test_a_skim_is_read_again_with_the_same_counts(tmp_path, planted, card, rntuple, threads):
     path = tmp_path / "skim.root"
     skim = Skim(path, rntuple=rntuple)
-    result = selection.select([planted], card, threads=threads, skim=skim, n_minus_one=True)
+    result = selection.select(
+        [planted], card, SelectionOptions(skim=skim, n_minus_one=True), work=Work(threads=threads)
+    )
     assert result.event_loops == 1
     assert result.skim.file == str(path)
     assert [p.name for p in tmp_path.iterdir()] == ["skim.root"]
-    again = selection.select([str(path)], card, n_minus_one=True)
+    again = selection.select([str(path)], card, SelectionOptions(n_minus_one=True))
     observed = {(c.period, c.signature): c.observed for c in result.counts}
     assert {(c.period, c.signature): c.observed for c in again.counts} == observed
     assert again.candidates == result.candidates
@@ -511,16 +518,17 @@ def test_a_skim_from_a_loop_that_is_repeated_is_whole(tmp_path, card, rntuple):
     """Two threads find a duplicate: the second loop writes the file again."""
     source = write_tree(tmp_path / "file.root", [event(spillevent=n) for n in (2, 3, 3, 4)])
     skim = Skim(tmp_path / "skim.root", rntuple=rntuple)
-    result = selection.select([source], card, threads=2, skim=skim)
+    result = selection.select([source], card, SelectionOptions(skim=skim), work=Work(threads=2))
     assert (result.event_loops, result.skim.events) == (2, 3)
     assert [number for *_, number in rows_of(str(skim.path))] == [2, 3, 4]
     assert ntuple.about(str(skim.path))["skim_cut"] is None
 
 
-def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseudodata, card):
+def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, few_pseudodata, card):
     path = tmp_path / "skim.root"
-    result = selection.select([pseudodata], card, skim=Skim(path, "srd"), n_minus_one=True)
-    events = numpy_selection.read(pseudodata)
+    options = SelectionOptions(skim=Skim(path, "srd"), n_minus_one=True)
+    result = selection.select([few_pseudodata], card, options)
+    events = numpy_selection.read(few_pseudodata)
     passes = numpy_selection.masks(events, "S1")
     wanted = np.logical_and.reduce(
         [numpy_selection.in_periods(events), *(passes[c] for c in numpy_selection.COMMON[:5])]
@@ -536,7 +544,7 @@ def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseu
         file.Close()
         return found
 
-    assert branches(str(path)) == branches(pseudodata)
+    assert branches(str(path)) == branches(few_pseudodata)
     other = numpy_selection.read(str(path))
     for name in ("ECAL_ene", "HCAL_ene", "VETO_ene", "ecalTotal", "showerChi2"):
         assert np.array_equal(other[name], events[name][wanted], equal_nan=True), name
@@ -550,14 +558,20 @@ def test_a_skim_after_a_cut_keeps_what_passed_it_and_every_branch(tmp_path, pseu
 
 def test_an_rntuple_is_skimmed_into_an_rntuple(tmp_path, card):
     eot = {"2016": 5e8, "2017": 5e8, "2018": 5e8}
-    source = simulate.pseudodata(card, tmp_path / "source.root", eot=eot, format="rntuple").file
+    source = simulate.pseudodata(
+        card, EventFile(tmp_path / "source.root", format="rntuple"), PseudodataOptions(eot=eot)
+    ).file
     path = tmp_path / "skim.root"
     with pytest.raises(ConfigError, match="--format rntuple"):
-        selection.select([source], card, skim=Skim(path, "momentum"), n_minus_one=True)
-    result = selection.select([source], card, skim=Skim(path, "momentum", rntuple=True), n_minus_one=True)
+        selection.select([source], card, SelectionOptions(skim=Skim(path, "momentum"), n_minus_one=True))
+    result = selection.select(
+        [source], card, SelectionOptions(skim=Skim(path, "momentum", rntuple=True), n_minus_one=True)
+    )
     # What the simulation says of itself stays, also through a second skim.
     more = tmp_path / "more.root"
-    selection.select([str(path)], card, skim=Skim(more, "srd", rntuple=True), n_minus_one=True)
+    selection.select(
+        [str(path)], card, SelectionOptions(skim=Skim(more, "srd", rntuple=True), n_minus_one=True)
+    )
     for skimmed in (path, more):
         (facts,) = ntuple.about(str(skimmed))["simulation"]
         assert facts == ntuple.about(source)
@@ -573,16 +587,20 @@ def test_an_rntuple_is_skimmed_into_an_rntuple(tmp_path, card):
 def test_what_cannot_be_skimmed_is_one_line(tmp_path, planted, card):
     path = tmp_path / "skim.root"
     with pytest.raises(ConfigError, match="known are trigger, .*correct --skim-cut"):
-        selection.select([planted], card, skim=Skim(path, "sdr"), n_minus_one=True)
+        selection.select([planted], card, SelectionOptions(skim=Skim(path, "sdr"), n_minus_one=True))
     path.write_text("precious")
     with pytest.raises(Na64Error, match="--force"):
-        selection.select([planted], card, skim=Skim(path), n_minus_one=True)
+        selection.select([planted], card, SelectionOptions(skim=Skim(path), n_minus_one=True))
     assert path.read_text() == "precious"
     with pytest.raises(ConfigError, match="blinded skim"):
-        selection.select([planted], card, skim=Skim(path), blind=True, force=True, n_minus_one=True)
+        selection.select(
+            [planted], card, SelectionOptions(skim=Skim(path, force=True), blind=True, n_minus_one=True)
+        )
     assert path.read_text() == "precious"
     nothing = write_tree(tmp_path / "nothing.root", [event(isOnSpill=False)])
-    result = selection.select([nothing], card, skim=Skim(path), force=True, n_minus_one=True)
+    result = selection.select(
+        [nothing], card, SelectionOptions(skim=Skim(path, force=True), n_minus_one=True)
+    )
     assert result.skim.file is None
     assert any("no event passed the cuts of the skim" in note for note in result.notes)
     # What is there no longer belongs to these events.
@@ -592,12 +610,7 @@ def test_what_cannot_be_skimmed_is_one_line(tmp_path, planted, card):
 # The verb
 
 
-def run(*arguments: str) -> tuple[int, str]:
-    text = io.StringIO()
-    return program.run(arguments, text), text.getvalue()
-
-
-def test_the_verb_writes_what_it_says(tmp_path, weighted, weights):
+def test_the_verb_writes_what_it_says(tmp_path, weighted, weights, unrendered):
     card, out, skim = tmp_path / "card.toml", tmp_path / "out", tmp_path / "skims" / "skim.root"
     card.write_text('extends = "paper2021"\n' + DECLARED, "utf-8")
     options = ["--config", str(card), "-o", str(out), "-j", "2", "--eot", "2018=1e11"]

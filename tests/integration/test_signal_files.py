@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 
 from na64root import load_card, selection
-from na64root.analyze import SignalFiles, chain
+from na64root.analyze import AnalysisOptions, DataOptions, SignalFiles, chain
 from na64root.cling import root
 from na64root.errors import ConfigError, DataError
 from na64root.exclusion import counting_models
-from na64root.records import Count
+from na64root.records import Count, ResultsFolder
 from na64root.simulation import simulate
 from na64root.simulation.core_config import Signal
+from na64root.simulation.options import PseudodataOptions, SignalOptions
 from na64root.simulation.signal_files import read_signal
-from tree_a import event, s1_event, write_tree
+from na64root.work import Work
+from support.tree_a import event, s1_event, write_tree
 
 CARD = load_card()
 POINT = Signal(0.39, 6e-3)
@@ -31,13 +33,15 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(folder) -> str:
-    return simulate.signal(CARD, folder / "whole.root", POINT, events=6000).file
+    return simulate.signal(CARD, folder / "whole.root", POINT, SignalOptions(events=6000)).file
 
 
 @pytest.fixture(scope="module")
 def parts(folder) -> list[str]:
-    first = simulate.signal(CARD, folder / "first.root", POINT, events=2000).file
-    second = simulate.signal(CARD, folder / "second.root", POINT, events=4000, first_event=2000).file
+    first = simulate.signal(CARD, folder / "first.root", POINT, SignalOptions(events=2000)).file
+    second = simulate.signal(
+        CARD, folder / "second.root", POINT, SignalOptions(events=4000, first_event=2000)
+    ).file
     return [first, second]
 
 
@@ -126,10 +130,12 @@ def test_bad_samples_are_one_line(whole, parts, folder):
         assert "\n" not in str(raised.value)
     with pytest.raises(ConfigError, match="use --set model"):
         read_signal([whole], load_card(overrides=["model.alpha_dark=0.2"]), EXPOSURE)
-    forced = simulate.signal(CARD, folder / "forced.root", POINT, events=50, forced="signal").file
+    forced = simulate.signal(
+        CARD, folder / "forced.root", POINT, SignalOptions(events=50, forced="signal")
+    ).file
     with pytest.raises(ConfigError, match="without --forced"):
         read_signal([forced], CARD, EXPOSURE)
-    data = simulate.pseudodata(CARD, folder / "data.root", eot={"all": 1e8}).file
+    data = simulate.pseudodata(CARD, folder / "data.root", PseudodataOptions(eot={"all": 1e8})).file
     with pytest.raises(ConfigError, match="of no signal"):
         read_signal([data], CARD, EXPOSURE)
 
@@ -175,10 +181,9 @@ def test_analyze_sets_its_limit_with_the_sample(folder, whole):
     result = chain.analyze(
         [path],
         card,
-        eot={"2018": 1e11},
-        output_dir=folder / "out",
-        signal=SignalFiles([whole]),
-        threads=2,
+        ResultsFolder(folder / "out"),
+        AnalysisOptions(data=DataOptions(eot={"2018": 1e11}), signal=SignalFiles([whole])),
+        work=Work(threads=2),
     )
     signal = result.signal
     assert signal is not None

@@ -13,10 +13,14 @@ import pytest
 from na64root import _core, analyze, load_card, ntuple, selection
 from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
+from na64root.records import ResultsFolder
 from na64root.simulation import acceptance
 from na64root.simulation import simulate as simulation_simulate
 from na64root.simulation.core_config import Signal, event_config
+from na64root.simulation.options import PseudodataOptions, SignalOptions
 from na64root.simulation.simulate import SignalResult, SimulationResult, pseudodata
+from na64root.simulation.writer import EventFile
+from na64root.work import Work
 
 CARD = load_card()
 BENCHMARK = Signal(0.39, 6e-3)
@@ -32,8 +36,10 @@ NAMES = [
 ]
 
 
-def write(path, point=BENCHMARK, **options) -> SignalResult:
-    return simulation_simulate.signal(CARD, path, point, **({"events": 300, "seed": 5} | options))
+def write(path, point=BENCHMARK, *, seed=5, threads=1, force=False, **options) -> SignalResult:
+    wanted = SignalOptions(**({"events": 300} | options))
+    file, work = EventFile(path, force=force), Work(seed=seed, threads=threads)
+    return simulation_simulate.signal(CARD, file, point, wanted, work=work)
 
 
 def columns(path, names=NAMES) -> dict[str, np.ndarray]:
@@ -105,7 +111,7 @@ def test_what_cannot_be_simulated_leaves_no_file(tmp_path):
         with pytest.raises(ConfigError, match=message):
             write(path, point, **options)
     with pytest.raises(ConfigError, match="more than a million signal events"):
-        pseudodata(CARD, path, inject=Signal(0.01, 0.1))
+        pseudodata(CARD, path, PseudodataOptions(inject=Signal(0.01, 0.1)))
     assert list(tmp_path.iterdir()) == []
     path.write_text("precious")
     with pytest.raises(Na64Error, match="--force"):
@@ -160,7 +166,9 @@ def test_injected_signal_has_the_expected_number(tmp_path):
     assert expected > 30
     totals = []
     for seed in (1, 2, 3):
-        result = pseudodata(CARD, tmp_path / f"{seed}.root", seed=seed, eot=SMALL, inject=point)
+        result = pseudodata(
+            CARD, tmp_path / f"{seed}.root", PseudodataOptions(eot=SMALL, inject=point), work=Work(seed=seed)
+        )
         assert result.injected.expected == pytest.approx(
             expected, abs=5 * math.hypot(error, 0.005 * expected)
         )
@@ -172,13 +180,18 @@ def test_injected_signal_has_the_expected_number(tmp_path):
     assert signal.sum() == totals[0]
     assert (found["mcWeight"] == 1.0).all()
     # The background beside it is that without signal.
-    alone = pseudodata(CARD, tmp_path / "alone.root", seed=1, eot=SMALL)
+    alone = pseudodata(CARD, tmp_path / "alone.root", PseudodataOptions(eot=SMALL), work=Work(seed=1))
     assert alone.injected is None
     np.testing.assert_array_equal(
         found["spillevent"][~signal], columns(tmp_path / "alone.root", ["spillevent"])["spillevent"]
     )
     # Unweighting keeps the spectrum: mean ECAL energy against the weighted sample, 5 standard errors.
-    again = pseudodata(CARD, tmp_path / "many.root", seed=4, eot=SMALL, inject=Signal(0.2, 0.2), threads=2)
+    again = pseudodata(
+        CARD,
+        tmp_path / "many.root",
+        PseudodataOptions(eot=SMALL, inject=Signal(0.2, 0.2)),
+        work=Work(seed=4, threads=2),
+    )
     many = columns(tmp_path / "many.root", ["mc_class", "mc_missing_energy_GeV"])
     energy = many["mc_missing_energy_GeV"][many["mc_class"] == _core.signal_class]
     assert len(energy) == again.injected.events > 3000
@@ -190,7 +203,7 @@ def test_injected_signal_has_the_expected_number(tmp_path):
 
 
 def test_weighted_background_stands_for_the_exposure(tmp_path):
-    result = pseudodata(CARD, tmp_path / "b.root", eot=SMALL, weighted=True)
+    result = pseudodata(CARD, tmp_path / "b.root", PseudodataOptions(eot=SMALL, weighted=True))
     expected = sum(facts.expected * facts.prescale for facts in result.classes.values())
     variance = sum(facts.expected * facts.prescale**2 for facts in result.classes.values())
     # 5 standard deviations, false alarm 6e-7
@@ -201,7 +214,7 @@ def test_weighted_background_stands_for_the_exposure(tmp_path):
 @pytest.fixture(scope="module")
 def injected(tmp_path_factory) -> SimulationResult:
     path = tmp_path_factory.mktemp("injected") / "injected.root"
-    return pseudodata(CARD, path, seed=2, inject=Signal(0.3, 7e-3))
+    return pseudodata(CARD, path, PseudodataOptions(inject=Signal(0.3, 7e-3)), work=Work(seed=2))
 
 
 def check_candidates(sample, candidates, counts):
@@ -229,6 +242,6 @@ def test_the_selection_finds_the_injected_signal(injected):
 def test_an_analysis_finds_the_injected_candidates(tmp_path, injected):
     """The reduced plane; every signal event in a box is a candidate, and the limit weakens."""
     card = load_card(overrides=["plane.mass_points=6", "plane.epsilon_points=8"])
-    result = analyze.analyze([injected.file], card, output_dir=tmp_path / "out", threads=2)
+    result = analyze.analyze([injected.file], card, ResultsFolder(tmp_path / "out"), work=Work(threads=2))
     check_candidates(injected, result.candidates, result.counts)
     assert result.limit.exact["none"].upper_limit > 4.0

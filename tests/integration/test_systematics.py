@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
 
@@ -11,20 +10,25 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-import numpy_selection
 from na64root import _core, analyze, exclusion, limits, selection
-from na64root.cli import program
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
 from na64root.exclusion.explain import explain
-from na64root.records import Count
+from na64root.records import Count, ResultsFolder
+from na64root.selection import SelectionOptions
 from na64root.selection.systematics import source_number
 from na64root.signal import card_counts
 from na64root.simulation import simulate as simulation_simulate
 from na64root.simulation.core_config import Signal
+from na64root.simulation.options import SignalOptions
 from na64root.simulation.signal_files import SimulatedSignal, read_signal
-from tree_a import event, hcal_cells, s1_event, write_tree
+from na64root.simulation.writer import EventFile
+from na64root.work import Work
+from support import numpy_selection
+from support.commands import run
+from support.planted import near_thresholds
+from support.tree_a import event, s1_event, write_tree
 
 CARD = load_card()
 BOTH = ("up", "down")
@@ -112,7 +116,7 @@ def test_planted_events_migrate_as_worked_out_by_hand(name, tmp_path):
     data = CARD.model_dump()
     data["systematics"]["sources"] = {name: data["systematics"]["sources"][name]}
     path = write_tree(tmp_path / "planted.root", [row[0] for row in rows])
-    result = selection.select([path], Card.model_validate(data), systematics=True)
+    result = selection.select([path], Card.model_validate(data), SelectionOptions(systematics=True))
     found = varied(result)
     for column, direction in enumerate(("up", "nominal", "down")):
         expected = {s: sum(row[2][column] for row in rows if row[1] == s) for s in ("S1", "S2")}
@@ -122,39 +126,6 @@ def test_planted_events_migrate_as_worked_out_by_hand(name, tmp_path):
         assert e.up_shift_error == pytest.approx(math.sqrt(sum(up != n for up, n, _ in here)))
         assert e.down_shift_error == pytest.approx(math.sqrt(sum(down != n for _, n, down in here)))
     assert result.event_loops == 1
-
-
-def near_thresholds(n: int, seed: int) -> list[dict]:
-    """Events that pass or fail every cut by little, of both signatures and all periods."""
-    random = np.random.default_rng(seed)
-    events = []
-    for i in range(n):
-        signal = i % 2 == 0
-        ecal = random.uniform(80.0, 90.0) if signal else random.uniform(46.0, 54.0)
-        core = random.uniform(13.0, 17.0) if signal else random.uniform(0.3, 0.9)
-        cells = np.zeros((2, 6, 6))
-        cells[1, 3, 3], cells[1, 2, 3] = 0.5 * ecal, random.uniform(0.4, 0.51) * ecal
-        hit = random.choice([0, 0, 0, 1])
-        events.append(
-            event(
-                run=int(random.choice([2000, 3000, 4000, 4300])),
-                spill=i // 50,
-                spillevent=i + 2,
-                ecalTotal=ecal,
-                ecal0=random.uniform(0.38, 0.6),
-                ecalTotalNoTimecut=ecal + random.uniform(0.0, 35.0),
-                ECAL_ene=cells,
-                hcal0=random.uniform(-0.1, 0.3) + 0.75 * hit,
-                hcal1=core,
-                hcal2=random.uniform(-0.1, 0.3),
-                HCAL_ene=hcal_cells({(1, 1, 1): 15.0, (1, 0, 1): random.uniform(0.0, 1.2)}),
-                trackMomentum=random.normal(100.0, 2.5),
-                SRD_ene=np.append(random.uniform(0.0, 0.1, 3) ** 1.3 + 0.0009, 0.0),
-                VETO_ene=random.uniform(-0.0002, 0.004, 6),
-                showerChi2=random.uniform(1.0, 10.5),
-            )
-        )
-    return events
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +146,7 @@ def parts(tmp_path_factory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def result(parts):
-    return selection.select(parts, CARD, systematics=True, seed=SEED)
+    return selection.select(parts, CARD, SelectionOptions(systematics=True), work=Work(seed=SEED))
 
 
 @pytest.fixture(scope="module")
@@ -296,11 +267,13 @@ def test_one_event_loop_and_the_nominal_result_is_untouched(result, parts):
 
 
 def test_neither_threads_nor_the_order_of_files_matter(result, parts):
-    threaded = selection.select(parts, CARD, systematics=True, seed=SEED, threads=2)
+    threaded = selection.select(
+        parts, CARD, SelectionOptions(systematics=True), work=Work(seed=SEED, threads=2)
+    )
     assert threaded.systematics == result.systematics
-    backwards = selection.select(parts[::-1], CARD, systematics=True, seed=SEED)
+    backwards = selection.select(parts[::-1], CARD, SelectionOptions(systematics=True), work=Work(seed=SEED))
     assert backwards.systematics == result.systematics
-    other = selection.select(parts, CARD, systematics=True, seed=SEED + 1)
+    other = selection.select(parts, CARD, SelectionOptions(systematics=True), work=Work(seed=SEED + 1))
     smeared = [e.up for e in result.systematics if e.source == "momentum_resolution"]
     assert smeared != [e.up for e in other.systematics if e.source == "momentum_resolution"]
 
@@ -311,7 +284,7 @@ def test_columns_of_several_types_vary_together(parts, columns, tmp_path):
         mixed=("scale", ["VETO_ene", "SRD_ene", "ecalTotal", "ecalTotalNoTimecut", "hcal1"], 0.1),
         cells=("stochastic", ["ECAL_ene", "HCAL_ene"], 0.3),
     )
-    result = selection.select(parts, card, systematics=True, seed=SEED)
+    result = selection.select(parts, card, SelectionOptions(systematics=True), work=Work(seed=SEED))
     weight = columns["mcWeight"]
     normal = normals(columns, "cells")
     inputs = {
@@ -336,7 +309,7 @@ def test_columns_of_several_types_vary_together(parts, columns, tmp_path):
         [event(trackMomentum=102.8, SRD_ene=[0.00105, 0.02, 0.02, 0]), event(trackMomentum=103.2)],
         types={"trackMomentum": "F", "SRD_ene": "F", "ecalTotal": "F", "VETO_ene": "F"},
     )
-    found = varied(selection.select([single], CARD, systematics=True))
+    found = varied(selection.select([single], CARD, SelectionOptions(systematics=True)))
     assert [found["momentum_scale", d]["S2"] for d in ("up", "nominal", "down")] == [0, 1, 2]
     assert [found["srd_scale", d]["S2"] for d in ("up", "nominal", "down")] == [1, 1, 0]
 
@@ -351,7 +324,7 @@ def test_smearing_is_normal(tmp_path):
     card = card_with(
         window=("resolution", ["trackMomentum"], 0.03), side=("stochastic", ["ecalTotal"], 1.0 / 7.0)
     )
-    found = varied(selection.select([path], card, systematics=True))
+    found = varied(selection.select([path], card, SelectionOptions(systematics=True)))
     for source, share in (("window", 1.0 - 2.0 * stats.norm.sf(1.0)), ("side", stats.norm.cdf(1.0))):
         error = math.sqrt(n * share * (1.0 - share))
         assert found[source, "up"]["S2"] == pytest.approx(n * share, abs=5.0 * error)
@@ -370,7 +343,7 @@ def test_smearing_is_normal(tmp_path):
 
 def test_what_the_file_lacks_is_not_varied(tmp_path):
     path = write_tree(tmp_path / "old.root", [event()], omit=["trackMomentum", "ecalTotalNoTimecut"])
-    result = selection.select([path], CARD, systematics=True)
+    result = selection.select([path], CARD, SelectionOptions(systematics=True))
     sources = {e.source for e in result.systematics}
     assert sources == CARD.systematics.sources.keys() - {
         "momentum_scale",
@@ -385,9 +358,11 @@ def test_what_the_file_lacks_is_not_varied(tmp_path):
 def test_unknown_columns_and_missing_sources_are_one_line(tmp_path):
     path = write_tree(tmp_path / "one.root", [event()])
     with pytest.raises(ConfigError, match=r"unknown column ecaltotal in systematics\.sources\.x \("):
-        selection.select([path], card_with(x=("scale", ["ecaltotal"], 0.1)), systematics=True)
+        selection.select(
+            [path], card_with(x=("scale", ["ecaltotal"], 0.1)), SelectionOptions(systematics=True)
+        )
     with pytest.raises(ConfigError, match=r"no systematics\.sources"):
-        selection.select([path], card_with(), systematics=True)
+        selection.select([path], card_with(), SelectionOptions(systematics=True))
 
 
 # Into the limit
@@ -396,7 +371,7 @@ def test_unknown_columns_and_missing_sources_are_one_line(tmp_path):
 @pytest.fixture(scope="module")
 def sample(parts):
     """The files as a signal sample of another simulation, in one run period."""
-    return read_signal(parts, CARD, EXPOSURE, mass_GeV=0.1, epsilon=1e-3, vary=True, seed=SEED)
+    return read_signal(parts, CARD, EXPOSURE, mass_GeV=0.1, epsilon=1e-3, vary=True, work=Work(seed=SEED))
 
 
 def counts(*signatures: str) -> list[Count]:
@@ -488,12 +463,14 @@ def closed_form(delta: float) -> float:
 def simulated(tmp_path_factory) -> dict[str, SimulatedSignal]:
     """A sample of `simulate signal`: in one file, in two parts, and as an RNTuple."""
     folder, point = tmp_path_factory.mktemp("simulated"), Signal(0.39, 6e-3)
-    whole = simulation_simulate.signal(CARD, folder / "whole.root", point, events=1500).file
+    whole = simulation_simulate.signal(CARD, folder / "whole.root", point, SignalOptions(events=1500)).file
     rntuple = simulation_simulate.signal(
-        CARD, folder / "rntuple.root", point, events=1500, format="rntuple"
+        CARD, EventFile(folder / "rntuple.root", format="rntuple"), point, SignalOptions(events=1500)
     ).file
-    a = simulation_simulate.signal(CARD, folder / "a.root", point, events=500).file
-    b = simulation_simulate.signal(CARD, folder / "b.root", point, events=1000, first_event=500).file
+    a = simulation_simulate.signal(CARD, folder / "a.root", point, SignalOptions(events=500)).file
+    b = simulation_simulate.signal(
+        CARD, folder / "b.root", point, SignalOptions(events=1000, first_event=500)
+    ).file
     return {
         name: read_signal(files, CARD, CARD.exposure(), vary=True)
         for name, files in (("one", [whole]), ("two", [a, b]), ("rntuple", [rntuple]))
@@ -549,7 +526,7 @@ def test_varied_without_a_sample_is_one_line(parts, tmp_path):
     card = load_card(overrides=["systematics.in_limit=varied"])
     ways = "give --signal, set signal.acceptance to simulation"
     with pytest.raises(ConfigError, match=ways) as raised:
-        analyze.analyze(parts, card, output_dir=tmp_path / "out")
+        analyze.analyze(parts, card, ResultsFolder(tmp_path / "out"))
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out").exists()
 
@@ -565,7 +542,9 @@ def test_samples_of_the_own_simulation_have_the_effects_of_files_at_their_point(
     exposure = card.exposure()
     area = exclusion.Exclusion(card, card_counts(card, exposure), exposure)
     found = area.varied_sources(area.at_mass(0.39), 6e-3)
-    path = simulation_simulate.signal(card, tmp_path / "plain.root", Signal(0.39, 6e-3), events=6000, seed=5)
+    path = simulation_simulate.signal(
+        card, tmp_path / "plain.root", Signal(0.39, 6e-3), SignalOptions(events=6000), work=Work(seed=5)
+    )
     sample = read_signal([path.file], card, exposure, vary=True)
     plain = exclusion.varied_sources([("all", "S1"), ("all", "S2")], sample.systematics)
     assert found.keys() == plain.keys() == card.systematics.sources.keys()
@@ -601,9 +580,9 @@ def test_the_verb_shows_the_sources(parts, tmp_path):
     arguments += [word for path in parts for word in ("--signal", path)]
     arguments += ["--signal-mass-GeV", "0.1", "--signal-epsilon", "1e-3", "-j", "2"]
     arguments += [word for override in few for word in ("--set", override)]
-    stdout = io.StringIO()
-    assert program.run(arguments, stdout) == 0
-    record = json.loads(stdout.getvalue())
+    code, text = run(*arguments)
+    assert code == 0
+    record = json.loads(text)
     row = next(
         e
         for e in record["systematics"]

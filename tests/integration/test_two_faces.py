@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from na64root import _core, cling
+from support.optimisation import optimised
 
 HEADERS = (
     "dark_brem.hpp",
@@ -19,10 +20,10 @@ HEADERS = (
 
 @pytest.fixture(scope="module")
 def faces():
-    root = cling.root()
-    for header in HEADERS:
-        cling.include(header)
-    return root.na64root
+    with optimised():
+        for header in HEADERS:
+            cling.include(header)
+        yield cling.root().na64root
 
 
 def models(faces):

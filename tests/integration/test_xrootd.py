@@ -19,10 +19,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from integration.test_planted_tree import all_events, expected_flow, flow_of
 from na64root import load_card, selection
 from na64root.simulation import simulate
-from tree_a import write_tree
+from na64root.simulation.options import SignalOptions
+from na64root.simulation.writer import EventFile
+from na64root.work import Work
+from support.planted import all_events, expected_flow, flow_of
+from support.tree_a import write_tree
 
 SERVER = shutil.which("xrootd")
 CONFIG = """
@@ -83,7 +86,7 @@ def test_a_file_read_from_a_server_gives_the_counts_of_the_local_file(served):
     path = write_tree(folder / "planted.root", events)
     card = load_card()
     local = selection.select([path], card)
-    remote = selection.select([f"{address}/planted.root"], card, threads=2)
+    remote = selection.select([f"{address}/planted.root"], card, work=Work(threads=2))
     assert flow_of(remote) == expected_flow()
     assert remote.candidates == local.candidates
     assert remote.files[0].entries == len(events)
@@ -96,7 +99,12 @@ def test_an_rntuple_and_a_list_of_addresses(served, tmp_path):
     card = load_card()
     paths = [folder / f"{i}.root" for i in range(2)]
     for i, path in enumerate(paths):
-        simulate.signal(card, path, Signal(0.39, 6e-3), events=300, format="rntuple", first_event=300 * i)
+        simulate.signal(
+            card,
+            EventFile(path, format="rntuple"),
+            Signal(0.39, 6e-3),
+            SignalOptions(events=300, first_event=300 * i),
+        )
     listing = tmp_path / "files.txt"
     listing.write_text("".join(f"{address}/{path.name}\n" for path in paths))
     local = selection.select([str(path) for path in paths], card)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import pty
@@ -16,11 +15,11 @@ import click
 import pytest
 
 from na64root import __version__
-from na64root.cli import program
 from na64root.cli.options import exposure_option
 from na64root.cli.verb import application
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
+from support.commands import run
 
 LIMIT_KEYS = [
     "upper_limit",
@@ -41,12 +40,6 @@ LIMIT_KEYS = [
 SIGNAL = ["simulate", "signal", "--mass-GeV", "0.39", "--epsilon", "6e-3"]
 GUN = ["simulate", "gun", "--particle", "e-", "--energy-GeV", "20"]
 COMMON = ["--json", "--output-dir", "--config", "--set", "--seed", "--threads", "--force", "--help"]
-
-
-def run(*arguments: str) -> tuple[int, str]:
-    stream = io.StringIO()
-    code = program.run(arguments, stream)
-    return code, stream.getvalue()
 
 
 def shell(*arguments: str, **options) -> subprocess.CompletedProcess[str]:

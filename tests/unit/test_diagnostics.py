@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from pathlib import Path
@@ -10,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from na64root import figures, limits
-from na64root.cli import program
 from na64root.limits import Bin, CountingModel
 from na64root.limits.diagnostics import Diagnostics, _cls_scan, diagnose
 from na64root.reports.diagnostics import FILES
+from support import commands
 
 MODEL = CountingModel(
     (Bin("S1", "S1", "", 0, 0.19, 0.07, 0.4), Bin("S2", "S2", "", 1, 0.53, 0.17, 0.6)),
@@ -105,8 +104,7 @@ def test_figures_show_the_numbers(found):
 
 
 def limit(*arguments: str) -> tuple[int, str]:
-    text = io.StringIO()
-    return program.run(["limit", *arguments], text), text.getvalue()
+    return commands.run("limit", *arguments)
 
 
 def test_limit_with_diagnostics_writes_figures_and_their_numbers(tmp_path, capsys):

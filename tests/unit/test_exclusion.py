@@ -26,6 +26,7 @@ from na64root.signal import SignalModel, card_counts
 from na64root.simulation.core_config import Signal
 from na64root.simulation.sample import SignalSample
 from na64root.simulation.samples import SignalSamples
+from na64root.work import Work
 
 SMALL = ["plane.mass_points=12", "plane.epsilon_points=40"]
 
@@ -71,7 +72,9 @@ def test_contours_pass_through_the_edges(plane):
 
 
 def test_the_contour_does_not_depend_on_the_grid(card, plane):
-    finer = planes.scan(load_card(overrides=["plane.mass_points=23", "plane.epsilon_points=79"]), threads=2)
+    finer = planes.scan(
+        load_card(overrides=["plane.mass_points=23", "plane.epsilon_points=79"]), work=Work(threads=2)
+    )
     for coarse, fine in ((plane.epsilon_low, finer.epsilon_low), (plane.epsilon_high, finer.epsilon_high)):
         for a, b in zip(coarse, fine[::2], strict=True):
             assert (a is None and b is None) or a == pytest.approx(b, rel=1e-5)
@@ -79,7 +82,7 @@ def test_the_contour_does_not_depend_on_the_grid(card, plane):
 
 
 def test_threads_do_not_change_the_result(card, plane):
-    assert planes.scan(card, threads=2) == plane
+    assert planes.scan(card, work=Work(threads=2)) == plane
 
 
 def test_the_plane_says_what_it_was_made_from(card):
@@ -92,7 +95,7 @@ def test_the_plane_says_what_it_was_made_from(card):
 
 def test_progress_reaches_the_end(card):
     seen = []
-    planes.scan(card, progress=lambda done, total: seen.append((done, total)))
+    planes.scan(card, work=Work(progress=lambda _: lambda done, total: seen.append((done, total))))
     assert seen[-1][0] == seen[-1][1] >= 12
 
 

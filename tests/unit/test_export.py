@@ -1,5 +1,4 @@
 import dataclasses
-import io
 import json
 import math
 import warnings
@@ -7,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from na64root.cli import program
 from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
 from na64root.limits import Bin, CountingModel, export, roostats, upper_limit
 from na64root.limits.workspace import quiet
-from tree_a import event, s1_event, write_tree
+from na64root.records import ResultsFolder
+from support import commands
+from support.tree_a import event, s1_event, write_tree
 
 MODEL = CountingModel(
     (
@@ -115,14 +115,14 @@ def test_pyhf_cannot_share_gamma():
 
 
 def test_export_writes_and_keeps(tmp_path):
-    files = export.export(MODEL, tmp_path, formats=["pyhf", "datacard"])
+    files = export.export(MODEL, ResultsFolder(tmp_path), formats=["pyhf", "datacard"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["datacard.txt", "pyhf.json"]
     assert json.loads(files["pyhf"].read_text())["version"] == "1.0.0"
     with pytest.raises(Na64Error, match="exists"):
-        export.export(MODEL, tmp_path, formats=["datacard"])
-    export.export(MODEL, tmp_path, formats=["datacard"], force=True)
+        export.export(MODEL, ResultsFolder(tmp_path), formats=["datacard"])
+    export.export(MODEL, ResultsFolder(tmp_path, force=True), formats=["datacard"])
     with pytest.raises(ConfigError, match="unknown format yaml"):
-        export.export(MODEL, tmp_path, formats=["yaml"])
+        export.export(MODEL, ResultsFolder(tmp_path), formats=["yaml"])
 
 
 def test_gaussian_bounds_keep_yields_positive():
@@ -137,8 +137,7 @@ def test_gaussian_bounds_keep_yields_positive():
 
 
 def run(*arguments):
-    text = io.StringIO()
-    return program.run(["export", *arguments], text), text.getvalue()
+    return commands.run("export", *arguments)
 
 
 FLAGS = ["--observed", "1,2", "--background", "0.19,0.53", "--background-uncertainty", "0.07,0.17"]

@@ -22,6 +22,7 @@ ORDER = [
     "config",
     "records",
     "cling",
+    "work",
     "event_loop",
     "ntuple",
     "signal",

@@ -9,6 +9,7 @@ from na64root import ConfigError, exclusion, load_card
 from na64root.config import Quantity, changed_card
 from na64root.exclusion import ledger
 from na64root.signal import card_counts
+from na64root.work import Work
 
 # All other numbers are taken as published: a short ledger of every kind of row.
 KEPT = {
@@ -46,7 +47,7 @@ def few_assumed():
 
 @pytest.fixture(scope="module")
 def record():
-    return ledger.ledger(few_assumed(), threads=2)
+    return ledger.ledger(few_assumed(), work=Work(threads=2))
 
 
 def row(record, name, varied_to):
@@ -134,7 +135,7 @@ def test_what_the_card_refuses_is_said(record):
 def test_threads_do_not_matter(record):
     card = few_assumed()
     some = [v for v in ledger.variations(card) if v.name.startswith("selection")]
-    one, two = (ledger.vary(card, some, record.answers, threads=n) for n in (1, 2))
+    one, two = (ledger.vary(card, some, record.answers, work=Work(threads=n)) for n in (1, 2))
     assert one == two
     assert all(row in record.rows for row in one["selection.hcal.s1_signal_min_GeV"])
 

@@ -11,7 +11,7 @@ from na64root import ntuple, selection
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import DataError
-from tree_a import event, s1_event, write_tree
+from support.tree_a import event, s1_event, write_tree
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from na64root.exclusion import planes
 from na64root.exclusion.grids import Axis, Plane
 from na64root.exclusion.planes import _Found, _grid, scan
 from na64root.signal import Parameters, SignalModel, card_counts
+from na64root.work import Work
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +170,7 @@ def test_an_interrupted_scan_goes_on(card, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        scan(card, plane, expected=False, kept=kept, progress=stop)
+        scan(card, plane, expected=False, kept=kept, work=Work(progress=lambda _: stop))
     lines = kept.read_text().splitlines()
     assert len(lines) >= 5
     # Cut off in the middle of a line, as by a full disk.
@@ -203,7 +204,7 @@ def test_what_was_kept_for_another_scan_is_not_used(card, tmp_path):
     axes = "mass=0.1:0.3:3", "alpha=0.01:0.1:3"
     other = load_card(overrides=["model.relative_splitting=0.3"])
     with pytest.raises(KeyboardInterrupt):
-        scan(card, small(card, *axes), expected=False, kept=kept, progress=stop)
+        scan(card, small(card, *axes), expected=False, kept=kept, work=Work(progress=lambda _: stop))
     plane = small(other, *axes)
     whole = scan(other, plane, expected=False)
     assert scan(other, plane, expected=False, kept=kept) == whole
@@ -222,7 +223,13 @@ def test_columns_of_another_seed_are_not_used_where_they_are_simulated(tmp_path)
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            scan(card, small(card, *axes), expected=False, kept=kept, seed=seed, progress=stop)
+            scan(
+                card,
+                small(card, *axes),
+                expected=False,
+                kept=kept,
+                work=Work(seed=seed, progress=lambda _: stop),
+            )
         return kept.read_text("utf-8").splitlines()[0]
 
     assert first_line("chain", 1) == first_line("chain", 2)

@@ -9,6 +9,7 @@ from na64root import ConfigError, load_card
 from na64root.config import changed_card
 from na64root.exclusion import ledger, planner
 from na64root.signal import SignalModel
+from na64root.work import Work
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def small(card, end_point):
         mass_GeV=[0.02, 0.1, end_point, 0.45],
         hcal1_lengths_cm=[50.0, 150.0],
         beam_energies_GeV=[100.0, 150.0],
-        threads=2,
+        work=Work(threads=2),
     )
 
 

@@ -20,6 +20,7 @@ from matplotlib.ticker import NullFormatter
 
 from na64root import best_r_cut, figures, load_card
 from na64root.simulation.core_config import Signal
+from na64root.work import Work
 
 POINT = Signal(0.39, 6e-3)
 # Geant4 is black, this simulation coloured.
@@ -306,7 +307,7 @@ def geant4_hcal():
 
 def r_cut():
     cards = [load_card(overrides=[f"selection.r.core={core}"]) for core in ("period", "single")]
-    scans = [best_r_cut(card, POINT, threads=2) for card in cards]
+    scans = [best_r_cut(card, POINT, work=Work(threads=2)) for card in cards]
     for scan in scans:
         print(
             f"R cut, core {scan.core}: best {scan.best:g} ({scan.flat[0]:g} to {scan.flat[1]:g}), gain "

@@ -41,8 +41,10 @@ from na64root.exclusion.counting_models import bins_of_counts
 from na64root.signal import card_counts
 from na64root.simulation import writer
 from na64root.simulation.core_config import Signal, generator_config
+from na64root.simulation.options import PseudodataOptions
 from na64root.simulation.sample import SignalSample
 from na64root.simulation.simulate import pseudodata
+from na64root.work import Work
 
 CARD = load_card()
 EXPOSURE = CARD.exposure()
@@ -133,7 +135,9 @@ def signals(point: tuple[float, float], experiments: int, seed: int) -> np.ndarr
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signal.root"
         eot = {"all": CARD.eot * float(factors.sum())}
-        result = pseudodata(alone, path, seed=seed, eot=eot, inject=Signal(*point))
+        result = pseudodata(
+            alone, path, PseudodataOptions(eot=eot, inject=Signal(*point)), work=Work(seed=seed)
+        )
         assert result.injected.events == result.events > experiments
         found = selected(path, alone)
     return np.stack([shared_out(found[s], factors, generator) for s in SIGNATURES], axis=1)
@@ -203,7 +207,7 @@ class Closure:
 
 @functools.cache
 def acceptance_at(point: tuple[float, float], events: int, seed: int) -> SignalSample:
-    return SignalSample.make(CARD, Signal(*point), events=events, seed=seed)
+    return SignalSample.make(CARD, Signal(*point), events=events, work=Work(seed=seed))
 
 
 def closure(point, experiments: int, seed: int, events: int) -> Closure:
@@ -272,6 +276,7 @@ def check_limits(background: np.ndarray, share: float, treatment) -> None:
         assert stats.binomtest(found, len(background), min(1.0, should)).pvalue > FALSE_ALARM
 
 
+@pytest.mark.slow
 def test_one_experiment_from_the_command_line(tmp_path):
     """`simulate pseudodata` with a signal, all classes of background, `analyze`, and the interval in epsilon.
 

@@ -17,6 +17,7 @@ from na64root.signal import SignalModel
 from na64root.simulation.core_config import Signal
 from na64root.simulation.efficiency_map import make_map
 from na64root.simulation.sample import RANGE_SHARES, SignalSample, decay_ranges
+from na64root.work import Work
 
 CARD = load_card()
 AT_MASS = SignalModel(CARD).at_mass(0.39)
@@ -25,7 +26,7 @@ ELECTRONS = sum(p.eot.value * p.residual_efficiency.value for p in CARD.periods)
 
 @pytest.fixture(scope="module")
 def made() -> EfficiencyMap:
-    return make_map(CARD, 0.39, ctau_cm=(0.3, 30.0), events=30_000, threads=2)
+    return make_map(CARD, 0.39, ctau_cm=(0.3, 30.0), events=30_000, work=Work(threads=2))
 
 
 @pytest.mark.parametrize("epsilon", [1.2e-3, 6e-3])
@@ -37,8 +38,7 @@ def test_folded_with_the_spectrum_it_is_the_direct_simulation(made, epsilon):
         events=30_000,
         forced=decay_ranges(CARD),
         shares=RANGE_SHARES,
-        seed=7,
-        threads=2,
+        work=Work(seed=7, threads=2),
     ).expected([epsilon])
     energy, weight = AT_MASS.chi2_spectrum()
     aprime = AT_MASS.produced(epsilon) * ELECTRONS

@@ -13,6 +13,8 @@ from na64root.limits import Bin, CountingModel, SignalSource, export, upper_limi
 from na64root.limits import workspace as limits_workspace
 from na64root.limits.roostats import asymptotic_limit, toys_of_workspace
 from na64root.limits.workspace import quiet
+from na64root.records import ResultsFolder
+from na64root.work import Work
 
 FEW = CountingModel(
     (
@@ -73,7 +75,7 @@ def toys_of(w):
 
 
 def test_workspace_file_gives_the_same_toys(tmp_path):
-    path = export.export(FEW, tmp_path, formats=["workspace"])["workspace"]
+    path = export.export(FEW, ResultsFolder(tmp_path), formats=["workspace"])["workspace"]
     file = root().TFile.Open(str(path))
     again = toys_of(file.Get("na64root"))
     file.Close()
@@ -83,7 +85,7 @@ def test_workspace_file_gives_the_same_toys(tmp_path):
 
 
 def test_hs3_is_read_back(tmp_path):
-    path = export.export(FEW, tmp_path, formats=["hs3"])["hs3"]
+    path = export.export(FEW, ResultsFolder(tmp_path), formats=["hs3"])["hs3"]
     assert json.loads(path.read_text())["metadata"]["hs3_version"]
     with quiet():
         w = root().RooWorkspace("again")
@@ -109,17 +111,27 @@ def test_signal_sources_of_single_bins_are_those_of_pyhf():
 
 @pytest.mark.parametrize("treatment", ["none", "frequentist"])
 def test_many_events_meet_the_asymptotic_formulae(treatment):
-    """105 and 61 events: the formulae (independent) are good to 1/sqrt(n) of a standard deviation, 2 %.
-
-    RooStats within 3.5 of its errors more: false alarm 0.05 %, the seed being fixed.
-    """
-    # (the asymptotic formulae know no treatment: none is a model without uncertainties)
-    certain = tuple(dataclasses.replace(b, background_uncertainty=0.0) for b in MANY.bins)
-    model = MANY if treatment == "frequentist" else CountingModel(certain)
+    """105 and 61 events: the formulae (independent) are good to 1/sqrt(n) of a standard deviation, 2 %."""
+    model = many_events(treatment)
     formulae = upper_limit(model, method="asymptotic", expected=False).upper_limit
-    exact = upper_limit(model, treatment=treatment, expected=False).upper_limit
-    assert exact == pytest.approx(formulae, rel=0.02)
+    assert upper_limit(model, treatment=treatment, expected=False).upper_limit == pytest.approx(
+        formulae, rel=0.02
+    )
+
+
+def many_events(treatment):
+    """The asymptotic formulae know no treatment: `none` is a model without uncertainties."""
+    certain = tuple(dataclasses.replace(b, background_uncertainty=0.0) for b in MANY.bins)
+    return MANY if treatment == "frequentist" else CountingModel(certain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("treatment", ["none", "frequentist"])
+def test_toys_of_many_events_meet_the_asymptotic_formulae(treatment):
+    """Within 2 % and 3.5 errors of RooStats: false alarm 0.05 %, the seed being fixed."""
+    model = many_events(treatment)
+    formulae = upper_limit(model, method="asymptotic", expected=False).upper_limit
     toys = upper_limit(
-        model, method="roostats", treatment=treatment, precision=0.08, expected=False, processes=2
+        model, method="roostats", treatment=treatment, precision=0.08, expected=False, work=Work(threads=2)
     )
     assert abs(toys.upper_limit - formulae) < 0.02 * formulae + 3.5 * toys.upper_limit_error

@@ -10,7 +10,7 @@ from scipy.stats import norm, poisson
 
 from na64root import limits
 from na64root.errors import ConfigError
-from na64root.limits import Bin, CountingModel, SignalSource, discovery, experiment, upper_limit
+from na64root.limits import Bin, CountingModel, SignalSource, discovery, experiment, roostats, upper_limit
 
 DELTA = 0.2
 
@@ -178,15 +178,25 @@ def test_uncorrelated_sources_average_out():
     assert none < own < together
 
 
+BOTH_KINDS = CountingModel(
+    (Bin("a", "a", "", 1, 0.3, 0.1, 0.5), Bin("b", "b", "", 0, 0.5, 0.1, 0.5)),
+    signal_sources={"common": SignalSource(0.1), "statistics": SignalSource(0.3, "none")},
+)
+
+
+@pytest.mark.parametrize("mu", [4.0, 8.0])
+def test_the_statistic_of_roostats(mu):
+    """Of the data, by Minuit on the workspace, to which each toy is compared."""
+    toys = roostats.toys(BOTH_KINDS, "frequentist", mu, with_signal=1, without_signal=1, seed=1)
+    assert 2.0 * toys.observed == pytest.approx(experiment(BOTH_KINDS).statistic(mu), abs=2e-4)
+
+
 # Within 3.5 of its own errors: false alarm 0.05 % each, the seed being fixed.
+@pytest.mark.slow
 @pytest.mark.parametrize("treatment", ["frequentist", "hybrid"])
-def test_roostats(treatment):
-    bins = (Bin("a", "a", "", 1, 0.3, 0.1, 0.5), Bin("b", "b", "", 0, 0.5, 0.1, 0.5))
-    model = CountingModel(
-        bins, signal_sources={"common": SignalSource(0.1), "statistics": SignalSource(0.3, "none")}
-    )
-    exact = upper_limit(model, treatment=treatment, expected=False)
-    toys = upper_limit(model, method="roostats", treatment=treatment, precision=0.1, expected=False)
+def test_limits_of_roostats(treatment):
+    exact = upper_limit(BOTH_KINDS, treatment=treatment, expected=False)
+    toys = upper_limit(BOTH_KINDS, method="roostats", treatment=treatment, precision=0.1, expected=False)
     assert exact.upper_limit_error < 0.005 * exact.upper_limit
     assert abs(toys.upper_limit - exact.upper_limit) < 3.5 * toys.upper_limit_error
 

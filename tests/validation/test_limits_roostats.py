@@ -12,6 +12,7 @@ from na64root.cling import root
 from na64root.limits import Bin, CountingModel, experiment, roostats, upper_limit, workspace
 from na64root.limits.roostats import TIE_TOLERANCE
 from na64root.limits.workspace import quiet
+from na64root.work import Work
 
 
 def empty_bins(n, background=0.265, uncertainty=0.085):
@@ -46,7 +47,10 @@ def plain_statistic(model, mu, toys):
     return (without >= observed).mean(), (with_signal >= observed).mean()
 
 
-@pytest.mark.parametrize("n", [2, 6])
+SIX_BINS = pytest.param(6, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("n", [2, SIX_BINS])
 def test_plain_statistic_breaks_ties_at_random(n):
     """CLb is the probability of no event. The plain statistic misses it by over 5 standard deviations."""
     toys, expected = 500, math.exp(-0.265 * n)
@@ -59,7 +63,7 @@ def test_plain_statistic_breaks_ties_at_random(n):
 
 # The second mu lies on the edge that rounding to multiples of the tolerance would have. Bounds at 4 standard
 # deviations: false alarm 6e-5 each, the seed being fixed.
-@pytest.mark.parametrize("n", [2, 6])
+@pytest.mark.parametrize("n", [2, SIX_BINS])
 @pytest.mark.parametrize("mu", [3.0, 3.0 + 0.5 * TIE_TOLERANCE])
 def test_tie_safe_statistic(n, mu):
     toys = roostats.toys(empty_bins(n), "frequentist", mu, with_signal=100, without_signal=500, seed=1)
@@ -99,7 +103,12 @@ def pulls(number, seed, precision):
         treatment = ("frequentist", "hybrid", "none")[index % 3]
         exact = upper_limit(model, treatment=treatment, expected=False)
         toys = upper_limit(
-            model, method="roostats", treatment=treatment, precision=precision, expected=False, seed=index + 1
+            model,
+            method="roostats",
+            treatment=treatment,
+            precision=precision,
+            expected=False,
+            work=Work(seed=index + 1),
         )
         values.append((toys.upper_limit - exact.upper_limit) / toys.upper_limit_error)
     return np.array(values)
@@ -123,7 +132,7 @@ def test_pulls_of_many_random_models():
 def test_processes_change_nothing():
     model = empty_bins(2)
     options = {"method": "roostats", "precision": 0.2, "expected": False, "treatment": "none"}
-    assert upper_limit(model, **options) == upper_limit(model, processes=2, **options)
+    assert upper_limit(model, **options) == upper_limit(model, **options, work=Work(threads=2))
 
 
 def test_scan_widens_itself():
@@ -144,7 +153,7 @@ def test_expected_limits_of_toys(observed):
     )
     model = CountingModel(bins, signal_uncertainty=0.2)
     exact = upper_limit(model).expected.model_dump()
-    toys = upper_limit(model, method="roostats", precision=0.1, processes=2).expected.model_dump()
+    toys = upper_limit(model, method="roostats", precision=0.1, work=Work(threads=2)).expected.model_dump()
     told = {name: value for name, value in toys.items() if value is not None}
     assert {"median", "plus2"} <= told.keys()
     for name, value in told.items():

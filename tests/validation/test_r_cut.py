@@ -12,6 +12,7 @@ from na64root.errors import ConfigError
 from na64root.exclusion import r_cut
 from na64root.simulation import acceptance
 from na64root.simulation.core_config import Signal
+from na64root.work import Work
 
 CARD = load_card()
 POINT = Signal(0.39, 6e-3)
@@ -39,7 +40,7 @@ def test_the_card_is_the_unit(small):
 
 def test_the_signal_is_that_of_the_acceptance(small):
     """self, another seed and the other code path: 4 standard errors, false alarm 6e-5 each."""
-    found = acceptance.r_efficiency(CARD, POINT, events=20_000, seed=7)
+    found = acceptance.r_efficiency(CARD, POINT, events=20_000, work=Work(seed=7))
     card = next(cut for cut in small.cuts if cut.r_max == small.r_max)
     assert card.signal_efficiency == pytest.approx(found.efficiency, abs=4e-3)
     # Two samples; weights differ by as much as their mean at most.
@@ -81,7 +82,7 @@ def test_the_best_cut():
     """As found (self), four standard errors; both gains are below the paper's "up to around 10 %"."""
     for core, best, gain, error in (("period", 0.035, 0.057, 0.002), ("single", 0.04, 0.028, 0.0025)):
         card = load_card(overrides=[f"selection.r.core={core}"])
-        found = best_r_cut(card, POINT, events=100_000, background_exposures=5.0, seed=2)
+        found = best_r_cut(card, POINT, events=100_000, background_exposures=5.0, work=Work(seed=2))
         combined = np.hypot(found.gain_error, error)
         assert found.gain == pytest.approx(gain, abs=4 * combined)
         assert found.flat[0] <= best <= found.flat[1]

@@ -26,6 +26,7 @@ from na64root.simulation.sample import (
     decay_ranges,
 )
 from na64root.simulation.samples import SignalSamples
+from na64root.work import Work
 
 CARD = load_card()
 SIMULATED = load_card(overrides=["signal.acceptance=simulation"])
@@ -35,7 +36,7 @@ OWN = Parameters.of(CARD)
 def make(point: Signal, *, seed: int = 1, events: int = 40_000) -> SignalSample:
     ranges = decay_ranges(CARD)
     return SignalSample.make(
-        CARD, point, events=events, forced=ranges, shares=RANGE_SHARES, seed=seed, threads=2
+        CARD, point, events=events, forced=ranges, shares=RANGE_SHARES, work=Work(seed=seed, threads=2)
     )
 
 
@@ -55,7 +56,7 @@ def sample() -> SignalSample:
 
 
 def test_ranges_of_decays_together_are_all_decays(sample):
-    unforced = SignalSample.make(CARD, Signal(0.39, 6e-3), events=40_000, seed=2, threads=2)
+    unforced = SignalSample.make(CARD, Signal(0.39, 6e-3), events=40_000, work=Work(seed=2, threads=2))
     agree(sample.expected([6e-3]), unforced.expected([6e-3]))
 
 
@@ -99,7 +100,7 @@ def test_pairs_that_nothing_sees_keep_their_weight(sample):
 
 
 def test_samples_are_made_where_those_there_are_too_small():
-    samples = SignalSamples(SIMULATED, 0.39, threads=2)
+    samples = SignalSamples(SIMULATED, 0.39, work=Work(threads=2))
     minimum = SIMULATED.signal.effective_events_min.value
     here = samples.at(6e-3)
     agree(here, direct(6e-3))
@@ -144,7 +145,7 @@ def test_the_spectrum_of_pairs_is_reweighted(splitting):
 @pytest.mark.slow
 def test_a_sample_that_has_lost_a_signature_is_not_asked_for_it():
     """At 6e-2 all chi2 decay in the ECAL: nothing of S1 is left to be reweighted to 6e-3."""
-    samples = SignalSamples(SIMULATED, 0.39, threads=2)
+    samples = SignalSamples(SIMULATED, 0.39, work=Work(threads=2))
     samples.at(6e-2)
     assert (samples.samples[0].expected([6e-3]).effective == 0.0).all()
     agree(samples.at(6e-3), direct(6e-3))
@@ -169,7 +170,7 @@ def test_too_few_events_are_an_error_and_never_a_number():
 
 
 def test_invisible_decays_scale_with_epsilon(sample):
-    invisible = SignalSamples(SIMULATED, 0.39, mode="invisible", threads=2)
+    invisible = SignalSamples(SIMULATED, 0.39, mode="invisible", work=Work(threads=2))
     one, two = invisible.at(1e-4), invisible.at(2e-4)
     assert two.expected == pytest.approx(4.0 * one.expected, rel=1e-6)
     assert len(invisible.samples) == 1
@@ -184,7 +185,7 @@ def test_invisible_decays_scale_with_epsilon(sample):
 def test_explain_takes_the_acceptance_that_the_card_says():
     chain = explain(CARD, mass_GeV=0.39, epsilon=6e-3)
     assert chain.acceptance == "chain"
-    simulated = explain(SIMULATED, mass_GeV=0.39, epsilon=6e-3, threads=2)
+    simulated = explain(SIMULATED, mass_GeV=0.39, epsilon=6e-3, work=Work(threads=2))
     assert simulated.acceptance == "simulation"
     expected = direct(6e-3)
     error = np.hypot(expected.error[0], 0.05 * expected.expected[0])  # of the sample in explain, at most
@@ -203,7 +204,9 @@ def test_a_plane_of_the_simulation():
     grid = ["plane.mass_points=2", "plane.epsilon_points=12", "plane.mass_min_GeV=0.02"]
     grid += ["plane.mass_max_GeV=0.1"]
     chain = scan(load_card(overrides=grid), expected=False)
-    simulated = scan(load_card(overrides=[*grid, "signal.acceptance=simulation"]), expected=False, threads=2)
+    simulated = scan(
+        load_card(overrides=[*grid, "signal.acceptance=simulation"]), expected=False, work=Work(threads=2)
+    )
     for low, reference in zip(simulated.epsilon_low, chain.epsilon_low, strict=True):
         assert 1.05 < low / reference < 1.2
 
@@ -211,7 +214,7 @@ def test_a_plane_of_the_simulation():
 def test_annihilation_is_not_reweighted_to_another_width():
     """Its line has the width of the A', which follows alpha_D: a new sample is needed."""
     card = load_card(overrides=["model.annihilation=on"])
-    made = SignalSample.make(card, Signal(0.2, 1e-3), events=300, seed=1)
+    made = SignalSample.make(card, Signal(0.2, 1e-3), events=300, work=Work(seed=1))
     assert made.expected([2e-3]).expected.sum() > 0.0
     with pytest.raises(ConfigError, match="annihilation"):
         made.expected([1e-3], alpha_dark=0.05)

@@ -7,6 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "na64root/estimate.hpp"
+
 namespace na64root {
 
 // How a nuisance parameter (pull eta, auxiliary measurement a ~ N(eta, 1)) scales a yield of relative
@@ -39,12 +41,6 @@ struct CountingModel {
     double signal_uncertainty = 0.0;
     Constraint signal_constraint = Constraint::lognormal;
     Constraint background_constraint = Constraint::gaussian;
-};
-
-// A number and its numerical error.
-struct Estimate {
-    double value;
-    double error;
 };
 
 // Probabilities to find a statistic at least as large as observed (ties counted); cls is their ratio.

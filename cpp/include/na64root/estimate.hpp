@@ -4,7 +4,7 @@
 
 namespace na64root {
 
-// `error` is the estimated absolute error of the quadrature, not of the physics.
+// `error` is the estimated absolute error of the numerics (quadrature, enumeration), not of the physics.
 struct Estimate {
     double value = 0.0;
     double error = 0.0;

@@ -1,18 +1,22 @@
 """From NA64 ntuples to counts, limits, the exclusion plane and figures.
 
 `chain` is the analysis on one screen; `counts`, `models` and `plane` are steps that other verbs start from
-too; `records` is what comes out. `python -m na64root.analyze` is `na64root analyze`.
+too; `options` is what is wanted, `records` what comes out. `python -m na64root.analyze` is `na64root
+analyze`.
 """
 
 from .chain import FIGURES, FILES, analyze
 from .models import counting_model
+from .options import AnalysisOptions, DataOptions, SignalFiles
 from .plane import scan, score
-from .records import Analysis, Exclusion, Scorecard, SignalFiles, SignalOfSample, SignalUncertaintyOfSample
+from .records import Analysis, Exclusion, Scorecard, SignalOfSample, SignalUncertaintyOfSample
 
 __all__ = [
     "FIGURES",
     "FILES",
     "Analysis",
+    "AnalysisOptions",
+    "DataOptions",
     "Exclusion",
     "Scorecard",
     "SignalFiles",

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .. import exclusion, figures, limits, records, selection
-from ..annotations import Progress
 from ..cling import root
 from ..config import Card
-from ..errors import ConfigError
 from ..exclusion.planes import scan
-from ..limits.side_by_side import Kind, limits_side_by_side, require_agreement
-from ..records import refuse_to_replace, renamed_into, require_writable
-from ..reports import blinding, plane_files, selection_report
-from ..selection import engines
-from ..simulation import signal_files, simulate
-from .counts import counts_of_likelihood, refuse_to_show, select_with_quality, with_background_estimates
+from ..limits.side_by_side import Kind, Limits, limits_side_by_side, require_agreement
+from ..records import Discovery, Interval, PlaneResult, ResultsFolder
+from ..reports import plane_files, selection_report
+from ..simulation import simulate
+from ..simulation.options import PseudodataOptions
+from ..simulation.signal_files import SimulatedSignal, read_signal
+from ..simulation.writer import EventFile
+from ..work import Work
+from .counts import Data, data_of
 from .models import model_of_plane, signal_of_sample
-from .records import Analysis, Exclusion, SignalFiles, SignalUncertaintyOfSample
+from .options import AnalysisOptions, DataOptions
+from .records import Analysis, Exclusion, SignalOfSample, SignalUncertaintyOfSample
 
 log = logging.getLogger(__name__)
 
@@ -33,131 +36,123 @@ FILES = ("results.json", "results.root", *(f"{name}.{kind}" for name in FIGURES 
 def analyze(
     files: Sequence[str],
     card: Card,
+    results: ResultsFolder,
+    options: AnalysisOptions = AnalysisOptions(),
     *,
-    eot: Mapping[str, float] | None = None,
-    output_dir: Path,
-    pseudodata: bool = False,
-    signal: SignalFiles | None = None,
-    exclude_outlier_spills: bool = False,
-    systematics: bool = False,
-    blind: bool = False,
-    seed: int = 1,
-    threads: int = 1,
-    engine: engines.Engine = engines.THREADS,
-    force: bool = False,
-    progress: Progress | None = None,
+    work: Work = Work(),
 ) -> Analysis:
-    """Analyse ntuples; write results.json, results.root and the figures into `output_dir`.
+    """Analyse ntuples; write results.json, results.root and the figures into `results`.
 
     Args:
-        pseudodata: first write pseudodata.root into `output_dir` and analyse it in place of `files`.
-        signal: a simulated sample; it takes the place of the chain's signal in `limit`.
-        exclude_outlier_spills: leave out the spills that :func:`na64root.selection.quality.assess` flags.
-        systematics: vary the card's systematic sources in the input and in the signal sample. The sample is
-            also varied where the card has `systematics.in_limit = "varied"`.
-        blind: hide the events in the signal boxes; the limits are expected ones.
-        engine: what selects the events, makes the toys and computes the plane.
+        work: what selects the events, makes the toys and computes the plane.
 
     Raises:
-        ConfigError: `systematics.in_limit = "varied"` with the signal of the chain.
-        Na64Error: results exist and `force` is not set; what the modules of the chain raise.
+        ConfigError: what is wanted does not go with the card.
+        Na64Error: results exist that are not to be replaced; what the modules of the chain raise.
         EnginesDisagreeError: RooStats and the exact engine differ by more than three toy errors.
     """
-    in_limit = card.systematics.in_limit == "varied"
-    if in_limit and signal is None and card.signal.acceptance == "chain":
-        raise ConfigError(
-            "systematics.in_limit = varied with the signal of the chain (which has no events to vary): give "
-            "--signal, set signal.acceptance to simulation, or systematics.in_limit to published"
-        )
-    if pseudodata and card.input.good_runs:
-        raise ConfigError(
-            "a list of good runs with --pseudodata (its run numbers only stand for their period): leave out "
-            "--good-runs"
-        )
-    refuse_to_show(card, blind, exclude_outlier_spills)
-    refuse_to_replace(output_dir, FILES, force)
-    require_writable(output_dir)
-    threads = engine.threads_here(threads)
-    if pseudodata:
-        log.info("writing pseudo-data")
-        path = output_dir / "pseudodata.root"
-        files = [simulate.pseudodata(card, path, seed=seed, eot=eot, threads=threads, force=force).file]
-
+    options.require_possible(card)
+    results.require(FILES)
+    if options.pseudodata:
+        files = [_pseudodata(card, results, options.data, work)]
     log.info("selecting events")
-    selected, data_quality = select_with_quality(
-        files,
-        card,
-        eot,
-        exclude_outlier_spills,
-        systematics=systematics,
-        blind=blind,
-        seed=seed,
-        threads=threads,
-        engine=engine,
-    )
-    spills = [(outlier.run, outlier.spill) for outlier in data_quality.outliers]
-    for note in selected.notes:
-        log.info("%s", note)
-    selected, estimates = with_background_estimates(files, card, selected, spills, blind, threads)
-    counts = counts_of_likelihood(selected)
-    limit = plane = model = found = interval = sample = of_sample = None
-    uncertainties: list[SignalUncertaintyOfSample] = []
-    if signal is not None:
-        log.info("selecting signal events")
-        sample = signal_files.read_signal(
-            signal.files,
-            card,
-            selected.exposure,
-            mass_GeV=signal.mass_GeV,
-            epsilon=signal.epsilon,
-            vary=systematics or in_limit,
-            seed=seed,
-            threads=threads,
-        )
-    if counts:
-        log.info("computing the exclusion plane")
-        exclusion.warn_of_published_sources(card)
-        with engine.executor(threads) as executor:
-            plane = scan(
-                card,
-                "mass-epsilon",
-                counts,
-                selected.exposure,
-                expected=False,
-                seed=seed,
-                threads=threads,
-                executor=executor,
-                progress=progress,
-                input_files=selected.files,
-            ).model_copy(update={"blind": blind})
-            if sample is None:
-                model, uncertainties = model_of_plane(card, counts, selected.exposure, plane, seed, threads)
-            else:
-                model = exclusion.counting_model_of_sample(card, counts, selected.exposure, sample)
-                of_sample = signal_of_sample(card, counts, selected.exposure, model, sample)
-                uncertainties = of_sample.uncertainties
-            log.info("setting limits, RooStats and exact")
-            kind: Kind = "expected" if selected.weighted or blind else "observed"
-            limit = limits_side_by_side(
-                model, card, kind=kind, seed=seed, processes=threads, executor=executor
-            )
-        if kind == "observed":
-            found, interval = limits.evidence(
-                model, cl=card.limit.confidence_level.value, treatment=card.limit.treatment
-            )
+    data = data_of(files, card, options.data, work)
+    sample = _signal_sample(card, options, data, work.here)
+    if data.counts:
+        with work.connected() as connected:
+            found = _exclude(card, data, sample, connected)
     else:
         log.warning("no bin has both a count and exposure: no limit, no exclusion plane")
+        found = Found()
+    analysis = _report(card, options, data, found, work.seed)
+    if options.pseudodata:
+        analysis = analysis.model_copy(update={"files": {"pseudodata": files[0]}})
+    analysis = _write(analysis, data, found, card, results)
+    if found.limit:
+        require_agreement(found.limit)
+    return analysis
 
-    analysis = Analysis(
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of the signal: plane, counting model at its end, limits, and of a sample given."""
+
+    plane: PlaneResult | None = None
+    model: limits.CountingModel | None = None
+    limit: Limits | None = None
+    discovery: Discovery | None = None
+    interval: Interval | None = None
+    of_sample: SignalOfSample | None = None
+    uncertainties: Sequence[SignalUncertaintyOfSample] = ()
+
+
+def _pseudodata(card: Card, results: ResultsFolder, options: DataOptions, work: Work) -> str:
+    log.info("writing pseudo-data")
+    file = EventFile(results.path / "pseudodata.root", force=results.force)
+    return simulate.pseudodata(card, file, PseudodataOptions(eot=options.eot), work=work).file
+
+
+def _signal_sample(card: Card, options: AnalysisOptions, data: Data, work: Work) -> SimulatedSignal | None:
+    """What the simulated sample expects in the exposure of the data; None where the signal is the chain's."""
+    if options.signal is None:
+        return None
+    log.info("selecting signal events")
+    return read_signal(
+        options.signal.files,
+        card,
+        data.exposure,
+        mass_GeV=options.signal.mass_GeV,
+        epsilon=options.signal.epsilon,
+        vary=options.data.systematics or card.systematics.in_limit == "varied",
+        work=work,
+    )
+
+
+def _exclude(card: Card, data: Data, sample: SimulatedSignal | None, work: Work) -> Found:
+    """The plane, and the limits for the signal at its end or for that of the sample."""
+    log.info("computing the exclusion plane")
+    exclusion.warn_of_published_sources(card)
+    plane = scan(
+        card,
+        "mass-epsilon",
+        data.counts,
+        data.exposure,
+        expected=False,
+        work=work,
+        input_files=data.files,
+    ).model_copy(update={"blind": data.blind})
+    of_sample = None
+    if sample is None:
+        model, uncertainties = model_of_plane(card, data.counts, data.exposure, plane, work)
+    else:
+        model = exclusion.counting_model_of_sample(card, data.counts, data.exposure, sample)
+        of_sample = signal_of_sample(card, data.counts, data.exposure, model, sample)
+        uncertainties = of_sample.uncertainties
+    log.info("setting limits, RooStats and exact")
+    nothing_observed = data.selected is not None and (data.selected.weighted or data.selected.blind)
+    kind: Kind = "expected" if nothing_observed else "observed"
+    limit = limits_side_by_side(model, card, kind=kind, work=work)
+    discovery = interval = None
+    if kind == "observed":
+        cl, treatment = card.limit.confidence_level.value, card.limit.treatment
+        discovery, interval = limits.evidence(model, cl=cl, treatment=treatment)
+    return Found(plane, model, limit, discovery, interval, of_sample, uncertainties)
+
+
+def _report(card: Card, options: AnalysisOptions, data: Data, found: Found, seed: int) -> Analysis:
+    """The record of all of it."""
+    selected = data.selected
+    assert selected is not None, "an analysis has files"
+    return Analysis(
         cutflow=selected.cutflow,
         counts=selected.counts,
         expected=selected.expected,
         exposure=selected.exposure,
-        limit=limit,
-        exclusion=_excluded(plane),
-        g2_excluded_up_to_GeV=plane.g2_excluded_up_to_GeV if plane else None,
+        limit=found.limit,
+        exclusion=_excluded(found.plane),
+        g2_excluded_up_to_GeV=found.plane.g2_excluded_up_to_GeV if found.plane else None,
         candidates=selected.candidates,
-        files={"pseudodata": str(files[0])} if pseudodata else {},
+        files={},
         provenance=records.provenance(
             card,
             seed=seed,
@@ -165,31 +160,34 @@ def analyze(
             input_files=selected.files,
             input_details=selected.input,
         ),
-        discovery=found,
-        interval=interval,
+        discovery=found.discovery,
+        interval=found.interval,
         acceptance=card.signal.acceptance,
-        signal=of_sample,
-        data_quality=data_quality,
+        signal=found.of_sample,
+        data_quality=data.quality,
         notes=selected.notes,
-        background_estimates=estimates,
-        signal_uncertainties=uncertainties,
+        background_estimates=data.estimates,
+        signal_uncertainties=list(found.uncertainties),
         files_skipped=selected.input.files_skipped,
         systematics=selected.systematics,
-        blind=blind,
+        blind=options.data.blind,
     )
-    with renamed_into(output_dir, FILES) as folder:
+
+
+def _write(analysis: Analysis, data: Data, found: Found, card: Card, results: ResultsFolder) -> Analysis:
+    """Write figures, ROOT objects and JSON, all or none; the record with its files."""
+    selected = data.selected
+    assert selected is not None, "an analysis has files"
+    with results.replacing(FILES) as folder:
         _draw(analysis, selected, card, folder)
-        if plane:
-            plane_files.draw(plane, card, folder, "exclusion")
-        _write_root(folder / "results.root", selected, plane, model, card.limit.confidence_level.value)
-        remembered = blinding.remember(output_dir, "analyze", blind=blind, provenance=analysis.provenance)
-        if remembered:
+        if found.plane:
+            plane_files.draw(found.plane, card, folder, "exclusion")
+        cl = card.limit.confidence_level.value
+        _write_root(folder / "results.root", selected, found.plane, found.model, cl)
+        if remembered := results.remember("analyze", blind=analysis.blind, provenance=analysis.provenance):
             more = analysis.files | {remembered.name: str(remembered)}
             analysis = analysis.model_copy(update={"files": more})
-        analysis = _write_json(analysis, folder, output_dir)
-    if limit:
-        require_agreement(limit)
-    return analysis
+        return _write_json(analysis, folder, results.path)
 
 
 def _excluded(plane: records.PlaneResult | None) -> Exclusion:

@@ -4,94 +4,117 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .. import backgrounds, selection
-from ..backgrounds.regions import in_signal_box
 from ..config import SIGNATURES, Card, Signature
-from ..errors import ConfigError
 from ..ntuple import DEFINING_CUTS, repeated_files
-from ..records import Count
-from ..selection import engines
+from ..records import Count, InputFile
+from ..selection import SelectionOptions
 from ..selection.left_out import Exclusions, LeftOut
 from ..selection.quality import Outlier, assess
 from ..signal import card_counts
+from ..work import Work
+from .options import DataOptions
 
 log = logging.getLogger(__name__)
 
 
-def refuse_to_show(card: Card, blind: bool, exclude_outlier_spills: bool) -> None:
-    """Raise ConfigError where something asked for depends on events that blinding hides."""
-    if blind and exclude_outlier_spills:
-        raise ConfigError(
-            "--exclude-outlier-spills with --blind (the spills' means are also those of hidden events): "
-            "leave one out"
-        )
-    for signature in SIGNATURES:
-        method = card.backgrounds.method(signature)
-        if blind and (why := in_signal_box(card, method)):
-            raise ConfigError(
-                f"--blind with the background of {signature} by {method} ({why}): change that, or set "
-                f"backgrounds.{signature} to another method"
-            )
+@dataclass(frozen=True)
+class Data:
+    """What the likelihood takes from its input.
+
+    `counts` are the bins with a count and exposure. Of a card without files there are only these and the
+    exposure; `estimates` are the backgrounds that were taken from the data.
+    """
+
+    counts: list[Count]
+    exposure: dict[str, float]
+    selected: selection.SelectionResult | None = None
+    quality: Exclusions | None = None
+    estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
+
+    @property
+    def blind(self) -> bool:
+        return self.selected is not None and self.selected.blind
+
+    @property
+    def files(self) -> list[InputFile]:
+        return self.selected.files if self.selected else []
 
 
-def select_with_quality(
-    files: Sequence[str],
-    card: Card,
-    eot: Mapping[str, float] | None,
-    exclude_outlier_spills: bool,
-    *,
-    systematics: bool = False,
-    blind: bool,
-    seed: int = 1,
-    threads: int,
-    engine: engines.Engine = engines.THREADS,
-) -> tuple[selection.SelectionResult, Exclusions]:
-    """The selection, and what it left out by the quality of the data."""
+def data_of(files: Sequence[str], card: Card, options: DataOptions, work: Work) -> Data:
+    """Counts and exposure of the likelihood: those of the files, without files those of the card.
+
+    Raises:
+        Na64Error: as :func:`na64root.selection.select`, :func:`na64root.selection.quality.assess` and
+            :func:`na64root.backgrounds.estimate`.
+    """
+    return _of_files(files, card, options, work) if files else _of_card(card, options)
+
+
+def _of_files(files: Sequence[str], card: Card, options: DataOptions, work: Work) -> Data:
+    """The selection, its backgrounds, and what it left out by the quality of the data."""
     outliers: list[Outlier] = []
     spills: list[tuple[int, int]] = []
-    if exclude_outlier_spills:
+    if options.exclude_outlier_spills:
         assessed = assess(files, card)
         outliers, spills = assessed.outliers, assessed.outlier_spills
         for outlier in outliers:
             log.info("run %d spill %d left out: %s", outlier.run, outlier.spill, outlier.reason)
-    selected = selection.select(
-        files,
-        card,
-        eot=eot,
-        without_spills=spills,
-        systematics=systematics,
-        seed=seed,
-        threads=threads,
-        engine=engine,
-        blind=blind,
+    wanted = SelectionOptions(
+        eot=options.eot, without_spills=spills, systematics=options.systematics, blind=options.blind
     )
+    selected = selection.select(files, card, wanted, work=work)
     duplicates = None
-    if not blind:
+    if not options.blind:
         duplicates = next((r.events for r in selected.cutflow if r.period == LeftOut.DUPLICATE), 0)
-    return selected, Exclusions(
-        duplicates=duplicates,
-        repeated_files=repeated_files(selected.files),
-        outliers=outliers,
-        kept_share=selected.kept_share,
+    for note in selected.notes:
+        log.info("%s", note)
+    counts, estimates = _with_background_estimates(files, card, selected, spills, options.blind, work)
+    selected = selected.model_copy(update={"counts": counts})
+    return Data(
+        counts=counts_of_likelihood(selected),
+        exposure=selected.exposure,
+        selected=selected,
+        quality=Exclusions(
+            duplicates=duplicates,
+            repeated_files=repeated_files(selected.files),
+            outliers=outliers,
+            kept_share=selected.kept_share,
+        ),
+        estimates=estimates,
     )
 
 
-def with_background_estimates(
+def _of_card(card: Card, options: DataOptions) -> Data:
+    exposure = card.exposure(options.eot)
+    counts = card_counts(card, exposure)
+    if exposure != card.exposure():
+        log.warning(
+            "the card's observed counts (%s) are kept where %s background events are expected: for a "
+            "projection set limit.S1.observed and limit.S2.observed",
+            ", ".join(f"{count.observed}" for count in counts),
+            " + ".join(f"{count.background:.3g}" for count in counts),
+        )
+    return Data(counts, exposure)
+
+
+def _with_background_estimates(
     files: Sequence[str],
     card: Card,
     selected: selection.SelectionResult,
     without_spills: Sequence[tuple[int, int]],
     blind: bool,
-    threads: int,
-) -> tuple[selection.SelectionResult, dict[Signature, backgrounds.BackgroundUsed] | None]:
-    """The selection with the backgrounds that the card has estimated from the data, and which these are."""
+    work: Work,
+) -> tuple[list[Count], dict[Signature, backgrounds.BackgroundUsed] | None]:
+    """The counts with the backgrounds that the card has estimated from the data, and which these are."""
     if all(card.backgrounds.method(signature) == "published" for signature in SIGNATURES):
-        return selected, None
+        return selected.counts, None
     log.info("estimating backgrounds")
     estimated = backgrounds.estimate(
-        files, card, eot=selected.exposure, without_spills=without_spills, blind=blind, threads=threads
+        files, card, eot=selected.exposure, without_spills=without_spills, blind=blind, work=work
     )
     counts, used = backgrounds.with_estimates(selected.counts, estimated)
     for signature, background in used.items():
@@ -102,39 +125,7 @@ def with_background_estimates(
             background.uncertainty,
             background.method,
         )
-    return selected.model_copy(update={"counts": counts}), used
-
-
-def counts_and_exposure(
-    files: Sequence[str],
-    card: Card,
-    eot: Mapping[str, float] | None,
-    threads: int,
-    engine: engines.Engine = engines.THREADS,
-    *,
-    blind: bool = False,
-    exclude_outlier_spills: bool = False,
-) -> tuple[list[Count], dict[str, float], selection.SelectionResult | None]:
-    """Counts and exposure of the likelihood: those of the files, without files those of the card."""
-    if files:
-        selected, left_out = select_with_quality(
-            files, card, eot, exclude_outlier_spills, blind=blind, threads=threads, engine=engine
-        )
-        for note in selected.notes:
-            log.info("%s", note)
-        spills = [(outlier.run, outlier.spill) for outlier in left_out.outliers]
-        selected, _ = with_background_estimates(files, card, selected, spills, blind, threads)
-        return counts_of_likelihood(selected), selected.exposure, selected
-    exposure = card.exposure(eot)
-    counts = card_counts(card, exposure)
-    if exposure != card.exposure():
-        log.warning(
-            "the card's observed counts (%s) are kept where %s background events are expected: for a "
-            "projection set limit.S1.observed and limit.S2.observed",
-            ", ".join(f"{count.observed}" for count in counts),
-            " + ".join(f"{count.background:.3g}" for count in counts),
-        )
-    return counts, exposure, None
+    return counts, used
 
 
 def counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:

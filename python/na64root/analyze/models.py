@@ -7,26 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from .. import exclusion, limits, records, selection, theory
-from ..annotations import Progress
 from ..config import SIGNATURES, Card, Signature
 from ..exclusion.planes import scan
 from ..records import Count
 from ..signal import MODES, Parameters, SignalModel, effective_exposure
 from ..simulation import signal_files
-from .counts import counts_and_exposure, refuse_to_show
+from ..work import Work
+from .counts import data_of
+from .options import DataOptions
 from .records import SignalOfSample, SignalUncertaintyOfSample
 
 
 def counting_model(
-    files: Sequence[str],
-    card: Card,
-    *,
-    eot: Mapping[str, float] | None = None,
-    exclude_outlier_spills: bool = False,
-    blind: bool = False,
-    seed: int = 1,
-    threads: int = 1,
-    progress: Progress | None = None,
+    files: Sequence[str], card: Card, options: DataOptions = DataOptions(), *, work: Work = Work()
 ) -> tuple[limits.CountingModel, selection.SelectionResult | None]:
     """The counting model that :func:`analyze` sets its limit with, without files for the card's own counts.
 
@@ -38,23 +31,19 @@ def counting_model(
     Raises:
         Na64Error: no bin has both a count and exposure; what the modules of the chain raise.
     """
-    refuse_to_show(card, blind, exclude_outlier_spills)
-    counts, exposure, selected = counts_and_exposure(
-        files, card, eot, threads, blind=blind, exclude_outlier_spills=exclude_outlier_spills
-    )
+    options.require_hidden(card)
+    data = data_of(files, card, options, work)
     plane = scan(
         card,
         "mass-epsilon",
-        counts,
-        exposure,
+        data.counts,
+        data.exposure,
         expected=False,
-        seed=seed,
-        threads=threads,
-        progress=progress,
-        input_files=selected.files if selected else [],
+        work=work,
+        input_files=data.files,
     )
-    model, _ = model_of_plane(card, counts, exposure, plane, seed, threads)
-    return model, selected
+    model, _ = model_of_plane(card, data.counts, data.exposure, plane, work)
+    return model, data.selected
 
 
 def model_of_plane(
@@ -62,14 +51,13 @@ def model_of_plane(
     counts: Sequence[Count],
     exposure: Mapping[str, float],
     plane: records.PlaneResult,
-    seed: int,
-    threads: int,
+    work: Work,
 ) -> tuple[limits.CountingModel, list[SignalUncertaintyOfSample]]:
     """The model of the quoted limit, its signal that at the end of the excluded g-2 line; and its sources.
 
     Where none of that line is excluded it is that at its highest mass in the plane.
     """
-    point = exclusion.Exclusion(card, counts, exposure, seed=seed, threads=threads)
+    point = exclusion.Exclusion(card, counts, exposure, work=work)
     mass = plane.g2_excluded_up_to_GeV or plane.x[-1]
     epsilon = theory.epsilon_g2([mass], card.muon_g2.central.value)
     at_mass = point.at_mass(mass)

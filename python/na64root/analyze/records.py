@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -97,12 +95,3 @@ class Analysis(Record):
     signal_uncertainties: list[SignalUncertaintyOfSample] = Field(default_factory=list)
     blind: bool = False
     notes: list[str]
-
-
-@dataclass(frozen=True)
-class SignalFiles:
-    """A simulated sample in place of the chain's signal; mass and epsilon where the files do not say them."""
-
-    files: Sequence[str]
-    mass_GeV: float | None = None
-    epsilon: float | None = None

@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..records import Count, provenance
 from ..selection.cut_table import predicates
 from ..selection.exposure import input_exposure
+from ..work import Work
 from .events import Events, dimuon_control, quiet_hcal, read
 from .records import Backgrounds, BackgroundUsed, Estimate
 from .regions import abcd, check_regions, in_signal_box, neutral_hadrons
@@ -26,7 +27,7 @@ def estimate(
     simulation_eot: Mapping[str, float] | None = None,
     without_spills: Collection[tuple[int, int]] = (),
     blind: bool = False,
-    threads: int = 1,
+    work: Work = Work(),
 ) -> Backgrounds:
     """Every background estimate that the input allows, and the dimuon control sample.
 
@@ -45,7 +46,7 @@ def estimate(
     """
     check_regions(card)
     card.exposure(eot)  # before anything is read
-    sample = read(inputs, card, without_spills=without_spills, blind=blind, threads=threads)
+    sample = read(inputs, card, without_spills=without_spills, blind=blind, work=work)
     of_input = input_exposure(sample.ntuple, card, eot, without_spills, blind=blind)
     exposure = {p: n * (sample.triggers[p] > 0.0) for p, n in of_input.electrons.items()}
     methods: dict[tuple[Signature, BackgroundMethod], Callable[[Events, Card], Estimate]] = {
@@ -72,7 +73,7 @@ def estimate(
     ecal_edges = np.linspace(0.0, card.beam.energy_GeV.value, 51)
     hcal_edges = np.arange(0.0, 2.0 * card.backgrounds.abcd.hcal_max_GeV.value, 0.5 * quiet)
     plane = np.histogram2d(shown.ecal, shown.hcal, bins=[ecal_edges, hcal_edges], weights=shown.weight)[0]
-    simulated = read(simulation, card.for_simulation, blind=blind, threads=threads) if simulation else None
+    simulated = read(simulation, card.for_simulation, blind=blind, work=work) if simulation else None
     notes = [*sample.notes, *of_input.notes]
     files = [*sample.ntuple.files, *(simulated.ntuple.files if simulated else ())]
     if blind:

@@ -38,8 +38,9 @@ from ..selection.cut_table import (
     signal_boxes,
     threshold_values,
 )
-from ..selection.engines import THREADS
+from ..selection.engines import EventLoop
 from ..selection.left_out import LeftOut
+from ..work import Work
 from .records import DimuonControl, DimuonYield
 
 # What the regions are made of, of each event that passes the cuts before those of the signatures and VETO.
@@ -150,7 +151,7 @@ def read(
     *,
     without_spills: Collection[tuple[int, int]] = (),
     blind: bool = False,
-    threads: int = 1,
+    work: Work = Work(),
 ) -> Sample:
     """The events that the regions count, from one event loop.
 
@@ -178,7 +179,7 @@ def read(
             found = _loop(ntuple, card, without_spills, blind)
             return found[0], found
 
-    left_out, all_events, sample = THREADS.in_order(threads, loop)[0]
+    left_out, all_events, sample = EventLoop(work.here).in_order(loop)[0]
     not_read = left_out.counts().values()
     contents = [all_events.GetBinContent(i) for i in range(len(card.periods) + 2)]
     require_all_read(

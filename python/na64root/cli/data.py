@@ -10,7 +10,7 @@ import click
 
 from ..errors import ConfigError
 from . import tables
-from .options import BLIND, ENGINE, EOT, FILES, FORMAT, INPUT, OUTLIERS, engine_of, exposure_option, need
+from .options import BLIND, ENGINE, EOT, FILES, FORMAT, INPUT, OUTLIERS, exposure_option, need
 from .verb import Common, application, verb
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ def _analyze(
     common: Common,
     files: tuple[str, ...],
     eot: tuple[str, ...],
-    engine: str,
-    scheduler: str | None,
     pseudodata: bool,
     signal_files: tuple[str, ...],
     signal_mass_GeV: float | None,
@@ -66,7 +64,7 @@ def _analyze(
 
     FILES are NA64 ntuples: paths, globs, text files of paths, or root:// addresses.
     """
-    from ..analyze import SignalFiles, analyze
+    from ..analyze import AnalysisOptions, DataOptions, SignalFiles, analyze
 
     signal = SignalFiles(signal_files, signal_mass_GeV, signal_epsilon) if signal_files else None
     if signal is None and (signal_mass_GeV is not None or signal_epsilon is not None):
@@ -75,19 +73,9 @@ def _analyze(
         )
     if bool(files) == pseudodata:
         raise click.UsageError("give FILES to analyse, or --pseudodata", click.get_current_context())
-    return analyze(
-        files,
-        common.card,
-        eot=exposure_option(common.card, eot),
-        output_dir=common.output_dir,
-        pseudodata=pseudodata,
-        signal=signal,
-        exclude_outlier_spills=exclude_outlier_spills,
-        systematics=systematics,
-        engine=engine_of(engine, scheduler),
-        blind=blind,
-        **common.how("masses"),
-    )
+    data = DataOptions(exposure_option(common.card, eot), exclude_outlier_spills, systematics, blind)
+    options = AnalysisOptions(data, pseudodata, signal)
+    return analyze(files, common.card, common.results, options, work=common.work)
 
 
 @verb(application, "select", example="na64root select data.root --skim selected.root -o selection",
@@ -112,8 +100,6 @@ def _select(
     skim: Path | None,
     skim_cut: str | None,
     format: Format,
-    engine: str,
-    scheduler: str | None,
     blind: bool,
 ) -> Record:
     """Cut flow, N-1 distributions, planes of ECAL against HCAL energy, and a skim, in one event loop.
@@ -121,23 +107,20 @@ def _select(
     FILES as for analyze. Cuts of your own and thresholds of single run periods: docs/selection.md.
     """
     from ..reports.selection_report import report
+    from ..selection import SelectionOptions
     from ..selection.skim import Skim
 
     if not files:
         raise click.UsageError("give FILES to select from", click.get_current_context())
     if skim is None and skim_cut is not None:
         raise ConfigError("--skim-cut without --skim (no file): name the file to write by --skim")
-    return report(
-        files,
-        common.card,
+    options = SelectionOptions(
         eot=exposure_option(common.card, eot),
-        output_dir=common.output_dir,
-        skim=None if skim is None else Skim(skim, skim_cut, rntuple=format == "rntuple"),
+        n_minus_one=True,
+        skim=None if skim is None else Skim(skim, skim_cut, rntuple=format == "rntuple", force=common.force),
         blind=blind,
-        threads=common.threads,
-        engine=engine_of(engine, scheduler),
-        force=common.force,
     )
+    return report(files, common.card, common.results, options, work=common.work)
 
 
 @verb(application, "inspect", example="na64root inspect data.root", show=tables.show_inspection)
@@ -180,13 +163,12 @@ def _estimate_backgrounds(
     return estimate_backgrounds(
         files,
         common.card,
-        output_dir=common.output,
-        force=common.force,
+        common.results_if_named,
         simulation=mc,
         eot=exposure_option(common.card, eot),
         simulation_eot=exposure_option(common.card, mc_eot),
         blind=blind,
-        threads=common.threads,
+        work=common.work,
     )
 
 
@@ -202,7 +184,7 @@ def _quality(common: Common, files: tuple[str, ...], blind: bool) -> Record:
     from ..reports.figured import assess_quality
 
     need(files)
-    assessed = assess_quality(files, common.card, output_dir=common.output, blind=blind, force=common.force)
+    assessed = assess_quality(files, common.card, common.results_if_named, blind=blind)
     for note in assessed.notes:
         logging.getLogger(__name__).warning("%s", note)
     return assessed

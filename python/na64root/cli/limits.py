@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,13 +16,12 @@ from .options import (
     FILES,
     INPUT,
     OUTLIERS,
-    engine_of,
     exposure_option,
     flags_model,
     model_options,
     only_of_files,
 )
-from .verb import Common, application, progress_bar, verb, write_text
+from .verb import Common, application, verb
 
 if TYPE_CHECKING:
     from ..limits import Method
@@ -52,8 +50,6 @@ if TYPE_CHECKING:
 @ENGINE
 def _limit(
     common: Common,
-    engine: str,
-    scheduler: str | None,
     cl: float | None,
     method: Method,
     treatment: Treatment | None,
@@ -62,14 +58,12 @@ def _limit(
     **flags: Any,
 ) -> Record:
     """A CLs upper limit on the total expected signal, from counts in one or more bins."""
-    card, folder = common.card, common.output
+    card, results = common.card, common.results_if_named
     model = flags_model(card, **flags)
     from ..limits import evidence, upper_limit
-    from ..records import LimitReport, provenance, refuse_to_replace, require_writable
-    from ..reports.blinding import remember
+    from ..records import LimitReport, provenance
 
-    toys_on = engine_of(engine, scheduler, events=False)
-    if engine == "dask" and (method != "roostats" or diagnostics):
+    if common.engine == "dask" and (method != "roostats" or diagnostics):
         raise ConfigError(
             "--engine dask is for the toys of --method roostats without --diagnostics: leave it out"
         )
@@ -81,31 +75,20 @@ def _limit(
         from ..limits.diagnostics import diagnose
         from ..reports.diagnostics import FILES, write
 
-        if folder is None:
+        if results is None:
             raise ConfigError("--diagnostics without -o (its figures are files): give a folder")
         if criterion != "cls":
             raise ConfigError("--diagnostics with --criterion clsb (they show CLs): leave one out")
-        refuse_to_replace(folder, FILES, common.force)
-        require_writable(folder)
-        found = diagnose(
-            model, cl=cl, method=method, treatment=treatment, seed=common.seed, processes=common.threads
-        )
+        results.require(FILES)
+        found = diagnose(model, cl=cl, method=method, treatment=treatment, work=common.work)
         result = found.limit
-        files = write(found, folder, provenance=made, force=common.force)
+        files = write(found, results, provenance=made)
     else:
-        with toys_on.executor(common.threads) as executor:
-            result = upper_limit(
-                model,
-                cl=cl,
-                method=method,
-                treatment=treatment,
-                seed=common.seed,
-                processes=toys_on.threads_here(common.threads),
-                executor=executor,
-                criterion=criterion,
-            )
+        result = upper_limit(
+            model, cl=cl, method=method, treatment=treatment, work=common.work, criterion=criterion
+        )
     discovery, interval = evidence(model, cl=cl, treatment=treatment)
-    if folder is not None and (kept := remember(folder, "limit", blind=False, provenance=made)):
+    if results is not None and (kept := results.remember("limit", blind=False, provenance=made)):
         files |= {kept.name: str(kept)}
     return LimitReport(**dict(result), provenance=made, discovery=discovery, interval=interval, files=files)
 
@@ -148,29 +131,20 @@ def _export(
     if not files:
         only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
     from ..limits.export import FORMATS, RECORD, Exported, export
-    from ..records import provenance, refuse_to_replace, require_writable, to_json, write_atomically
-    from ..reports.blinding import remember
+    from ..records import provenance, to_json
 
     chosen = list(FORMATS) if formats == "all" else [formats]
-    card, folder = common.card, common.output_dir
-    refuse_to_replace(folder, [*(FORMATS[name][0] for name in chosen), RECORD], common.force)
-    require_writable(folder)
+    card, results = common.card, common.results
+    results.require([*(FORMATS[name][0] for name in chosen), RECORD])
     selected = None
     if described:
         model = flags_model(card, **flags)
     else:
-        from ..analyze import counting_model
+        from ..analyze import DataOptions, counting_model
 
-        model, selected = counting_model(
-            files,
-            card,
-            eot=exposure_option(card, eot, total=not files),
-            exclude_outlier_spills=exclude_outlier_spills,
-            blind=blind,
-            seed=common.seed,
-            threads=common.threads,
-            progress=progress_bar("masses"),
-        )
+        exposure = exposure_option(card, eot, total=not files)
+        options = DataOptions(exposure, exclude_outlier_spills, blind=blind)
+        model, selected = counting_model(files, card, options, work=common.work)
     made = provenance(
         card,
         seed=common.seed,
@@ -181,10 +155,9 @@ def _export(
     if selected and (blind or selected.weighted):
         why = "blinded" if blind else "weighted simulation"
         comment = f"Nothing is observed ({why}): the most probable counts without signal stand in."
-    paths = export(model, folder, formats=chosen, comment=comment, force=common.force)
-    record = folder / RECORD
-    paths |= {RECORD: record}
-    if kept := remember(folder, "export", blind=blind, provenance=made):
+    paths = export(model, results, formats=chosen, comment=comment)
+    paths |= {RECORD: results.path / RECORD}
+    if kept := results.remember("export", blind=blind, provenance=made):
         paths |= {kept.name: kept}
     exported = Exported(
         files={name: str(path) for name, path in paths.items()},
@@ -195,6 +168,5 @@ def _export(
         blind=blind,
         notes=[*(selected.notes if selected else ()), *filter(None, [comment])],
     )
-    text = to_json(exported) + "\n"
-    write_atomically(record, functools.partial(write_text, text=text), force=common.force)
+    results.write(RECORD, to_json(exported) + "\n")
     return exported

@@ -11,11 +11,11 @@ import click
 
 from ..config import SIGNATURES, Card, Constraint
 from ..errors import ConfigError
-from .verb import Common, progress_bar
+from .verb import Common
 
 if TYPE_CHECKING:
     from ..limits import CountingModel
-    from ..selection.engines import Engine
+    from ..work import EngineName
 
 
 class Numbers(click.ParamType[list[float]]):
@@ -122,7 +122,12 @@ EOT = click.option("--eot", multiple=True, metavar="PERIOD=N", help="Electrons o
 
 
 def ENGINE(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of a verb that can work on a cluster: `engine` and `scheduler`, for :func:`_engine`."""
+    """Options of a verb that can work on a cluster; what they say becomes part of `common.work`."""
+
+    @functools.wraps(command)
+    def on_engine(common: Common, *, engine: EngineName, scheduler: str | None, **options: Any) -> Any:
+        return command(dataclasses.replace(common, engine=engine, scheduler=scheduler), **options)
+
     name = click.option(
         "--engine",
         type=click.Choice(["local", "threads", "dask"]),
@@ -133,13 +138,7 @@ def ENGINE(command: Callable[..., Any]) -> Callable[..., Any]:
     scheduler = click.option(
         "--scheduler", metavar="ADDRESS", help="Of a running Dask cluster; without, -j workers are started."
     )
-    return name(scheduler(command))
-
-
-def engine_of(name: Any, scheduler: str | None, *, events: bool = True) -> Engine:
-    from ..selection.engines import Engine
-
-    return Engine(name, scheduler, progress=progress_bar("events") if events else None)
+    return name(scheduler(on_engine))
 
 
 BLIND = click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,10 @@ from .options import (
     OUTLIERS,
     AxisOption,
     Numbers,
-    engine_of,
     exposure_option,
     only_of_files,
 )
-from .verb import Common, application, progress_bar, verb, write_text
+from .verb import Common, application, verb
 
 if TYPE_CHECKING:
     from ..exclusion.grids import Axis, Plane
@@ -48,8 +46,7 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
         common.card,
         mass_GeV=mass_GeV,
         epsilon=epsilon,
-        seed=common.seed,
-        threads=common.threads,
+        work=common.work,
         **parameters,
     )
 
@@ -79,8 +76,6 @@ def _scan(
     epsilon: float | None,
     eot: tuple[str, ...],
     mode: Mode,
-    engine: str,
-    scheduler: str | None,
     exclude_outlier_spills: bool,
     blind: bool,
 ) -> Record:
@@ -90,7 +85,7 @@ def _scan(
     by --x and --y: QUANTITY is mass (A'), mass1 (chi1), epsilon, alpha, ratio (of A' to chi1 mass) or
     splitting (Delta over the chi1 mass).
     """
-    from ..analyze import scan
+    from ..analyze import DataOptions, scan
     from ..exclusion.grids import PLANES, Plane
 
     files = arguments
@@ -112,13 +107,10 @@ def _scan(
         files,
         common.card,
         plane,
-        eot=exposure_option(common.card, eot, total=True),
+        DataOptions(exposure_option(common.card, eot, total=True), exclude_outlier_spills, blind=blind),
         mode=mode,
-        output_dir=common.output,
-        engine=engine_of(engine, scheduler, events=bool(files)),
-        exclude_outlier_spills=exclude_outlier_spills,
-        blind=blind,
-        **common.how("masses"),
+        results=common.results_if_named,
+        work=common.work,
     )
 
 
@@ -127,7 +119,7 @@ def _scorecard(common: Common) -> Record:
     """Published numbers and curves beside those computed here, with tolerances fixed in advance."""
     from ..analyze import score
 
-    return score(common.card, seed=common.seed, threads=common.threads)
+    return score(common.card, work=common.work)
 
 
 @verb(application, "plot", show=tables.show_record, keeps=True,
@@ -148,7 +140,7 @@ def _plot(common: Common, plane: Path, projections: tuple[Path, ...]) -> Record:
     for path in projections:
         other = read_record(path, PlaneResult, "the JSON of `na64root scan`")
         others[f"{other.provenance.card}: {sum(other.exposure.values()):.3g} EOT"] = other
-    return plot(drawn, common.card, common.output_dir, projections=others, force=common.force)
+    return plot(drawn, common.card, common.results, projections=others)
 
 
 @verb(application, "ledger", example="na64root ledger -o ledger", show=tables.show_ledger)
@@ -160,25 +152,20 @@ def _ledger(common: Common, presets_only: bool) -> Record:
     With -o also as ledger.csv and ledger.md.
     """
     from ..exclusion.ledger import PresetComparison, as_csv, as_markdown, ledger, presets
-    from ..records import provenance, refuse_to_replace, require_writable, write_atomically
+    from ..records import provenance
 
     if presets_only:
         return PresetComparison(
             presets=presets(), files={}, provenance=provenance(common.card, seed=common.seed)
         )
-    folder = common.output
-    if folder is not None:
-        refuse_to_replace(folder, ("ledger.csv", "ledger.md"), common.force)
-        require_writable(folder)
-    record = ledger(
-        common.card, threads=common.threads, progress=progress_bar("variations"), seed=common.seed
-    )
-    if folder is None:
+    results, names = common.results_if_named, ("ledger.csv", "ledger.md")
+    if results is not None:
+        results.require(names)
+    record = ledger(common.card, work=common.work)
+    if results is None:
         return record
-    for name, text in (("ledger.csv", as_csv(record)), ("ledger.md", as_markdown(record))):
-        write_atomically(folder / name, functools.partial(write_text, text=text), force=common.force)
-    files = {name: str(folder / name) for name in ("ledger.csv", "ledger.md")}
-    return record.model_copy(update={"files": files})
+    texts = zip(names, (as_csv(record), as_markdown(record)), strict=True)
+    return record.model_copy(update={"files": {name: str(results.write(name, text)) for name, text in texts}})
 
 
 @verb(application, "plan", example="na64root plan --target relic -o plan", show=tables.show_plan)
@@ -218,14 +205,11 @@ def _plan(
     return plan(
         common.card,
         target,
+        common.results_if_named,
         hcal1_lengths_cm=lengths,
         beam_energies_GeV=energies,
         mass_GeV=masses,
         background=background,
         largest_eot=largest_eot,
-        output_dir=common.output,
-        seed=common.seed,
-        threads=common.threads,
-        force=common.force,
-        progress=progress_bar("masses"),
+        work=common.work,
     )

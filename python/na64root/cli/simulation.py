@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import ConfigError, Na64Error
 from . import tables
 from .options import EOT, FORMAT, Numbers, exposure_option, signal_point
-from .verb import DEFAULT_OUTPUT, Common, application, progress_bar, simulate, verb
+from .verb import Common, application, simulate, verb
 
 if TYPE_CHECKING:
     from ..records import Record
     from ..simulation.core_config import ForcedVolume, SignalMode
-    from ..simulation.writer import Format
+    from ..simulation.writer import EventFile, Format
+
+
+def event_file(common: Common, name: str, format: Format, hepmc: Path | None = None) -> EventFile:
+    """The file that -o names, where other verbs name a folder; `name` in the default folder without."""
+    from ..simulation.writer import EventFile
+
+    return EventFile(common.output or common.results.path / name, format, common.force, hepmc)
 
 
 @verb(simulate, "signal", show=tables.show_record, keeps=True,
@@ -47,20 +54,15 @@ def _signal(
 ) -> Record:
     """Weighted signal events: their mcWeight sums to the expected signal of the exposure."""
     from ..simulation.core_config import Signal
+    from ..simulation.options import SignalOptions
     from ..simulation.simulate import signal
 
     return signal(
         common.card,
-        common.output or Path(DEFAULT_OUTPUT) / "signal.root",
+        event_file(common, "signal.root", format, hepmc),
         Signal(mass_GeV, epsilon, mode),
-        events=events,
-        forced=forced,
-        period=period,
-        eot=exposure_option(common.card, eot, total=True),
-        first_event=first_event,
-        hepmc_file=hepmc,
-        format=format,
-        **common.how("events"),
+        SignalOptions(events, forced, period, exposure_option(common.card, eot, total=True), first_event),
+        work=common.work,
     )
 
 
@@ -70,15 +72,14 @@ def _signal(
 @FORMAT
 def _background(common: Common, eot: tuple[str, ...], format: Format) -> Record:
     """The classes of pseudo-data, each event weighted with the prescale of its class."""
+    from ..simulation.options import PseudodataOptions
     from ..simulation.simulate import pseudodata
 
     return pseudodata(
         common.card,
-        common.output or Path(DEFAULT_OUTPUT) / "background.root",
-        eot=exposure_option(common.card, eot, total=True),
-        weighted=True,
-        format=format,
-        **common.how("events"),
+        event_file(common, "background.root", format),
+        PseudodataOptions(exposure_option(common.card, eot, total=True), weighted=True),
+        work=common.work,
     )
 
 
@@ -107,6 +108,7 @@ def _pseudodata(
     Background only, or with a signal injected.
     """
     from ..simulation.core_config import Signal
+    from ..simulation.options import PseudodataOptions
     from ..simulation.simulate import pseudodata
 
     inject = None
@@ -118,11 +120,9 @@ def _pseudodata(
         )
     return pseudodata(
         common.card,
-        common.output or Path(DEFAULT_OUTPUT) / "pseudodata.root",
-        eot=exposure_option(common.card, eot, total=True),
-        inject=inject,
-        format=format,
-        **common.how("events"),
+        event_file(common, "pseudodata.root", format),
+        PseudodataOptions(exposure_option(common.card, eot, total=True), inject=inject),
+        work=common.work,
     )
 
 
@@ -168,22 +168,24 @@ def _gun(
 
     An electron enters through the front of the volume, a pair starts at a uniform depth in it.
     """
+    from ..simulation.options import GunOptions
     from ..simulation.simulate import gun
 
     if len(offset_mm) != 2:
         raise ConfigError("--offset-mm is no pair of numbers (x and y are needed): write --offset-mm 75,0")
     return gun(
         common.card,
-        common.output or Path(DEFAULT_OUTPUT) / "gun.root",
-        particle=particle,
-        energy_GeV=energy_GeV,
-        mass_GeV=mass_GeV,
-        volume=volume,
-        offset_mm=(offset_mm[0], offset_mm[1]),
-        events=events,
-        noise=not no_noise,
-        format=format,
-        **common.how("events"),
+        event_file(common, "gun.root", format),
+        GunOptions(
+            particle,
+            energy_GeV,
+            volume,
+            events,
+            mass_GeV,
+            offset_mm=(offset_mm[0], offset_mm[1]),
+            noise=not no_noise,
+        ),
+        work=common.work,
     )
 
 
@@ -229,21 +231,14 @@ def _acceptance(
         events=events,
         forced=forced,
         eot=exposure_option(card, eot, total=True),
-        seed=common.seed,
-        threads=common.threads,
+        work=common.work,
     )
-    how: dict[str, Any] = {"events": events, "seed": common.seed, "threads": common.threads}
-    report = r_report(card, point, **how) if with_r else None
-    best = best_r_cut(card, point, **how) if with_best else None
+    report = r_report(card, point, events=events, work=common.work) if with_r else None
+    best = best_r_cut(card, point, events=events, work=common.work) if with_best else None
     if map_file is not None:
         from ..simulation.efficiency_map import make_map
 
-        made = make_map(
-            card,
-            mass_GeV,
-            progress=progress_bar("samples"),
-            **how,
-        )
+        made = make_map(card, mass_GeV, events=events, work=common.work)
         made.save(map_file, force=common.force)
     return AcceptanceReport(
         **dict(found),

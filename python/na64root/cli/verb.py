@@ -21,7 +21,8 @@ from ..errors import Na64Error
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..records import Record
+    from ..records import Record, ResultsFolder
+    from ..work import EngineName, Work
 
 DEFAULT_OUTPUT = "na64root-output"
 
@@ -45,19 +46,27 @@ class Common:
     force: bool
     skip_bad_files: bool = False
     good_runs: str | None = None
+    engine: EngineName = "threads"
+    scheduler: str | None = None
 
-    @property
-    def output_dir(self) -> Path:
-        return self.output or Path(DEFAULT_OUTPUT)
+    @functools.cached_property
+    def results(self) -> ResultsFolder:
+        """Where a verb writes that always writes files."""
+        from ..records import ResultsFolder
 
-    def how(self, what: str) -> dict[str, Any]:
-        """For a long computation: seed, threads, force, and the report of how far `what` is."""
-        return {
-            "seed": self.seed,
-            "threads": self.threads,
-            "force": self.force,
-            "progress": progress_bar(what),
-        }
+        return ResultsFolder(self.output or Path(DEFAULT_OUTPUT), self.force)
+
+    @functools.cached_property
+    def results_if_named(self) -> ResultsFolder | None:
+        """Where a verb writes that writes files only with -o."""
+        return self.results if self.output is not None else None
+
+    @functools.cached_property
+    def work(self) -> Work:
+        """Seed, threads, engine, and a bar on a terminal of how far the work is."""
+        from ..work import Engine, Work
+
+        return Work(self.seed, self.threads, Engine(self.engine, self.scheduler), progress_bar)
 
     @functools.cached_property
     def card(self) -> Card:

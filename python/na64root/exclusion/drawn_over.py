@@ -27,6 +27,7 @@ from ..theory.overlays import (
     relic_splitting,
 )
 from ..theory.published import about, published_curve
+from ..work import Work
 from .grids import Axis, Plane
 
 # Points along x and y for curves of other experiments and the relic line, of which each takes a calculation.
@@ -37,7 +38,7 @@ OVERLAY_POINTS = 40, 16
 BISECTIONS = 5
 
 
-def overlays_of(card: Card, plane: Plane, *, others: bool = True, threads: int = 1) -> dict[str, Overlay]:
+def overlays_of(card: Card, plane: Plane, *, others: bool = True, work: Work = Work()) -> dict[str, Overlay]:
     """Lines of theory and what other experiments exclude, in the paper's planes; in others there are none.
 
     Args:
@@ -54,7 +55,7 @@ def overlays_of(card: Card, plane: Plane, *, others: bool = True, threads: int =
         lines.append(electron_g2(plane.x.values))
         if others:
             lines.append(relic_line(x, parameters))
-            for region in regions(x, parameters, threads=threads):
+            for region in regions(x, parameters, threads=work.threads):
                 found |= _region_overlays(region)
         found["NA64 invisible 2019"] = Overlay(
             kind="published",
@@ -77,7 +78,7 @@ def overlays_of(card: Card, plane: Plane, *, others: bool = True, threads: int =
             if others:
                 lines.append(relic_splitting(x, epsilon, parameters))
         if others:
-            found |= _other_experiments(plane, threads)
+            found |= _other_experiments(plane, work)
     for line in lines:
         found |= _line_overlays(line)
     low, high = plane.y.low, plane.y.high
@@ -146,7 +147,7 @@ def _around(piece: Piece) -> list[list[float]]:
     return [*there, *back, there[0]]
 
 
-def _other_experiments(plane: Plane, threads: int) -> dict[str, Overlay]:
+def _other_experiments(plane: Plane, work: Work) -> dict[str, Overlay]:
     """Other experiments where epsilon is no axis: at each x the range of y that they exclude."""
     columns = replace(plane, x=replace(plane.x, points=OVERLAY_POINTS[0]))
     x, y = columns.x.values, replace(plane.y, points=OVERLAY_POINTS[1])
@@ -156,7 +157,7 @@ def _other_experiments(plane: Plane, threads: int) -> dict[str, Overlay]:
         def ends(value: float, name: str = name) -> tuple[float | None, float | None]:
             return _excluded_range(columns, name, value, y)
 
-        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        with ThreadPoolExecutor(max_workers=work.threads) as pool:
             ranges = list(pool.map(ends, x.tolist()))
         source, caveat = about(name)
         for key, piece in _pieces(name, x.tolist(), [low for low, _ in ranges], [high for _, high in ranges]):

@@ -25,6 +25,7 @@ from ..errors import ConfigError, ConvergenceError
 from ..records import Provenance, Record, provenance
 from ..signal import Parameters, SignalAtMass, card_counts
 from ..theory import landau_pole_bound, muon_g2_band
+from ..work import Work
 from .counting_models import warn_of_published_sources
 from .strength import Exclusion
 
@@ -147,8 +148,7 @@ def explain(
     relative_splitting: float | None = None,
     beam_energy_GeV: float | None = None,
     material: str | None = None,
-    seed: int = 1,
-    threads: int = 1,
+    work: Work = Work(),
 ) -> Explanation:
     """Explain one point; parameters that are not given are the card's, as are counts and exposure.
 
@@ -198,7 +198,7 @@ def explain(
 
     warn_of_published_sources(card)
     exposure = card.exposure()
-    exclusion = Exclusion(card, card_counts(card, exposure), exposure, seed=seed, threads=threads)
+    exclusion = Exclusion(card, card_counts(card, exposure), exposure, work=work)
     at_mass = exclusion.signal.at_mass(mass_GeV)
     expected = exclusion.expected(exclusion.at_mass(mass_GeV), [epsilon])
     events = dict(zip(SIGNATURES, expected[0].tolist(), strict=True))
@@ -253,7 +253,7 @@ def explain(
         deciding_factor=deciding,
         verdict=verdict,
         landau_pole_bound=bound,
-        provenance=provenance(card, seed=seed, limit_method=f"exact, {card.limit.treatment}"),
+        provenance=provenance(card, seed=work.seed, limit_method=f"exact, {card.limit.treatment}"),
         acceptance=card.signal.acceptance,
     )
 

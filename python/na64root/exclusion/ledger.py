@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..annotations import Array, Progress
+from ..annotations import Array
 from ..config import (
     Annihilation,
     Approximation,
@@ -31,6 +31,7 @@ from ..config import (
 from ..errors import ConfigError
 from ..records import Provenance, Record, provenance
 from ..signal import card_counts
+from ..work import Work
 from .grids import PAPER_END_POINT_GEV
 from .strength import Exclusion
 
@@ -162,7 +163,7 @@ class Ledger(Record):
     provenance: Provenance
 
 
-def ledger(card: Card, *, threads: int = 1, progress: Progress | None = None, seed: int = 1) -> Ledger:
+def ledger(card: Card, *, work: Work = Work()) -> Ledger:
     """The ledger of a card, with the presets beside each other.
 
     Args:
@@ -174,7 +175,7 @@ def ledger(card: Card, *, threads: int = 1, progress: Progress | None = None, se
     """
     require_chain(card)
     nominal = answers(card)
-    found = vary(card, variations(card), nominal, threads=threads, progress=progress)
+    found = vary(card, variations(card), nominal, work=work)
     # What is refused both ways is not known to have no effect.
     idle = [
         name
@@ -187,7 +188,7 @@ def ledger(card: Card, *, threads: int = 1, progress: Progress | None = None, se
         does_not_enter=[name for name in idle if name not in CHOICES],
         presets=presets(),
         files={},
-        provenance=provenance(card, seed=seed, limit_method=f"exact, {card.limit.treatment}"),
+        provenance=provenance(card, seed=work.seed, limit_method=f"exact, {card.limit.treatment}"),
     )
 
 
@@ -205,8 +206,7 @@ def vary(
     variations: Sequence[Variation],
     nominal: Answers,
     *,
-    threads: int = 1,
-    progress: Progress | None = None,
+    work: Work = Work(),
 ) -> dict[str, list[LedgerRow | None]]:
     """The rows of variations by their names, None for one that moves nothing.
 
@@ -240,7 +240,8 @@ def vary(
         )
 
     rows: dict[str, list[LedgerRow | None]] = {}
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+    progress = work.reporting("variations")
+    with ThreadPoolExecutor(max_workers=work.threads) as pool:
         made = zip(variations, pool.map(row, variations), strict=True)
         for done, (variation, found) in enumerate(made, start=1):
             rows.setdefault(variation.name, []).append(found)

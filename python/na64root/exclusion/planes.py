@@ -23,11 +23,12 @@ import contourpy
 import numpy as np
 
 from .._core import ProductionPoint
-from ..annotations import Array, Progress
+from ..annotations import Array
 from ..config import Card
 from ..records import Count, InputFile, PlaneResult, provenance
 from ..signal import Mode, Parameters, SignalAtMass, card_counts
 from ..simulation.samples import SignalSamples
+from ..work import Work
 from .counting_models import NO_SIGNAL, ExpectedSignal
 from .drawn_over import overlays_of
 from .grids import PAPER_END_POINT_GEV, REFINEMENT, Plane
@@ -49,10 +50,7 @@ def scan(
     expected: bool = True,
     others: bool = False,
     kept: Path | None = None,
-    seed: int = 1,
-    threads: int = 1,
-    executor: Executor | None = None,
-    progress: Progress | None = None,
+    work: Work = Work(),
     input_files: Sequence[InputFile] = (),
 ) -> PlaneResult:
     """An exclusion plane, by default the paper's Fig. 4.
@@ -79,20 +77,22 @@ def scan(
     counts = card_counts(card, exposure) if counts is None else counts
     if mode == "invisible":
         counts = [count for count in counts if count.signature == "S2"]
-    exclusion = Exclusion(card, counts, exposure, mode=mode, expected=expected, seed=seed, threads=threads)
+    exclusion = Exclusion(card, counts, exposure, mode=mode, expected=expected, work=work)
     origin = provenance(
-        card, seed=seed, limit_method=f"exact, {card.limit.treatment}", input_files=input_files
+        card, seed=work.seed, limit_method=f"exact, {card.limit.treatment}", input_files=input_files
     )
     # The seed changes columns only where they are simulated.
-    seed_of_columns = seed if exclusion.simulated else None
+    seed_of_columns = work.seed if exclusion.simulated else None
     what = (origin.model_dump(exclude={"input_files", "seed"}), repr(chosen), mode, expected, seed_of_columns)
-    work = _Work(exclusion, chosen, _Kept(kept, what, counts, exposure), threads, executor, progress)
     x, y = chosen.x.values, chosen.y.values
     every = tuple(range(len(y)))
     lines = chosen.name == "mass-epsilon"
-    columns = work.columns(x, y, [(i, every) for i in range(len(x))], lines=lines)
-    coarse = _grid(columns, len(x), len(y))
-    fine = _refined(work, chosen, coarse)
+    keeping = _Kept(kept, what, counts, exposure)
+    with work.connected() as connected:
+        computing = _Computing(exclusion, chosen, keeping, connected)
+        columns = computing.columns(x, y, [(i, every) for i in range(len(x))], lines=lines)
+        coarse = _grid(columns, len(x), len(y))
+        fine = _refined(computing, chosen, coarse)
     low: list[float | None] = []
     high: list[float | None] = []
     end_point = None
@@ -100,7 +100,7 @@ def scan(
         low, high = ([column.epsilon_range[end] for _, column in columns] for end in (0, 1))
         end_point = exclusion.g2_end_point(x, np.array([column.on_central_g2_line for _, column in columns]))
     contours = {name: _contours(chosen, values) for name, values in fine.items()}
-    work.kept.remove()
+    keeping.remove()
     return PlaneResult(
         plane=chosen.name,
         mode=mode,
@@ -112,7 +112,7 @@ def scan(
         ],
         contours=contours.pop("observed"),
         expected_contours=contours,
-        overlays=overlays_of(card, chosen, others=others, threads=threads),
+        overlays=overlays_of(card, chosen, others=others, work=work),
         epsilon_low=low,
         epsilon_high=high,
         g2_excluded_up_to_GeV=end_point,
@@ -177,17 +177,18 @@ class _Kept:
 
 
 @dataclass
-class _Work:
+class _Computing:
     """Computes columns, in threads or by the workers of an executor, and keeps them as they come."""
 
     exclusion: Exclusion
     plane: Plane
     kept: _Kept
-    threads: int
-    executor: Executor | None
-    progress: Progress | None
+    work: Work
     done: int = 0
     wanted: int = 0
+
+    def __post_init__(self) -> None:
+        self._progress = self.work.reporting("masses")
 
     def columns(
         self, x: Array, y: Array, columns: Sequence[Column], *, lines: bool = False
@@ -215,20 +216,20 @@ class _Work:
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[tuple[Executor, Callable[[float, list[float], bool], _Found]]]:
-        if self.executor is not None:
+        if self.work.executor is not None:
             # Bytes, which a worker unpacks once: nothing that could be lost with a worker is kept by one.
             packed = pickle.dumps((self.exclusion.anew(threads=1), self.plane))
-            yield self.executor, functools.partial(_column_on_worker, packed)
+            yield self.work.executor, functools.partial(_column_on_worker, packed)
             return
         # Samples are made one after the other, each on all threads.
-        workers = 1 if self.exclusion.simulated else max(1, self.threads)
+        workers = 1 if self.exclusion.simulated else self.work.threads
         with ThreadPoolExecutor(max_workers=workers) as pool:
             yield pool, functools.partial(_column, self.exclusion, self.plane)
 
     def _report(self, done: int) -> None:
         self.done += done
-        if self.progress is not None and done:
-            self.progress(self.done, self.wanted)
+        if self._progress is not None and done:
+            self._progress(self.done, self.wanted)
 
 
 def _column_on_worker(packed: bytes, x: float, y: list[float], lines: bool) -> _Found:
@@ -318,7 +319,7 @@ def _grid(columns: Sequence[tuple[Column, _Found]], n_x: int, n_y: int) -> dict[
     return grids
 
 
-def _refined(work: _Work, plane: Plane, coarse: Mapping[str, Array]) -> dict[str, Array]:
+def _refined(computing: _Computing, plane: Plane, coarse: Mapping[str, Array]) -> dict[str, Array]:
     """The grids on the finer axes: computed in cells that a contour crosses, interpolated in the others."""
     n_y, n_x = coarse["observed"].shape
     x, y = plane.x.finer.values, plane.y.finer.values
@@ -332,12 +333,12 @@ def _refined(work: _Work, plane: Plane, coarse: Mapping[str, Array]) -> dict[str
                 True
             )
     fine = {name: _interpolated_grid(_height(grid), n_x, n_y) for name, grid in coarse.items()}
-    if work.exclusion.simulated:  # a sample for each mass takes seconds
+    if computing.exclusion.simulated:  # a sample for each mass takes seconds
         return fine
     columns: list[Column] = [
         (i, tuple(np.flatnonzero(wanted[:, i]).tolist())) for i in range(len(x)) if wanted[:, i].any()
     ]
-    for (i, rows), column in work.columns(x, y, columns):
+    for (i, rows), column in computing.columns(x, y, columns):
         for name, values in column.strengths.items():
             fine[name][list(rows), i] = _height(np.array(values))
     return fine

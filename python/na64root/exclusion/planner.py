@@ -15,12 +15,13 @@ from typing import Literal, get_args
 import numpy as np
 
 from .. import limits, theory
-from ..annotations import Array, Progress
+from ..annotations import Array
 from ..config import SIGNATURES, Card, changed_card
 from ..errors import ConfigError
 from ..records import Count, Provenance, Record, provenance
 from ..signal import Parameters, SignalModel, card_counts, effective_exposure
 from ..theory.overlays import relic_line
+from ..work import Work
 from .counting_models import LikelihoodBin, counting_model
 from .ledger import Answers, answers, require_chain
 from .strength import LimitByShare
@@ -124,9 +125,7 @@ def plan(
     beam_energies_GeV: Sequence[float] | None = None,
     background: Background = "scaled",
     largest_eot: float = LARGEST_EOT,
-    seed: int = 1,
-    threads: int = 1,
-    progress: Progress | None = None,
+    work: Work = Work(),
 ) -> Plan:
     """The exposures needed to reach a target.
 
@@ -158,7 +157,7 @@ def plan(
     by_energy = [with_beam_energy(card, energy) for energy in beam_energies_GeV or BEAM_ENERGIES_GEV]
     needed = _Exposures(card, background, largest_eot)
     signals = [SignalModel(setup) for setup in (*by_length, *by_energy)]
-    work = [(signal, i) for signal in signals for i in range(len(masses))]
+    points = [(signal, i) for signal in signals for i in range(len(masses))]
 
     def compute(item: tuple[SignalModel, int]) -> tuple[float | None, float | None]:
         signal, i = item
@@ -170,12 +169,12 @@ def plan(
         # All lines: the one that takes longest.
         return _largest([zero for zero, _ in found]), _largest([median for _, median in found])
 
-    found = []
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        for result in pool.map(compute, work):
+    found, progress = [], work.reporting("masses")
+    with ThreadPoolExecutor(max_workers=work.threads) as pool:
+        for result in pool.map(compute, points):
             found.append(result)
             if progress is not None:
-                progress(len(found), len(work))
+                progress(len(found), len(points))
     curves = [
         PlanCurve(
             hcal1_length_cm=hcal1_length(signal.card),
@@ -203,7 +202,7 @@ def plan(
         scaled=SCALED,
         kept=KEPT,
         files={},
-        provenance=provenance(card, seed=seed, limit_method=f"exact, {card.limit.treatment}"),
+        provenance=provenance(card, seed=work.seed, limit_method=f"exact, {card.limit.treatment}"),
     )
 
 

@@ -24,7 +24,9 @@ from ..records import BestRCut, RCutPoint, provenance
 from ..signal import card_counts
 from ..simulation import simulate
 from ..simulation.core_config import Signal
+from ..simulation.options import PseudodataOptions, SignalOptions
 from ..simulation.simulate import pseudodata
+from ..work import Work
 from .strength import LimitByShare
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
@@ -54,8 +56,7 @@ def best_r_cut(
     *,
     events: int = 200_000,
     background_exposures: float = 10.0,
-    seed: int = 1,
-    threads: int = 1,
+    work: Work = Work(),
 ) -> BestRCut:
     """The cut on R with the best expected sensitivity of S1, and what it gains over the card's.
 
@@ -75,8 +76,8 @@ def best_r_cut(
         raise ConfigError(
             f"a background of {background_exposures:g} exposures (a positive number is needed): correct it"
         )
-    signal, weight = _signal(card, point, events, seed, threads)
-    background = _background(card, background_exposures, seed, threads)
+    signal, weight = _signal(card, point, events, work)
+    background = _background(card, background_exposures, work)
     cut = card.selection.r.r_max.value
     cuts = np.unique(np.round(np.append(CUTS, cut), 6))
     # Cumulative in R, by part of the sample: shape (PARTS, cuts).
@@ -147,7 +148,7 @@ def best_r_cut(
         background=f"{counts.background:g} events at R < {cut:g} (card); R of {_BACKGROUND} of the "
         "pseudo-data (assumed)",
         published="up to around 10 % by optimizing the selection criteria",
-        provenance=provenance(card, seed=seed, limit_method=f"exact, {card.limit.treatment}"),
+        provenance=provenance(card, seed=work.seed, limit_method=f"exact, {card.limit.treatment}"),
     )
 
 
@@ -158,15 +159,15 @@ def _changed(model: AnyModel, path: str, value: Any) -> AnyModel:
     return model.model_copy(update={name: new})
 
 
-def _signal(card: Card, point: Signal, events: int, seed: int, threads: int) -> tuple[Array, Array]:
+def _signal(card: Card, point: Signal, events: int, work: Work) -> tuple[Array, Array]:
     """R and weight of the signal events of S1 before the cut on R."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signal.root"
-        simulate.signal(card, path, point, events=events, forced="signal", seed=seed, threads=threads)
-        return _r_of_candidates(path, _changed(card, "selection.r.r_max.value", _EVERY_R), threads)
+        simulate.signal(card, path, point, SignalOptions(events=events, forced="signal"), work=work)
+        return _r_of_candidates(path, _changed(card, "selection.r.r_max.value", _EVERY_R), work)
 
 
-def _background(card: Card, exposures: float, seed: int, threads: int) -> Array:
+def _background(card: Card, exposures: float, work: Work) -> Array:
     """R of background events of S1 before the cuts on R and shower_chi2."""
     alone = card
     for name in card.pseudodata.classes:
@@ -177,12 +178,12 @@ def _background(card: Card, exposures: float, seed: int, threads: int) -> Array:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "background.root"
         eot = {"all": card.eot * exposures}
-        pseudodata(alone, path, eot=eot, seed=seed, threads=threads)
-        return _r_of_candidates(path, any_r, threads)[0]
+        pseudodata(alone, path, PseudodataOptions(eot=eot), work=work)
+        return _r_of_candidates(path, any_r, work)[0]
 
 
-def _r_of_candidates(path: Path, card: Card, threads: int) -> tuple[Array, Array]:
-    found = selection.select([str(path)], card.for_simulation, threads=threads).candidates
+def _r_of_candidates(path: Path, card: Card, work: Work) -> tuple[Array, Array]:
+    found = selection.select([str(path)], card.for_simulation, work=work.here).candidates
     # With energy above the threshold of S1 in HCAL2 and HCAL3, R is finite.
     pairs = [(c.r, c.weight) for c in found if c.signature == "S1"]
     return np.array([r for r, _ in pairs], dtype=float), np.array([w for _, w in pairs])

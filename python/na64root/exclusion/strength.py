@@ -10,6 +10,7 @@ import copy
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +25,7 @@ from ..records import Count, Expected, LimitResult
 from ..selection import systematics
 from ..signal import Mode, Parameters, SignalModel, effective_exposure
 from ..simulation.samples import SignalSamples
+from ..work import Work
 from .counting_models import (
     NO_SIGNAL,
     VARIED,
@@ -137,13 +139,14 @@ class Exclusion:
         *,
         mode: Mode = "semivisible",
         expected: bool = False,
-        seed: int = 1,
-        threads: int = 1,
+        work: Work = Work(),
     ) -> None:
-        """`seed` and `threads` are of the simulation, where the card takes the acceptance from it."""
+        """`work` is that of the simulation, where the card takes the acceptance from it."""
         self.card = card
         self.signal = SignalModel(card, mode=mode)
-        self._exposure, self._seed, self._threads = exposure, seed, threads
+        self._exposure = exposure
+        # Only what goes to a worker with it, too.
+        self._work = Work(seed=work.seed, threads=work.threads)
         self._at_mass: dict[float, ExpectedSignal] = {}
         self._counts, self._with_bands = counts, expected
         self._limits_of_size: dict[int, LimitByShare] = {}
@@ -156,7 +159,7 @@ class Exclusion:
         other = copy.copy(self)
         other._at_mass = {}
         if threads is not None:
-            other._threads = threads
+            other._work = replace(self._work, threads=threads)
         return other
 
     @property
@@ -181,8 +184,7 @@ class Exclusion:
                     mass_GeV,
                     mode=self.signal.mode,
                     exposure=self._exposure,
-                    seed=self._seed,
-                    threads=self._threads,
+                    work=self._work,
                 )
                 if self.simulated
                 else self.signal.at_mass(mass_GeV)

@@ -21,6 +21,7 @@ from ..records import (
     StatisticDistribution,
     ToyPoint,
 )
+from ..work import Work
 from . import exact as limits_exact
 from . import roostats
 from .counting import CountingModel
@@ -88,13 +89,12 @@ def diagnose(
     cl: float = 0.9,
     method: Method = "exact",
     treatment: Treatment = "frequentist",
-    seed: int = 1,
-    processes: int = 1,
+    work: Work = Work(),
 ) -> Diagnostics:
     """The limit of `method`, and the diagnostics of it: exact curves, RooStats toys.
 
     Args:
-        processes: of RooStats toys, and threads of the exact engine; the result does not depend on it.
+        work: of RooStats toys and of the exact engine.
 
     Raises:
         ConfigError: too many events to enumerate; what `limits.upper_limit` raises.
@@ -115,8 +115,7 @@ def diagnose(
             model,
             cl=cl,
             treatment=treatment,
-            seed=seed,
-            processes=processes,
+            work=work,
             precision=PRECISION,
             expected=True,
         )
@@ -126,7 +125,7 @@ def diagnose(
             if math.isfinite(log_cls):
                 toys.append(ToyPoint(mu=point.mu, cls=math.exp(log_cls), error=error * math.exp(log_cls)))
         checks = CrossChecks(
-            feldman_cousins=feldman_cousins_interval(model, cl=cl, seed=seed),
+            feldman_cousins=feldman_cousins_interval(model, cl=cl, seed=work.seed),
             bayesian_upper_limit=bayesian_limit(model, cl=cl),
         )
     elif method == "asymptotic":
@@ -134,14 +133,14 @@ def diagnose(
     else:
         limit = exact
     log.info("computing the limit against each assumed uncertainty")
-    with ThreadPoolExecutor(max_workers=processes) as pool:
+    with ThreadPoolExecutor(max_workers=work.threads) as pool:
         assumed = _against_uncertainties(model, cl, pool)
     return Diagnostics(
         limit=limit,
         cls_scan=_cls_scan(model, exact, treatment, toys),
         test_statistic=_distribution(
             roostats.toys(
-                model, treatment, exact.upper_limit, with_signal=TOYS, without_signal=TOYS, seed=seed + 1
+                model, treatment, exact.upper_limit, with_signal=TOYS, without_signal=TOYS, seed=work.seed + 1
             ),
             treatment,
         ),

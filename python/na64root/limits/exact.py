@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, Literal
@@ -34,6 +33,7 @@ from .._core import Treatment as CoreTreatment
 from ..config import Criterion, Treatment
 from ..errors import ConfigError, ConvergenceError
 from ..records import Discovery, Expected, Interval, LimitResult
+from ..work import Work
 from . import roostats
 from . import workspace as limits_workspace
 from .counting import Bin, CountingModel, SignalSource, check_choice, check_number
@@ -118,24 +118,20 @@ def upper_limit(
     cl: float = 0.9,
     method: Method = "exact",
     treatment: Treatment = "frequentist",
-    seed: int = 1,
-    processes: int = 1,
+    work: Work = Work(),
     precision: float = 0.05,
     expected: bool = True,
     criterion: Criterion = "cls",
-    executor: Executor | None = None,
 ) -> LimitResult:
     """The upper limit on the total expected number of signal events, with the expected band.
 
     Args:
         cl: confidence level, 0.9 in the paper.
         method, treatment: see the table at the top of this module.
-        seed, processes, precision: of RooStats toys: a result depends on the seed and not on the number of
-            processes; toys are added until the limit's own relative error is below ``precision``.
+        work: of RooStats toys: their seed, and how many processes or which cluster make them.
+        precision: of RooStats toys, which are added until the limit's own relative error is below it.
         expected: also the limits expected without signal; None where that part of the experiments excludes no
             signal, however large, because a gaussian signal uncertainty lets it vanish.
-        executor: runs the RooStats toys in place of ``processes``, as that of a Dask client; its workers need
-            na64root.
         criterion: ``cls``, or ``clsb`` for CLs+b, which excludes signals to which the data are not sensitive.
 
     Raises:
@@ -151,12 +147,10 @@ def upper_limit(
             model,
             cl=cl,
             treatment=treatment,
-            seed=seed,
-            processes=processes,
+            work=work,
             precision=precision,
             expected=expected,
             criterion=criterion,
-            executor=executor,
         )
         return scan.result()
     events = sum(b.observed + b.background for b in model.bins)

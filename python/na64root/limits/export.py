@@ -21,7 +21,7 @@ from typing import Any
 from .. import cling
 from ..config import Constraint
 from ..errors import ConfigError, Na64Error
-from ..records import Provenance, Record, refuse_to_replace, write_atomically
+from ..records import Provenance, Record, ResultsFolder, write_atomically
 from .counting import Bin, CountingModel
 from .workspace import identifier, quiet, workspace
 
@@ -236,11 +236,10 @@ FORMATS: dict[str, tuple[str, Callable[[CountingModel, Path, str], None]]] = {
 
 def export(
     model: CountingModel,
-    directory: Path,
+    results: ResultsFolder,
     *,
     formats: Iterable[str] = tuple(FORMATS),
     comment: str = "",
-    force: bool = False,
 ) -> dict[str, Path]:
     """Write the model in these formats; returns the file of each. Files appear only when they are complete.
 
@@ -249,19 +248,19 @@ def export(
 
     Raises:
         ConfigError: an unknown format, or a model that a format cannot hold.
-        Na64Error: a file exists and `force` is not set, or cannot be written.
+        Na64Error: a file exists and is not to be replaced, or cannot be written.
     """
     formats = list(formats)
     for name in formats:
         if name not in FORMATS:
             raise ConfigError(f"unknown format {name} (known: {', '.join(FORMATS)}): choose one of them")
     # Nothing is written where one of several is in the way.
-    refuse_to_replace(directory, [FORMATS[name][0] for name in formats], force)
+    results.require([FORMATS[name][0] for name in formats])
     files = {}
     for name in formats:
         file_name, write = FORMATS[name]
-        path = directory / file_name
-        write_atomically(path, functools.partial(_write, write, model, comment), force=force)
+        path = results.path / file_name
+        write_atomically(path, functools.partial(_write, write, model, comment), force=results.force)
         files[name] = path
     return files
 

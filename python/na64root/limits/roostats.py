@@ -11,12 +11,13 @@ processes changes the time only.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
 import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ import numpy as np
 from .. import cling
 from ..config import Criterion, Treatment
 from ..errors import ConvergenceError
+from ..work import Work
 from .counting import CountingModel
 from .toy_scan import Scan, Toys, find_limit
 from .workspace import NEGLIGIBLE_UNCERTAINTY, built_workspace, prior_of, quiet, workspace
@@ -357,16 +359,14 @@ class _Runner:
     The seeds follow from the order of the batches.
     """
 
-    def __init__(
-        self, model: CountingModel, treatment: Treatment, seed: int, processes: int, others: Executor | None
-    ) -> None:
-        self.model, self.treatment, self.seed = model, treatment, seed
+    def __init__(self, model: CountingModel, treatment: Treatment, work: Work) -> None:
+        self.model, self.treatment, self.seed = model, treatment, work.seed
         self._next = 0
-        self._pool, self._own = others, others is None
-        if others is None and processes > 1:
-            self._pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+        self._pool, self._own = work.executor, work.executor is None
+        if self._own and work.threads > 1:
+            self._pool = ProcessPoolExecutor(work.threads, mp_context=multiprocessing.get_context("spawn"))
             # They load ROOT while the first batches, which come one at a time, run here.
-            for _ in range(processes):
+            for _ in range(work.threads):
                 self._pool.submit(_declare_statistic)
 
     def run(self, points: Sequence[tuple[float, int, int]]) -> list[Toys]:
@@ -398,12 +398,10 @@ def scan(
     *,
     cl: float,
     treatment: Treatment,
-    seed: int,
-    processes: int,
+    work: Work,
     precision: float,
     expected: bool,
     criterion: Criterion = "cls",
-    executor: Executor | None = None,
 ) -> Scan:
     """Toys at the mu that matter until the limit is known to the relative ``precision``.
 
@@ -417,11 +415,8 @@ def scan(
     least = -math.log1p(-cl)
     band = 0.5 * least, 1.4 * (background + 2.5 * math.sqrt(background) + 1.5 * least)
     result = Scan(cl, treatment, criterion)
-    runner = _Runner(model, treatment, seed, processes, executor)
-    try:
+    with work.connected() as connected, contextlib.closing(_Runner(model, treatment, connected)) as runner:
         find_limit(runner.run, result, start=start, precision=precision, expected=band if expected else None)
-    finally:
-        runner.close()
     return result
 
 

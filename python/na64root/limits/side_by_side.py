@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Literal
 
 from ..config import Card, Treatment
 from ..records import Expected, LimitResult, Record
+from ..work import Work
 from . import counting
 from .exact import TREATMENTS, upper_limit
 
@@ -46,13 +47,11 @@ def limits_side_by_side(
     card: Card,
     *,
     kind: Kind = "observed",
-    seed: int,
-    processes: int,
-    executor: Executor | None = None,
+    work: Work,
 ) -> Limits:
     """The RooStats limit with the card's treatment, and the exact ones with each treatment.
 
-    The toys are made by `executor` or in `processes`, as by :func:`na64root.limits.upper_limit`.
+    The toys are made as by :func:`na64root.limits.upper_limit`.
 
     Where RooStats is beyond three of its toy errors from the exact engine, which chance does in 0.3 % of
     runs, a second, independent set of toys is added to the first: chance is diluted, a bias stands out more.
@@ -60,18 +59,10 @@ def limits_side_by_side(
     cl, treatment = card.limit.confidence_level.value, card.limit.treatment
     exact = {name: upper_limit(model, cl=cl, method="exact", treatment=name) for name in TREATMENTS}
 
-    def toys(seed: int) -> LimitResult:
-        return upper_limit(
-            model,
-            cl=cl,
-            method="roostats",
-            treatment=treatment,
-            seed=seed,
-            processes=processes,
-            executor=executor,
-        )
+    def toys(work: Work) -> LimitResult:
+        return upper_limit(model, cl=cl, method="roostats", treatment=treatment, work=work)
 
-    quoted = toys(seed)
+    quoted = toys(work)
     if _disagree(quoted, exact[treatment]):
         log.warning(
             "RooStats toys (%.3f +- %.3f) are far from the exact limit (%.3f): a second set decides",
@@ -79,7 +70,7 @@ def limits_side_by_side(
             quoted.upper_limit_error,
             exact[treatment].upper_limit,
         )
-        quoted = _combined(quoted, toys(seed ^ SECOND_SET))
+        quoted = _combined(quoted, toys(replace(work, seed=work.seed ^ SECOND_SET)))
     return Limits(kind=kind, roostats=quoted, exact=exact)
 
 

@@ -2,12 +2,13 @@
 
 The keys of records are the contract that scripts rely on: every number that a verb prints or a figure draws
 comes from one. Records that one package makes are in that package; here are the base (`record`) and those
-that are handed on: `origin` of a result, `counts`, `limits`, `planes`, `r_cut`. `files` writes results:
-beside and renamed, never replaced unasked.
+that are handed on: `origin` of a result, `counts`, `limits`, `planes`, `r_cut`. `files` and `folder` write
+results: beside and renamed, never replaced unasked.
 """
 
 from .counts import Count, CutFlowRow, cuts_in_order
 from .files import refuse_to_replace, renamed_into, require_writable, sha256_of, write_atomically
+from .folder import BlindingEntry, ResultsFolder
 from .limits import (
     AssumedUncertainty,
     ClsScan,
@@ -28,6 +29,7 @@ __all__ = [
     "AnyRecord",
     "AssumedUncertainty",
     "BestRCut",
+    "BlindingEntry",
     "ClsScan",
     "Count",
     "CutFlowRow",
@@ -46,6 +48,7 @@ __all__ = [
     "RCutPoint",
     "Record",
     "Region",
+    "ResultsFolder",
     "Score",
     "SkippedFile",
     "StatisticDistribution",

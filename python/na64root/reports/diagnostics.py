@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from .. import records
 from ..figures import assumed_uncertainties, cls_scan, impacts, save, test_statistic
 from ..limits.diagnostics import Diagnostics
-from ..records import Provenance
+from ..records import Provenance, ResultsFolder
 
 FIGURES = ("cls_scan", "test_statistic", "impacts", "assumed_uncertainties")
 
@@ -21,15 +19,13 @@ class DiagnosticsReport(Diagnostics):
     provenance: Provenance
 
 
-def write(
-    diagnostics: Diagnostics, folder: Path, *, provenance: Provenance, force: bool = False
-) -> dict[str, str]:
+def write(diagnostics: Diagnostics, results: ResultsFolder, *, provenance: Provenance) -> dict[str, str]:
     """Write diagnostics.json and the figures, all or none; returns the path of each by its name.
 
     Raises:
-        Na64Error: results exist and `force` is not set, or the folder cannot be written.
+        Na64Error: results exist that are not to be replaced, or the folder cannot be written.
     """
-    records.refuse_to_replace(folder, FILES, force)
+    results.require(FILES)
     report = DiagnosticsReport(**dict(diagnostics), provenance=provenance)
     limit = diagnostics.limit
     nominal = diagnostics.cls_scan.upper_limit
@@ -41,9 +37,9 @@ def write(
     if diagnostics.impacts:
         rows = [(i.source, i.upper_limit_without, i.upper_limit_doubled) for i in diagnostics.impacts]
         figures["impacts"] = impacts(rows, nominal, limit.cl, diagnostics.cls_scan.treatment)
-    with records.renamed_into(folder, FILES) as temporary:
+    with results.replacing(FILES) as temporary:
         (temporary / "diagnostics.json").write_text(records.to_json(report) + "\n", "utf-8")
         for name, figure in figures.items():
             save(figure, temporary, name)
         names = sorted(path.name for path in temporary.iterdir())
-    return {name: str(folder / name) for name in names}
+    return {name: str(results.path / name) for name in names}

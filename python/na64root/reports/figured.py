@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .. import backgrounds, figures
-from ..annotations import Array, Progress
+from ..annotations import Array
 from ..config import Card
 from ..exclusion import planner
-from ..records import refuse_to_replace, renamed_into, require_writable
+from ..records import ResultsFolder
 from ..selection.quality import Quality, assess
-from . import blinding
+from ..work import Work
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,22 +24,20 @@ Figured = TypeVar("Figured", Quality, backgrounds.Backgrounds, planner.Plan)
 def assess_quality(
     files: Sequence[str],
     card: Card,
+    results: ResultsFolder | None = None,
     *,
-    output_dir: Path | None = None,
     blind: bool = False,
-    force: bool = False,
 ) -> Quality:
-    """Quality of runs and spills, as :func:`na64root.selection.quality.assess`; its figure in `output_dir`.
+    """Quality of runs and spills, as :func:`na64root.selection.quality.assess`; its figure in `results`.
 
     Raises:
-        Na64Error: the figure exists and `force` is not set; as :func:`na64root.selection.quality.assess`.
+        Na64Error: the figure is not to be replaced; as :func:`na64root.selection.quality.assess`.
     """
     return _with_figure(
         "quality",
         lambda: assess(files, card, blind=blind),
         lambda assessed: _quality_figure(assessed, card),
-        output_dir,
-        force,
+        results,
         blinded=("quality", blind),
     )
 
@@ -72,25 +69,24 @@ def _quality_figure(assessed: Quality, card: Card) -> Figure:
 def estimate_backgrounds(
     files: Sequence[str],
     card: Card,
+    results: ResultsFolder | None = None,
     *,
-    output_dir: Path | None = None,
     blind: bool = False,
-    force: bool = False,
+    work: Work = Work(),
     **options: Any,
 ) -> backgrounds.Backgrounds:
     """Backgrounds from the data, `options` as for :func:`na64root.backgrounds.estimate`; with a figure.
 
-    `blind` is remembered in `output_dir`.
+    `blind` is remembered in `results`.
 
     Raises:
-        Na64Error: the figure exists and `force` is not set; as :func:`na64root.backgrounds.estimate`.
+        Na64Error: the figure is not to be replaced; as :func:`na64root.backgrounds.estimate`.
     """
     return _with_figure(
         "backgrounds",
-        lambda: backgrounds.estimate(files, card, blind=blind, **options),
+        lambda: backgrounds.estimate(files, card, blind=blind, work=work, **options),
         lambda found: _backgrounds_figure(found, card),
-        output_dir,
-        force,
+        results,
         blinded=("background", blind),
     )
 
@@ -128,24 +124,20 @@ def _backgrounds_figure(found: backgrounds.Backgrounds, card: Card) -> Figure:
 def plan(
     card: Card,
     target: planner.Target = "g2",
+    results: ResultsFolder | None = None,
     *,
-    output_dir: Path | None = None,
-    seed: int = 1,
-    threads: int = 1,
-    force: bool = False,
-    progress: Progress | None = None,
+    work: Work = Work(),
     **options: Any,
 ) -> planner.Plan:
     """The exposures needed to reach a target, `options` as for :func:`planner.plan`.
 
-    With `output_dir` its figure is written there.
+    With `results` its figure is written there.
     """
     return _with_figure(
         f"exposure-{target}",
-        lambda: planner.plan(card, target, seed=seed, threads=threads, progress=progress, **options),
+        lambda: planner.plan(card, target, work=work, **options),
         lambda made: _exposure_figure(made, target, card),
-        output_dir,
-        force,
+        results,
     )
 
 
@@ -184,26 +176,24 @@ def _with_figure(
     name: str,
     make: Callable[[], Figured],
     draw: Callable[[Figured], Figure],
-    output_dir: Path | None,
-    force: bool,
+    results: ResultsFolder | None,
     blinded: tuple[str, bool] | None = None,
 ) -> Figured:
-    """What `make` gives; with `output_dir` its figure is written there.
+    """What `make` gives; with `results` its figure is written there.
 
     `blinded`: verb, and whether it hides the signal boxes, for the record of the folder.
     """
     names = tuple(f"{name}.{kind}" for kind in ("pdf", "png"))
-    if output_dir is None:
+    if results is None:
         return make()
-    refuse_to_replace(output_dir, names, force)
-    require_writable(output_dir)
+    results.require(names)
     made = make()
     figure = draw(made)
-    files = {file: str(output_dir / file) for file in names}
-    with renamed_into(output_dir, names) as folder:
+    files = {file: str(results.path / file) for file in names}
+    with results.replacing(names) as folder:
         figures.save(figure, folder, name)
         if blinded:
             verb, blind = blinded
-            if kept := blinding.remember(output_dir, verb, blind=blind, provenance=made.provenance):
+            if kept := results.remember(verb, blind=blind, provenance=made.provenance):
                 files[kept.name] = str(kept)
     return made.model_copy(update={"files": files})

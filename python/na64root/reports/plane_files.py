@@ -15,7 +15,7 @@ from ..annotations import Array
 from ..cling import root
 from ..config import Card
 from ..errors import ConfigError
-from ..records import Record, refuse_to_replace, renamed_into, require_writable
+from ..records import Record, ResultsFolder
 
 FILES = ("pdf", "png", "csv", "root")
 
@@ -40,10 +40,9 @@ class Plotted(Record):
 def plot(
     plane: records.PlaneResult,
     card: Card,
-    output_dir: Path,
+    results: ResultsFolder,
     *,
     projections: Mapping[str, records.PlaneResult] | None = None,
-    force: bool = False,
 ) -> Plotted:
     """Figure, curves (CSV) and ROOT objects of a plane, as :func:`na64root.analyze.scan` writes them.
 
@@ -52,7 +51,8 @@ def plot(
         projections: other results in the same plane by the label of their contours.
 
     Raises:
-        Na64Error: they exist and `force` is not set.  ConfigError: a projection in another plane.
+        ConfigError: a projection in another plane.
+        Na64Error: they exist and are not to be replaced.
     """
     for label, other in (projections or {}).items():
         if other.plane != plane.plane:
@@ -60,11 +60,10 @@ def plot(
                 f"{label} is a plane {other.plane} (drawn over {plane.plane}): give one of these"
             )
     names = [f"{plane.plane}.{kind}" for kind in FILES]
-    refuse_to_replace(output_dir, names, force)
-    require_writable(output_dir)
-    with renamed_into(output_dir, names) as folder:
+    results.require(names)
+    with results.replacing(names) as folder:
         write(plane, card, folder, projections)
-    return Plotted(plane=plane.plane, files={name: str(output_dir / name) for name in names})
+    return Plotted(plane=plane.plane, files={name: str(results.path / name) for name in names})
 
 
 def write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,12 @@ import numpy as np
 from .. import figures, records, selection
 from ..config import SIGNATURES, Card
 from ..event_loop.histograms import Histogram
-from ..records import Count, CutFlowRow, Provenance, Record, refuse_to_replace, renamed_into, require_writable
-from ..selection import engines
+from ..records import Count, CutFlowRow, Provenance, Record, ResultsFolder
+from ..selection import SelectionOptions
 from ..selection.cut_table import CutDescription
 from ..selection.n_minus_one import NMinusOne
-from ..selection.skim import Skim, Skimmed
-from . import blinding
+from ..selection.skim import Skimmed
+from ..work import Work
 
 log = logging.getLogger(__name__)
 
@@ -71,47 +71,28 @@ class SelectionReport(Record):
 def report(
     files: Sequence[str],
     card: Card,
+    results: ResultsFolder,
+    options: SelectionOptions = SelectionOptions(n_minus_one=True),
     *,
-    eot: Mapping[str, float] | None = None,
-    output_dir: Path,
-    skim: Skim | None = None,
-    blind: bool = False,
-    threads: int = 1,
-    engine: engines.Engine = engines.THREADS,
-    force: bool = False,
+    work: Work = Work(),
 ) -> SelectionReport:
     """Select events in one loop; write select.json, select.root, cutflow.tex and figures, and a skim.
 
-    Args:
-        skim: events to write into a file of their own.
-        blind: hide the events in the signal boxes.
-
     Raises:
-        Na64Error: results exist and `force` is not set; what :func:`selection.select` raises.
+        Na64Error: results exist that are not to be replaced; what :func:`selection.select` raises.
     """
-    refuse_to_replace(output_dir, FILES, force)
-    require_writable(output_dir)
-    selected = selection.select(
-        files,
-        card,
-        eot=eot,
-        n_minus_one=True,
-        skim=skim,
-        blind=blind,
-        threads=threads,
-        engine=engine,
-        force=force,
-    )
+    results.require(FILES)
+    selected = selection.select(files, card, options, work=work)
     for note in selected.notes:
         log.info("%s", note)
     provenance = records.provenance(card, input_files=selected.files, input_details=selected.input)
-    with renamed_into(output_dir, FILES) as folder:
+    with results.replacing(FILES) as folder:
         draw(selected, card, folder)
         selection.write_root(selected, folder / "select.root")
         (folder / "cutflow.tex").write_text(latex(selected), "utf-8")
         names = ["select.json", *sorted(path.name for path in folder.iterdir())]
-        made = {name: str(output_dir / name) for name in names}
-        if remembered := blinding.remember(output_dir, "select", blind=blind, provenance=provenance):
+        made = {name: str(results.path / name) for name in names}
+        if remembered := results.remember("select", blind=options.blind, provenance=provenance):
             made[remembered.name] = str(remembered)
         result = SelectionReport(
             cutflow=selected.cutflow,

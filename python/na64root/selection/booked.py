@@ -7,7 +7,7 @@ booked in the compiled library where that has all of it, otherwise as strings th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from ..event_loop.expressions import Call, Code
 from ..event_loop.histograms import Histogram, bins, record, stable, variances
 from ..ntuple import DEFINING_CUTS, Ntuple, notes_on_files, period_names, repeated_files, require_all_read
 from ..records import Count, CutFlowRow, provenance
-from . import engines
 from .cut_table import (
     BOX_CUTS,
     cuts,
@@ -32,9 +31,11 @@ from .cut_table import (
     require_compiling,
     signal_boxes,
 )
+from .engines import EventLoop, table
 from .exposure import InputExposure
 from .left_out import LeftOut
 from .n_minus_one import Distributions, FailedCuts
+from .options import SelectionOptions
 from .records import Candidate, ExpectedCount, SelectedColumns, SelectionResult
 from .skim import Skim, SkimExposure, Skimmed, SkimWriter, required_cuts
 from .systematics import VARIED_HISTOGRAMS, Variations, declare_variations
@@ -52,40 +53,37 @@ class Booked:
         self,
         ntuple: Ntuple,
         card: Card,
-        columns: Sequence[str] = (),
-        without_spills: Collection[tuple[int, int]] = (),
-        variations: Variations | None = None,
-        *,
-        engine: engines.Engine = engines.THREADS,
-        blind: bool = False,
-        just_in_time: bool = False,
+        event_loop: EventLoop,
+        options: SelectionOptions,
+        variations: Variations | None,
     ) -> None:
-        self.ntuple, self.card, self.columns, self.blind = ntuple, card, list(columns), blind
-        self.variations, self.engine = variations, engine
+        self.ntuple, self.card, self.columns, self.blind = ntuple, card, list(options.columns), options.blind
+        self.variations, self.event_loop = variations, event_loop
         self.names = period_names(card)
         self.loops = 0
         self.has_weight = "mcWeight" in ntuple.present
         self.cuts = {s: cuts(card, s, ntuple) for s in SIGNATURES}
-        self._without_spills = without_spills
+        self._without_spills = options.without_spills
         self.n_minus_one: Distributions | None = None
         self.skim: tuple[Skim, SkimWriter] | None = None
         # What the compiled library has not: nodes of RDataFrame, cuts beside or in place of the default ones.
         own_cuts = bool(card.selection.declared or card.selection.period)
-        if variations or blind or just_in_time or own_cuts or not self._book_compiled():
+        just_in_time = variations or options.blind or options.n_minus_one or options.skim or own_cuts
+        if just_in_time or not self._book_compiled():
             self._book_strings()
 
     def run(self) -> None:
         """The event loop; every booked action is filled by it."""
-        with self.engine.reporting(self.frame, self.read.events, self.ntuple.entries):
+        with self.event_loop.reporting(self.frame, self.read.events, self.ntuple.entries):
             self.read.fetch()
-        self.loops = self.engine.loops(self.frame)
+        self.loops = self.event_loop.loops(self.frame)
 
     # Booking
 
     def _book_compiled(self) -> bool:
         """Book in the compiled library; False where something is booked that it does not have."""
         try:
-            self.frame = self.engine.compiled_frame(self.ntuple)
+            self.frame = self.event_loop.compiled_frame(self.ntuple)
             self._book(self.frame)
         except compiled.NotCompiledError:
             return False
@@ -93,10 +91,10 @@ class Booked:
 
     def _book_strings(self) -> None:
         """Book strings, compiled just in time. They read what they find, so the files are unpacked before."""
-        self.engine.check_baskets(self.ntuple)
+        self.event_loop.check_baskets(self.ntuple)
         declare_functions(self.card)
         declare = declare_variations if self.variations else None
-        self.frame = self.engine.data_frame(self.ntuple, functions(self.card), declare)
+        self.frame = self.event_loop.data_frame(self.ntuple, functions(self.card), declare)
         in_tree = {str(name) for name in self.frame.GetColumnNames()}
         for name in self.columns:
             if (branch := name.partition("[")[0]) not in in_tree:
@@ -283,7 +281,7 @@ class Booked:
         }
         known = self.ntuple.present | definitions(self.card, self.ntuple.present).keys()
         columns = {field: column for field, column in columns.items() if column in known}
-        action = engines.table(node, f"na64_candidate_{signature}", [*columns.values(), *self.columns])
+        action = table(node, f"na64_candidate_{signature}", [*columns.values(), *self.columns])
         self.candidates[signature] = list(columns), action
 
     # Records

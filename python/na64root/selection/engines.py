@@ -9,42 +9,30 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
-import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar, get_args
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import cling
 from ..cling import implicit_threads, root
-from ..errors import ConfigError, DataError
+from ..errors import DataError
 from ..event_loop import compiled
 from ..event_loop.library import SOURCES
 from ..ntuple import Ntuple, Schema, check_baskets
 from ..records import InputFile
+from ..work import Work
 from .left_out import LeftOut
 
 Result = TypeVar("Result")
 
 
-EngineName = Literal["local", "threads", "dask"]
-
-
-ENGINES: tuple[EngineName, ...] = get_args(EngineName)
-
-
 # Of the data for each worker: a task that is lost with its worker costs a part of the work only.
 _PARTITIONS_PER_WORKER = 3
-
-
-# An address without a scheduler is given up after this time.
-_CONNECTION_SECONDS = 15
 
 
 # Name of the plugin of workers that read friend trees.
@@ -54,29 +42,12 @@ _PLUGIN = "na64root"
 _REPORT_SECONDS = 0.25
 
 
-@dataclass(frozen=True)
-class Engine:
-    """An engine: `local` is one thread, `threads` as many as are asked for, `dask` a cluster of workers.
+class EventLoop:
+    """One event loop, and what it runs on: the threads of this machine or a cluster, as `work` says."""
 
-    `scheduler` is the address of a running Dask scheduler; without it, workers are started on this machine,
-    as many as threads are asked for. `just_in_time` books strings even where the compiled library could
-    serve, for comparison. `progress` is told events done and all events, a few times in a second; of a
-    cluster, by whole parts of the data.
-    """
-
-    name: EngineName = "threads"
-    scheduler: str | None = None
-    just_in_time: bool = False
-    progress: Callable[[int, int], None] | None = field(default=None, compare=False)
-    _clients: list[Any] = field(default_factory=list, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if self.name not in ENGINES:
-            raise ConfigError(f"no engine {self.name} (known: {', '.join(ENGINES)}): correct --engine")
-        if self.scheduler is not None and self.name != "dask":
-            raise ConfigError(
-                f"engine {self.name} has no scheduler ({self.scheduler} was given): use --engine dask"
-            )
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self._client: Any = None
 
     @contextlib.contextmanager
     def running(self, threads: int) -> Iterator[None]:
@@ -86,39 +57,24 @@ class Engine:
             ConfigError: Dask is not installed, or no scheduler answers.
             DataError: the workers could not read the data.
         """
-        if self.name != "dask":
-            with implicit_threads(threads if self.name == "threads" else 1):
+        if not self._distributed:
+            with implicit_threads(threads):
                 yield
             return
-        with _client(self.scheduler, threads) as client, implicit_threads(1), _failures():
-            self._clients.append(client)
+        with self.work.engine.client(threads) as self._client, implicit_threads(1):
             try:
                 yield
             finally:
-                self._clients.pop()
                 with contextlib.suppress(ValueError):  # it was not needed
-                    client.unregister_worker_plugin(_PLUGIN)
+                    self._client.unregister_worker_plugin(_PLUGIN)
 
-    def threads_here(self, threads: int) -> int:
-        """Threads, or processes, for what this machine does beside the event loop."""
-        return 1 if self.name == "local" else threads
-
-    @contextlib.contextmanager
-    def executor(self, threads: int) -> Iterator[Executor | None]:
-        """What runs functions on the cluster; None where the engine is this machine.
-
-        Raises:
-            ConfigError, DataError: as :meth:`running`.
-        """
-        if self.name != "dask":
-            yield None
-            return
-        with _client(self.scheduler, threads) as client, _failures():
-            yield client.get_executor(pure=False)
+    @property
+    def _distributed(self) -> bool:
+        return self.work.engine.name == "dask"
 
     def compiled_frame(self, ntuple: Ntuple) -> Any:
         """A frame of the compiled library; raises NotCompiledError where it cannot serve."""
-        if self.name == "dask" or self.just_in_time:
+        if self._distributed or self.work.engine.just_in_time:
             raise compiled.NotCompiledError("strings are asked for")
         if ntuple.definitions or ntuple.friends:
             raise compiled.NotCompiledError("columns of another layout")
@@ -130,7 +86,7 @@ class Engine:
         functions: Sequence[tuple[str, str]] = (),
         declare: Callable[[], None] | None = None,
     ) -> Any:
-        """An RDataFrame for strings, on the cluster where the engine is one; within :meth:`running`.
+        """An RDataFrame for strings, on the cluster where the engine is one; within :meth:`in_order`.
 
         Args:
             functions: names and texts of headers that the strings call.
@@ -138,9 +94,9 @@ class Engine:
         """
         if declare is not None:
             declare()
-        if self.name != "dask":
+        if not self._distributed:
             return ntuple.data_frame()
-        client = self._clients[-1]
+        client = self._client
         if ntuple.friends:
             # A description of friends is unpacked before anything is called: it must find ROOT there.
             client.register_plugin(_import_root(), name=_PLUGIN)
@@ -151,15 +107,15 @@ class Engine:
         )
 
     def check_baskets(self, ntuple: Ntuple) -> None:
-        """Unpack all files once, on the cluster where the engine is one; within :meth:`running`.
+        """Unpack all files once, on the cluster where the engine is one; within :meth:`in_order`.
 
         Raises:
             DataError: a branch cannot be unpacked.
         """
         if ntuple.unpacked:
             return
-        if self.name == "dask":
-            client = self._clients[-1]
+        if self._distributed:
+            client = self._client
             look = functools.partial(_problem, schema=ntuple.schema, present=ntuple.present)
             paths = _with_absolute_paths(ntuple).paths
             for problem in client.gather(client.map(look, paths, pure=False)):
@@ -169,31 +125,32 @@ class Engine:
         for path in ntuple.paths:
             check_baskets(path, ntuple.schema, ntuple.present)
 
-    def in_order(self, threads: int, loop: Callable[[], tuple[LeftOut, Result]]) -> tuple[Result, int]:
-        """What an event loop gives, and how often it was run: with duplicates one of threads is repeated.
+    def in_order(self, loop: Callable[[], tuple[LeftOut, Result]]) -> tuple[Result, int]:
+        """What `loop` gives, run once on the engine; and how often it was run.
 
-        Which of two events of one number is the first, only one thread knows, that reads them in order.
+        With duplicates a loop of threads is repeated in one: which of two events of one number is the first,
+        only one thread knows, that reads them in order.
         """
         runs = 0
-        for n in dict.fromkeys((threads, 1)):
+        for n in dict.fromkeys((self.work.threads, 1)):
             with self.running(n):
                 left_out, result = loop()
                 runs += 1
-                if n == 1 or self.name != "threads" or left_out.duplicates == 0:
+                if n == 1 or self._distributed or left_out.duplicates == 0:
                     break
         return result, runs
 
     @contextlib.contextmanager
     def reporting(self, frame: Any, result: Any, events: int) -> Iterator[None]:
         """Report progress while the event loop of a frame runs, begun by asking for `result`."""
-        if self.progress is None:
+        report, over = self.work.reporting("events"), threading.Event()
+        if report is None:
             yield
             return
-        report, over = self.progress, threading.Event()
         if isinstance(frame, compiled.Node):
             done = frame.events_done
-        elif self.name == "dask":
-            done = _Parts(self._clients[-1], events).events_done
+        elif self._distributed:
+            done = _Parts(self._client, events).events_done
         else:
             done = _events_done(frame, result)
         done()  # compiled by Cling before the loop begins
@@ -214,10 +171,7 @@ class Engine:
     def loops(self, frame: Any) -> int:
         """Event loops over the whole input."""
         # A distributed frame does not count: it runs everything that is booked once.
-        return 1 if self.name == "dask" else int(frame.GetNRuns())
-
-
-THREADS = Engine()
+        return 1 if self._distributed else int(frame.GetNRuns())
 
 
 def _events_done(frame: Any, result: Any) -> Callable[[], int]:
@@ -324,49 +278,3 @@ def _prepare_worker(functions: Sequence[tuple[str, str]], declare: Callable[[], 
         cling.declare_code(name, code)
     if declare is not None:
         declare()
-
-
-@contextlib.contextmanager
-def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
-    root()  # its environment is that of the workers
-    try:
-        from dask import distributed
-    except ImportError:
-        raise ConfigError("engine dask needs Dask (not installed): pip install 'na64root[dask]'") from None
-    logging.getLogger("distributed").setLevel(logging.ERROR)
-    if scheduler is not None:
-        try:
-            client = distributed.Client(scheduler, timeout=_CONNECTION_SECONDS)
-        except (OSError, ValueError) as error:
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ConfigError(f"no Dask scheduler at {scheduler} ({why}): check --scheduler") from None
-        with client:
-            if not client.nthreads():
-                raise ConfigError(f"the Dask scheduler at {scheduler} has no worker: start some")
-            yield client
-        return
-    import dask
-
-    # Processes of one thread: ROOT's just-in-time compiler is one for a process. Each warns about itself.
-    with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ.PYTHONWARNINGS": "ignore::UserWarning:ROOT"}),
-        distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
-@contextlib.contextmanager
-def _failures() -> Iterator[None]:
-    """Turns what failed on a worker into one line, and leaves out Dask's own progress bar."""
-    from distributed.scheduler import KilledWorker
-
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    except KilledWorker as error:
-        raise DataError(
-            f"workers of the cluster died again and again ({error.task}): give them more memory"
-        ) from None

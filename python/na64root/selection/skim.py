@@ -25,11 +25,15 @@ _COMPRESSION_LEVEL = 5
 
 @dataclass(frozen=True)
 class Skim:
-    """What to write where: the events that pass all cuts up to `cut`, or S1 or S2 where it is None."""
+    """What to write where: the events that pass all cuts up to `cut`, or S1 or S2 where it is None.
+
+    An existing file is replaced only with `force`.
+    """
 
     path: Path
     cut: str | None = None
     rntuple: bool = False
+    force: bool = False
 
 
 class Skimmed(Record):

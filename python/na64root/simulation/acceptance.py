@@ -23,8 +23,10 @@ from ..errors import ConfigError
 from ..event_loop.expressions import Call
 from ..ntuple import period_index
 from ..records import BestRCut, Provenance, Record, provenance
-from ..selection import cut_table
+from ..selection import SelectionOptions, cut_table
 from ..signal import SignalModel, expected_signal
+from ..simulation.options import SignalOptions
+from ..work import Work
 from .core_config import ForcedVolume, Signal, SignalMode, event_config, event_generator
 from .sample import effective_events
 from .simulate import SignalResult, signal
@@ -102,8 +104,7 @@ def efficiency(
     forced: ForcedVolume | None = None,
     period: str = "all",
     eot: Mapping[str, float] | None = None,
-    seed: int = 1,
-    threads: int = 1,
+    work: Work = Work(),
 ) -> Acceptance:
     """Simulate a signal and select it as data.
 
@@ -114,7 +115,13 @@ def efficiency(
         ConfigError, Na64Error: as :func:`simulate.signal`.
     """
     sample, selected, decays = _simulated(
-        card, point, events=events, forced=forced, period=period, eot=eot, seed=seed, threads=threads
+        card,
+        point,
+        events=events,
+        forced=forced,
+        period=period,
+        eot=eot,
+        work=work,
     )
     semi_analytic: dict[Signature, float] = {}
     chain_decays = None
@@ -132,7 +139,7 @@ def efficiency(
         decays=decays,
         decays_semi_analytic=chain_decays,
         signatures=[_signature(s, selected, semi_analytic.get(s)) for s in SIGNATURES],
-        provenance=provenance(card, seed=seed),
+        provenance=provenance(card, seed=work.seed),
     )
 
 
@@ -144,8 +151,7 @@ def _simulated(
     forced: ForcedVolume | None,
     period: str = "all",
     eot: Mapping[str, float] | None = None,
-    seed: int,
-    threads: int,
+    work: Work,
 ) -> tuple[
     SignalResult,
     selection.SelectionResult,
@@ -155,18 +161,13 @@ def _simulated(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signal.root"
         sample = signal(
-            card,
-            path,
-            point,
-            events=events,
-            forced=forced,
-            period=period,
-            eot=eot,
-            seed=seed,
-            threads=threads,
+            card, path, point, SignalOptions(events=events, forced=forced, period=period, eot=eot), work=work
         )
         selected = selection.select(
-            [str(path)], card.for_simulation, columns=["mc_decay_volume"], eot=eot, threads=threads
+            [str(path)],
+            card.for_simulation,
+            SelectionOptions(columns=["mc_decay_volume"], eot=eot),
+            work=work.here,
         )
         cling.optimise()
         everything = cling.root().RDataFrame("tree", str(path)).AsNumpy(["mc_decay_volume", "mcWeight"])
@@ -264,8 +265,7 @@ def r_efficiency(
     cause: Cause | None = None,
     *,
     events: int = 200_000,
-    seed: int = 1,
-    threads: int = 1,
+    work: Work = Work(),
 ) -> REfficiency:
     """Efficiency of the R cut in the simulation, with one cause of losses switched off.
 
@@ -297,7 +297,7 @@ def r_efficiency(
         for period in periods:
             period.hcal3_shift_x = period.hcal3_shift_y = 0.0
         config.periods = periods
-    data = event_generator(config, point).generate(seed, 0, events, threads, _R_COLUMNS)
+    data = event_generator(config, point).generate(work.seed, 0, events, work.threads, _R_COLUMNS)
     passed = _s1_before_r(card, data)
     data = {name: column[passed] for name, column in data.items()}
     weight, r_cut = data["mcWeight"], cut_table.predicates(card, "S1")["r"]
@@ -328,15 +328,13 @@ class RReport(Record):
     causes: list[REfficiency]
 
 
-def r_report(card: Card, point: Signal, *, events: int = 200_000, seed: int = 1, threads: int = 1) -> RReport:
+def r_report(card: Card, point: Signal, *, events: int = 200_000, work: Work = Work()) -> RReport:
     """:func:`r_efficiency` of everything simulated and with each cause switched off; nothing is tuned."""
     causes: tuple[Cause | None, ...] = (None, *CAUSES)
     return RReport(
         paper_average=card.signal.r_efficiency.value,
         paper_lowest=PAPER_LOWEST_R_EFFICIENCY,
-        causes=[
-            r_efficiency(card, point, cause, events=events, seed=seed, threads=threads) for cause in causes
-        ],
+        causes=[r_efficiency(card, point, cause, events=events, work=work) for cause in causes],
     )
 
 

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
-from ..annotations import Array, Progress
+from ..annotations import Array
 from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError, DataError
 from ..records import Provenance, Record, provenance, to_json, write_atomically
 from ..signal import Parameters, SignalModel
+from ..work import Work
 from .core_config import Signal
 from .sample import RANGE_SHARES, SignalSample, decay_ranges, effective_events
 
@@ -180,9 +181,7 @@ def make_map(
     points_per_decade: int = 8,
     energy_bins: int = 20,
     events: int = 100_000,
-    seed: int = 1,
-    threads: int = 1,
-    progress: Progress | None = None,
+    work: Work = Work(),
 ) -> EfficiencyMap:
     """Simulate a map: one sample per decade of c tau, decays forced in ranges that together are all decays.
 
@@ -209,7 +208,7 @@ def make_map(
     unit_ctau = SignalModel(card).at_mass(mass_GeV).ctau_cm([1.0])[0]
     if not math.isfinite(unit_ctau):
         raise ConfigError(f"chi2 is stable at m_A' = {mass_GeV:g} GeV (no decay to map): give a larger mass")
-    samples = []
+    samples, progress = [], work.reporting("samples")
     for i, centre in enumerate(centres):
         samples.append(
             SignalSample.make(
@@ -219,8 +218,7 @@ def make_map(
                 forced=decay_ranges(card),
                 shares=RANGE_SHARES,
                 first_event=i * events,
-                seed=seed,
-                threads=threads,
+                work=work,
             )
         )
         if progress is not None:
@@ -241,7 +239,7 @@ def make_map(
         ctau_cm=points.tolist(),
         signatures=tables,
         events_per_sample=events,
-        provenance=provenance(card, seed=seed),
+        provenance=provenance(card, seed=work.seed),
     )
 
 

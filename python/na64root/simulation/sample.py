@@ -34,9 +34,11 @@ from .._core import (
 from ..annotations import Array
 from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError
-from ..selection import systematics
+from ..selection import SelectionOptions, systematics
 from ..selection.systematics import SystematicEffect
 from ..signal import Parameters, SignalModel
+from ..simulation.options import SignalOptions
+from ..work import Work
 from .core_config import DecayRange, ForcedVolume, Signal
 from .simulate import signal
 
@@ -168,8 +170,7 @@ class SignalSample:
         eot: Mapping[str, float] | None = None,
         first_event: int = 0,
         vary: bool = False,
-        seed: int = 1,
-        threads: int = 1,
+        work: Work = Work(),
     ) -> SignalSample:
         """Simulate a sample and select it.
 
@@ -198,27 +199,22 @@ class SignalSample:
                     card,
                     paths[-1],
                     point,
-                    events=max(1, last - first),
-                    forced=part,
-                    eot=eot,
-                    first_event=first_event + first,
-                    seed=seed,
-                    threads=threads,
+                    SignalOptions(
+                        events=max(1, last - first), forced=part, eot=eot, first_event=first_event + first
+                    ),
+                    work=work,
                 )
             found = selection.select(
                 paths,
                 card.for_simulation,
-                columns=TRUTH,
-                eot=eot,
-                systematics=vary,
-                seed=seed,
-                threads=threads,
+                SelectionOptions(columns=TRUTH, eot=eot, systematics=vary),
+                work=work.here,
             )
             produced = _produced(card, point, paths, eot)
         return cls(card, point, found.columns, produced, found.systematics)
 
     @classmethod
-    def read(cls, files: Sequence[str], card: Card, point: Signal, *, threads: int = 1) -> SignalSample:
+    def read(cls, files: Sequence[str], card: Card, point: Signal, *, work: Work = Work()) -> SignalSample:
         """Select a sample from files whose weights sum to the expected signal at `point`.
 
         Raises:
@@ -226,7 +222,9 @@ class SignalSample:
                 :func:`na64root.selection.select`.
         """
         columns = ("mcWeight", *TRUTH)
-        found = selection.select(files, card.for_simulation, columns=columns, threads=threads)
+        found = selection.select(
+            files, card.for_simulation, SelectionOptions(columns=columns), work=work.here
+        )
         return cls(card, point, found.columns)
 
     def expected(

@@ -13,6 +13,7 @@ from ..config import SIGNATURES, Card
 from ..errors import ConvergenceError
 from ..selection.systematics import SystematicEffect
 from ..signal import Parameters, SignalModel
+from ..work import Work
 from .core_config import Signal, SignalMode
 from .sample import (
     COVERED_MIN,
@@ -40,8 +41,7 @@ class SignalSamples:
         *,
         mode: SignalMode = "semivisible",
         exposure: Mapping[str, float] | None = None,
-        seed: int = 1,
-        threads: int = 1,
+        work: Work = Work(),
     ) -> None:
         """`exposure` is the electrons on target of each period, the card's when not given."""
         self.card = card
@@ -50,7 +50,7 @@ class SignalSamples:
         self.samples: list[SignalSample] = []
         self._exposure = dict(card.exposure() if exposure is None else exposure)
         self._electrons = sum(self._exposure[p.name] * p.residual_efficiency.value for p in card.periods)
-        self._seed, self._threads = seed, threads
+        self._work = work
         self._next_event = 0
         self._chain = SignalModel(card)
 
@@ -130,8 +130,7 @@ class SignalSamples:
             eot=self._exposure,
             first_event=first,
             vary=self.card.systematics.in_limit == "varied",
-            seed=self._seed,
-            threads=self._threads,
+            work=self._work,
         )
 
     def _s1_by_chain(self, epsilon: float, parameters: Parameters) -> float:

@@ -20,8 +20,10 @@ from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError, DataError
 from ..ntuple import about, expand, open_ntuple
 from ..records import InputFile, Record
+from ..selection import SelectionOptions
 from ..selection.systematics import SystematicEffect, require_all, scaled_sum
 from ..signal import MODES, Parameters, SignalModel
+from ..work import Work
 from .core_config import SignalMode
 from .sample import effective_events
 
@@ -98,8 +100,7 @@ def read_signal(
     mass_GeV: float | None = None,
     epsilon: float | None = None,
     vary: bool = False,
-    seed: int = 1,
-    threads: int = 1,
+    work: Work = Work(),
 ) -> SimulatedSignal:
     """Select a signal sample with the code that selects data.
 
@@ -133,7 +134,7 @@ def read_signal(
     else:
         point = _given_point(paths[0], card, mass_GeV, epsilon)
         parts = [_Part(tuple(paths), dict.fromkeys(electrons, 1.0))]
-    selected = [_select(part, card, vary=vary, seed=seed, threads=threads) for part in parts]
+    selected = [_select(part, card, vary=vary, work=work) for part in parts]
     inputs = [file for found in selected for file in found.files]
     bins, produced = _summed(parts, selected, electrons)
     if not own:
@@ -260,12 +261,12 @@ def _given_point(path: str, card: Card, mass_GeV: float | None, epsilon: float |
 _Produced = dict[str, tuple[float, float]]
 
 
-def _select(part: _Part, card: Card, *, vary: bool, seed: int, threads: int) -> selection.SelectionResult:
+def _select(part: _Part, card: Card, *, vary: bool, work: Work) -> selection.SelectionResult:
     _require_weights(part.paths, card)
     card = card.for_simulation
     # Its weights say what it is worth: no exposure has to be found.
     found = selection.select(
-        part.paths, card, eot=card.exposure(), systematics=vary, seed=seed, threads=threads
+        part.paths, card, SelectionOptions(eot=card.exposure(), systematics=vary), work=work
     )
     if vary:
         varied = {effect.source for effect in found.systematics}

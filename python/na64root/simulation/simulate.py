@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import na64root._core as _core
 
-from ..annotations import Progress
 from ..cling import root
 from ..config import Card
 from ..errors import ConfigError, Na64Error
 from ..records import Provenance, Record, provenance
 from ..signal import Parameters, SignalModel
+from ..work import Work
 from .core_config import (
     DecayRange,
     ForcedVolume,
@@ -28,7 +27,8 @@ from .core_config import (
     generator_config,
 )
 from .hepmc import COLUMNS, Events, check, write
-from .writer import Format, Output, check_format, writers
+from .options import GunOptions, PseudodataOptions, SignalOptions
+from .writer import EventFile, Output, writers
 
 _TRUTH = {
     "mc_class": f"number of the class of events, in the order of `classes`; {_core.signal_class} is signal",
@@ -175,20 +175,11 @@ class SimulationResult(Record):
 
 def signal(
     card: Card,
-    path: str | Path,
+    file: EventFile | str | Path,
     point: Signal,
+    options: SignalOptions,
     *,
-    events: int,
-    forced: ForcedVolume | DecayRange | None = None,
-    period: str = "all",
-    eot: Mapping[str, float] | None = None,
-    first_event: int = 0,
-    hepmc_file: str | Path | None = None,
-    format: Format = "ttree",
-    seed: int = 1,
-    threads: int = 1,
-    force: bool = False,
-    progress: Progress | None = None,
+    work: Work = Work(),
 ) -> SignalResult:
     """Write weighted signal events with every branch of tree A and their truth.
 
@@ -196,99 +187,84 @@ def signal(
     period is in it, and what it stands for (DAQ, pile-up, tracking, SRD) is not simulated again.
 
     Args:
-        forced: all decays in this volume, or range of z in cm, weighted with their probability; everywhere
-            when not given.
-        period: a run period, or all in proportion to their electrons.
-        first_event: number of the first event: samples of one seed and other ranges are independent parts
-            of one, each normalised to its own number of events.
-        hepmc_file: also write the generated particles as HepMC3, see :mod:`na64root.simulation.hepmc`.
-        format: what the events are written as, in the same columns: a TTree or an RNTuple.
-        threads: threads that make events and compress the file; its events do not depend on them.
+        work: its threads make events and compress the file, whose events do not depend on them.
 
     Raises:
-        ConfigError: an unphysical model, no events, an unknown period, mode or volume.
-        Na64Error: the file exists and `force` is not set, or cannot be written.
+        ConfigError: an unphysical model, an unknown period, mode or volume.
+        Na64Error: the file exists and is not to be replaced, or cannot be written.
     """
-    _check(seed, format)
-    if not events > 0:
-        raise ConfigError(f"cannot simulate {events} events (1 or more are needed): correct -n")
-    if not 0 <= first_event < 2**32 - events:
-        raise ConfigError(f"first event {first_event} is not acceptable (from 0 on): correct --first-event")
-    exposure = card.exposure(eot)
-    if period != "all":
-        if period not in exposure:
+    file = EventFile.of(file)
+    _check(work.seed)
+    exposure = card.exposure(options.eot)
+    if options.period != "all":
+        if options.period not in exposure:
             raise ConfigError(
-                f"no period {period} in card {card.card.name} (known: {', '.join(exposure)}, "
+                f"no period {options.period} in card {card.card.name} (known: {', '.join(exposure)}, "
                 "all): correct --period"
             )
-        exposure = {name: electrons if name == period else 0.0 for name, electrons in exposure.items()}
+        exposure = {
+            name: electrons if name == options.period else 0.0 for name, electrons in exposure.items()
+        }
 
-    config = event_config(_core, card, point, exposure=exposure, forced=forced, events=events)
+    config = event_config(_core, card, point, exposure=exposure, forced=options.forced, events=options.events)
     generator = event_generator(config, point)
     parameters = point.parameters or Parameters.of(card)
-    if hepmc_file is not None:
-        check(Path(hepmc_file), first_event + events, force=force)
+    if file.hepmc is not None:
+        check(file.hepmc, options.first_event + options.events, force=file.force)
 
     def record(_: Any, number: int, weights_sum: float) -> SignalResult:
         return SignalResult(
-            file=str(path),
+            file=str(file.path),
             events=number,
             weights_sum=weights_sum,
-            seed=seed,
-            first_event=first_event,
+            seed=work.seed,
+            first_event=options.first_event,
             mode=point.mode,
             mass_GeV=point.mass_GeV,
             epsilon=point.epsilon,
             alpha_dark=parameters.alpha_dark,
             mass_ratio=parameters.mass_ratio,
             relative_splitting=parameters.relative_splitting,
-            forced=forced,
-            hepmc=None if hepmc_file is None else str(hepmc_file),
+            forced=options.forced,
+            hepmc=None if file.hepmc is None else str(file.hepmc),
             ctau_cm=generator.ctau,
             electrons=electrons_simulated(card, exposure),
             truth=_SIGNAL_TRUTH,
-            provenance=provenance(card, seed=seed),
+            provenance=provenance(card, seed=work.seed),
         )
 
     def write_hepmc(result: SignalResult) -> None:
-        if hepmc_file is None:
+        if file.hepmc is None:
             return
         model = parameters.model(point.mass_GeV, point.epsilon)
         total = (
             SignalModel(card).cross_section(point.mass_GeV, point.epsilon).total(card.beam.energy_GeV.value)
         )
         events_of_core = Events(
-            first=first_event,
-            number=events,
-            columns=lambda first, n: generator.generate(seed, first, n, threads, set(COLUMNS)),
+            first=options.first_event,
+            number=options.events,
+            columns=lambda first, n: generator.generate(work.seed, first, n, work.threads, set(COLUMNS)),
             masses_GeV={"aprime": model.mass, "chi1": model.chi1_mass, "chi2": model.chi2_mass},
             cross_section_pb=(total.value, total.error),
         )
-        write(Path(hepmc_file), events_of_core, result, force=force)
+        write(file.hepmc, events_of_core, result, force=file.force)
 
-    return Output(Path(path), "signal", format, threads, force, progress).write(
+    return Output(file, "signal", work).write(
         "Signal",
-        lambda: writers().signal(generator.address, seed),
+        lambda: writers().signal(generator.address, work.seed),
         record,
-        first=first_event,
-        events=events,
+        first=options.first_event,
+        events=options.events,
         beside=write_hepmc,
     )
 
 
 def pseudodata(
     card: Card,
-    path: str | Path,
+    file: EventFile | str | Path,
+    options: PseudodataOptions = PseudodataOptions(),
     *,
-    seed: int = 1,
-    eot: Mapping[str, float] | None = None,
-    scale: float = 1.0,
-    weighted: bool = False,
-    inject: Signal | None = None,
-    format: Format = "ttree",
-    threads: int = 1,
-    force: bool = False,
-    progress: Progress | None = None,
+    work: Work = Work(),
 ) -> SimulationResult:
     """Write a background sample with every branch of tree A, each class Poisson-drawn, as data: unweighted.
 
@@ -296,25 +272,21 @@ def pseudodata(
     the signal boxes have prescale 1, so that their expected counts are the card's backgrounds.
 
     Args:
-        eot: exposure of some periods, in place of the card's.
-        scale: size of the sample: divides the prescale of every class that has one, never below 1.
-        weighted: mcWeight is the prescale of the class: expected events of the exposure, no data.
-        inject: a signal among the background, its number Poisson-drawn from the expected one (with the
-            residual efficiency, which the rates of the backgrounds hold as well).
-        format: what the events are written as, in the same columns: a TTree or an RNTuple.
-        threads: threads that make events and compress the file; its events do not depend on them.
+        work: its threads make events and compress the file, whose events do not depend on them.
 
     Raises:
-        ConfigError: an unknown period, a negative exposure, scale or seed; an unphysical signal, or one of
-            more than a million events.
-        Na64Error: the file exists and `force` is not set, or cannot be written.
+        ConfigError: an unknown period, a negative exposure or seed; an unphysical signal, or one of more than
+            a million events.
+        Na64Error: the file exists and is not to be replaced, or cannot be written.
     """
-    if not (scale > 0.0):
-        raise ConfigError(f"cannot scale the sample by {scale:g} (a positive number is needed): correct it")
-    _check(seed, format)
-    exposure = card.exposure(eot)
+    file = EventFile.of(file)
+    inject = options.inject
+    _check(work.seed)
+    exposure = card.exposure(options.eot)
     prescales = {
-        name: rate.prescale.value if rate.prescale.value == 1.0 else max(1.0, rate.prescale.value / scale)
+        name: rate.prescale.value
+        if rate.prescale.value == 1.0
+        else max(1.0, rate.prescale.value / options.scale)
         for name, rate in card.pseudodata.classes.items()
     }
     means = {
@@ -329,10 +301,10 @@ def pseudodata(
 
     def make_generator() -> Any:
         ROOT = root()
-        generator = writers().Pseudodata(generator_config(ROOT, card, seed, means))
+        generator = writers().Pseudodata(generator_config(ROOT, card, work.seed, means))
         if inject is not None:
             try:
-                generator.inject(event_config(ROOT.na64root, card, inject, exposure=exposure), seed)
+                generator.inject(event_config(ROOT.na64root, card, inject, exposure=exposure), work.seed)
             except Exception as error:
                 if "million signal events" not in str(error):
                     raise
@@ -340,7 +312,7 @@ def pseudodata(
                     f"more than a million signal events are expected at m_A' = {inject.mass_GeV:g} GeV, "
                     f"epsilon = {inject.epsilon:g} (no sample for a file): give a smaller epsilon or exposure"
                 ) from None
-        if weighted:
+        if options.weighted:
             for number, prescale in enumerate(prescales.values()):
                 generator.weigh(number, prescale)
         if _class_names(ROOT) != list(means):
@@ -351,10 +323,10 @@ def pseudodata(
 
     def record(generator: Any, number: int, weights_sum: float) -> SimulationResult:
         return SimulationResult(
-            file=str(path),
+            file=str(file.path),
             events=number,
             weights_sum=weights_sum,
-            seed=seed,
+            seed=work.seed,
             eot=exposure,
             classes={
                 name: ClassFacts(
@@ -375,91 +347,64 @@ def pseudodata(
                 events=int(generator.injected()),
             ),
             truth=_TRUTH,
-            provenance=provenance(card, seed=seed),
+            provenance=provenance(card, seed=work.seed),
         )
 
-    return Output(Path(path), "pseudo-data", format, threads, force, progress).write(
-        "Pseudodata", make_generator, record
-    )
+    return Output(file, "pseudo-data", work).write("Pseudodata", make_generator, record)
 
 
-def gun(
-    card: Card,
-    path: str | Path,
-    *,
-    particle: str,
-    energy_GeV: float,
-    volume: str,
-    events: int,
-    mass_GeV: float | None = None,
-    offset_mm: tuple[float, float] = (0.0, 0.0),
-    noise: bool = True,
-    format: Format = "ttree",
-    seed: int = 1,
-    threads: int = 1,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> GunResult:
+def gun(card: Card, file: EventFile | str | Path, options: GunOptions, *, work: Work = Work()) -> GunResult:
     """Write electrons or e+e- pairs shot into one calorimeter, with every branch of tree A and truth.
 
-    An electron enters through the front of the volume. A pair comes from a state of mass `mass_GeV` and total
-    energy `energy_GeV` that decays isotropically, at a uniform depth in the volume.
+    An electron enters through the front of the volume. A pair comes from a state of mass `options.mass_GeV`
+    and total energy `options.energy_GeV` that decays isotropically, at a uniform depth in the volume.
 
     Args:
-        offset_mm: start in x, y from the middle of the volume's central cell.
-        noise: False leaves the sampling fluctuations of the structure only: no noise, no thresholds.
-        format: what the events are written as, in the same columns: a TTree or an RNTuple.
-        threads: threads that make events and compress the file; its events do not depend on them.
+        work: its threads make events and compress the file, whose events do not depend on them.
 
     Raises:
-        ConfigError: an unknown particle or volume, no events, an energy, mass or offset that is unphysical.
-        Na64Error: the file exists and `force` is not set, or cannot be written.
+        ConfigError: an unknown particle or volume, an energy, mass or offset that is unphysical.
+        Na64Error: the file exists and is not to be replaced, or cannot be written.
     """
-    _check(seed, format)
-    if not events > 0:
-        raise ConfigError(f"cannot simulate {events} events (1 or more are needed): correct -n")
-    if particle == "pair" and mass_GeV is None:
-        raise ConfigError("a pair without the mass of its parent (it decides the angles): give --mass-GeV")
-    if particle != "pair" and mass_GeV is not None:
-        raise ConfigError(f"a mass for {particle} (only a pair has a parent): leave --mass-GeV out")
+    file = EventFile.of(file)
+    _check(work.seed)
 
     def config_of(core: Any) -> Any:
         config = core.GunConfig()
-        config.detector = detector_config(core, card, noise=noise)
-        config.particle, config.volume = core.gun_particle(particle), core.gun_volume(volume)
-        config.energy, config.pair_mass = energy_GeV, mass_GeV or 0.0
-        config.offset_x, config.offset_y = 0.1 * offset_mm[0], 0.1 * offset_mm[1]
+        config.detector = detector_config(core, card, noise=options.noise)
+        config.particle, config.volume = core.gun_particle(options.particle), core.gun_volume(options.volume)
+        config.energy, config.pair_mass = options.energy_GeV, options.mass_GeV or 0.0
+        config.offset_x, config.offset_y = (0.1 * offset for offset in options.offset_mm)
         return config
 
     try:  # before ROOT starts
-        _core.simulate_gun(config_of(_core), seed, 0, 0)
+        _core.simulate_gun(config_of(_core), work.seed, 0, 0)
     except ValueError as error:
         message = str(error)
         raise ConfigError(message if ": " in message else f"{message} (unphysical gun): correct it") from None
 
     def record(_: Any, number: int, weights_sum: float) -> GunResult:
         return GunResult(
-            file=str(path),
+            file=str(file.path),
             events=number,
             weights_sum=weights_sum,
-            seed=seed,
-            particle=cast(GunParticle, particle),
-            energy_GeV=energy_GeV,
-            mass_GeV=mass_GeV,
-            volume=cast(GunVolume, volume),
-            offset_mm=offset_mm,
-            noise=noise,
+            seed=work.seed,
+            particle=cast(GunParticle, options.particle),
+            energy_GeV=options.energy_GeV,
+            mass_GeV=options.mass_GeV,
+            volume=cast(GunVolume, options.volume),
+            offset_mm=options.offset_mm,
+            noise=options.noise,
             truth=_GUN_TRUTH,
-            provenance=provenance(card, seed=seed),
+            provenance=provenance(card, seed=work.seed),
         )
 
-    return Output(Path(path), "particle gun", format, threads, force, progress).write(
-        "Gun", lambda: writers().gun(config_of(root().na64root), seed), record, events=events
+    return Output(file, "particle gun", work).write(
+        "Gun", lambda: writers().gun(config_of(root().na64root), work.seed), record, events=options.events
     )
 
 
-def _check(seed: int, format: Format) -> None:
-    check_format(format)
+def _check(seed: int) -> None:
     if not 0 <= seed < 2**64:
         raise ConfigError(f"seed {seed} is not acceptable (0 to 2^64 - 1): correct --seed")
 

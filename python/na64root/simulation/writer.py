@@ -15,6 +15,7 @@ from ..annotations import Progress
 from ..cling import implicit_threads, root
 from ..errors import ConfigError
 from ..records import Record, write_atomically
+from ..work import Work
 
 Format = Literal["ttree", "rntuple"]
 
@@ -277,19 +278,42 @@ def _writing(threads: int) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Output:
-    """Where simulated events go, and how they are written.
+class EventFile:
+    """A file of simulated events; an existing one is replaced only with `force`.
 
-    `threads` make the events and compress the file, which holds the same events in the same order for any
-    number of them. `format`: what they are written as, in the same columns.
+    Attributes:
+        format: what the events are written as, in the same columns: a TTree or an RNTuple.
+        hepmc: also a file of the generated particles as HepMC3, see :mod:`na64root.simulation.hepmc`.
+
+    Raises:
+        ConfigError: no such format.
     """
 
     path: Path
+    format: Format = "ttree"
+    force: bool = False
+    hepmc: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_format(self.format)
+
+    @classmethod
+    def of(cls, file: EventFile | str | Path) -> EventFile:
+        """The file itself, or a new one at a path."""
+        return file if isinstance(file, cls) else cls(Path(str(file)))
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where simulated events go, and how they are written.
+
+    The threads of `work` make the events and compress the file, which holds the same events in the same order
+    for any number of them.
+    """
+
+    file: EventFile
     title: str
-    format: Format
-    threads: int
-    force: bool
-    progress: Progress | None
+    work: Work
 
     def write(
         self,
@@ -318,15 +342,15 @@ class Output:
             generator = make_generator()
             number = int(generator.size()) if events is None else events
             file = _EventFile(temporary, kind, generator, self)
-            weights = file.fill(first, number, self.progress)
+            weights = file.fill(first, number, self.work.reporting("events"))
             record = record_of(generator, number, weights)
             file.close(json.dumps(json.loads(record.model_dump_json(exclude={"file"}))))
             if beside is not None:
                 beside(record)
             done.append(record)
 
-        with _writing(self.threads):
-            write_atomically(self.path, write, force=self.force)
+        with _writing(self.work.threads):
+            write_atomically(self.file.path, write, force=self.file.force)
         return done[0]
 
 
@@ -338,7 +362,9 @@ class _EventFile:
         make = getattr(writers(), f"{kind}Writer")
         title = f"na64root {output.title}, layout A"
         with self._abandoned_when_full():
-            self._writer = make(generator, str(path), title, output.format == "rntuple", output.threads)
+            self._writer = make(
+                generator, str(path), title, output.file.format == "rntuple", output.work.threads
+            )
 
     def fill(self, first: int, events: int, progress: Progress | None) -> float:
         """Write the events `first` ... `first + events - 1`; the sum of their weights.

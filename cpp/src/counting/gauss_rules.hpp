@@ -1,7 +1,7 @@
 // Rules of Gauss of any number of nodes for means under probability distributions; Boost.Math has those of
 // Legendre with numbers fixed at compile time.
-#ifndef NA64ROOT_SRC_GAUSS_RULES_HPP
-#define NA64ROOT_SRC_GAUSS_RULES_HPP
+#ifndef NA64ROOT_SRC_COUNTING_GAUSS_RULES_HPP
+#define NA64ROOT_SRC_COUNTING_GAUSS_RULES_HPP
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace na64root {
+namespace na64root::counting {
 
 // A rule of Gauss: sum of weights * f(nodes) is the mean of f under a probability distribution.
 struct Rule {
@@ -114,6 +114,6 @@ inline Rule gamma_rule(double shape, std::size_t n) {
     return gauss_rule(diagonal, off_diagonal);
 }
 
-} // namespace na64root
+} // namespace na64root::counting
 
 #endif
