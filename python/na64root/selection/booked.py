@@ -16,6 +16,7 @@ import numpy as np
 from ..config import SIGNATURES, Card, Signature
 from ..errors import DataError
 from ..event_loop import compiled
+from ..event_loop.expressions import Call, Code
 from ..event_loop.histograms import Histogram, bins, record, stable, variances
 from ..ntuple import DEFINING_CUTS, Ntuple, notes_on_files, period_names, repeated_files, require_all_read
 from ..records import Count, CutFlowRow, provenance
@@ -26,6 +27,7 @@ from .cut_table import (
     definitions,
     descriptions,
     functions,
+    in_run_period,
     require_compiling,
 )
 from .engines import EventLoop, table
@@ -111,8 +113,7 @@ class Booked:
         derived = definitions(self.card, self.ntuple.present)
         if self.variations:
             start = self.variations.on_branches(start, derived, self.cuts)
-        for name, expression in derived.items():
-            start = start.Define(name, expression)
+        start = compiled.defined(start, derived)
         require_compiling(start, self.cuts)
         if self.variations:
             start = self.variations.on_quantities(start)
@@ -121,14 +122,13 @@ class Booked:
         # Weights below zero are in the underflow.
         signs = ("", "", 1, 0.0, 1.0)
         self.signs = start.Histo1D(signs, "na64_weight", "na64_one") if self.has_weight else None
-        inside = f"na64_period < {len(self.card.periods)}"
         if self.blind and (boxes := signal_boxes(self.cuts)):
-            start = start.Filter(f"!({boxes})", "blind")
+            start = compiled.filtered(start, Code(f"!({boxes})"), "blind")
             self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
-        in_period = self.in_period = start.Filter(inside, "period")
+        in_period = self.in_period = compiled.filtered(start, in_run_period(self.card), "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)
-        # Cuts of both signatures with the same expression on the same node are one filter.
-        shared: dict[tuple[int, str], tuple[Any, _PeriodCounts]] = {}
+        # Cuts of both signatures with the same condition on the same node are one filter.
+        shared: dict[tuple[int, Call | Code], tuple[Any, _PeriodCounts]] = {}
         # _PeriodCounts keeps each node alive, so that the id of a node is not given again.
         for signature in SIGNATURES:
             node, previous = in_period, 0
@@ -137,14 +137,14 @@ class Booked:
             for cut in self.cuts[signature]:
                 if cut.name in hidden:
                     break
-                if cut.expression is None:
+                if cut.condition is None:
                     if cut.name in DEFINING_CUTS[signature]:
                         break
                     continue
-                key = (previous, cut.expression)
+                key = (previous, cut.condition)
                 if key not in shared:
                     self._book_before(signature, cut.name, node)
-                    filtered = node.Filter(cut.expression, cut.name)
+                    filtered = compiled.filtered(node, cut.condition, cut.name)
                     shared[key] = filtered, _PeriodCounts(filtered, len(self.names), self.has_weight)
                     if cut.name == "trigger":
                         self._book_after_trigger(filtered)
@@ -376,7 +376,7 @@ class Booked:
         return list(self._flow(signature))[-1][1]
 
     def _not_applied(self, signature: Signature) -> list[str]:
-        return [cut.name for cut in self.cuts[signature] if cut.expression is None]
+        return [cut.name for cut in self.cuts[signature] if cut.condition is None]
 
     def _counts(self, exposure: dict[str, float], lacking: Mapping[Signature, Sequence[str]]) -> list[Count]:
         counts = []

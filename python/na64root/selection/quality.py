@@ -19,6 +19,7 @@ from .. import cling
 from ..annotations import Array
 from ..cling import implicit_threads, root
 from ..config import Card, QualityConfig
+from ..event_loop.expressions import Sum
 from ..ntuple import (
     Input,
     Ntuple,
@@ -32,7 +33,7 @@ from ..ntuple import (
 )
 from ..records import Provenance, Record, provenance
 from .blinding import BOX_CUTS, require_blind, without_signal_boxes
-from .cut_table import PHYSICS_TRIGGER, hcal_sum
+from .cut_table import PHYSICS_TRIGGER
 
 SpillQuantity = Literal["triggers", "ecal_mean_GeV", "hcal_mean_GeV", "missing_energy_fraction"]
 
@@ -436,9 +437,9 @@ def _record(ntuple: Ntuple, card: Card, blind: bool) -> tuple[Any, int]:
         "spill",
         "spillevent",
         "mcWeight" if "mcWeight" in present else "1.0",
-        f"na64root::{PHYSICS_TRIGGER}" if known else "true",
+        PHYSICS_TRIGGER.expression if known else "true",
         "ecalTotal" if "ecalTotal" in present else nan,
-        hcal_sum(*modules) if present.issuperset(modules) else nan,
+        Sum(modules).expression if present.issuperset(modules) else nan,
     ]
     # The order of the events is part of the question.
     with implicit_threads(1), reading(ntuple):
