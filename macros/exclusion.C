@@ -13,6 +13,7 @@
 #include "na64root/magnetic_moment.hpp"
 #include "na64root/units.hpp"
 
+#include "TAxis.h"
 #include "TCanvas.h"
 #include "TCollection.h"
 #include "TFile.h"
@@ -59,8 +60,12 @@ void exclusion(const char *input = "na64root-output/results.root", const char *o
 
     gStyle->SetOptStat(0);
     auto *canvas = new TCanvas("exclusion", "exclusion", 750, 900);
-    canvas->SetLogx();
-    canvas->SetLogy();
+    // Bins of one width are those of a linear axis.
+    const auto logarithmic = [](const TAxis *axis) {
+        return axis->GetBinWidth(axis->GetNbins()) > 1.001 * axis->GetBinWidth(1);
+    };
+    canvas->SetLogx(logarithmic(masses));
+    canvas->SetLogy(logarithmic(epsilons));
     canvas->SetTicks();
     canvas->SetMargin(0.13, 0.04, 0.32, 0.04); // below: the legend
     auto *frame =

@@ -17,7 +17,7 @@ struct Row {
     double operator[](std::size_t i) const { return first[i]; }
 };
 
-// Apply `function` to each row of an array whose first axis counts the events.
+// Apply `function` to each row of an array whose first axis counts the events, and to the row's number.
 template <class Result, class Function>
 py::array_t<Result> per_event(const Array &array, std::size_t length, const char *name, Function &&function) {
     const std::size_t events = array.ndim() > 0 ? static_cast<std::size_t>(array.shape(0)) : 0;
@@ -29,7 +29,7 @@ py::array_t<Result> per_event(const Array &array, std::size_t length, const char
     Result *out = result.mutable_data();
     py::gil_scoped_release release;
     for (std::size_t event = 0; event < events; ++event)
-        out[event] = function(Row{data + event * length, length});
+        out[event] = function(Row{data + event * length, length}, event);
     return result;
 }
 
@@ -48,7 +48,7 @@ void register_selection(py::module_ &core) {
         "leading_ecal_cell",
         [](const Array &energies) {
             return per_event<int>(energies, 72, "ECAL_ene",
-                                  [](const Row &row) { return leading_ecal_cell(row); });
+                                  [](const Row &row, std::size_t) { return leading_ecal_cell(row); });
         },
         py::arg("ecal_energies"),
         "Cell x * 6 + y with the largest energy, shape (events,), from (events, 2, 6, 6) GeV; -1 where there "
@@ -63,12 +63,18 @@ void register_selection(py::module_ &core) {
     core.def("passes_ecal", py::vectorize(&passes_ecal), py::arg("energy"), py::arg("energy_max"));
     core.def(
         "veto_energy",
-        [](const Array &photomultipliers, double balance) {
-            return per_event<double>(photomultipliers, 6, "VETO_ene",
-                                     [&](const Row &row) { return veto_energy(row, balance); });
+        [](const Array &photomultipliers, const Array &balance) {
+            const bool one = balance.size() == 1;
+            if (!one && (photomultipliers.ndim() == 0 || balance.size() != photomultipliers.shape(0)))
+                throw std::invalid_argument("balance needs one value, or one per event");
+            const double *balances = balance.data();
+            return per_event<double>(photomultipliers, 6, "VETO_ene", [&](const Row &row, std::size_t event) {
+                return veto_energy(row, balances[one ? 0 : event]);
+            });
         },
         py::arg("photomultipliers"), py::arg("balance"),
-        "VETO sum in GeV, shape (events,), from (events, 6) GeV; NaN where one is not finite.");
+        "VETO sum in GeV, shape (events,), from (events, 6) GeV and one balance for all or each; NaN where "
+        "one energy is not finite.");
     core.def("passes_veto", py::vectorize(&passes_veto), py::arg("energy"), py::arg("energy_max"));
     core.def("passes_hcal_s1", py::vectorize(&passes_hcal_s1), py::arg("hcal1"), py::arg("hcal2"),
              py::arg("hcal3"), py::arg("hcal1_max"), py::arg("signal_min"));
@@ -78,7 +84,7 @@ void register_selection(py::module_ &core) {
         "hcal_r",
         [](const Array &energies, const HcalCore &hcal_core) {
             return per_event<double>(energies, 36, "HCAL_ene",
-                                     [&](const Row &row) { return hcal_r(row, hcal_core); });
+                                     [&](const Row &row, std::size_t) { return hcal_r(row, hcal_core); });
         },
         py::arg("hcal_energies"), py::arg("core"),
         "R over HCAL2 and HCAL3, shape (events,), from (events, 4, 3, 3) GeV and the core cells, bit x * 3 + "
@@ -86,6 +92,11 @@ void register_selection(py::module_ &core) {
         "of three modules; NaN where the energy is not positive or not finite.");
     core.def("passes_r", py::vectorize(&passes_r), py::arg("r"), py::arg("r_max"));
     core.def("passes_shower_chi2", py::vectorize(&passes_shower_chi2), py::arg("chi2"), py::arg("chi2_max"));
+    core.def("showers_in_hcal1", py::vectorize(&showers_in_hcal1), py::arg("hcal1"), py::arg("hcal2"),
+             py::arg("hcal1_max"), py::arg("signal_min"));
+    core.def("passes_dimuon", py::vectorize(&passes_dimuon), py::arg("hcal3"), py::arg("centre1"),
+             py::arg("centre2"), py::arg("hcal3_min"), py::arg("hcal3_with_centres_min"),
+             py::arg("centre_min"));
 }
 
 } // namespace na64root::bindings

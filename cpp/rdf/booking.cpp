@@ -1,5 +1,6 @@
 #include "booking.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -120,10 +121,6 @@ template <auto Function, class... Arguments> struct Call<Function, bool (*)(Argu
     }
 };
 
-bool below(double value, double limit) {
-    return value < limit;
-}
-
 struct Compiled {
     Predicate call;
     std::size_t arity;
@@ -135,7 +132,7 @@ template <auto Function> constexpr Compiled compiled() {
 
 const std::map<std::string, Compiled> &predicates() {
     static const std::map<std::string, Compiled> all = {
-        {"below", compiled<&below>()},
+        {"in_run_period", compiled<&in_run_period>()},
         {"passes_trigger", compiled<&passes_trigger>()},
         {"passes_pile_up", compiled<&passes_pile_up>()},
         {"passes_straw", compiled<&passes_straw>()},
@@ -149,6 +146,59 @@ const std::map<std::string, Compiled> &predicates() {
         {"passes_hcal_s2", compiled<&passes_hcal_s2>()},
         {"passes_r", compiled<&passes_r>()},
         {"passes_shower_chi2", compiled<&passes_shower_chi2>()},
+    };
+    return all;
+}
+
+// A derived column as the stages make it: a function of columns. `take` keeps its numbers, or says no to
+// them.
+struct Definition {
+    std::string column, function;
+    std::vector<std::string> of;
+    bool (*take)(Settings &settings, const std::vector<double> &numbers);
+};
+
+const std::vector<Definition> &definitions() {
+    using Numbers = std::vector<double>;
+    const auto none = [](Settings &, const Numbers &numbers) { return numbers.empty(); };
+    const auto is_one = [](Settings &, const Numbers &numbers) { return numbers == Numbers{1.0}; };
+    static const std::vector<Definition> all = {
+        {"na64_weight",
+         "sum",
+         {"mcWeight"},
+         [](Settings &settings, const Numbers &numbers) {
+             settings.weighted = true;
+             return numbers.empty();
+         }},
+        {"na64_weight", "constant", {}, is_one},
+        {"na64_one", "constant", {}, is_one},
+        {"na64_period",
+         "run_period",
+         {"run"},
+         [](Settings &settings, const Numbers &numbers) {
+             settings.ranges.assign(numbers.begin(), numbers.end());
+             return numbers.size() % 2 == 0;
+         }},
+        {"na64_hcal", "sum", {"hcal0", "hcal1", "hcal2"}, none},
+        {"na64_out_of_time", "out_of_time_energy", {"ecalTotalNoTimecut", "ecalTotal"}, none},
+        {"na64_leading_cell", "leading_ecal_cell", {"ECAL_ene"}, none},
+        {"na64_srd0", "sum", {"SRD_ene[0]"}, none},
+        {"na64_srd1", "sum", {"SRD_ene[1]"}, none},
+        {"na64_srd2", "sum", {"SRD_ene[2]"}, none},
+        {"na64_veto",
+         "veto_energy",
+         {"VETO_ene"},
+         [](Settings &settings, const Numbers &numbers) {
+             settings.photomultiplier_balance = numbers.empty() ? 0.0 : numbers.front();
+             return numbers.size() == 1;
+         }},
+        {"na64_r",
+         "hcal_r_in_period",
+         {"HCAL_ene", "na64_period"},
+         [](Settings &settings, const Numbers &numbers) {
+             settings.cores.assign(numbers.begin(), numbers.end());
+             return !numbers.empty() && numbers.size() % hcal_modules_behind_ecal == 0;
+         }},
     };
     return all;
 }
@@ -317,7 +367,7 @@ struct OfAll {
         values[spill_event] = number_in_spill;
         values[weight] = event_weight;
         values[one] = 1.0;
-        values[period] = range_index(state->ranges, run);
+        values[period] = run_period(run, state->ranges);
         values[is_physics] = physics;
         values[is_trigger_physics] = trigger_physics;
         values[is_on_spill] = on_spill;
@@ -393,9 +443,7 @@ class OfRest : public ROOT::Detail::RDF::RActionImpl<OfRest> {
     void Exec(unsigned slot_number, const ROOT::RVecD &hcal, double chi2) {
         Slot &slot = *state_->slots[slot_number];
         double *values = slot.values.data();
-        // Runs outside all periods get the first core; no histogram or count sees them.
-        const auto index = static_cast<std::size_t>(values[period]);
-        values[r] = hcal_r(hcal, state_->cores[index < state_->cores.size() ? index : 0]);
+        values[r] = hcal_r_in_period(hcal, values[period], state_->cores);
         values[shower_chi2] = chi2;
         state_->work(slot, of_rest);
     }
@@ -500,6 +548,8 @@ class Graph {
         if (state.cores.empty())
             state.cores.push_back({});
         state.values.assign(number_of_columns, 0.0);
+        if (!settings.weighted)
+            present_.erase("mcWeight");
     }
 
     // False where a branch is of another type than foreseen.
@@ -518,40 +568,32 @@ class Graph {
                columns(of_rest, {"showerChi2"}, number, 0.0);
     }
 
-    int filter(int node, const std::string &name, const std::vector<std::string> &arguments) {
-        const auto found = predicates().find(name);
-        if (found == predicates().end() || found->second.arity != arguments.size())
+    int filter(int node, const std::string &predicate, const std::vector<std::string> &columns,
+               const std::vector<double> &numbers) {
+        const auto found = predicates().find(predicate);
+        if (found == predicates().end() || found->second.arity != columns.size() + numbers.size())
             return -1;
         Operation operation{Operation::cut, node, static_cast<int>(state_->node_stages.size()), {}};
         operation.predicate = found->second.call;
-        Stage stage = state_->node_stages[node];
-        for (const auto &text : arguments) {
-            if (const Known *column = find(text)) {
-                operation.values.push_back(column->column);
-                stage = std::max(stage, column->stage);
-                continue;
-            }
-            std::size_t read = 0;
-            try {
-                state_->values.push_back(std::stod(text, &read));
-            } catch (const std::exception &) {
-            }
-            if (read != text.size())
-                return -1;
+        const auto stage = take(operation, columns);
+        if (!stage)
+            return -1;
+        for (const double number : numbers) {
+            state_->values.push_back(number);
             operation.values.push_back(static_cast<int>(state_->values.size()) - 1);
         }
-        state_->node_stages.push_back(stage);
-        return book(stage, std::move(operation));
+        state_->node_stages.push_back(*stage);
+        return book(*stage, std::move(operation));
     }
 
     int histogram(int node, const std::vector<std::string> &names, std::shared_ptr<const TAxis> x,
                   std::shared_ptr<const TAxis> y = nullptr) {
         state_->histograms.emplace_back(std::move(x), std::move(y));
-        return take(Operation::fill, node, static_cast<int>(state_->histograms.size()) - 1, names);
+        return fill(Operation::fill, node, static_cast<int>(state_->histograms.size()) - 1, names);
     }
 
     int table(int node, const std::vector<std::string> &names) {
-        return take(Operation::list, node, static_cast<int>(state_->tables++), names);
+        return fill(Operation::list, node, static_cast<int>(state_->tables++), names);
     }
 
     void run() {
@@ -625,17 +667,23 @@ class Graph {
         return result;
     }
 
-    int take(Operation::Kind kind, int node, int result, const std::vector<std::string> &names) {
-        Operation operation{kind, node, result, {}};
-        Stage stage = state_->node_stages[node];
+    // The stage that has all columns that an operation takes; none where one is not known.
+    std::optional<Stage> take(Operation &operation, const std::vector<std::string> &names) const {
+        Stage stage = state_->node_stages[operation.node];
         for (const auto &name : names) {
             const Known *column = find(name);
             if (!column)
-                return -1;
+                return std::nullopt;
             operation.values.push_back(column->column);
             stage = std::max(stage, column->stage);
         }
-        return book(stage, std::move(operation));
+        return stage;
+    }
+
+    int fill(Operation::Kind kind, int node, int result, const std::vector<std::string> &names) {
+        Operation operation{kind, node, result, {}};
+        const auto stage = take(operation, names);
+        return stage ? book(*stage, std::move(operation)) : -1;
     }
 
     template <class Value>
@@ -705,8 +753,17 @@ void close(Graph *graph) {
     delete graph;
 }
 
-int filter(Graph &graph, int node, const std::string &predicate, const std::vector<std::string> &arguments) {
-    return graph.filter(node, predicate, arguments);
+bool define(Settings &settings, const std::string &column, const std::string &function,
+            const std::vector<std::string> &of, const std::vector<double> &numbers) {
+    return std::any_of(definitions().begin(), definitions().end(), [&](const Definition &known) {
+        return known.column == column && known.function == function && known.of == of &&
+               known.take(settings, numbers);
+    });
+}
+
+int filter(Graph &graph, int node, const std::string &predicate, const std::vector<std::string> &columns,
+           const std::vector<double> &numbers) {
+    return graph.filter(node, predicate, columns, numbers);
 }
 
 int histogram(Graph &graph, int node, const std::string &x, const std::string &weight, int bins, double low,

@@ -15,8 +15,9 @@ namespace na64root::rdf {
 
 class Graph;
 
-// Parameters of the derived columns.
+// Parameters of the derived columns, and what is left out.
 struct Settings {
+    bool weighted{};                  // na64_weight is mcWeight, not 1
     std::vector<unsigned> ranges;     // first and last run of each range, for na64_period
     double photomultiplier_balance{}; // for na64_veto
     std::vector<unsigned> cores;      // core cells of HCAL1, HCAL2, HCAL3 of each period, for na64_r
@@ -30,15 +31,20 @@ struct Excluded {
     double weights_in_spills{}, squares_in_spills{};
 };
 
+// Whether a derived column is made here as this function of columns, with these numbers: `settings` holds
+// them from then on.
+bool define(Settings &settings, const std::string &column, const std::string &function,
+            const std::vector<std::string> &of, const std::vector<double> &numbers);
+
 // A graph on a tree in files with these branches of tree A; node 0 is all events. Null where a branch is of a
 // type that was not compiled for.
 Graph *open(const std::string &tree, const std::vector<std::string> &files,
             const std::vector<std::string> &present, const Settings &settings);
 void close(Graph *graph);
 
-// A cut after a node: a predicate of selection.hpp, or "below", with columns and numbers as arguments.
-// Returns the new node.
-int filter(Graph &graph, int node, const std::string &predicate, const std::vector<std::string> &arguments);
+// A cut after a node: a predicate of selection.hpp of columns and then of numbers. Returns the new node.
+int filter(Graph &graph, int node, const std::string &predicate, const std::vector<std::string> &columns,
+           const std::vector<double> &numbers);
 // Filled with the events of a node, weighted by a column. Returns the number of the histogram.
 int histogram(Graph &graph, int node, const std::string &x, const std::string &weight, int bins, double low,
               double high);

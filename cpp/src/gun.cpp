@@ -51,7 +51,7 @@ GunGenerator::GunGenerator(const GunConfig &config)
         !(config.pair_mass >= 2.0 * units::electron_mass && config.pair_mass < config.energy))
         throw std::domain_error("the mass of the pair is not between 2 electron masses and its energy");
     if (!std::isfinite(config.offset_x) || !std::isfinite(config.offset_y))
-        throw std::invalid_argument("the offset of the gun is not finite");
+        throw std::domain_error("the offset of the gun is not finite");
 }
 
 void GunGenerator::follow(double energy, int charge, GunEvent &event, Random &random) const {

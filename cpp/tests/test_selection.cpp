@@ -15,6 +15,8 @@ int main() {
     CHECK(range_index(ranges, 20) == 0);
     CHECK(range_index(ranges, 21) == 2);
     CHECK(range_index(ranges, 30) == 1);
+    CHECK(run_period(30, ranges) == 1.0 && in_run_period(1.0, 2));
+    CHECK(run_period(9, ranges) == 2.0 && !in_run_period(2.0, 2));
 
     CHECK(passes_trigger(true, true, true, false));
     CHECK(!passes_trigger(false, true, true, false));
@@ -42,6 +44,12 @@ int main() {
         CHECK(!passes_hcal_s2(0, 0, bad, 1));
         CHECK(!passes_r(bad, 0.06));
         CHECK(!passes_shower_chi2(bad, 10));
+        CHECK(!showers_in_hcal1(bad, 20, 1, 15));
+        CHECK(!showers_in_hcal1(20, bad, 1, 15));
+        CHECK(!passes_dimuon(bad, 2, 2, 2.0, 1.3, 1.5));
+        CHECK(!passes_dimuon(1.9, bad, 2, 2.0, 1.3, 1.5));
+        CHECK(!passes_dimuon(1.9, 2, bad, 2.0, 1.3, 1.5));
+        CHECK(passes_dimuon(2.1, bad, bad, 2.0, 1.3, 1.5));
         CHECK(std::isnan(veto_energy(std::vector<double>{0, 0, bad, 0, 0, 0}, 0.3)));
     }
 
@@ -104,6 +112,13 @@ int main() {
     hcal[18 + 1 * 3 + 2] = 1.0; // HCAL3 (1,2)
     CHECK(hcal_r(hcal, single) == 0.25);
     CHECK(hcal_r(hcal, wide) == 0.125);
+    const std::array<HcalCore, 2> cores{single, wide};
+    CHECK(hcal_r_in_period(hcal, 0.0, cores) == 0.25);
+    CHECK(hcal_r_in_period(hcal, 1.0, cores) == 0.125);
+    CHECK(hcal_r_in_period(hcal, 2.0, cores) == 0.25);
+    // HCAL1 (0,0) has 100 GeV outside of its core, HCAL2 (1,1) the 5 GeV in a core.
+    CHECK(hcal_r12_in_period(hcal, 0.0, cores) == 1.0 - 5.0 / 105.0);
+    CHECK(hcal_r12_in_period(hcal, 0.0, std::array<HcalCore, 1>{HcalCore{1, 0, 0}}) == 1.0 - 100.0 / 105.0);
     const std::vector<float> single_precision(hcal.begin(), hcal.end());
     CHECK(hcal_r(single_precision, wide) == 0.125);
     hcal[9] = -8.0;
@@ -112,5 +127,15 @@ int main() {
     CHECK(std::isnan(hcal_r(hcal, single)));
     CHECK(passes_r(0.059, 0.06) && !passes_r(0.06, 0.06));
     CHECK(passes_shower_chi2(9.9, 10) && !passes_shower_chi2(10, 10));
+
+    CHECK(showers_in_hcal1(1.0, 14.1, 1, 15));
+    CHECK(!showers_in_hcal1(0.9, 14.2, 1, 15));
+    CHECK(!showers_in_hcal1(1.0, 14.0, 1, 15));
+    CHECK(passes_dimuon(2.1, 0, 0, 2.0, 1.3, 1.5));
+    CHECK(!passes_dimuon(2.0, 0, 0, 2.0, 1.3, 1.5));
+    CHECK(passes_dimuon(1.4, 1.6, 1.6, 2.0, 1.3, 1.5));
+    CHECK(!passes_dimuon(1.4, 1.5, 1.6, 2.0, 1.3, 1.5));
+    CHECK(!passes_dimuon(1.4, 1.6, 1.5, 2.0, 1.3, 1.5));
+    CHECK(!passes_dimuon(1.3, 1.6, 1.6, 2.0, 1.3, 1.5));
     return check::failures;
 }

@@ -404,6 +404,23 @@ def test_scan_without_files_is_the_plane_of_the_card(tmp_path, capsys):
     assert "mass-epsilon.pdf exists (results are kept): use --force" in capsys.readouterr().err
 
 
+def test_a_linear_axis_has_bins_of_one_width(tmp_path):
+    axes = ("--x", "mass=0.1:0.3:3:lin", "--y", "ratio=2.5:10:3")
+    code, text = commands.run("scan", *axes, "-o", str(tmp_path), "--json")
+    assert code == 0
+    record = json.loads(text)
+    assert (record["x_logarithmic"], record["y_logarithmic"]) == (False, True)
+    file = root().TFile.Open(str(tmp_path / "mass-ratio.root"))
+    try:
+        plane = file.Get("upper_limit_mu")
+        edges = [plane.GetXaxis().GetBinUpEdge(i) for i in range(4)]
+        assert edges == pytest.approx([0.05, 0.15, 0.25, 0.35])
+        edges = [plane.GetYaxis().GetBinUpEdge(j) for j in range(4)]
+        assert edges == pytest.approx((2.5 * 2.0 ** np.array([-0.5, 0.5, 1.5, 2.5])).tolist())
+    finally:
+        file.Close()
+
+
 def test_scan_of_a_file_uses_its_counts_and_exposure(tmp_path, without_other_experiments):
     path = write_tree(tmp_path / "planted.root", [s1_event()])
     _, with_event = scan(path, "--eot", "2018=1e11")

@@ -14,10 +14,12 @@ from na64root.analyze import DataOptions
 from na64root.analyze.counts import data_of
 from na64root.backgrounds import estimate
 from na64root.backgrounds.events import read
-from na64root.backgrounds.regions import check_regions, in_signal_box
+from na64root.backgrounds.regions import check_regions
 from na64root.backgrounds.sideband import sideband
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
+from na64root.ntuple import baskets, checks, files
+from na64root.selection.blinding import in_signal_box
 from na64root.simulation import simulate
 from na64root.simulation.options import PseudodataOptions
 from na64root.work import Work
@@ -128,6 +130,25 @@ expression = "backgrounds_test::small(ecal0)"
 header = "small.hpp"
 after = "of_s1"
 """
+
+
+def test_the_steps_of_an_analysis_share_one_input(tmp_path, monkeypatch):
+    """Quality, selection and estimate read it; it is hashed, and its branches are unpacked, once."""
+    path = planted(tmp_path)
+    card = load_card(overrides=["backgrounds.S2=abcd"])
+    apart = selection.select([path], card)
+    hashed: list[str] = []
+    unpacked: list[str] = []
+    check = baskets.check_baskets_of_tree
+    monkeypatch.setattr(files, "sha256_of", lambda name: hashed.append(str(name)) or apart.files[0].sha256)
+    for module in (baskets, checks):
+        monkeypatch.setattr(
+            module, "check_baskets_of_tree", lambda *tree: unpacked.append(tree[-1]) or check(*tree)
+        )
+    found = data_of([path], card, DataOptions(exclude_outlier_spills=True), Work())
+    assert (hashed, unpacked) == ([path], [path])
+    assert (found.exposure, found.selected.cutflow) == (apart.exposure, apart.cutflow)
+    assert found.estimates["S2"].value == estimate([path], card).of("S2", "abcd").value
 
 
 @pytest.mark.parametrize("threads", [1, 2])

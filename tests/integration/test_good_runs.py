@@ -11,7 +11,7 @@ import pytest
 from na64root import load_card, ntuple, selection
 from na64root.config import Card
 from na64root.errors import DataError
-from na64root.ntuple import read_good_runs
+from na64root.ntuple import good_runs, read_good_runs
 from na64root.selection import quality
 from na64root.work import Work
 from support import commands
@@ -77,6 +77,22 @@ def test_other_runs_are_counted_under_their_reason(tmp_path, data, text, good):
     used = record.provenance.input.good_runs
     assert (used.path, len(used.sha256)) == (str(path), 64)
     assert result.input.good_runs == used
+
+
+def test_a_list_is_read_into_ranges_once(tmp_path, data, monkeypatch):
+    """Input, exposure, cut table and periods ask for it; what was written since is read again."""
+    parsed = []
+    of_text = good_runs._of_text
+    monkeypatch.setattr(good_runs, "_of_text", lambda *list_: parsed.append(list_) or of_text(*list_))
+    path = tmp_path / "good.txt"
+    path.write_text("4000")
+    card = card_with(path)
+    first = selection.select([data], card)
+    quality.assess([data], card)
+    assert len(parsed) == 1
+    path.write_text("4001-4002")
+    assert selection.select([data], card).input.good_runs != first.input.good_runs
+    assert len(parsed) == 2
 
 
 def test_a_list_with_all_runs_changes_nothing(tmp_path, data):

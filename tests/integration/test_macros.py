@@ -12,7 +12,8 @@ import pytest
 
 from na64root import _core, selection, theory
 from na64root.cling import root
-from na64root.config import load_card
+from na64root.config import SIGNATURES, load_card
+from na64root.selection import cut_table
 from support.tree_a import event, write_tree
 
 MACROS = Path(__file__).parents[2] / "macros"
@@ -57,6 +58,52 @@ def test_cross_section_takes_another_material(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "W atom, E = 50 GeV" in done.stdout
     assert_pdf(tmp_path / "tungsten.pdf")
+
+
+# What the macro writes in place of the derived columns.
+IN_THE_MACRO = {
+    "na64_out_of_time": "out_of_time_energy(ecalTotalNoTimecut, ecalTotal)",
+    "na64_leading_cell": "leading_ecal_cell(ECAL_ene)",
+    "na64_srd0": "SRD_ene[0]",
+    "na64_srd1": "SRD_ene[1]",
+    "na64_srd2": "SRD_ene[2]",
+    "na64_veto": f"veto_energy(VETO_ene, {load_card().selection.veto.photomultiplier_balance.value})",
+    "na64_r": "hcal_r(HCAL_ene, core)",
+}
+
+
+def test_the_cuts_of_the_macro_are_those_of_the_cut_table():
+    """Reference: self. The macro shows its cuts in C++: each predicate, column and number is the table's."""
+    card = load_card()
+    text = (MACROS / "cut_flow.C").read_text("utf-8")
+    rows = [
+        re.findall(r'"([^"]*)"', row)
+        for row in re.findall(
+            r'\{("[^{}]*")\}', text[text.index("> cuts = ") : text.index("*const branches")]
+        )
+    ]
+    assert [name for name, *_ in rows] == card.selection.built_in()
+    for signature in SIGNATURES:
+        of_table = cut_table.predicates(card, signature)
+        for name, *texts in rows:
+            written = texts[-1] if signature == "S2" else texts[0]
+            if (name, signature) == ("r", "S2"):
+                assert written == ""
+                continue
+            function, arguments = re.fullmatch(r"(\w+)\((.*)\)", written).groups()
+            call, split = of_table[name], re.split(r", (?![^()]*\))", arguments)
+            n = len(call.columns)
+            assert function == call.function
+            assert split[:n] == [IN_THE_MACRO.get(column, column) for column in call.columns]
+            assert tuple(map(float, split[n:])) == call.numbers, f"{signature} {name}"
+    periods = re.findall(r'\{"(\d+)", (\d+), (\d+), "\{\{(.*?)\}\}"\}', text)
+    assert [(name, int(first), int(last)) for name, first, last, _ in periods] == [
+        (period.name, period.first_run, period.last_run) for period in card.periods
+    ]
+    assert cut_table.hcal_core_bits(card) == [
+        [sum(1 << int(bit) for bit in re.findall(r"1 << (\d+)", cells)) for cells in core.split(", ")]
+        for *_, core in periods
+    ]
 
 
 def test_cut_flow_counts_as_the_selection_does(few_pseudodata, tmp_path):

@@ -13,6 +13,7 @@ from na64root.analyze import AnalysisOptions, DataOptions, SignalFiles, chain
 from na64root.cling import root
 from na64root.errors import ConfigError, DataError
 from na64root.exclusion import counting_models
+from na64root.ntuple import files
 from na64root.records import Count, ResultsFolder
 from na64root.simulation import simulate
 from na64root.simulation.core_config import Signal
@@ -104,13 +105,32 @@ def test_a_sample_of_another_program_with_the_same_branches(sample, whole, folde
     assert other.produced_by_chain == sample.produced_by_chain
 
 
+def test_a_file_is_hashed_once_and_read_in_one_loop(monkeypatch, whole, parts, folder):
+    hashed: list[str] = []
+    monkeypatch.setattr(files, "sha256_of", lambda path: hashed.append(str(path)) or "0" * 64)
+    loops = []
+
+    def select(*arguments, **options):
+        found = selection.event_selection.select(*arguments, **options)
+        loops.append(found.event_loops)
+        return found
+
+    monkeypatch.setattr(selection, "select", select)
+    read_signal(parts, CARD, EXPOSURE)
+    assert (hashed, loops) == (parts, [1, 1])
+    hashed.clear()
+    strangers = [foreign(whole, folder / f"stranger{i}.root", f"0.5 * {i} * mcWeight") for i in (1, 2)]
+    read_signal(strangers, CARD, EXPOSURE, mass_GeV=0.39, epsilon=6e-3)
+    assert (hashed, loops[2:]) == (strangers, [1])
+
+
 def test_bad_samples_are_one_line(whole, parts, folder):
     point = {"mass_GeV": 0.39, "epsilon": 6e-3}
     cases = [
         ([foreign(whole, folder / "no_point.root")], {}, ConfigError, "--signal-mass-GeV"),
         ([foreign(whole, folder / "no_weight.root", weight="")], point, DataError, "no branch mcWeight"),
         ([foreign(whole, folder / "nan.root", "spillevent % 100 ? mcWeight : NAN")], point, DataError, "NaN"),
-        ([foreign(whole, folder / "negative.root", "-mcWeight")], point, DataError, "negative"),
+        ([foreign(whole, folder / "negative.root", "-mcWeight")], point, DataError, "negative in 6000"),
         ([foreign(whole, folder / "zero.root", "0. * mcWeight")], point, DataError, "no events in period"),
         ([foreign(whole, folder / "fails.root", cut="ecalTotal > 95")], point, DataError, "passes the sel"),
         ([foreign(whole, folder / "2018.root", cut="run > 3500")], point, DataError, "no events in period"),
@@ -122,11 +142,12 @@ def test_bad_samples_are_one_line(whole, parts, folder):
         ),
         ([whole], {"mass_GeV": 0.3}, ConfigError, "0.3 was given"),
         ([whole, parts[0]], {}, ConfigError, "same events"),
-        ([whole, folder / "no_point.root"], {}, ConfigError, "one kind"),
+        ([whole, folder / "no_point.root"], {}, ConfigError, f"{whole} is one: give files of one kind"),
+        ([folder / "no_point.root", whole], {}, ConfigError, f"{whole} is one: give files of one kind"),
     ]
-    for files, options, error, message in cases:
+    for inputs, options, error, message in cases:
         with pytest.raises(error, match=message) as raised:
-            read_signal([str(f) for f in files], CARD, EXPOSURE, **options)
+            read_signal([str(f) for f in inputs], CARD, EXPOSURE, **options)
         assert "\n" not in str(raised.value)
     with pytest.raises(ConfigError, match="use --set model"):
         read_signal([whole], load_card(overrides=["model.alpha_dark=0.2"]), EXPOSURE)

@@ -30,9 +30,9 @@ def events(ecal, **columns) -> Events:
     values = {
         "weight": 1.0,
         "period": 0.0,
-        "hcal": 0.1,
         "hcal1": 0.0,
-        "hcal12": 0.0,
+        "hcal2": 0.0,
+        "hcal3": 0.1,
         "shower_chi2": 3.0,
         "r12": 1.0,
         "declared_s1": 1.0,
@@ -126,7 +126,7 @@ def abcd_events(random, *, second: str, n_box=20.0, pass_below=0.05, pass_above=
     ecal = falling(random, n_box / pass_below)
     passes = random.random(len(ecal)) < np.where(ecal < 50.0, pass_below, pass_above)
     if second == "hcal":
-        return events(ecal, hcal=np.where(passes, 0.2, random.uniform(1.0, 6.0, len(ecal))))
+        return events(ecal, hcal3=np.where(passes, 0.2, random.uniform(1.0, 6.0, len(ecal))))
     return events(ecal, shower_chi2=np.where(passes, 3.0, random.uniform(10.0, 90.0, len(ecal))))
 
 
@@ -177,7 +177,7 @@ def test_neutral_hadrons_close_where_the_law_is_exponential():
     pulls = []
     for _ in range(300):
         n = random.poisson(5000.0)
-        found = neutral_hadrons(events(np.full(n, 40.0), hcal1=20.0, hcal12=30.0, hcal=30.0, r12=0.02), CARD)
+        found = neutral_hadrons(events(np.full(n, 40.0), hcal1=20.0, hcal2=10.0, r12=0.02), CARD)
         pulls.append((found.value - truth) / found.components["statistical"])
         assert found.components["interaction length"] == pytest.approx(0.05 * lengths * found.value)
     assert abs(np.mean(pulls)) < 4.0 / math.sqrt(300)
@@ -185,12 +185,13 @@ def test_neutral_hadrons_close_where_the_law_is_exponential():
 
 
 def test_what_is_tagged_is_s1_one_module_further_up():
-    tagged = {"ecal": [40.0], "hcal1": 20.0, "hcal12": 30.0, "hcal": 30.0, "r12": 0.02}
+    tagged = {"ecal": [40.0], "hcal1": 20.0, "hcal2": 10.0, "r12": 0.02}
     assert neutral_hadrons(events(**tagged), CARD).events == {"tagged in HCAL1": 1.0}
     for change in (
         {"ecal": [90.0]},
-        {"hcal1": 0.5},
-        {"hcal12": 14.0},
+        {"hcal1": 0.5, "hcal2": 29.5},
+        {"hcal1": 4.0},
+        {"hcal2": math.nan},
         {"r12": 0.07},
         {"r12": math.nan},
         {"shower_chi2": 11.0},

@@ -251,3 +251,16 @@ def test_the_core_refuses_what_it_cannot_do():
 def test_an_unknown_cause_of_losses_by_r():
     with pytest.raises(ConfigError, match="no cause gremlins"):
         acceptance.r_efficiency(CARD, BENCHMARK, "gremlins")
+
+
+def test_the_r_study_has_the_thresholds_of_each_period(tmp_path):
+    """Reference: analytic, no event passes a cut on R that is below zero energy outside of the core."""
+    (tmp_path / "card.toml").write_text(
+        "extends = 'paper2021'\n[selection.period.2017]\n"
+        "r.r_max = { value = -1.0, provenance = 'user', source = 'a test' }\n",
+        "utf-8",
+    )
+    found = acceptance.r_efficiency(load_card(tmp_path / "card.toml"), BENCHMARK, events=3000)
+    assert found.by_period["2017"] == 0.0
+    assert found.by_period["2016"] > 0.5
+    assert found.by_period["2018"] > 0.3

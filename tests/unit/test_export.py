@@ -8,10 +8,10 @@ import pytest
 
 from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
-from na64root.limits import Bin, CountingModel, export, roostats, upper_limit
+from na64root.limits import Bin, CountingModel, export, upper_limit
 from na64root.limits.workspace import quiet
 from na64root.records import ResultsFolder
-from support import commands
+from support import commands, roostats_asymptotic
 from support.tree_a import event, s1_event, write_tree
 
 MODEL = CountingModel(
@@ -186,7 +186,7 @@ def test_the_verb_names_files_and_counts(exported):
 
 def test_the_workspace_gives_the_same_limit(exported):
     file = root().TFile.Open(exported[0]["files"]["workspace"])
-    limit = roostats.asymptotic_limit(file.Get("na64root"), cl=0.9)
+    limit = roostats_asymptotic.asymptotic_limit(file.Get("na64root"), cl=0.9)
     file.Close()
     assert limit == pytest.approx(asymptotic_limit(), rel=1e-2)
 
@@ -195,7 +195,7 @@ def test_hs3_is_imported(exported):
     with quiet():
         w = root().RooWorkspace("again")
         assert root().RooJSONFactoryWSTool(w).importJSON(exported[0]["files"]["hs3"])
-    assert roostats.asymptotic_limit(w, cl=0.9) == pytest.approx(asymptotic_limit(), rel=1e-2)
+    assert roostats_asymptotic.asymptotic_limit(w, cl=0.9) == pytest.approx(asymptotic_limit(), rel=1e-2)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

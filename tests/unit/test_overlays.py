@@ -112,22 +112,20 @@ def test_landau_pole():
     assert line.y_quantity == "alpha_dark"
 
 
-def test_kinematic_limits():
-    limits = theory.kinematic_limits(BENCHMARK)
-    assert limits.chi2_stable_below_GeV == pytest.approx(7.66e-3, abs=1e-5)
-    # analytic: the core's model changes at these values
-    just = limits.chi2_stable_below_GeV
+def test_the_model_changes_on_the_kinematic_lines():
+    """analytic: chi2 is stable below m_A' = 2 m_e R/f = 7.66 MeV, A' -> chi1 chi2 closes at f = R - 2."""
+    just = 7.665e-3
+    stable = chi2_stable([just / 3.0])
+    assert stable.y == [pytest.approx(0.4, rel=1e-4)]
     assert not BENCHMARK.model(just * 0.999, 1e-3).chi2_decays
     assert BENCHMARK.model(just * 1.001, 1e-3).chi2_decays
-    assert Parameters(0.1, 3.0, limits.splitting_max - 1e-6).model(0.1, 1e-3).splitting > 0
-    with pytest.raises(ConfigError):
-        Parameters(0.1, 3.0, limits.splitting_max).model(0.1, 1e-3)
-    with pytest.raises(ConfigError):
-        Parameters(0.1, limits.mass_ratio_min, 0.4).model(0.1, 1e-3)
-    stable = chi2_stable([limits.chi2_stable_below_GeV / 3.0])
-    assert stable.y == [pytest.approx(0.4)]
     closed = decay_closed([0.01, 0.1], 3.0)
     assert closed.y == [1.0, 1.0]
+    assert Parameters(0.1, 3.0, 1.0 - 1e-6).model(0.1, 1e-3).splitting > 0
+    with pytest.raises(ConfigError):
+        Parameters(0.1, 3.0, 1.0).model(0.1, 1e-3)
+    with pytest.raises(ConfigError):
+        Parameters(0.1, 2.4, 0.4).model(0.1, 1e-3)
     assert closed.excluded_side == "above"
 
 

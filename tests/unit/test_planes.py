@@ -1,5 +1,6 @@
 """Planes of any two parameters: corners, scaling laws, refinement, interruption."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,6 +10,8 @@ from na64root import ConfigError, load_card, theory
 from na64root.exclusion import planes
 from na64root.exclusion.grids import Axis, Plane
 from na64root.exclusion.planes import _Found, _grid, scan
+from na64root.records import PlaneResult
+from na64root.reports.plane_files import bin_edges
 from na64root.signal import Parameters, SignalModel, card_counts
 from na64root.work import Work
 
@@ -68,6 +71,26 @@ def test_mass1_and_ratio_make_the_mass(card):
     one = scan(card, small(card, "mass=0.3:0.6:3", "splitting=0.2:0.6:3"), expected=False)
     other = scan(card, small(card, "mass1=0.1:0.2:3", "splitting=0.2:0.6:3"), expected=False)
     np.testing.assert_allclose(strength(one), strength(other), rtol=1e-9)
+
+
+def test_a_plane_says_which_of_its_axes_are_linear(card):
+    made = small(card, "mass=0.05:0.1:2", "ratio=2.5:3.5:5")
+    record = scan(card, dataclasses.replace(made, y=dataclasses.replace(made.y, logarithmic=False)))
+    assert (record.x_logarithmic, record.y_logarithmic) == (True, False)
+    np.testing.assert_allclose(record.y, [2.5, 2.75, 3.0, 3.25, 3.5])
+    written = record.model_dump()
+    del written["x_logarithmic"], written["y_logarithmic"]  # as before there were linear axes
+    older = PlaneResult.model_validate(written)
+    assert older.x_logarithmic
+    assert older.y_logarithmic
+
+
+@pytest.mark.parametrize(
+    ("points", "logarithmic", "edges"),
+    [([1.0, 2.0, 3.0], False, [0.5, 1.5, 2.5, 3.5]), ([1.0, 4.0, 16.0], True, [0.5, 2.0, 8.0, 32.0])],
+)
+def test_bins_lie_around_points_that_are_even(points, logarithmic, edges):
+    np.testing.assert_allclose(bin_edges(points, logarithmic=logarithmic), edges)
 
 
 def test_where_there_is_no_model(card):

@@ -150,6 +150,17 @@ def test_a_plane_says_whose_its_curves_are():
     assert any("0.39" in text for text in texts(figure))
 
 
+@pytest.mark.parametrize("x_scale", ["log", "linear"])
+@pytest.mark.parametrize("y_scale", ["log", "linear"])
+def test_an_axis_is_drawn_as_its_points_are_spaced(x_scale, y_scale):
+    record = plane([[2.0] * len(MASS)] * len(EPSILON)).model_copy(
+        update={"x_logarithmic": x_scale == "log", "y_logarithmic": y_scale == "log"}
+    )
+    axes = drawn(record).axes[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == (x_scale, y_scale)
+    assert (axes.get_xlim(), axes.get_ylim()) == ((MASS[0], MASS[-1]), (EPSILON[0], EPSILON[-1]))
+
+
 def test_limits_side_by_side_with_their_values():
     limits = [("RooStats, frequentist", 2.11, 0.04), ("exact, none", 2.3026, 0.0)]
     figure = figures.limit_comparison(limits, 0.9)

@@ -1,7 +1,10 @@
 """The public names exist, each one where it is promised, and none loads ROOT by being looked up."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +30,23 @@ for name in na64root.__all__:
 sys.exit('ROOT' in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def without_docstring(node: ast.Module | ast.ClassDef, place: str) -> Iterator[str]:
+    """Public functions and classes, and public methods of these, that do not say what they are."""
+    for inner in node.body:
+        if isinstance(inner, ast.FunctionDef | ast.ClassDef) and not inner.name.startswith("_"):
+            if ast.get_docstring(inner) is None:
+                yield f"{place}.{inner.name}"
+            if isinstance(inner, ast.ClassDef):
+                yield from without_docstring(inner, f"{place}.{inner.name}")
+
+
+def test_everything_public_says_what_it_is():
+    package = Path(na64root.__file__).parent
+    found = [
+        name
+        for path in sorted(package.rglob("*.py"))
+        for name in without_docstring(ast.parse(path.read_text("utf-8")), path.relative_to(package).stem)
+    ]
+    assert found == []

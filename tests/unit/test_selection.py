@@ -193,7 +193,8 @@ std::vector<double> cuts(const std::vector<double> &values) {
               na64root::passes_srd(a, b, c, 0.5, 2.0, 2), na64root::passes_momentum(a, b, 0.3),
               na64root::passes_preshower(a, b), na64root::passes_ecal(a, b), na64root::passes_veto(a, b),
               na64root::passes_hcal_s1(a, b, c, 1.0, 2.0), na64root::passes_hcal_s2(a, b, c, 1.0),
-              na64root::passes_r(a, b), na64root::passes_shower_chi2(a, b)})
+              na64root::passes_r(a, b), na64root::passes_shower_chi2(a, b),
+              na64root::showers_in_hcal1(a, b, 1.0, 2.0), na64root::passes_dimuon(a, b, c, 2.0, 1.0, 0.5)})
             bits |= unsigned{pass} << n++;
         result.push_back(bits);
     }
@@ -257,6 +258,8 @@ def test_pybind11_and_cling_give_the_same_bits(in_cling):
         _core.passes_hcal_s2(a, b, c, 1.0),
         _core.passes_r(a, b),
         _core.passes_shower_chi2(a, b),
+        _core.showers_in_hcal1(a, b, 1.0, 2.0),
+        _core.passes_dimuon(a, b, c, 2.0, 1.0, 0.5),
     ]
     bits = sum(column.astype(float) * 2.0**n for n, column in enumerate(columns))
     assert same_bits(bits, in_cling("cuts", triples))

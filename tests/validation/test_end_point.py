@@ -9,8 +9,8 @@ import pytest
 
 from na64root import load_card
 from na64root.exclusion import Exclusion
-from na64root.exclusion.grids import PAPER_END_POINT_GEV
 from na64root.signal import card_counts
+from na64root.theory.scorecard import PAPER_END_POINT_GEV
 
 # Numbers that the card marks `assumed`, with what a careful reader of the papers could have put instead.
 ASSUMED = {

@@ -12,10 +12,11 @@ from na64root.cling import root
 from na64root.errors import ConfigError
 from na64root.limits import Bin, CountingModel, SignalSource, export, upper_limit
 from na64root.limits import workspace as limits_workspace
-from na64root.limits.roostats import asymptotic_limit, toys_of_workspace
+from na64root.limits.roostats import toys_of_workspace
 from na64root.limits.workspace import quiet
 from na64root.records import ResultsFolder
 from na64root.work import Work
+from support.roostats_asymptotic import asymptotic_limit
 
 FEW = CountingModel(
     (

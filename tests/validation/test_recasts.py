@@ -51,10 +51,11 @@ def test_e137_of_a_separate_implementation(mass, low, high):
 
     10 % in epsilon: two digits, another threshold of the cascade, and 2 % of statistics here.
     """
-    ours = recasts.e137(mass, SMALL_SPLITTING).edges(3.0)
-    assert ours[0] == pytest.approx(low, rel=0.10)
+    three_events = recasts.E137(events_excluded=3.0)
+    ours = e137(mass, SMALL_SPLITTING, three_events, bands=False)
+    assert ours.epsilon_low[0] == pytest.approx(low, rel=0.10)
     if high is not None:
-        assert ours[1] == pytest.approx(high, rel=0.10)
+        assert ours.epsilon_high[0] == pytest.approx(high, rel=0.10)
 
 
 def test_e137_assumptions():
@@ -73,7 +74,8 @@ def test_e137_assumptions():
 def test_e137_statistics():
     """self: edges of other seeds, rms 3 % at most."""
     for mass in (0.02, 0.39):
-        edges = np.array([recasts.e137(mass, BENCHMARK, seed=s).edges(2.303) for s in range(1, 6)])
+        regions = [e137(mass, BENCHMARK, bands=False, seed=s) for s in range(1, 6)]
+        edges = np.array([(*region.epsilon_low, *region.epsilon_high) for region in regions], dtype=float)
         assert (edges.std(axis=0) / edges.mean(axis=0) < 0.03).all()
 
 

@@ -52,6 +52,15 @@ template <class Ranges> int range_index(const Ranges &ranges, std::uint32_t run)
     return index;
 }
 
+// The same as a column of an event. Cuts by run period count the ranges of the periods, which come first.
+template <class Ranges> double run_period(std::uint32_t run, const Ranges &ranges) {
+    return range_index(ranges, run);
+}
+
+inline bool in_run_period(double period, int periods) {
+    return period < periods;
+}
+
 inline bool passes_trigger(bool is_physics, bool is_trigger_physics, bool is_on_spill, bool is_calibration) {
     return is_physics && is_trigger_physics && is_on_spill && !is_calibration;
 }
@@ -182,12 +191,49 @@ template <class Range> double hcal_r(const Range &hcal_energies, const HcalCore 
     return 1.0 - in_core / total;
 }
 
+// R with the core cells of the event's run period, as run_period() counts.
+template <class Range, class Cores>
+double hcal_r_in_period(const Range &hcal_energies, double period, const Cores &cores) {
+    // Runs outside all periods get the first core; no histogram or count sees them.
+    const auto index = static_cast<std::size_t>(period);
+    return hcal_r(hcal_energies, cores[index < std::size(cores) ? index : 0]);
+}
+
+// R over HCAL1 and HCAL2, of a shower one module further up than in S1; likewise with their core cells.
+template <class Range, class Cores>
+double hcal_r12_in_period(const Range &hcal_energies, double period, const Cores &cores) {
+    constexpr int cells = hcal_cells_per_side * hcal_cells_per_side;
+    detail::require_size(hcal_energies, 4 * cells, "HCAL_ene");
+    std::array<double, 4 * cells> further_down{};
+    for (int cell = 0; cell < 3 * cells; ++cell)
+        further_down[cell + cells] = hcal_energies[cell];
+    const auto index = static_cast<std::size_t>(period);
+    const HcalCore &core = cores[index < std::size(cores) ? index : 0];
+    return hcal_r(further_down, HcalCore{0, core[0], core[1]});
+}
+
 inline bool passes_r(double r, double r_max) {
     return std::isfinite(r) && r < r_max;
 }
 
 inline bool passes_shower_chi2(double chi2, double chi2_max) {
     return std::isfinite(chi2) && chi2 < chi2_max;
+}
+
+// Control region of S1, its HCAL energies one module further up: a signal in HCAL1 + HCAL2, HCAL1 not quiet.
+inline bool showers_in_hcal1(double hcal1, double hcal2, double hcal1_max, double signal_min) {
+    return std::isfinite(hcal1) && std::isfinite(hcal2) && hcal1 >= hcal1_max && hcal1 + hcal2 > signal_min;
+}
+
+// Control sample gamma -> mu+ mu-: HCAL3 above one threshold; or above a lower one, with the centres of HCAL1
+// and HCAL2, which the muons cross, above another.
+inline bool passes_dimuon(double hcal3, double centre1, double centre2, double hcal3_min,
+                          double hcal3_with_centres_min, double centre_min) {
+    if (!std::isfinite(hcal3))
+        return false;
+    const bool centres =
+        std::isfinite(centre1) && std::isfinite(centre2) && centre1 > centre_min && centre2 > centre_min;
+    return hcal3 > hcal3_min || (centres && hcal3 > hcal3_with_centres_min);
 }
 
 } // namespace na64root

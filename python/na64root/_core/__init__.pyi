@@ -12,6 +12,9 @@ _Array = NDArray[np.float64]
 
 __version__: str
 
+class UnphysicalError(ValueError):
+    """std::domain_error: an argument that no physical system has."""
+
 # materials.hpp
 
 class Element:

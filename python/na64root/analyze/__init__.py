@@ -8,8 +8,8 @@ analyze`.
 from .chain import FIGURES, FILES, analyze
 from .models import counting_model
 from .options import AnalysisOptions, DataOptions, SignalFiles
-from .plane import scan, score
-from .records import Analysis, Exclusion, Scorecard, SignalOfSample, SignalUncertaintyOfSample
+from .plane import scan_of_files, score
+from .records import Analysis, ExcludedRange, Scorecard, SignalOfSample, SignalUncertaintyOfSample
 
 __all__ = [
     "FIGURES",
@@ -17,13 +17,13 @@ __all__ = [
     "Analysis",
     "AnalysisOptions",
     "DataOptions",
-    "Exclusion",
+    "ExcludedRange",
     "Scorecard",
     "SignalFiles",
     "SignalOfSample",
     "SignalUncertaintyOfSample",
     "analyze",
     "counting_model",
-    "scan",
+    "scan_of_files",
     "score",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import exclusion, figures, limits, records, selection
 from ..cling import root
 from ..config import Card
-from ..exclusion.planes import scan
+from ..exclusion.planes import plane_of
 from ..limits.side_by_side import Kind, Limits, limits_side_by_side, require_agreement
 from ..records import Discovery, Interval, PlaneResult, ResultsFolder
 from ..reports import plane_files, selection_report
@@ -22,7 +22,7 @@ from ..work import Work
 from .counts import Data, data_of
 from .models import model_of_plane, signal_of_sample
 from .options import AnalysisOptions, DataOptions
-from .records import Analysis, Exclusion, SignalOfSample, SignalUncertaintyOfSample
+from .records import Analysis, ExcludedRange, SignalOfSample, SignalUncertaintyOfSample
 
 log = logging.getLogger(__name__)
 
@@ -112,18 +112,11 @@ def _exclude(card: Card, data: Data, sample: SimulatedSignal | None, work: Work)
     """The plane, and the limits for the signal at its end or for that of the sample."""
     log.info("computing the exclusion plane")
     exclusion.warn_of_published_sources(card)
-    plane = scan(
-        card,
-        "mass-epsilon",
-        data.counts,
-        data.exposure,
-        expected=False,
-        work=work,
-        input_files=data.files,
-    ).model_copy(update={"blind": data.blind})
+    point = exclusion.Exclusion(card, data.counts, data.exposure, work=work)
+    plane = plane_of(point, "mass-epsilon", work=work, selected=data.selected)
     of_sample = None
     if sample is None:
-        model, uncertainties = model_of_plane(card, data.counts, data.exposure, plane, work)
+        model, uncertainties = model_of_plane(point, plane)
     else:
         model = exclusion.counting_model_of_sample(card, data.counts, data.exposure, sample)
         of_sample = signal_of_sample(card, data.counts, data.exposure, model, sample)
@@ -190,10 +183,10 @@ def _write(analysis: Analysis, data: Data, found: Found, card: Card, results: Re
         return _write_json(analysis, folder, results.path)
 
 
-def _excluded(plane: records.PlaneResult | None) -> Exclusion:
+def _excluded(plane: records.PlaneResult | None) -> ExcludedRange:
     if plane is None:
-        return Exclusion(mass_GeV=[], epsilon_low=[], epsilon_high=[])
-    return Exclusion(mass_GeV=plane.x, epsilon_low=plane.epsilon_low, epsilon_high=plane.epsilon_high)
+        return ExcludedRange(mass_GeV=[], epsilon_low=[], epsilon_high=[])
+    return ExcludedRange(mass_GeV=plane.x, epsilon_low=plane.epsilon_low, epsilon_high=plane.epsilon_high)
 
 
 def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, folder: Path) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import backgrounds, selection
 from ..config import SIGNATURES, Card, Signature
-from ..ntuple import DEFINING_CUTS, repeated_files
+from ..ntuple import DEFINING_CUTS, Ntuple, open_ntuple, repeated_files
 from ..records import Count, InputFile
 from ..selection import SelectionOptions
+from ..selection.blinding import stand_in
 from ..selection.left_out import Exclusions, LeftOut
 from ..selection.quality import Outlier, assess
 from ..signal import card_counts
@@ -37,10 +37,12 @@ class Data:
 
     @property
     def blind(self) -> bool:
+        """Whether the signal boxes of the input are hidden."""
         return self.selected is not None and self.selected.blind
 
     @property
     def files(self) -> list[InputFile]:
+        """The input files, none of a card alone."""
         return self.selected.files if self.selected else []
 
 
@@ -56,23 +58,27 @@ def data_of(files: Sequence[str], card: Card, options: DataOptions, work: Work) 
 
 def _of_files(files: Sequence[str], card: Card, options: DataOptions, work: Work) -> Data:
     """The selection, its backgrounds, and what it left out by the quality of the data."""
+    card.exposure(options.eot)  # before anything is read
+    # One input for all that reads it. The selection unpacks it by itself where it has to.
+    estimated = any(card.backgrounds.method(signature) != "published" for signature in SIGNATURES)
+    ntuple = open_ntuple(files, card, unpack=options.exclude_outlier_spills or estimated)
     outliers: list[Outlier] = []
     spills: list[tuple[int, int]] = []
     if options.exclude_outlier_spills:
-        assessed = assess(files, card)
+        assessed = assess(ntuple, card)
         outliers, spills = assessed.outliers, assessed.outlier_spills
         for outlier in outliers:
             log.info("run %d spill %d left out: %s", outlier.run, outlier.spill, outlier.reason)
     wanted = SelectionOptions(
         eot=options.eot, without_spills=spills, systematics=options.systematics, blind=options.blind
     )
-    selected = selection.select(files, card, wanted, work=work)
+    selected = selection.select(ntuple, card, wanted, work=work)
     duplicates = None
     if not options.blind:
         duplicates = next((r.events for r in selected.cutflow if r.period == LeftOut.DUPLICATE), 0)
     for note in selected.notes:
         log.info("%s", note)
-    counts, estimates = _with_background_estimates(files, card, selected, spills, options.blind, work)
+    counts, estimates = _with_background_estimates(ntuple, card, selected, spills, options.blind, work)
     selected = selected.model_copy(update={"counts": counts})
     return Data(
         counts=counts_of_likelihood(selected),
@@ -102,7 +108,7 @@ def _of_card(card: Card, options: DataOptions) -> Data:
 
 
 def _with_background_estimates(
-    files: Sequence[str],
+    ntuple: Ntuple,
     card: Card,
     selected: selection.SelectionResult,
     without_spills: Sequence[tuple[int, int]],
@@ -114,7 +120,7 @@ def _with_background_estimates(
         return selected.counts, None
     log.info("estimating backgrounds")
     estimated = backgrounds.estimate(
-        files, card, eot=selected.exposure, without_spills=without_spills, blind=blind, work=work
+        ntuple, card, eot=selected.exposure, without_spills=without_spills, blind=blind, work=work
     )
     counts, used = backgrounds.with_estimates(selected.counts, estimated)
     for signature, background in used.items():
@@ -134,10 +140,10 @@ def counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
     A weighted simulation has no observed counts, and blinded data show none: the most probable counts without
     signal stand in for them, so that the limits are expected ones.
     """
-    stand_in = selected.weighted or selected.blind
+    nothing_observed = selected.weighted or selected.blind
     counts = [
-        count.model_copy(update={"observed": math.floor(count.background)})
-        if stand_in and not set(DEFINING_CUTS[count.signature]) & set(count.cuts_not_applied)
+        stand_in(count)
+        if nothing_observed and not set(DEFINING_CUTS[count.signature]) & set(count.cuts_not_applied)
         else count
         for count in selected.counts
     ]

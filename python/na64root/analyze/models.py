@@ -8,7 +8,7 @@ from typing import cast
 
 from .. import exclusion, limits, records, selection, theory
 from ..config import SIGNATURES, Card, Signature
-from ..exclusion.planes import scan
+from ..exclusion.planes import plane_of
 from ..records import Count
 from ..signal import MODES, Parameters, SignalModel, effective_exposure
 from ..simulation import signal_files
@@ -33,33 +33,24 @@ def counting_model(
     """
     options.require_hidden(card)
     data = data_of(files, card, options, work)
-    plane = scan(
-        card,
-        "mass-epsilon",
-        data.counts,
-        data.exposure,
-        expected=False,
-        work=work,
-        input_files=data.files,
-    )
-    model, _ = model_of_plane(card, data.counts, data.exposure, plane, work)
+    point = exclusion.Exclusion(card, data.counts, data.exposure, work=work)
+    plane = plane_of(point, "mass-epsilon", work=work, selected=data.selected)
+    model, _ = model_of_plane(point, plane)
     return model, data.selected
 
 
 def model_of_plane(
-    card: Card,
-    counts: Sequence[Count],
-    exposure: Mapping[str, float],
-    plane: records.PlaneResult,
-    work: Work,
+    point: exclusion.Exclusion, plane: records.PlaneResult
 ) -> tuple[limits.CountingModel, list[SignalUncertaintyOfSample]]:
     """The model of the quoted limit, its signal that at the end of the excluded g-2 line; and its sources.
 
     Where none of that line is excluded it is that at its highest mass in the plane.
+
+    Args:
+        point: what the plane was computed with.
     """
-    point = exclusion.Exclusion(card, counts, exposure, work=work)
     mass = plane.g2_excluded_up_to_GeV or plane.x[-1]
-    epsilon = theory.epsilon_g2([mass], card.muon_g2.central.value)
+    epsilon = theory.epsilon_g2([mass], point.card.muon_g2.central.value)
     at_mass = point.at_mass(mass)
     s1, s2 = point.expected(at_mass, epsilon)[0]
     if not s1 + s2 > 0.0:
@@ -79,13 +70,7 @@ def signal_of_sample(
     """What the sample's own point is worth, beside the chain's number there."""
     bins = [sample.of(b.period, cast(Signature, b.signature)) for b in model.bins]
     expected = sum(b.expected for b in bins)
-    limit = limits.upper_limit(
-        model,
-        cl=card.limit.confidence_level.value,
-        method="exact",
-        treatment=card.limit.treatment,
-        expected=False,
-    )
+    limit = limits.card_limit(model, card)
     chain: dict[str, float] | None = None
     if sample.mode in MODES:
         at_mass = SignalModel(card, mode=sample.mode).at_mass(sample.mass_GeV, Parameters.of(card))

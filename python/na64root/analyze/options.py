@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..backgrounds.regions import in_signal_box
-from ..config import SIGNATURES, Card
+from ..config import Card
 from ..errors import ConfigError
+from ..selection import blinding
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,8 @@ class DataOptions:
 
     def require_hidden(self, card: Card) -> None:
         """Raise ConfigError where something asked for depends on events that blinding hides."""
-        if not self.blind:
-            return
-        if self.exclude_outlier_spills:
-            raise ConfigError(
-                "--exclude-outlier-spills with --blind (the spills' means are also those of hidden events): "
-                "leave one out"
-            )
-        for signature in SIGNATURES:
-            method = card.backgrounds.method(signature)
-            if why := in_signal_box(card, method):
-                raise ConfigError(
-                    f"--blind with the background of {signature} by {method} ({why}): change that, or set "
-                    f"backgrounds.{signature} to another method"
-                )
+        if self.blind:
+            blinding.require_hidden(card, exclude_outlier_spills=self.exclude_outlier_spills)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from .options import DataOptions
 from .records import Scorecard
 
 
-def scan(
+def scan_of_files(
     files: Sequence[str],
     card: Card,
     plane: Plane | str = "mass-epsilon",
@@ -59,11 +59,8 @@ def scan(
         others=True,
         kept=kept,
         work=work,
-        input_files=data.files,
+        selected=data.selected,
     )
-    if selected := data.selected:
-        made = result.provenance.model_copy(update={"input": selected.input})
-        result = result.model_copy(update={"blind": data.blind, "notes": selected.notes, "provenance": made})
     if results:
         with results.replacing(names) as folder:
             plane_files.write(result, card, folder)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from .. import backgrounds, records, selection
-from ..config import Acceptance, Correlation, Signature
+from ..config import Correlation, SignalAcceptance, Signature
 from ..limits.side_by_side import Limits
 from ..records import Count, CutFlowRow, Discovery, Interval, Provenance, Record, Score
 from ..selection.left_out import Exclusions
@@ -22,7 +22,7 @@ class Scorecard(Record):
     provenance: Provenance
 
 
-class Exclusion(Record):
+class ExcludedRange(Record):
     """The excluded range of epsilon at each mass; null where nothing is excluded."""
 
     mass_GeV: list[float]
@@ -78,7 +78,7 @@ class Analysis(Record):
     counts: list[Count]
     exposure: dict[str, float]
     limit: Limits | None
-    exclusion: Exclusion
+    exclusion: ExcludedRange
     g2_excluded_up_to_GeV: float | None
     candidates: list[selection.Candidate]
     files: dict[str, str]
@@ -86,7 +86,7 @@ class Analysis(Record):
     expected: list[selection.ExpectedCount]
     discovery: Discovery | None = None
     interval: Interval | None = None
-    acceptance: Acceptance = "chain"
+    acceptance: SignalAcceptance = "chain"
     signal: SignalOfSample | None = None
     files_skipped: list[records.SkippedFile]
     systematics: list[SystematicEffect]

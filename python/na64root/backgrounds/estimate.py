@@ -8,17 +8,20 @@ import numpy as np
 
 from ..config import BackgroundMethod, Card, Signature
 from ..errors import DataError
+from ..ntuple import Input
 from ..records import Count, provenance
+from ..selection.blinding import in_signal_box
+from ..selection.cut_table import predicates
 from ..selection.exposure import input_exposure
 from ..work import Work
 from .events import Events, dimuon_control, quiet_hcal, read
 from .records import Backgrounds, BackgroundUsed, Estimate
-from .regions import abcd, check_regions, in_signal_box, neutral_hadrons
+from .regions import abcd, check_regions, neutral_hadrons
 from .sideband import sideband, sideband_curve
 
 
 def estimate(
-    inputs: Sequence[str],
+    inputs: Input,
     card: Card,
     *,
     simulation: Sequence[str] = (),
@@ -67,7 +70,7 @@ def estimate(
     boxes = card.limit
     # The box of S2 is left out: an estimate shall not show what it is for.
     quiet = card.selection.hcal.s2_total_max_GeV.value
-    in_box = sample.events.ecal < sample.events.threshold(card, "ecal.s2_max_GeV")
+    in_box = sample.events.passes(predicates(card, "S2")["ecal"])
     shown = sample.events.where(~(in_box & quiet_hcal(sample.events, card)))
     ecal_edges = np.linspace(0.0, card.beam.energy_GeV.value, 51)
     hcal_edges = np.arange(0.0, 2.0 * card.backgrounds.abcd.hcal_max_GeV.value, 0.5 * quiet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,25 +13,29 @@ from numpy.typing import NDArray
 from ..annotations import Array
 from ..config import SIGNATURES, Card
 from ..errors import DataError
+from ..event_loop.compiled import defined, filtered
+from ..event_loop.expressions import Call, Code
 from ..event_loop.histograms import stable
 from ..ntuple import (
+    Input,
     Ntuple,
     notes_on_files,
     open_ntuple,
     reading,
     repeated_files,
     require_all_read,
-    require_blind,
 )
+from ..selection.blinding import require_blind, signal_boxes
 from ..selection.cut_table import (
     cuts,
     declare_functions,
     definitions,
-    hcal_core_bits,
-    hcal_sum,
-    number,
+    dimuon,
+    ecal_below,
+    hcal_cores,
+    in_run_period,
+    predicates,
     require_compiling,
-    signal_boxes,
     threshold_values,
 )
 from ..selection.engines import EventLoop
@@ -44,9 +48,9 @@ COLUMNS = (
     "weight",
     "period",
     "ecal",
-    "hcal",
     "hcal1",
-    "hcal12",
+    "hcal2",
+    "hcal3",
     "shower_chi2",
     "r12",
     "declared_s1",
@@ -65,29 +69,47 @@ _NEEDED = ("ecal", "veto", "hcal", "r")
 class Events:
     """Columns of :data:`COLUMNS`, shape (n_events,); energies in GeV. NaN where the input has no such thing.
 
-    `period` is the number of the run period in the card, by which thresholds differ. `hcal` is the sum of the
-    three modules, `hcal12` that of HCAL1 and HCAL2, `r12` is R over HCAL1 and HCAL2. `declared_s1` and
-    `declared_s2` are 1 where the event passes the declared cuts of that signature alone.
+    `period` is the number of the run period in the card, by which thresholds differ. `r12` is R over HCAL1
+    and HCAL2. `declared_s1` and `declared_s2` are 1 where the event passes the declared cuts of that
+    signature alone.
     """
 
     weight: Array
     period: Array
     ecal: Array
-    hcal: Array
     hcal1: Array
-    hcal12: Array
+    hcal2: Array
+    hcal3: Array
     shower_chi2: Array
     r12: Array
     declared_s1: Array
     declared_s2: Array
 
     def where(self, mask: NDArray[np.bool_]) -> Events:
+        """The events that `mask`, of shape (n_events,), picks."""
         return Events(**{name: getattr(self, name)[mask] for name in COLUMNS})
+
+    @property
+    def hcal(self) -> Array:
+        """Sum of the three modules."""
+        return self.hcal1 + self.hcal2 + self.hcal3
 
     def threshold(self, card: Card, name: str) -> Array:
         """A threshold of the card (`ecal.s1_max_GeV`) in the run period of each event."""
         values: Array = np.array(threshold_values(card, name))
         return np.asarray(values[self.period.astype(int)])
+
+    def passes(self, predicate: Call) -> NDArray[np.bool_]:
+        """Where a predicate of the cut table holds; of R, that over HCAL1 and HCAL2 is meant."""
+        columns = {
+            "ecalTotal": self.ecal,
+            "hcal0": self.hcal1,
+            "hcal1": self.hcal2,
+            "hcal2": self.hcal3,
+            "showerChi2": self.shower_chi2,
+            "na64_r": self.r12,
+        }
+        return predicate.of(columns, self.period.astype(int))
 
     @property
     def counted(self) -> tuple[float, float]:
@@ -108,15 +130,15 @@ class Sample:
 
 
 def quiet_hcal(events: Events, card: Card) -> NDArray[np.bool_]:
-    return np.asarray(events.hcal < events.threshold(card, "hcal.s2_total_max_GeV"))
+    """Whether each event passes the cut `hcal` of S2, shape (n_events,)."""
+    return events.passes(predicates(card, "S2")["hcal"])
 
 
 def good_shower(events: Events, card: Card) -> NDArray[np.bool_]:
     """Passes the cut shower_chi2; everything where the input has no such branch."""
-    chi2 = events.shower_chi2
-    if np.isnan(chi2).all():
-        return np.ones(len(chi2), dtype=bool)
-    return np.asarray(np.isfinite(chi2) & (chi2 < events.threshold(card, "shower_chi2.chi2_max")))
+    if np.isnan(events.shower_chi2).all():
+        return np.ones(len(events.shower_chi2), dtype=bool)
+    return events.passes(predicates(card, "S2")["shower_chi2"])
 
 
 def events_in_strip(events: Events, card: Card) -> Events:
@@ -125,7 +147,7 @@ def events_in_strip(events: Events, card: Card) -> Events:
 
 
 def read(
-    inputs: Sequence[str],
+    inputs: Input,
     card: Card,
     *,
     without_spills: Collection[tuple[int, int]] = (),
@@ -176,57 +198,50 @@ def _loop(
     declare_functions(card)
     left_out = LeftOut(ntuple, card, without_spills)
     frame = left_out.applied_to(ntuple.data_frame())
-    for name, expression in definitions(card, ntuple.present).items():
-        frame = frame.Define(name, expression)
+    frame = defined(frame, definitions(card, ntuple.present))
     both = {signature: cuts(card, signature, ntuple) for signature in SIGNATURES}
     require_compiling(frame, both)
     periods = len(card.periods)
     model = ("", "", periods, -0.5, periods - 0.5)
     # What lies outside of all periods is in the last bin, so that every event is in this one.
     seen = frame.Histo1D(model, "na64_period", "na64_weight")
-    frame = frame.Filter(f"na64_period < {periods}", "period")
+    frame = filtered(frame, in_run_period(card), "period")
     if blind and (boxes := signal_boxes(both)):
-        frame = frame.Filter(f"!({boxes})", "blind")
+        frame = filtered(frame, Code(f"!({boxes})"), "blind")
     of_all = [cut.name for cut in both["S1"] if not cut.declared or cut in both["S2"]]
-    table = {cut.name: cut.expression for cut in both["S1"] if cut.name in of_all}
+    table = {cut.name: cut.condition for cut in both["S1"] if cut.name in of_all}
     declared = {
         signature: [f"({cut.expression})" for cut in of_one if cut.declared and cut.name not in of_all]
         for signature, of_one in both.items()
     }
-    veto = table["veto"] or ""  # read() has seen its branch
     triggers = None
     for name, condition in table.items():
         if name not in _OWN_CUTS and condition is not None:
-            frame = frame.Filter(condition, name)
+            frame = filtered(frame, condition, name)
         if name == "trigger":
             triggers = frame.Histo1D(model, "na64_period", "na64_weight")
-    dimuon = card.backgrounds.dimuon
-    muons = frame.Filter(
-        f"hcal2 > {number(dimuon.hcal3_min_GeV.value)} || "
-        f"(HCAL_ene[4] > {number(dimuon.centre_min_GeV.value)} && "
-        f"HCAL_ene[13] > {number(dimuon.centre_min_GeV.value)} && "
-        f"hcal2 > {number(dimuon.hcal3_with_centres_min_GeV.value)})",
-        "dimuon",
-    ).Histo1D(("", "", 1, -1e9, 1e9), "na64_one", "na64_weight")
+    muons = filtered(frame, dimuon(card), "dimuon").Histo1D(("", "", 1, -1e9, 1e9), "na64_one", "na64_weight")
     ecal_max = max(
         *threshold_values(card, "ecal.s1_max_GeV"),
         card.backgrounds.abcd.ecal_max_GeV.value,
         card.backgrounds.sideband.ecal_max_GeV.value + card.backgrounds.sideband.ecal_max_variation_GeV.value,
     )
-    quiet = frame.Filter(veto, "veto").Filter(f"ecalTotal < {number(ecal_max)}", "ecal")
+    quiet = filtered(frame, predicates(card, "S1")["veto"], "veto")
+    quiet = filtered(quiet, ecal_below(card, ecal_max), "ecal")
     columns = {
         "weight": "na64_weight",
         "period": "na64_period",
         "ecal": "ecalTotal",
-        "hcal": "na64_hcal",
         "hcal1": "hcal0",
-        "hcal12": hcal_sum("hcal0", "hcal1"),
+        "hcal2": "hcal1",
+        "hcal3": "hcal2",
         "shower_chi2": "showerChi2" if table["shower_chi2"] else "std::numeric_limits<double>::quiet_NaN()",
         "r12": "na64_r12",
         "declared_s1": " && ".join(declared["S1"]) or "true",
         "declared_s2": " && ".join(declared["S2"]) or "true",
     }
-    quiet = quiet.Define("na64_r12", _r12_expression(card))
+    r12 = Call("hcal_r12_in_period", ("HCAL_ene", "na64_period"), (hcal_cores(card),))
+    quiet = defined(quiet, {"na64_r12": r12})
     values = ", ".join(f"static_cast<double>({columns[name]})" for name in COLUMNS)
     taken = quiet.Define("na64_regions", f"ROOT::RVecD{{{values}}}").Take["ROOT::RVecD"]("na64_regions")
     rows = np.array([np.asarray(row) for row in taken.GetValue()]).reshape(-1, len(COLUMNS))
@@ -238,7 +253,7 @@ def _loop(
         [float(trigger_sum.GetBinContent(i + 1)) for i in range(periods)] if trigger_sum else [1.0] * periods
     )
     weighted = bool(trigger_sum and trigger_sum.GetSumw2N())
-    not_applied = [name for name, expression in table.items() if expression is None]
+    not_applied = [name for name, condition in table.items() if condition is None]
     return (
         left_out,
         seen.GetValue(),
@@ -257,16 +272,6 @@ def _loop(
     )
 
 
-def _r12_expression(card: Card) -> str:
-    """R over HCAL1 and HCAL2: that of the core over modules 2 and 3, of cells one module further down."""
-    cores = ", ".join("{{0, " + ", ".join(map(str, bits[:2])) + "}}" for bits in hcal_core_bits(card))
-    return (
-        f"constexpr na64root::HcalCore cores[{len(card.periods)}] = {{{cores}}}; "
-        "std::array<double, 36> cells{}; for (int i = 0; i < 27; ++i) cells[i + 9] = HCAL_ene[i]; "
-        "return na64root::hcal_r(cells, cores[static_cast<int>(na64_period)]);"
-    )
-
-
 def dimuon_control(
     card: Card,
     data: Sample,
@@ -274,6 +279,12 @@ def dimuon_control(
     simulation: Sample | None,
     simulation_exposure: Mapping[str, float],
 ) -> DimuonControl:
+    """Dimuons of data and simulation, per electron on target; what is their ratio, where both have some.
+
+    Args:
+        exposure, simulation_exposure: electrons on target by run period.
+    """
+
     def of(sample: Sample, eot: float) -> DimuonYield:
         events, squares = sample.dimuons
         scale = 1.0 / eot if eot > 0.0 else 0.0

@@ -116,6 +116,7 @@ def estimate_of(
     events: dict[str, float],
     notes: list[str],
 ) -> Estimate:
+    """An estimate, its uncertainty the parts of `components` in quadrature."""
     return Estimate(
         signature=signature,
         method=method,

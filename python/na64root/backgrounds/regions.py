@@ -9,27 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..annotations import Array
-from ..config import BackgroundMethod, Card, Selection
+from ..config import Card, Selection
 from ..errors import ConfigError, DataError
+from ..selection.cut_table import hcal_below, neutral_hadron_tag, predicates
 from .events import Events, good_shower, quiet_hcal
 from .records import Estimate, estimate_of
-
-
-def in_signal_box(card: Card, method: BackgroundMethod) -> str | None:
-    """Why a region of this method has the energies of a signal box, which blinding hides; None if not."""
-    regions = card.backgrounds.abcd
-    if method != "abcd":
-        return None
-    if regions.second == "shower_chi2":
-        return "its region C has the energies of the box of S2, unlike with backgrounds.abcd.second = hcal"
-    for period in card.periods:
-        loud = card.selection.in_period(period.name).hcal.s1_signal_min_GeV.value
-        if regions.hcal_max_GeV.value > loud:
-            return (
-                "its regions C and D have energies of the box of S1, unlike with "
-                f"backgrounds.abcd.hcal_max_GeV up to {loud:g}"
-            )
-    return None
 
 
 def check_regions(card: Card) -> None:
@@ -92,7 +76,7 @@ def abcd(events: Events, card: Card) -> Estimate:
     upper, middle = regions.ecal_max_GeV.value, regions.validation_ecal_GeV.value
     quiet, good = quiet_hcal(events, card), good_shower(events, card)
     if regions.second == "hcal":
-        busy = ~quiet & (events.hcal < regions.hcal_max_GeV.value)
+        busy = ~quiet & events.passes(hcal_below(card, regions.hcal_max_GeV.value))
         passes, fails = quiet & good, busy & good
     else:
         passes, fails = quiet & good, quiet & ~good & np.isfinite(events.shower_chi2)
@@ -133,11 +117,11 @@ def neutral_hadrons(events: Events, card: Card) -> Estimate:
         DataError: no tagged event.
     """
     regions = card.backgrounds.neutral_hadron
+    of_s1 = predicates(card, "S1")
     tagged = events.where(
-        (events.ecal < events.threshold(card, "ecal.s1_max_GeV"))
-        & (events.hcal1 >= events.threshold(card, "hcal.s1_hcal1_max_GeV"))
-        & (events.hcal12 > events.threshold(card, "hcal.s1_signal_min_GeV"))
-        & (events.r12 < events.threshold(card, "r.r_max"))
+        events.passes(of_s1["ecal"])
+        & events.passes(neutral_hadron_tag(card))
+        & events.passes(of_s1["r"])
         & good_shower(events, card)
         & (events.declared_s1 > 0.0)
     )

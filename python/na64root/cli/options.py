@@ -24,6 +24,7 @@ class Numbers(click.ParamType[list[float]]):
     name = "numbers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
+        """The numbers, or click's error."""
         try:
             return [float(part) for part in value.split(",")]
         except ValueError:
@@ -49,25 +50,21 @@ def exposure_option(card: Card, values: Iterable[str], *, total: bool = False) -
     """The exposures that `--eot PERIOD=N` sets, and with `total` also a bare N, shared out as in the card.
 
     Raises:
-        ConfigError: not a number, negative, or no such period in the card.
+        ConfigError: not a number, no period; as :meth:`na64root.config.Card.exposure`.
     """
-    periods = {period.name: period.eot.value for period in card.periods}
     exposure: dict[str, float] = {}
     for value in values:
         period, separator, number = value.rpartition("=")
         try:
             eot = float(number)
         except ValueError:
-            eot = -1.0
-        if not 0.0 <= eot < float("inf"):
-            raise ConfigError(f"cannot use --eot {value} (no exposure): write --eot 2018=1.87e11")
-        if separator and period in periods:
-            exposure[period] = eot
-        elif total and not separator:
-            exposure |= {name: eot * share / card.eot for name, share in periods.items()}
-        else:
-            problem = f"no period {period}" if separator else "no period given"
-            raise ConfigError(f"cannot use --eot {value} ({problem}): the card has {', '.join(periods)}")
+            raise ConfigError(f"cannot use --eot {value} (no exposure): write --eot 2018=1.87e11") from None
+        if period == "all" or not (separator or total):
+            raise ConfigError(f"cannot use --eot {value} (no period given): write --eot 2018=1.87e11")
+        name = period if separator else "all"
+        exposure.pop(name, None)  # the last one counts
+        exposure[name] = eot
+    card.exposure(exposure)
     return exposure
 
 
@@ -201,6 +198,11 @@ def flags_model(
     signal_uncertainty: float | None,
     constraint: Constraint | None,
 ) -> CountingModel:
+    """The counting model that the flags of `limit` and `export` describe.
+
+    Raises:
+        ConfigError: numbers that are missing, or make no counting model.
+    """
     if background is None:
         counts = [card.limit.counts(signature) for signature in SIGNATURES]
         background = [c.background.value for c in counts]
@@ -230,6 +232,11 @@ class AxisOption(click.ParamType[Any]):
     name = "axis"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The :class:`na64root.exclusion.grids.Axis`.
+
+        Raises:
+            ConfigError: not readable, or no axis.
+        """
         from ..exclusion.grids import Axis
 
         try:
@@ -247,5 +254,6 @@ class AxisOption(click.ParamType[Any]):
 
 
 def need(files: tuple[str, ...]) -> None:
+    """Raise click's UsageError where a verb has no files."""
     if not files:
         raise click.UsageError("missing FILES", click.get_current_context())

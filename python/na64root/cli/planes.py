@@ -85,7 +85,7 @@ def _scan(
     by --x and --y: QUANTITY is mass (A'), mass1 (chi1), epsilon, alpha, ratio (of A' to chi1 mass) or
     splitting (Delta over the chi1 mass).
     """
-    from ..analyze import DataOptions, scan
+    from ..analyze import DataOptions, scan_of_files
     from ..exclusion.grids import PLANES, Plane
 
     files = arguments
@@ -103,7 +103,7 @@ def _scan(
             raise ConfigError(f"--epsilon or --mass-GeV beside {plane}: give the axes by --x and --y")
     if not files:
         only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
-    return scan(
+    return scan_of_files(
         files,
         common.card,
         plane,

@@ -70,6 +70,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def show_limit(record: LimitReport, console: Console) -> None:
+    """The limit with its expected band, discovery and interval, or its diagnostics."""
     error = f" ± {record.upper_limit_error:.2g}" if record.upper_limit_error else ""
     console.print(
         f"upper limit on the expected signal: {record.upper_limit:.4f}{error} events at "
@@ -100,6 +101,7 @@ def _show_evidence(
 
 
 def show_plane(record: PlaneResult, console: Console) -> None:
+    """What is excluded in a plane, mass by mass where it is that of mass and epsilon."""
     from rich.table import Table
 
     _show_blinded_and_notes(record.blind, record.notes, console)
@@ -134,6 +136,7 @@ def _show_g2(end: float | None, console: Console) -> None:
 
 
 def show_analysis(record: Analysis, console: Console) -> None:
+    """Cut flow, counts, limits and end point of an analysis."""
     from rich.table import Table
 
     from ..records import cuts_in_order
@@ -196,6 +199,7 @@ def show_analysis(record: Analysis, console: Console) -> None:
 
 
 def show_selection(record: SelectionReport, console: Console) -> None:
+    """Cut flows by run period, and what lies outside of them."""
     from rich.table import Table
 
     from ..records import cuts_in_order
@@ -239,6 +243,7 @@ def show_selection(record: SelectionReport, console: Console) -> None:
 
 
 def show_acceptance(record: AcceptanceReport, console: Console) -> None:
+    """The cut flow of a simulated signal, and where its decays are."""
     from rich.table import Table
 
     console.print(
@@ -371,6 +376,7 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
 
 
 def show_inspection(record: Inspection, console: Console) -> None:
+    """What the files hold, by run period and branch."""
     values = record.model_dump()
     del values["proposed_layout"], values["notes"], values["made_by_na64root"]
     _show_values(values, console)
@@ -382,6 +388,7 @@ def show_inspection(record: Inspection, console: Console) -> None:
 
 
 def show_quality(record: Quality, console: Console) -> None:
+    """Runs, and the spills that stand out."""
     from rich.table import Table
 
     table = Table("run", "period", box=None)
@@ -418,6 +425,7 @@ def show_quality(record: Quality, console: Console) -> None:
 
 
 def show_backgrounds(record: Backgrounds, console: Console) -> None:
+    """The background estimates, with what they are made of."""
     from rich.table import Table
 
     table = Table("signature", "method", box=None)
@@ -458,6 +466,7 @@ def show_backgrounds(record: Backgrounds, console: Console) -> None:
 
 
 def show_scorecard(record: Scorecard, console: Console) -> None:
+    """Published numbers beside those computed here."""
     from rich.table import Table
 
     table = Table("what", "published", "here", "ratio", "median, max dex", "tolerance", "", box=None)
@@ -490,6 +499,7 @@ def _show_presets(record: Ledger | PresetComparison, console: Console) -> None:
 
 
 def show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
+    """What each assumption moves, or the presets beside each other."""
     from rich.table import Table
 
     from ..exclusion.ledger import Ledger, by_size, shown
@@ -512,6 +522,7 @@ def show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
 
 
 def show_plan(record: Plan, console: Console) -> None:
+    """Electrons on target needed, mass by mass."""
     from rich.table import Table
 
     console.print(
@@ -540,6 +551,7 @@ def show_plan(record: Plan, console: Console) -> None:
 
 
 def show_exported(record: Exported, console: Console) -> None:
+    """The bins of the model and the files it was written to."""
     from rich.table import Table
 
     _show_blinded_and_notes(record.blind, record.notes, console)

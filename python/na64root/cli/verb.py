@@ -70,6 +70,7 @@ class Common:
 
     @functools.cached_property
     def card(self) -> Card:
+        """The card with all that options change in it."""
         card = load_card(self.config, self.overrides)
         changes = {"skip_bad_files": "on"} if self.skip_bad_files else {}
         if self.good_runs is not None:
@@ -183,6 +184,7 @@ def verb(
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8."""
     path.write_text(text, "utf-8")
 
 

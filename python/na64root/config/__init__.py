@@ -38,13 +38,13 @@ from .experiment import SIGNATURES, Beam, ExcludedRuns, Geometry, Period, RunRan
 from .input import FriendTree, InputConfig, LayoutConfig, MappedBranch
 from .loading import DEFAULT_CARD, card_names, changed_card, load_card
 from .model import (
-    Acceptance,
     Annihilation,
     Approximation,
     DecayModel,
     ModelConfig,
     MuonG2,
-    Plane,
+    PlaneRanges,
+    SignalAcceptance,
     SignalConfig,
     WidthFormula,
 )
@@ -80,7 +80,6 @@ __all__ = [
     "OPTIONAL_SECTIONS",
     "SIGNATURES",
     "AbcdRegions",
-    "Acceptance",
     "Annihilation",
     "Approximation",
     "BackgroundMethod",
@@ -120,7 +119,7 @@ __all__ = [
     "NonNegative",
     "Period",
     "PileUpCut",
-    "Plane",
+    "PlaneRanges",
     "Positive",
     "Prescale",
     "PreshowerCut",
@@ -133,6 +132,7 @@ __all__ = [
     "Selection",
     "ShowerChi2Cut",
     "SidebandFit",
+    "SignalAcceptance",
     "SignalConfig",
     "SignalUncertainty",
     "Signature",

@@ -13,13 +13,15 @@ from .control import BackgroundsConfig, QualityConfig
 from .cuts import Selection
 from .experiment import Beam, ExcludedRuns, Geometry, Period, Target
 from .input import InputConfig, LayoutConfig
-from .model import ModelConfig, MuonG2, Plane, SignalConfig
+from .model import ModelConfig, MuonG2, PlaneRanges, SignalConfig
 from .quantity import Model, Quantity, nearest
 from .simulation import Detector, Pseudodata
 from .statistics import LimitConfig, Systematics
 
 
 class CardInfo(Model):
+    """What a card is called, and what it is for."""
+
     name: str
     description: str
 
@@ -42,7 +44,7 @@ class Card(Model):
     signal: SignalConfig
     limit: LimitConfig
     muon_g2: MuonG2
-    plane: Plane
+    plane: PlaneRanges
     pseudodata: Pseudodata
     detector: Detector
     quality: QualityConfig
@@ -95,6 +97,7 @@ class Card(Model):
 
     @property
     def sha256(self) -> str:
+        """The checksum of every number of the card with its provenance."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @property

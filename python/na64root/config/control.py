@@ -74,4 +74,5 @@ class BackgroundsConfig(Model):
     neutral_hadron: NeutralHadrons
 
     def method(self, signature: Signature) -> BackgroundMethod:
+        """Where the background of a signature comes from."""
         return self.S1 if signature == "S1" else self.S2

@@ -11,49 +11,67 @@ from .quantity import Fraction, Model, Positive, Quantity, Whole, nearest
 
 
 class TriggerCut(Model):
-    pass
+    """Physics triggers; it has no number."""
 
 
 class PileUpCut(Model):
+    """ECAL energy out of time."""
+
     out_of_time_max_GeV: Quantity
 
 
 class StrawCut(Model):
+    """Hits in each of the two straw chambers behind the magnet, both ends included."""
+
     hits_min: Whole
     hits_max: Whole
 
 
 class BeamCellCut(Model):
+    """The ECAL cell that must have most energy."""
+
     x: Whole
     y: Whole
 
 
 class SrdCut(Model):
+    """Synchrotron radiation: each module above the minimum, enough of them below the maximum."""
+
     module_min_GeV: Quantity
     module_max_GeV: Quantity
     modules_below_max: Whole
 
 
 class MomentumCut(Model):
+    """The track's momentum, within a window around the beam's."""
+
     nominal_GeV: Quantity
     window_GeV: Positive
 
 
 class PreshowerCut(Model):
+    """Least energy in the preshower of the ECAL."""
+
     energy_min_GeV: Quantity
 
 
 class EcalCut(Model):
+    """ECAL energy, of each signature; one of the cuts that make the signal boxes."""
+
     s1_max_GeV: Positive
     s2_max_GeV: Positive
 
 
 class VetoCut(Model):
+    """VETO energy; below this balance one of the two photomultipliers of a counter has failed."""
+
     energy_max_GeV: Quantity
     photomultiplier_balance: Fraction
 
 
 class HcalCut(Model):
+    """HCAL energies, of each signature; one of the cuts that make the signal boxes."""
+
     s1_hcal1_max_GeV: Quantity
     s1_signal_min_GeV: Quantity
     s2_total_max_GeV: Quantity
@@ -69,11 +87,15 @@ class HcalCut(Model):
 
 
 class RCut(Model):
+    """The share of HCAL energy outside of the core cells, of S1."""
+
     r_max: Quantity
     core: Literal["period", "single"]
 
 
 class ShowerChi2Cut(Model):
+    """Chi2 of the shower in the ECAL."""
+
     chi2_max: Quantity
 
 

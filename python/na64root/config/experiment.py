@@ -14,10 +14,14 @@ SIGNATURES: tuple[Signature, ...] = ("S1", "S2")
 
 
 class Beam(Model):
+    """The electron beam."""
+
     energy_GeV: Positive
 
 
 class RunRange(Model):
+    """First and last run, both included."""
+
     first_run: int = Field(ge=0)
     last_run: int = Field(ge=0)
 
@@ -38,6 +42,8 @@ class Period(RunRange):
 
 
 class ExcludedRuns(RunRange):
+    """Runs that no period has, and why."""
+
     reason: str
 
 
@@ -64,6 +70,8 @@ class Geometry(Model):
 
 
 class Target(Model):
+    """The ECAL as a target: its heavy element and layers."""
+
     material: str
     lead_layer_cm: Positive
     scintillator_layer_cm: Positive

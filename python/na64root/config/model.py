@@ -18,7 +18,7 @@ DecayModel = Literal["matrix_element", "phase_space"]
 Annihilation = Literal["off", "on"]
 
 
-Acceptance = Literal["chain", "simulation"]
+SignalAcceptance = Literal["chain", "simulation"]
 
 
 class ModelConfig(Model):
@@ -39,20 +39,24 @@ class SignalConfig(Model):
     `effective_events_min` effective events in a signature gets a sample of its own.
     """
 
-    acceptance: Acceptance
+    acceptance: SignalAcceptance
     r_efficiency: Fraction
     simulated_events: Whole
     effective_events_min: Positive
 
 
 class MuonG2(Model):
+    """The muon's anomaly, measured minus expected: with Fermilab's average of 2021, and before it."""
+
     central: Quantity
     uncertainty: NonNegative
     central_before_fermilab: Quantity
     uncertainty_before_fermilab: NonNegative
 
 
-class Plane(Model):
+class PlaneRanges(Model):
+    """Ranges and numbers of points of the axes of the paper's planes."""
+
     mass_min_GeV: Positive
     mass_max_GeV: Positive
     mass_points: GridPoints
@@ -70,7 +74,7 @@ class Plane(Model):
     splitting_points: GridPoints
 
     @model_validator(mode="after")
-    def _ascending(self) -> "Plane":
+    def _ascending(self) -> "PlaneRanges":
         for low, high in (
             ("mass_min_GeV", "mass_max_GeV"),
             ("epsilon_min", "epsilon_max"),

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Model(BaseModel):
+    """What every part of a card is: frozen, with no unknown name."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -21,6 +23,8 @@ class Quantity(Model):
 
 
 def within(accepts: Callable[[float], bool], rule: str) -> AfterValidator:
+    """A validator of a quantity whose value must be what `rule` says."""
+
     def check(quantity: Quantity) -> Quantity:
         if not accepts(quantity.value):
             raise ValueError(f"{quantity.value:g} is not {rule}")
@@ -57,5 +61,6 @@ Switch = Literal["on", "off"]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the known name that is most like another; empty where none is."""
     match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"did you mean {match[0]}?" if match else ""

@@ -46,6 +46,8 @@ class SignalUncertainty(Quantity):
 
 
 class LimitConfig(Model):
+    """How limits are set: level, treatment, uncertainties of the signal, and the card's own counts."""
+
     confidence_level: InnerFraction
     constraint: Constraint
     treatment: Treatment
@@ -54,6 +56,7 @@ class LimitConfig(Model):
     S2: SignatureCounts
 
     def counts(self, signature: Signature) -> SignatureCounts:
+        """The card's own count and background of a signature."""
         return self.S1 if signature == "S1" else self.S2
 
 

@@ -1,5 +1,6 @@
 """The compiled event loop beside ROOT, and histograms as records.
 
 `library` builds the shared library of cpp/rdf where it is used and keeps it in a cache; `compiled` books on
-it as one books on RDataFrame; `histograms` turns what was filled into records and TH1.
+it as one books on RDataFrame; `expressions` are what both are given, with typed arguments; `histograms` turns
+what was filled into records and TH1.
 """

@@ -1,44 +1,21 @@
 """The cut table booked in the compiled library: nodes with the methods of RDataFrame that the selection uses.
 
-The same booking works on these nodes and on those of RDataFrame. Whatever the library was not compiled for
-raises :class:`NotCompiledError`; then the selection books strings, compiled just in time.
+The same booking works on these nodes and on those of RDataFrame, which take text, by :func:`defined` and
+:func:`filtered`. Whatever the library was not compiled for raises :class:`NotCompiledError`; then the
+selection books strings, compiled just in time.
 """
 
 from __future__ import annotations
 
-import re
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .expressions import Call, Code, Expression
 from .library import booking
-
-# The definitions of the cut table that the library has, and where their parameters are.
-_DEFINITIONS = {
-    "na64_weight": r"static_cast<double>\(mcWeight\)|1\.0",
-    "na64_one": r"1\.0",
-    "na64_period": r"constexpr std::array<na64root::RunRange, \d+> na64_ranges(\{.*\}); "
-    r"const int na64_index = na64root::range_index\(na64_ranges, static_cast<std::uint32_t>\(run\)\); "
-    r"return static_cast<double>\(na64_index\);",
-    "na64_out_of_time": r"na64root::out_of_time_energy\(ecalTotalNoTimecut, ecalTotal\)",
-    "na64_leading_cell": r"na64root::leading_ecal_cell\(ECAL_ene\)",
-    "na64_srd0": r"static_cast<double>\(SRD_ene\[0\]\)",
-    "na64_srd1": r"static_cast<double>\(SRD_ene\[1\]\)",
-    "na64_srd2": r"static_cast<double>\(SRD_ene\[2\]\)",
-    "na64_veto": r"na64root::veto_energy\(VETO_ene, (\S+)\)",
-    "na64_hcal": r"static_cast<double>\(hcal0\) \+ hcal1 \+ hcal2",
-    "na64_r": r"constexpr na64root::HcalCore cores\[(\d+)\] = (\{.*\}); return na64root::hcal_r\(HCAL_ene, "
-    r"cores\[na64_period < \1 \? static_cast<int>\(na64_period\) : 0\]\);",
-}
-
-
-_PREDICATE = re.compile(r"na64root::(\w+)\(([^()]*)\)")
-
-
-_BELOW = re.compile(r"(\w+) < (\d+)")
 
 
 class NotCompiledError(Exception):
@@ -82,39 +59,38 @@ class Node:
     def __getattr__(self, name: str) -> Any:
         raise NotCompiledError(f"{name} of a node")
 
-    def Define(self, name: str, expression: str) -> Node:
-        form = re.fullmatch(_DEFINITIONS.get(name, "(?!)"), expression)
+    def Define(self, name: str, expression: Expression) -> Node:
+        """A column of the cut table, if it is the one that the library has."""
         graph = self._graph
-        if form is None or graph._opened is not None:
+        if (
+            graph._opened is not None
+            or isinstance(expression, Code)
+            or expression.numbers is None
+            or not graph.library.define(
+                graph.settings, name, expression.function, expression.columns, expression.numbers
+            )
+        ):
             raise NotCompiledError(f"column {name}")
-        if name == "na64_weight" and ("mcWeight" in expression) != ("mcWeight" in graph.present):
-            raise NotCompiledError("another weight")
-        if name == "na64_period":
-            graph.settings.ranges = [int(run) for run in re.findall(r"(\d+)u", form[1])]
-        elif name == "na64_veto":
-            graph.settings.photomultiplier_balance = float.fromhex(form[1])
-        elif name == "na64_r":
-            graph.settings.cores = [int(bits) for bits in re.findall(r"\d+", form[2])]
         return self
 
-    def Filter(self, expression: str, name: str) -> Node:
-        if below := _BELOW.fullmatch(expression):
-            predicate, arguments = "below", list(below.groups())
-        elif call := _PREDICATE.fullmatch(expression):
-            predicate, arguments = call[1], call[2].split(", ")
-        else:
-            raise NotCompiledError(f"cut {name}")
+    def Filter(self, condition: Expression, name: str) -> Node:
+        """The events that pass a predicate of the library."""
         graph = self._graph
-        return Node(
-            graph, _known(graph.library.filter(graph.opened, self._number, predicate, arguments), name)
+        if not isinstance(condition, Call) or condition.numbers is None:
+            raise NotCompiledError(f"cut {name}")
+        number = graph.library.filter(
+            graph.opened, self._number, condition.function, condition.columns, condition.numbers
         )
+        return Node(graph, _known(number, name))
 
     def Histo1D(self, model: Sequence[Any], x: str, weight: str) -> Result:
+        """A histogram of a column with weights, as RDataFrame's."""
         graph = self._graph
         number = graph.library.histogram(graph.opened, self._number, x, weight, *model[2:])
         return Result(graph, "histogram1", _known(number, x))
 
     def Histo2D(self, model: Sequence[Any], x: str, y: str, weight: str) -> Result:
+        """A histogram of two columns with weights, as RDataFrame's."""
         graph = self._graph
         number = graph.library.histogram(graph.opened, self._number, x, y, weight, *model[2:])
         return Result(graph, "histogram2", _known(number, f"{x}, {y}"))
@@ -128,6 +104,7 @@ class Node:
         return Excluded(self._graph)
 
     def GetNRuns(self) -> int:
+        """Event loops that have run."""
         return int(self._graph.library.loops(self._graph.opened))
 
     def events_done(self) -> int:
@@ -151,15 +128,19 @@ class Excluded:
         return self._graph.library.excluded(self._graph.opened)
 
     def duplicates(self) -> int:
+        """Events whose run, spill and number came before."""
         return int(self._counts().duplicates)
 
     def events_in_spills(self) -> int:
+        """Events in spills that are left out."""
         return int(self._counts().events_in_spills)
 
     def weights_in_spills(self) -> float:
+        """The sum of their weights."""
         return float(self._counts().weights_in_spills)
 
     def squares_in_spills(self) -> float:
+        """The sum of their squared weights."""
         return float(self._counts().squares_in_spills)
 
 
@@ -170,6 +151,7 @@ class Result:
         self._graph, self._kind, self._number = graph, kind, number
 
     def GetValue(self) -> Any:
+        """The histogram, after the event loop."""
         self._graph.run()
         return getattr(self._graph.library, self._kind)(self._graph.opened, self._number)
 
@@ -194,6 +176,22 @@ def frame(tree: str, files: Sequence[str], present: Collection[str]) -> Node:
         NotCompiledError: there is no library.
     """
     return Node(_Graph(tree, files, present))
+
+
+def defined(node: Any, columns: Mapping[str, Expression]) -> Any:
+    """A node, of the library or of RDataFrame, with these columns more; each may read those before it."""
+    for name, expression in columns.items():
+        node = node.Define(name, _for(node, expression))
+    return node
+
+
+def filtered(node: Any, condition: Expression, name: str) -> Any:
+    """The node, of the library or of RDataFrame, after a cut."""
+    return node.Filter(_for(node, condition), name)
+
+
+def _for(node: Any, expression: Expression) -> Any:
+    return expression if isinstance(node, Node) else expression.expression
 
 
 def _known(number: int, what: str) -> int:

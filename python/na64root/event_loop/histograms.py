@@ -11,7 +11,7 @@ import numpy as np
 from ..records import Record
 
 
-class Axis(Record):
+class HistogramAxis(Record):
     """Axis of a histogram; `edges` has one number more than there are bins."""
 
     title: str
@@ -25,7 +25,7 @@ class Histogram(Record):
     """
 
     title: str
-    axes: list[Axis]
+    axes: list[HistogramAxis]
     contents: list[float] | list[list[float]]
     variances: list[float] | list[list[float]] | None
     outside: float
@@ -47,7 +47,9 @@ def record(action: Any, title: str, axis_titles: Sequence[str], weighted: bool) 
     edges = [[axis.GetBinLowEdge(i + 1) for i in range(axis.GetNbins() + 1)] for axis in axes]
     return Histogram(
         title=title,
-        axes=[Axis(title=name, edges=values) for name, values in zip(axis_titles, edges, strict=True)],
+        axes=[
+            HistogramAxis(title=name, edges=values) for name, values in zip(axis_titles, edges, strict=True)
+        ],
         contents=stable_list(full[inside]),
         variances=squares,
         outside=stable(float(outside.sum())),
@@ -90,4 +92,5 @@ def stable(value: float) -> float:
 
 
 def stable_list(values: np.ndarray[Any, Any]) -> Any:
+    """Nested lists of an array, each number as :func:`stable` gives it."""
     return [stable_list(value) if isinstance(value, np.ndarray) else stable(float(value)) for value in values]

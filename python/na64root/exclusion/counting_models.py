@@ -175,5 +175,6 @@ def warn_of_published_sources(card: Card) -> None:
 
 
 def total_and_share(events: Array) -> tuple[Array, Array]:
+    """Of events of shape (n, 2), in S1 and S2: their sum and the share of S1, 0 where none; shapes (n,)."""
     total = events.sum(axis=1)
     return total, np.divide(events[:, 0], total, out=np.zeros_like(total), where=total > 0.0)

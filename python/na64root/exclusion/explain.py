@@ -20,7 +20,7 @@ from .._core import (
     magnetic_moment,
     units,
 )
-from ..config import SIGNATURES, Acceptance, Card, Quantity, Signature
+from ..config import SIGNATURES, Card, Quantity, SignalAcceptance, Signature
 from ..errors import ConfigError, ConvergenceError
 from ..records import Provenance, Record, provenance
 from ..signal import Parameters, SignalAtMass, card_counts
@@ -39,6 +39,8 @@ VALID_ENERGY_GEV = (1.0, 300.0)
 
 
 class ByApproximation(Record):
+    """A number by each approximation of the cross section; null where the channel is closed."""
+
     etl: float | None
     ww: float | None
     iww: float | None
@@ -70,6 +72,8 @@ class DecayProbability(Record):
 
 
 class ExpectedEvents(Record):
+    """Expected signal events, by signature and together."""
+
     s1: float
     s2: float
     total: float
@@ -135,7 +139,7 @@ class Explanation(Record):
     verdict: str
     landau_pole_bound: float
     provenance: Provenance
-    acceptance: Acceptance
+    acceptance: SignalAcceptance
 
 
 def explain(
@@ -204,13 +208,7 @@ def explain(
     events = dict(zip(SIGNATURES, expected[0].tolist(), strict=True))
     total = sum(events.values())
     counting_model = exclusion.model(exclusion.at_mass(mass_GeV), epsilon)
-    upper_limit = limits.upper_limit(
-        counting_model,
-        cl=card.limit.confidence_level.value,
-        method="exact",
-        treatment=card.limit.treatment,
-        expected=False,
-    ).upper_limit
+    upper_limit = limits.card_limit(counting_model, card).upper_limit
     cls = limits.experiment(counting_model, card.limit.treatment).confidence_levels(total)[2]
     width = WidthFormula.__members__[card.model.width]
     ctau = chi2_ctau(model, width)

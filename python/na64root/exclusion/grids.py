@@ -14,17 +14,13 @@ from ..config import Card
 from ..errors import ConfigError
 from ..signal import Parameters
 
-Quantity = Literal["mass", "mass1", "epsilon", "alpha", "ratio", "splitting"]
+PlaneQuantity = Literal["mass", "mass1", "epsilon", "alpha", "ratio", "splitting"]
 
 
-QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+QUANTITIES: tuple[PlaneQuantity, ...] = get_args(PlaneQuantity)
 
 
 PLANES = ("mass-epsilon", "mass-alpha", "mass1-splitting")
-
-
-# The end of the excluded part of the central g-2 line in the paper's abstract.
-PAPER_END_POINT_GEV = 0.39
 
 
 # Parts into which the cells of the grid that the contour crosses are divided, along each axis.
@@ -42,7 +38,7 @@ class Axis:
         ConfigError: an unknown quantity, a range that is none, too few points.
     """
 
-    quantity: Quantity
+    quantity: PlaneQuantity
     low: float
     high: float
     points: int
@@ -61,11 +57,13 @@ class Axis:
 
     @property
     def values(self) -> Array:
+        """The points, shape (points,)."""
         space = np.geomspace if self.logarithmic else np.linspace
         return np.asarray(space(self.low, self.high, self.points))
 
     @property
     def finer(self) -> Axis:
+        """The same range with REFINEMENT times as many intervals."""
         return replace(self, points=REFINEMENT * (self.points - 1) + 1)
 
     def place(self, values: Array) -> Array:
@@ -73,6 +71,7 @@ class Axis:
         return np.log(values) if self.logarithmic else np.asarray(values)
 
     def value(self, places: Array) -> Array:
+        """The values at such coordinates, of the same shape."""
         return np.exp(places) if self.logarithmic else np.asarray(places)
 
 
@@ -121,7 +120,7 @@ class Plane:
         """
         ranges = card.plane
 
-        def axis(quantity: Quantity) -> Axis:
+        def axis(quantity: PlaneQuantity) -> Axis:
             low, high, points = (getattr(ranges, f"{quantity}_{end}") for end in ENDS[quantity])
             return Axis(quantity, low.value, high.value, round(points.value))
 
@@ -193,7 +192,7 @@ class Plane:
 
 
 # Fields of the card's [plane] by quantity.
-ENDS: dict[Quantity, tuple[str, str, str]] = {
+ENDS: dict[PlaneQuantity, tuple[str, str, str]] = {
     "mass": ("min_GeV", "max_GeV", "points"),
     "mass1": ("min_GeV", "max_GeV", "points"),
     "epsilon": ("min", "max", "points"),

@@ -31,8 +31,8 @@ from ..config import (
 from ..errors import ConfigError
 from ..records import Provenance, Record, provenance
 from ..signal import card_counts
+from ..theory.scorecard import PAPER_END_POINT_GEV
 from ..work import Work
-from .grids import PAPER_END_POINT_GEV
 from .strength import Exclusion
 
 Kind = Literal["number", "choice"]
@@ -263,10 +263,10 @@ def answers(card: Card) -> Answers:
     """
     exclusion = _exclusion(card)
     low = [_epsilon_range(exclusion, mass)[0] for mass in EDGE_MASSES_GEV]
-    return Answers(end_point_GeV=end_point(exclusion), lower_edge_10MeV=low[0], lower_edge_100MeV=low[1])
+    return Answers(end_point_GeV=g2_end_point(exclusion), lower_edge_10MeV=low[0], lower_edge_100MeV=low[1])
 
 
-def end_point(exclusion: Exclusion) -> float | None:
+def g2_end_point(exclusion: Exclusion) -> float | None:
     """The mass (GeV) up to which the central g-2 line is excluded, from the lowest of the plane on."""
     plane = exclusion.card.plane
     masses = np.geomspace(plane.mass_min_GeV.value, plane.mass_max_GeV.value, MASS_POINTS)
@@ -288,7 +288,7 @@ def preset(card: Card) -> Preset:
         card=card.card.name,
         description=card.card.description,
         choices={name: _choice(card, name) for name in CHOICES},
-        end_point_GeV=end_point(exclusion),
+        end_point_GeV=g2_end_point(exclusion),
         mass_GeV=list(PRESET_MASSES_GEV),
         epsilon_low=[low for low, _ in ranges],
         epsilon_high=[high for _, high in ranges],
@@ -466,6 +466,7 @@ def as_markdown(record: Ledger) -> str:
 
 
 def presets_markdown(presets: Sequence[Preset]) -> list[str]:
+    """The presets beside each other, as lines of a Markdown table."""
     lines = [
         "| | " + " | ".join(f"`{p.card}`" for p in presets) + " |",
         "|---" * (len(presets) + 1) + "|",

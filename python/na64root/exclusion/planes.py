@@ -25,19 +25,21 @@ import numpy as np
 from .._core import ProductionPoint
 from ..annotations import Array
 from ..config import Card
-from ..records import Count, InputFile, PlaneResult, provenance
+from ..records import Count, PlaneResult, provenance
+from ..selection import SelectionResult
 from ..signal import Mode, Parameters, SignalAtMass, card_counts
 from ..simulation.samples import SignalSamples
+from ..theory.scorecard import PAPER_END_POINT_GEV, PAPER_END_POINT_SOURCE
 from ..work import Work
 from .counting_models import NO_SIGNAL, ExpectedSignal
 from .drawn_over import overlays_of
-from .grids import PAPER_END_POINT_GEV, REFINEMENT, Plane
+from .grids import REFINEMENT, Plane
 from .strength import Exclusion
 
 log = logging.getLogger(__name__)
 
 # A column of a grid: its number, and the numbers of its points.
-Column = tuple[int, tuple[int, ...]]
+GridColumn = tuple[int, tuple[int, ...]]
 
 
 def scan(
@@ -51,7 +53,7 @@ def scan(
     others: bool = False,
     kept: Path | None = None,
     work: Work = Work(),
-    input_files: Sequence[InputFile] = (),
+    selected: SelectionResult | None = None,
 ) -> PlaneResult:
     """An exclusion plane, by default the paper's Fig. 4.
 
@@ -62,28 +64,48 @@ def scan(
         expected: also contours of the expected limits.
         others: also the thermal relic line and what other experiments exclude.
         kept: a file for what is done, from which an interrupted scan goes on; removed at the end.
-        threads: columns in parallel; the result does not depend on it.
-        executor: computes the columns in place of `threads`, as that of a Dask client; its workers need
-            na64root, and no file.
-        progress: called with (columns done, all columns).
-        input_files: where the counts come from, for the provenance.
+        work: computes the columns, on a cluster whose workers need na64root, and no file.
+        selected: where the counts come from, for the provenance and the notes.
 
     Raises:
         ConfigError: an unphysical card, no bin to set a limit with.
         ConvergenceError: an integral or a limit that did not converge.
     """
-    chosen = Plane.named(plane, card) if isinstance(plane, str) else plane
     exposure = card.exposure() if exposure is None else exposure
     counts = card_counts(card, exposure) if counts is None else counts
     if mode == "invisible":
         counts = [count for count in counts if count.signature == "S2"]
     exclusion = Exclusion(card, counts, exposure, mode=mode, expected=expected, work=work)
+    return plane_of(exclusion, plane, others=others, kept=kept, work=work, selected=selected)
+
+
+def plane_of(
+    exclusion: Exclusion,
+    plane: Plane | str,
+    *,
+    others: bool = False,
+    kept: Path | None = None,
+    work: Work = Work(),
+    selected: SelectionResult | None = None,
+) -> PlaneResult:
+    """The exclusion plane of a calculator, which keeps what it computed on the way for who asks it next.
+
+    Arguments and exceptions are those of :func:`scan`; the seed is the calculator's.
+    """
+    card, counts, exposure, mode = exclusion.card, exclusion.counts, exclusion.exposure, exclusion.signal.mode
+    seed = exclusion.work.seed
+    chosen = Plane.named(plane, card) if isinstance(plane, str) else plane
     origin = provenance(
-        card, seed=work.seed, limit_method=f"exact, {card.limit.treatment}", input_files=input_files
+        card,
+        seed=seed,
+        limit_method=f"exact, {card.limit.treatment}",
+        input_files=selected.files if selected else (),
+        input_details=selected.input if selected else None,
     )
     # The seed changes columns only where they are simulated.
-    seed_of_columns = work.seed if exclusion.simulated else None
-    what = (origin.model_dump(exclude={"input_files", "seed"}), repr(chosen), mode, expected, seed_of_columns)
+    seed_of_columns = seed if exclusion.simulated else None
+    made_with = origin.model_dump(exclude={"input_files", "input", "seed"})
+    what = (made_with, repr(chosen), mode, exclusion.expected_limits, seed_of_columns)
     x, y = chosen.x.values, chosen.y.values
     every = tuple(range(len(y)))
     lines = chosen.name == "mass-epsilon"
@@ -119,9 +141,13 @@ def scan(
         scorecard={"g2_end_point_GeV": _score(end_point)}
         if chosen.name == "mass-epsilon" and mode == "semivisible"
         else {},
-        counts=list(counts),
-        exposure=dict(exposure),
+        counts=counts,
+        exposure=exposure,
         provenance=origin,
+        x_logarithmic=chosen.x.logarithmic,
+        y_logarithmic=chosen.y.logarithmic,
+        blind=selected is not None and selected.blind,
+        notes=selected.notes if selected else [],
     )
 
 
@@ -191,15 +217,15 @@ class _Computing:
         self._progress = self.work.reporting("masses")
 
     def columns(
-        self, x: Array, y: Array, columns: Sequence[Column], *, lines: bool = False
-    ) -> list[tuple[Column, _Found]]:
+        self, x: Array, y: Array, columns: Sequence[GridColumn], *, lines: bool = False
+    ) -> list[tuple[GridColumn, _Found]]:
         """What is found in each column, `lines` as in :func:`_column`."""
         names = {column: f"{len(x)} {column[0]} {column[1][0]} {len(column[1])}" for column in columns}
         found = {column: known for column in columns if (known := self.kept.get(names[column]))}
         self.wanted += len(columns)
         self._report(len(found))
         with self._running() as (executor, function):
-            running: dict[Future[_Found], Column] = {}
+            running: dict[Future[_Found], GridColumn] = {}
             try:
                 for i, rows in (column for column in columns if column not in found):
                     values = [float(y[j]) for j in rows]
@@ -304,7 +330,7 @@ class _SharedSignal:
         return self._kinematics[key].with_alpha_dark(parameters.alpha_dark)
 
 
-def _grid(columns: Sequence[tuple[Column, _Found]], n_x: int, n_y: int) -> dict[str, Array]:
+def _grid(columns: Sequence[tuple[GridColumn, _Found]], n_x: int, n_y: int) -> dict[str, Array]:
     """The columns as arrays of shape (n_y, n_x).
 
     A band that is not known in every column, where signal uncertainties are large, is left out.
@@ -335,7 +361,7 @@ def _refined(computing: _Computing, plane: Plane, coarse: Mapping[str, Array]) -
     fine = {name: _interpolated_grid(_height(grid), n_x, n_y) for name, grid in coarse.items()}
     if computing.exclusion.simulated:  # a sample for each mass takes seconds
         return fine
-    columns: list[Column] = [
+    columns: list[GridColumn] = [
         (i, tuple(np.flatnonzero(wanted[:, i]).tolist())) for i in range(len(x)) if wanted[:, i].any()
     ]
     for (i, rows), column in computing.columns(x, y, columns):
@@ -371,7 +397,7 @@ def _contours(plane: Plane, height: Array) -> list[list[list[float]]]:
 def _score(end_point: float | None) -> dict[str, float | str | None]:
     return {
         "published": PAPER_END_POINT_GEV,
-        "source": "the paper's abstract: the central g-2 line is excluded up to 390 MeV",
+        "source": PAPER_END_POINT_SOURCE,
         "computed": end_point,
         "ratio": None if end_point is None else end_point / PAPER_END_POINT_GEV,
     }

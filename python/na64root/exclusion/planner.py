@@ -325,11 +325,8 @@ class _Exposures:
         bins: list[LikelihoodBin] = [
             (_scaled(count, scale), count.signature, self._weight[count.signature]) for count in self._counts
         ]
-        limit = limits.upper_limit(
-            counting_model(self._card, bins, share / (SHARES - 1)),
-            cl=self._card.limit.confidence_level.value,
-            treatment=self._card.limit.treatment,
-        )
+        model = counting_model(self._card, bins, share / (SHARES - 1))
+        limit = limits.card_limit(model, self._card, expected=True)
         if limit.expected.median is None:
             raise ConfigError(
                 f"no median limit with limit.treatment = {self._card.limit.treatment} (signal uncertainties "

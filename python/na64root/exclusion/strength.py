@@ -38,8 +38,6 @@ from .counting_models import (
 )
 from .intervals import epsilon_intervals
 
-FAR_P_VALUE = 1e-4
-
 
 class LimitByShare:
     """The upper limit on the total expected signal against the share of S1 in it.
@@ -107,14 +105,7 @@ class LimitByShare:
         return self._limit(share_s1, expected=False).upper_limit
 
     def _limit(self, share_s1: float, *, expected: bool) -> LimitResult:
-        limit = self._card.limit
-        return limits.upper_limit(
-            self.model(share_s1),
-            cl=limit.confidence_level.value,
-            method="exact",
-            treatment=limit.treatment,
-            expected=expected,
-        )
+        return limits.card_limit(self.model(share_s1), self._card, expected=expected)
 
 
 def _interpolated(shares: Array, values: Sequence[float]) -> Callable[[Array], Array]:
@@ -142,13 +133,12 @@ class Exclusion:
         work: Work = Work(),
     ) -> None:
         """`work` is that of the simulation, where the card takes the acceptance from it."""
-        self.card = card
+        self.card, self.expected_limits = card, expected
+        self.counts, self.exposure = list(counts), dict(exposure)
         self.signal = SignalModel(card, mode=mode)
-        self._exposure = exposure
         # Only what goes to a worker with it, too.
-        self._work = Work(seed=work.seed, threads=work.threads)
+        self.work = Work(seed=work.seed, threads=work.threads)
         self._at_mass: dict[float, ExpectedSignal] = {}
-        self._counts, self._with_bands = counts, expected
         self._limits_of_size: dict[int, LimitByShare] = {}
         self.limit = LimitByShare(card, counts, exposure, expected=expected)
         weight = effective_exposure(card, exposure, counts)
@@ -159,7 +149,7 @@ class Exclusion:
         other = copy.copy(self)
         other._at_mass = {}
         if threads is not None:
-            other._work = replace(self._work, threads=threads)
+            other.work = replace(self.work, threads=threads)
         return other
 
     @property
@@ -183,8 +173,8 @@ class Exclusion:
                     self.card,
                     mass_GeV,
                     mode=self.signal.mode,
-                    exposure=self._exposure,
-                    work=self._work,
+                    exposure=self.exposure,
+                    work=self.work,
                 )
                 if self.simulated
                 else self.signal.at_mass(mass_GeV)
@@ -266,9 +256,9 @@ class Exclusion:
         if steps not in self._limits_of_size:
             self._limits_of_size[steps] = LimitByShare(
                 self.card,
-                self._counts,
-                self._exposure,
-                expected=self._with_bands,
+                self.counts,
+                self.exposure,
+                expected=self.expected_limits,
                 varied=steps * VARIED_STEP,
             )
         return self._limits_of_size[steps]

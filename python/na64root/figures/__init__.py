@@ -8,7 +8,7 @@ from .control import background_regions, spill_quality
 from .limits import assumed_uncertainties, cls_scan, impacts, limit_comparison, test_statistic
 from .planes import AXES, OVERLAY_STYLES, PROJECTIONS, SYMBOLS, WRITTEN, exclusion_plane, exposure_plan
 from .selection import Panel, cut_flow, distributions, energy_plane, r_cut, r_distribution
-from .style import COLOURS, STYLE, TREATMENTS, Parameters, save
+from .style import COLOURS, STYLE, TREATMENTS, Parameters, save, scientific
 
 __all__ = [
     "AXES",
@@ -34,6 +34,7 @@ __all__ = [
     "r_cut",
     "r_distribution",
     "save",
+    "scientific",
     "spill_quality",
     "test_statistic",
 ]

@@ -144,8 +144,8 @@ def exclusion_plane(
             if number == 0:
                 line.set_label(label)
                 handles.append(line)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    axes.set_xscale("log" if plane.x_logarithmic else "linear")
+    axes.set_yscale("log" if plane.y_logarithmic else "linear")
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(y[0], y[-1])
     if plane.g2_excluded_up_to_GeV is not None:

@@ -50,6 +50,8 @@ TREATMENTS = {"none": ("black", "-"), "frequentist": ("#2c6fbb", "--"), "hybrid"
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+    """A function that draws in the style of all figures and leaves matplotlib's settings as they were."""
+
     @functools.wraps(draw)
     def styled(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
         with matplotlib.rc_context(STYLE):
@@ -69,11 +71,13 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 
 def new_figure(**options: Any) -> tuple[Figure, Axes]:
+    """A figure that needs no display, and its axes."""
     figure = Figure(**options)
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 
 def scientific(value: float) -> str:
+    """A number for mathtext, to three digits."""
     mantissa, exponent = f"{value:.2e}".split("e")
     return rf"{float(mantissa):g} \times 10^{{{int(exponent)}}}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from ..config import Constraint, Correlation
@@ -153,6 +153,14 @@ class CountingModel:
         """For each bin, the name of the background nuisance parameter that it follows."""
         return tuple(b.signature if self.background_correlation == "signature" else b.name for b in self.bins)
 
+    def with_background_uncertainty(self, group: str, factor: float) -> CountingModel:
+        """The model with the background uncertainties of one group times a factor."""
+        bins = tuple(
+            replace(b, background_uncertainty=factor * b.background_uncertainty) if name == group else b
+            for b, name in zip(self.bins, self.background_groups, strict=True)
+        )
+        return replace(self, bins=bins)
+
     @property
     def shares(self) -> tuple[float, ...]:
         """The signal fractions, normalised to a sum of one."""
@@ -165,6 +173,7 @@ def _quadrature(values: Iterable[float]) -> float:
 
 
 def check_number(what: str, value: float) -> None:
+    """Raise ConfigError unless `value` is a finite number >= 0."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
@@ -175,6 +184,7 @@ def check_number(what: str, value: float) -> None:
 
 
 def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ConfigError unless `value` is one of `choices`."""
     if value not in choices:
         raise ConfigError(
             f"{what} = {value!r} is not known: choose {', '.join(choices[:-1])} or {choices[-1]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Callable, Iterable
@@ -111,7 +112,7 @@ def diagnose(
     toys: list[ToyPoint] = []
     checks = None
     if method == "roostats":
-        scan = roostats.scan(
+        scan = roostats.scan_toys(
             model,
             cl=cl,
             treatment=treatment,
@@ -235,16 +236,6 @@ def _against_uncertainties(
     def with_signal(value: float) -> CountingModel:
         return replace(model, signal_sources={}, signal_uncertainty=value)
 
-    def with_background(group: str) -> Callable[[float], CountingModel]:
-        def change(factor: float) -> CountingModel:
-            bins = tuple(
-                replace(b, background_uncertainty=factor * b.background_uncertainty) if g == group else b
-                for b, g in zip(model.bins, model.background_groups, strict=True)
-            )
-            return replace(model, bins=bins)
-
-        return change
-
     uncertain = dict.fromkeys(
         group
         for b, group in zip(model.bins, model.background_groups, strict=True)
@@ -253,7 +244,12 @@ def _against_uncertainties(
     return [
         sweep("signal", SIGNAL_UNCERTAINTIES, model.signal_uncertainty, with_signal),
         *(
-            sweep(f"background {group}", BACKGROUND_FACTORS, 1.0, with_background(group))
+            sweep(
+                f"background {group}",
+                BACKGROUND_FACTORS,
+                1.0,
+                functools.partial(model.with_background_uncertainty, group),
+            )
             for group in uncertain
         ),
     ]

@@ -30,7 +30,7 @@ from typing import Any, Literal
 from .._core import Constraint, CountingExperiment
 from .._core import Criterion as CoreCriterion
 from .._core import Treatment as CoreTreatment
-from ..config import Criterion, Treatment
+from ..config import Card, Criterion, Treatment
 from ..errors import ConfigError, ConvergenceError
 from ..records import Discovery, Expected, Interval, LimitResult
 from ..work import Work
@@ -47,6 +47,7 @@ __all__ = [
     "Impact",
     "Method",
     "SignalSource",
+    "card_limit",
     "discovery",
     "evidence",
     "experiment",
@@ -143,7 +144,7 @@ def upper_limit(
     check_choice("treatment", treatment, TREATMENTS)
     _check_level(cl)
     if method == "roostats":
-        scan = roostats.scan(
+        scan = roostats.scan_toys(
             model,
             cl=cl,
             treatment=treatment,
@@ -201,6 +202,19 @@ def upper_limit(
         toys=0,
         criterion=criterion,
     )
+
+
+def card_limit(model: CountingModel, card: Card, *, expected: bool = False) -> LimitResult:
+    """The exact upper limit at the card's confidence level, with the card's treatment of the nuisances.
+
+    Args:
+        expected: also the limits expected without signal, as for :func:`upper_limit`.
+
+    Raises:
+        ConfigError, ConvergenceError: as :func:`upper_limit`.
+    """
+    limit = card.limit
+    return upper_limit(model, cl=limit.confidence_level.value, treatment=limit.treatment, expected=expected)
 
 
 def _finite(value: float) -> float | None:
@@ -293,18 +307,7 @@ def impacts(
     for group in dict.fromkeys(model.background_groups):
         members = [g == group for g in model.background_groups]
         if any(b.background_uncertainty > 0.0 for b, m in zip(model.bins, members, strict=True) if m):
-            limits = [
-                limit(
-                    replace(
-                        model,
-                        bins=tuple(
-                            replace(b, background_uncertainty=factor * b.background_uncertainty) if m else b
-                            for b, m in zip(model.bins, members, strict=True)
-                        ),
-                    )
-                )
-                for factor in (0.0, 2.0)
-            ]
+            limits = [limit(model.with_background_uncertainty(group, factor)) for factor in (0.0, 2.0)]
             found.append(Impact(f"background {group}", *limits))
     return tuple(found)
 

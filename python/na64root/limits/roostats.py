@@ -247,49 +247,6 @@ def _run_inverter(
     )
 
 
-def asymptotic_limit(w: Any, *, cl: float) -> float:
-    """The observed CLs limit of RooStats' AsymptoticCalculator; a cross-check at many events.
-
-    Raises:
-        ConvergenceError: no bracket found.
-    """
-    with quiet():
-        return _asymptotic_limit(w, cl)
-
-
-def _asymptotic_limit(w: Any, cl: float) -> float:
-    root = cling.root()
-    config = w.obj("signal_plus_background")
-    mu = w.var("mu")
-    background_only = w.obj("background_only")
-    if not background_only:
-        background_only = config.Clone("background_only")
-        mu.setVal(0.0)
-        background_only.SetSnapshot(root.RooArgSet(mu))
-    root.RooStats.AsymptoticCalculator.SetPrintLevel(-1)
-    calculator = root.RooStats.AsymptoticCalculator(w.data("observed"), background_only, config)
-    calculator.SetOneSided(True)
-    inverter = root.RooStats.HypoTestInverter(calculator)
-    inverter.UseCLs(True)
-    inverter.SetVerbose(0)
-
-    def excess(tested: float) -> float:
-        inverter.Clear()
-        if not inverter.RunOnePoint(tested):
-            raise ConvergenceError(f"the fit at mu = {tested:g} failed: check the model")
-        return float(inverter.GetInterval().GetResult(0).CLs()) - (1.0 - cl)
-
-    low, high = 0.05, 1.0
-    while excess(high) > 0.0:
-        low, high = high, 1.5 * high
-        if high > mu.getMax():
-            raise ConvergenceError(f"no limit below mu = {mu.getMax():g}: widen the range of mu")
-    while high / low - 1.0 > 1e-4:
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if excess(middle) > 0.0 else (low, middle)
-    return math.sqrt(low * high)
-
-
 def bayesian_limit(model: CountingModel, *, cl: float) -> float:
     """The upper limit of RooStats' BayesianCalculator with a flat prior in mu; a cross-check.
 
@@ -393,7 +350,7 @@ class _Runner:
             self._pool.shutdown(cancel_futures=True)
 
 
-def scan(
+def scan_toys(
     model: CountingModel,
     *,
     cl: float,

@@ -101,6 +101,7 @@ class Toys:
 
     @property
     def size(self) -> int:
+        """How many toys there are, with and without signal."""
         return len(self.with_signal) + len(self.without_signal)
 
     def tail(self, threshold: float) -> tuple[int, int]:
@@ -157,10 +158,12 @@ class Scan:
     wide: bool = False
 
     def add(self, toys: Toys) -> None:
+        """Add toys, to those there are at their mu."""
         self.points[toys.mu] = self.points[toys.mu] + toys if toys.mu in self.points else toys
 
     @property
     def toys(self) -> int:
+        """How many toys there are at all mu."""
         return sum(point.size for point in self.points.values())
 
     def crossing(self, threshold: Callable[[Toys], float] | None = None) -> Crossing | None:

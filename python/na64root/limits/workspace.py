@@ -67,6 +67,11 @@ def workspace(
 
 
 def built_workspace(model: CountingModel, treatment: Treatment, configurations: Sequence[str]) -> Any:
+    """The RooWorkspace of a model, its ModelConfigs as :func:`workspace` describes them.
+
+    Raises:
+        ConfigError: two bins whose names RooFit would take for one.
+    """
     if len({identifier(b.name) for b in model.bins}) < len(model.bins):
         raise ConfigError(
             "two bins have the same name but for punctuation (RooFit has letters only): rename one"

@@ -9,7 +9,7 @@ here loops over events but the inspection.
 from .baskets import check_baskets
 from .checks import open_ntuple
 from .files import UnknownLayoutError, about, expand, notes_on_files, repeated_files
-from .frame import Friend, Ntuple, reading, require_all_read, require_blind
+from .frame import Friend, Input, Ntuple, reading, require_all_read
 from .good_runs import GoodRuns, good_runs_of, read_good_runs
 from .inspection import Inspection, inspect
 from .layouts import DEFINING_CUTS, LAYOUT_B, TREE_A, Schema
@@ -21,6 +21,7 @@ __all__ = [
     "TREE_A",
     "Friend",
     "GoodRuns",
+    "Input",
     "Inspection",
     "Ntuple",
     "Schema",
@@ -38,6 +39,5 @@ __all__ = [
     "reading",
     "repeated_files",
     "require_all_read",
-    "require_blind",
     "run_ranges",
 ]

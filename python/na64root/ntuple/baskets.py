@@ -20,12 +20,14 @@ def _declare_basket_check() -> None:
 
 
 def check_anchor(file: Any, key: Any, name: str, path: str) -> None:
+    """Raise DataError where the key of an RNTuple is damaged."""
     declare_rntuple_check()
     if not root().na64root_ntuple.anchor_is_sound(file, key):
         raise DataError(f"the RNTuple '{name}' in {path} cannot be read (the file is damaged): copy it again")
 
 
 def check_pages(tree: str, path: str, names: Sequence[str]) -> None:
+    """Raise DataError where a page of these columns of an RNTuple is damaged."""
     declare_rntuple_check()
     with quiet_root():
         if not root().na64root_ntuple.pages_are_sound(tree, path, list(names)):
@@ -33,6 +35,7 @@ def check_pages(tree: str, path: str, names: Sequence[str]) -> None:
 
 
 def check_baskets_of_tree(tree: Any, entries: int, names: Sequence[str], path: str) -> None:
+    """Raise DataError where a basket of these branches of a TTree cannot be unpacked."""
     _declare_basket_check()
     sizes = leaves_of(tree, names)
     for name in names:

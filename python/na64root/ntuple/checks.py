@@ -15,7 +15,7 @@ from ..cling import compiler_messages, root
 from ..config import Card, FriendTree, LayoutConfig
 from ..errors import DataError
 from ..records import InputFile, SkippedFile
-from .baskets import check_anchor, check_baskets_of_tree, check_pages
+from .baskets import check_anchor, check_baskets, check_baskets_of_tree, check_pages
 from .columns import RNTUPLE, TTREE, fields_of, layout_of, leaves_of, text_of, trees_in
 from .files import (
     UnknownLayoutError,
@@ -26,7 +26,7 @@ from .files import (
     opened_file,
     paths_of_friends,
 )
-from .frame import Friend, Ntuple, names_in_use, source_frame
+from .frame import Friend, Input, Ntuple, names_in_use, source_frame
 from .good_runs import good_runs_of
 from .layouts import ACCEPTED, EXPECTED, TREE_A, Branch, Column, column_of
 from .mapping import Definition, check_mapping, definition, element_of, nearest, source_names
@@ -34,10 +34,12 @@ from .mapping import Definition, check_mapping, definition, element_of, nearest,
 log = logging.getLogger(__name__)
 
 
-def open_ntuple(inputs: Sequence[str], card: Card | None = None, *, unpack: bool = True) -> Ntuple:
+def open_ntuple(inputs: Input, card: Card | None = None, *, unpack: bool = True) -> Ntuple:
     """Find and check the files of an input: readable, with the tree, with entries, of the same branches.
 
     Args:
+        inputs: paths, globs, text files of paths, root:// addresses; or an input that was opened with this
+            card, of which only what `unpack` asks for is checked.
         card: says how a tree of another layout is read, and whether bad files are left out; without it files
             are of layout A or B, and each must be good.
         unpack: unpack each branch once to see that it can be; without, :func:`check_baskets` does so later
@@ -49,6 +51,8 @@ def open_ntuple(inputs: Sequence[str], card: Card | None = None, *, unpack: bool
             branch missing, a branch of another type or length than expected, files that differ in branches.
             With `input.skip_bad_files` such files are in `skipped`, and it is an error if all are.
     """
+    if isinstance(inputs, Ntuple):
+        return _unpacked(inputs) if unpack else inputs
     mapping = card.layout if card is not None else None
     if mapping is not None:
         check_mapping(mapping)
@@ -95,6 +99,14 @@ def open_ntuple(inputs: Sequence[str], card: Card | None = None, *, unpack: bool
         made_by_na64root={one.file.path: one.facts for one in found if one.facts is not None},
     )
     return ntuple if first.mapping is None else _mapped(ntuple, first)
+
+
+def _unpacked(ntuple: Ntuple) -> Ntuple:
+    if ntuple.unpacked:
+        return ntuple
+    for path in ntuple.paths:
+        check_baskets(path, ntuple.schema, ntuple.present)
+    return replace(ntuple, unpacked=True)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def _column_names(file: Any, path: str, tree: str) -> set[str]:
 
 
 def leaves_of(tree: Any, names: Sequence[str]) -> dict[str, Column]:
+    """Type and length of the branches of a TTree that are among `names`."""
     columns = {}
     for name in names:
         found = tree.GetBranch(name)
@@ -154,4 +155,5 @@ bool pages_are_sound(const char *tree, const char *path, const std::vector<std::
 
 @functools.cache
 def declare_rntuple_check() -> None:
+    """Make the check of RNTuples known to Cling."""
     declare(_RNTUPLE_CHECK)

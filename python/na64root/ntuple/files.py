@@ -144,6 +144,7 @@ def about(path: str) -> dict[str, Any] | None:
 
 
 def facts_in(file: Any) -> dict[str, Any] | None:
+    """As :func:`about`, of a file that is open."""
     text = object_in(file, "na64root")
     try:
         facts = json.loads(str(text.GetTitle())) if text else None
@@ -153,6 +154,7 @@ def facts_in(file: Any) -> dict[str, Any] | None:
 
 
 def input_file_of(path: str, entries: int) -> InputFile:
+    """The record of an input file; a remote one is not hashed."""
     remote = "://" in path
     return InputFile(
         path=path,

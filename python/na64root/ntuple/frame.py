@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..cling import optimise, root
 from ..errors import DataError
@@ -50,10 +50,12 @@ class Ntuple:
 
     @property
     def paths(self) -> list[str]:
+        """The paths of the files."""
         return [file.path for file in self.files]
 
     @property
     def entries(self) -> int:
+        """Events in all files."""
         return sum(file.entries for file in self.files)
 
     @property
@@ -99,6 +101,10 @@ class Ntuple:
         return frame
 
 
+# Files by name, or an input that is opened already.
+Input: TypeAlias = Sequence[str] | Ntuple
+
+
 def names_in_use(frame: Any, aliases: Sequence[str]) -> set[str]:
     """Names that can only be redefined: of the columns, and of those of friends also without their alias."""
     names = {str(name) for name in frame.GetColumnNames()}
@@ -139,20 +145,6 @@ def _chain(tree: str, paths: Sequence[str]) -> Any:
     for path in paths:
         chain.AddFile(path)
     return chain
-
-
-def require_blind(ntuple: Ntuple, blind: bool) -> None:
-    """Refuse to show what a blinded skim, which has lost its signal boxes, would have as observed.
-
-    Raises:
-        DataError: a file is such a skim, and `blind` is not set.
-    """
-    for path, facts in ntuple.made_by_na64root.items():
-        if facts.get("blind") and not blind:
-            raise DataError(
-                f"{path} is a blinded skim (without the events in the signal boxes, so that nothing in it is "
-                "observed): use --blind, or a skim that was made without it"
-            )
 
 
 def require_all_read(ntuple: Ntuple, events: int, sums_of_weights: Iterable[float]) -> None:

@@ -6,6 +6,7 @@ Either may say how many electrons on target each entry has.
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import json
 import math
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..config import Card
 from ..errors import DataError
-from ..records import GoodRunList, sha256_of
+from ..records import GoodRunList
 
 _LAST = 2**32 - 1
 
@@ -97,10 +98,20 @@ def read_good_runs(path: Path) -> GoodRuns:
             some entries only, of a range of runs, or of spills that two entries have.
     """
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot read the list of good runs {path} ({reason}): check the path") from None
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"cannot read the list of good runs {path} ({error.strerror}): check the path"
+        ) from None
+    return _parsed(path, content)
+
+
+@functools.lru_cache(maxsize=4)  # every step of an analysis asks for the list
+def _parsed(path: Path, content: bytes) -> GoodRuns:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read the list of good runs {path} ({error}): check the path") from None
     entries = _of_json(text, path) if text.lstrip().startswith("{") else _of_text(text, path)
     if not entries:
         raise DataError(f"the list of good runs {path} has no run (all events would be left out): add runs")
@@ -112,7 +123,8 @@ def read_good_runs(path: Path) -> GoodRuns:
             merged[-1] = merged[-1][0], max(entry.last, merged[-1][1])
         else:
             merged.append((entry.first, entry.last))
-    described = GoodRunList(path=str(path), sha256=sha256_of(path), ranges=len(entries), eot=eot)
+    checksum = hashlib.sha256(content).hexdigest()
+    described = GoodRunList(path=str(path), sha256=checksum, ranges=len(entries), eot=eot)
     return GoodRuns(described, tuple(merged), tuple(entries) if eot is not None else ())
 
 

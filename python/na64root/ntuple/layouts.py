@@ -91,6 +91,7 @@ class Branch:
 
     @property
     def length(self) -> int:
+        """Numbers per event."""
         return int(np.prod(self.shape, dtype=int))
 
 
@@ -105,6 +106,7 @@ class Schema:
     cut_inputs: Mapping[str, tuple[str, ...]]
 
     def branch(self, name: str) -> Branch:
+        """The branch of a name, which is there."""
         return next(branch for branch in self.branches if branch.name == name)
 
     def missing_for(self, cut: str, present: Collection[str]) -> list[str]:

@@ -10,6 +10,8 @@ from .record import Record
 
 
 class InputFile(Record):
+    """An input file; size 0 and no checksum where it is remote."""
+
     path: str
     size: int
     sha256: str

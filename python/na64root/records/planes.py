@@ -123,6 +123,7 @@ class PlaneResult(Record):
     expected limits, minus2 to plus2. `epsilon_low` and `epsilon_high` are the ends of the excluded range at
     each mass, null where nothing is excluded; of its widest part where it has several: the contours have all.
     They are empty where the axes are not mass and epsilon. `epsilon_is` says in words what epsilon is.
+    `x_logarithmic`, `y_logarithmic`: whether an axis is even, and drawn, in its logarithm or in itself.
     `blind`: the signal boxes of the input are hidden, `counts` are the most probable ones without signal.
     `notes` are those of the selection of input files.
     """
@@ -143,5 +144,7 @@ class PlaneResult(Record):
     counts: list[Count]
     exposure: dict[str, float]
     provenance: Provenance
+    x_logarithmic: bool = True
+    y_logarithmic: bool = True
     blind: bool = False
     notes: list[str] = []

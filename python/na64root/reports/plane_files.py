@@ -44,7 +44,7 @@ def plot(
     *,
     projections: Mapping[str, records.PlaneResult] | None = None,
 ) -> Plotted:
-    """Figure, curves (CSV) and ROOT objects of a plane, as :func:`na64root.analyze.scan` writes them.
+    """Figure, curves (CSV) and ROOT objects of a plane, as :func:`na64root.analyze.scan_of_files` writes.
 
     Args:
         card: of the plane, for the title.
@@ -110,6 +110,7 @@ def draw(
     name: str,
     projections: Mapping[str, records.PlaneResult] | None = None,
 ) -> None:
+    """Draw a plane into `folder`, as NAME.pdf and NAME.png."""
     title = _title(plane, card) + ", expected, blinded" * plane.blind
     figure = figures.exclusion_plane(
         plane, title=title, cl=card.limit.confidence_level.value, projections=projections
@@ -120,7 +121,7 @@ def draw(
 def _title(plane: records.PlaneResult, card: Card) -> str:
     """Exposure, and what is no axis."""
     model, axes = card.model, plane.plane.split("-")
-    parts = [rf"${_scientific(sum(plane.exposure.values()))}$ EOT"]
+    parts = [rf"${figures.scientific(sum(plane.exposure.values()))}$ EOT"]
     if "alpha" not in axes:
         parts.append(rf"$\alpha_D = {model.alpha_dark.value:g}$")
     if "ratio" not in axes:
@@ -134,18 +135,15 @@ def _title(plane: records.PlaneResult, card: Card) -> str:
     return ", ".join(parts)
 
 
-def _scientific(number: float) -> str:
-    mantissa, exponent = f"{number:.2e}".split("e")
-    return rf"{float(mantissa):g}\times 10^{{{int(exponent)}}}"
-
-
 def write_objects(file: Any, plane: records.PlaneResult, cl: float) -> None:
+    """Write a plane into an open ROOT file: the limit as TH2D, every curve as TGraph."""
     ROOT = root()
     titles = ";".join(ROOT_TITLES[quantity] for quantity in plane.plane.split("-"))
     histogram = ROOT.TH2D(
         "upper_limit_mu",
         f"Upper limit on the signal strength;{titles}",
-        *(part for axis in (plane.x, plane.y) for part in (len(axis), _bin_edges(axis))),
+        *(len(plane.x), bin_edges(plane.x, logarithmic=plane.x_logarithmic)),
+        *(len(plane.y), bin_edges(plane.y, logarithmic=plane.y_logarithmic)),
     )
     for j, row in enumerate(plane.upper_limit_mu, start=1):
         for i, mu in enumerate(row, start=1):
@@ -159,9 +157,10 @@ def write_objects(file: Any, plane: records.PlaneResult, cl: float) -> None:
         file.WriteObject(ROOT.TGraph(len(x), x, y), name)
 
 
-def _bin_edges(points: Sequence[float]) -> Array:
-    """Edges of bins around logarithmically spaced points."""
-    logarithm = np.log(points)
-    middle = 0.5 * (logarithm[1:] + logarithm[:-1])
-    first, last = 2 * logarithm[0] - middle[0], 2 * logarithm[-1] - middle[-1]
-    return np.asarray(np.exp(np.concatenate([[first], middle, [last]])))
+def bin_edges(points: Sequence[float], *, logarithmic: bool) -> Array:
+    """Edges of bins around points, even in their logarithm or in themselves; shape (n_points + 1,)."""
+    places = np.log(points) if logarithmic else np.asarray(points)
+    middle = 0.5 * (places[1:] + places[:-1])
+    first, last = 2 * places[0] - middle[0], 2 * places[-1] - middle[-1]
+    edges = np.concatenate([[first], middle, [last]])
+    return np.exp(edges) if logarithmic else edges

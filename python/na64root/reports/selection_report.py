@@ -13,6 +13,7 @@ from ..config import SIGNATURES, Card
 from ..event_loop.histograms import Histogram
 from ..records import Count, CutFlowRow, Provenance, Record, ResultsFolder
 from ..selection import SelectionOptions
+from ..selection.blinding import HIDDEN
 from ..selection.cut_table import CutDescription
 from ..selection.n_minus_one import NMinusOne
 from ..selection.skim import Skimmed
@@ -40,9 +41,6 @@ FILES = (
     "cutflow.tex",
     *(f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")),
 )
-
-
-HIDDEN = "signal boxes hidden"
 
 
 class SelectionReport(Record):

@@ -16,18 +16,19 @@ import numpy as np
 from ..config import SIGNATURES, Card, Signature
 from ..errors import DataError
 from ..event_loop import compiled
+from ..event_loop.expressions import Call, Code
 from ..event_loop.histograms import Histogram, bins, record, stable, variances
 from ..ntuple import DEFINING_CUTS, Ntuple, notes_on_files, period_names, repeated_files, require_all_read
 from ..records import Count, CutFlowRow, provenance
+from .blinding import BOX_CUTS, NOTE, hidden_cuts, signal_boxes
 from .cut_table import (
-    BOX_CUTS,
     cuts,
     declare_functions,
     definitions,
     descriptions,
     functions,
+    in_run_period,
     require_compiling,
-    signal_boxes,
 )
 from .engines import EventLoop, table
 from .exposure import InputExposure
@@ -112,21 +113,22 @@ class Booked:
         derived = definitions(self.card, self.ntuple.present)
         if self.variations:
             start = self.variations.on_branches(start, derived, self.cuts)
-        for name, expression in derived.items():
-            start = start.Define(name, expression)
+        start = compiled.defined(start, derived)
         require_compiling(start, self.cuts)
         if self.variations:
             start = self.variations.on_quantities(start)
         # All that was read; what is hidden is in nothing else.
         self.read = self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
-        inside = f"na64_period < {len(self.card.periods)}"
+        # Weights below zero are in the underflow.
+        signs = ("", "", 1, 0.0, 1.0)
+        self.signs = start.Histo1D(signs, "na64_weight", "na64_one") if self.has_weight else None
         if self.blind and (boxes := signal_boxes(self.cuts)):
-            start = start.Filter(f"!({boxes})", "blind")
+            start = compiled.filtered(start, Code(f"!({boxes})"), "blind")
             self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
-        in_period = self.in_period = start.Filter(inside, "period")
+        in_period = self.in_period = compiled.filtered(start, in_run_period(self.card), "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)
-        # Cuts of both signatures with the same expression on the same node are one filter.
-        shared: dict[tuple[int, str], tuple[Any, _PeriodCounts]] = {}
+        # Cuts of both signatures with the same condition on the same node are one filter.
+        shared: dict[tuple[int, Call | Code], tuple[Any, _PeriodCounts]] = {}
         # _PeriodCounts keeps each node alive, so that the id of a node is not given again.
         for signature in SIGNATURES:
             node, previous = in_period, 0
@@ -135,14 +137,14 @@ class Booked:
             for cut in self.cuts[signature]:
                 if cut.name in hidden:
                     break
-                if cut.expression is None:
+                if cut.condition is None:
                     if cut.name in DEFINING_CUTS[signature]:
                         break
                     continue
-                key = (previous, cut.expression)
+                key = (previous, cut.condition)
                 if key not in shared:
                     self._book_before(signature, cut.name, node)
-                    filtered = node.Filter(cut.expression, cut.name)
+                    filtered = compiled.filtered(node, cut.condition, cut.name)
                     shared[key] = filtered, _PeriodCounts(filtered, len(self.names), self.has_weight)
                     if cut.name == "trigger":
                         self._book_after_trigger(filtered)
@@ -192,9 +194,7 @@ class Booked:
 
     def _hidden(self, signature: Signature) -> set[str]:
         """Blinded, the cuts after which only events in the signal box are left."""
-        names = [cut.name for cut in self.cuts[signature]]
-        last = max(names.index(cut) for cut in BOX_CUTS)
-        return set(names[last:]) if self.blind else set()
+        return set(hidden_cuts([cut.name for cut in self.cuts[signature]])) if self.blind else set()
 
     def _book_before(self, signature: Signature, cut: str, node: Any) -> None:
         """The distribution that a cut looks at, just before it."""
@@ -288,6 +288,7 @@ class Booked:
 
     @property
     def weighted(self) -> bool:
+        """Whether some event has another weight than 1; runs the event loop if it has not run."""
         # A histogram begins to keep sums of squared weights with the first weight that is not 1.
         return self.initial.sums is not None and int(self.initial.sums.GetValue().GetSumw2N()) > 0
 
@@ -320,6 +321,7 @@ class Booked:
             files=list(self.ntuple.files),
             input=self.ntuple.details,
             weighted=self.weighted,
+            negative_weights=round(self.signs.GetValue().GetBinContent(0)) if self.signs else 0,
             event_loops=self.loops,
             notes=notes,
             histograms=histograms,
@@ -374,7 +376,7 @@ class Booked:
         return list(self._flow(signature))[-1][1]
 
     def _not_applied(self, signature: Signature) -> list[str]:
-        return [cut.name for cut in self.cuts[signature] if cut.expression is None]
+        return [cut.name for cut in self.cuts[signature] if cut.condition is None]
 
     def _counts(self, exposure: dict[str, float], lacking: Mapping[Signature, Sequence[str]]) -> list[Count]:
         counts = []
@@ -445,10 +447,7 @@ class Booked:
         duplicates = 0 if self.blind else self.left_out.duplicates
         notes += notes_on_files(duplicates, repeated_files(self.ntuple.files))
         if self.blind:
-            notes.append(
-                "blind: events in the signal boxes, after the cuts ecal and hcal of a signature, are in no "
-                "row, histogram, limit or skim"
-            )
+            notes.append(NOTE)
         if self.variations:
             notes += self.variations.notes
         if self.weighted:

@@ -1,7 +1,7 @@
-"""The cut table: the card's cuts and the quantities they look at, as C++ expressions of columns.
+"""The cut table: the card's cuts and the quantities they look at, as functions of columns and numbers.
 
 The predicates and derived quantities are those of the core's `selection.hpp`, thresholds come from the card.
-The same table serves every engine of the event loop.
+The same table serves every engine of the event loop, and arrays of NumPy.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import cling
 from ..cling import compiler_messages, root
 from ..config import SIGNATURES, Card, DeclaredCut, Quantity, Signature
 from ..errors import ConfigError
+from ..event_loop.compiled import defined
+from ..event_loop.expressions import Call, Code, Constant, Expression, Number, Rows, Sum, literal
 from ..ntuple import DEFINING_CUTS, Ntuple, good_runs_of, run_ranges
 from ..records import Record
 
@@ -23,7 +25,7 @@ from ..records import Record
 BOX_CUTS = ("ecal", "hcal")
 
 
-PHYSICS_TRIGGER = "passes_trigger(isPhysics, isTriggerPhysics, isOnSpill, isCalibration)"
+PHYSICS_TRIGGER = Call("passes_trigger", ("isPhysics", "isTriggerPhysics", "isOnSpill", "isCalibration"))
 
 
 Range = tuple[float | None, float | None]
@@ -54,18 +56,23 @@ class Variable:
 
 @dataclass(frozen=True)
 class Cut:
-    """A cut of a signature: a C++ expression of columns; `None` when the file lacks a branch it reads.
+    """A cut of a signature: what it asks of columns; `None` when the file lacks a branch it reads.
 
     `inputs` are the branches it reads; `declared`: it is a cut of the user's, with functions of `header`.
     """
 
     name: str
-    expression: str | None
+    condition: Call | Code | None
     inputs: tuple[str, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     variables: tuple[Variable, ...] = ()
     declared: bool = False
     header: str = ""
+
+    @property
+    def expression(self) -> str | None:
+        """The condition in C++."""
+        return None if self.condition is None else self.condition.expression
 
 
 class CutVariable(Record):
@@ -120,9 +127,9 @@ def _description(cut: Cut, signature: Signature, periods: Sequence[str]) -> CutD
 
 
 def cuts(card: Card, signature: Signature, ntuple: Ntuple) -> list[Cut]:
-    """The cuts of a signature in the order they are applied, as C++ expressions of columns."""
+    """The cuts of a signature in the order they are applied."""
     declared = {cut.name: cut for cut in card.selection.declared}
-    expressions = _expressions(card, signature)
+    built_in = predicates(card, signature)
     table = []
     for name in card.selection.order:
         if name in declared:
@@ -133,7 +140,7 @@ def cuts(card: Card, signature: Signature, ntuple: Ntuple) -> list[Cut]:
             table.append(
                 Cut(
                     name,
-                    None if lacking else f"na64root::{expressions[name]}",
+                    None if lacking else built_in[name],
                     inputs=tuple(ntuple.schema.cut_inputs[name]),
                     thresholds=_thresholds(card, name, signature),
                     variables=_variables(card, name, signature),
@@ -142,36 +149,39 @@ def cuts(card: Card, signature: Signature, ntuple: Ntuple) -> list[Cut]:
     return table
 
 
-def _expressions(card: Card, signature: Signature) -> dict[str, str]:
-    """The built-in cuts as calls of the predicates of `selection.hpp`."""
+def predicates(card: Card, signature: Signature) -> dict[str, Call]:
+    """The built-in cuts of a signature by name, as calls of the predicates of `selection.hpp`."""
 
-    def value(name: str) -> str:
-        return by_period(threshold_values(card, name))
-
-    def cell(name: str) -> str:
-        values = threshold_values(card, name)
-        return f"{int(values[0])}" if len(set(values)) == 1 else f"static_cast<int>({by_period(values)})"
+    def cut(predicate: str, columns: str, *thresholds: str) -> Call:
+        return Call(predicate, tuple(columns.split()), tuple(threshold(card, name) for name in thresholds))
 
     return {
         "trigger": PHYSICS_TRIGGER,
-        "pile_up": f"passes_pile_up(na64_out_of_time, {value('pile_up.out_of_time_max_GeV')})",
-        "straw": f"passes_straw(straw3X, straw3Y, {value('straw.hits_min')}, {value('straw.hits_max')})",
-        "beam_cell": f"passes_beam_cell(na64_leading_cell, {cell('beam_cell.x')}, {cell('beam_cell.y')})",
-        "srd": f"passes_srd(na64_srd0, na64_srd1, na64_srd2, {value('srd.module_min_GeV')}, "
-        f"{value('srd.module_max_GeV')}, {value('srd.modules_below_max')})",
-        "momentum": f"passes_momentum(trackMomentum, {value('momentum.nominal_GeV')}, "
-        f"{value('momentum.window_GeV')})",
-        "preshower": f"passes_preshower(ecal0, {value('preshower.energy_min_GeV')})",
-        "ecal": f"passes_ecal(ecalTotal, {value(f'ecal.{signature.lower()}_max_GeV')})",
-        "veto": f"passes_veto(na64_veto, {value('veto.energy_max_GeV')})",
-        "hcal": (
-            f"passes_hcal_s1(hcal0, hcal1, hcal2, {value('hcal.s1_hcal1_max_GeV')}, "
-            f"{value('hcal.s1_signal_min_GeV')})"
-            if signature == "S1"
-            else f"passes_hcal_s2(hcal0, hcal1, hcal2, {value('hcal.s2_total_max_GeV')})"
+        "pile_up": cut("passes_pile_up", "na64_out_of_time", "pile_up.out_of_time_max_GeV"),
+        "straw": cut("passes_straw", "straw3X straw3Y", "straw.hits_min", "straw.hits_max"),
+        "beam_cell": Call(
+            "passes_beam_cell",
+            ("na64_leading_cell",),
+            tuple(replace(threshold(card, f"beam_cell.{axis}"), whole=True) for axis in "xy"),
         ),
-        "r": f"passes_r(na64_r, {value('r.r_max')})",
-        "shower_chi2": f"passes_shower_chi2(showerChi2, {value('shower_chi2.chi2_max')})",
+        "srd": cut(
+            "passes_srd",
+            "na64_srd0 na64_srd1 na64_srd2",
+            "srd.module_min_GeV",
+            "srd.module_max_GeV",
+            "srd.modules_below_max",
+        ),
+        "momentum": cut("passes_momentum", "trackMomentum", "momentum.nominal_GeV", "momentum.window_GeV"),
+        "preshower": cut("passes_preshower", "ecal0", "preshower.energy_min_GeV"),
+        "ecal": cut("passes_ecal", "ecalTotal", f"ecal.{signature.lower()}_max_GeV"),
+        "veto": cut("passes_veto", "na64_veto", "veto.energy_max_GeV"),
+        "hcal": (
+            cut("passes_hcal_s1", "hcal0 hcal1 hcal2", "hcal.s1_hcal1_max_GeV", "hcal.s1_signal_min_GeV")
+            if signature == "S1"
+            else cut("passes_hcal_s2", "hcal0 hcal1 hcal2", "hcal.s2_total_max_GeV")
+        ),
+        "r": cut("passes_r", "na64_r", "r.r_max"),
+        "shower_chi2": cut("passes_shower_chi2", "showerChi2", "shower_chi2.chi2_max"),
     }
 
 
@@ -189,8 +199,8 @@ def _variables(card: Card, cut: str, signature: Signature) -> tuple[Variable, ..
 
     s = signature.lower()
     if cut == "trigger":
-        call = f"na64root::{PHYSICS_TRIGGER}"
-        return (Variable("trigger", call, "Physics trigger (1: yes)", 2, -0.5, 1.5, _passed(card)),)
+        passed = PHYSICS_TRIGGER.expression
+        return (Variable("trigger", passed, "Physics trigger (1: yes)", 2, -0.5, 1.5, _passed(card)),)
     if cut == "pile_up":
         ranges = accepted(None, "pile_up.out_of_time_max_GeV")
         title = "ECAL energy out of time [GeV]"
@@ -233,7 +243,7 @@ def _variables(card: Card, cut: str, signature: Signature) -> tuple[Variable, ..
     if cut == "hcal" and signature == "S1":
         quiet = accepted(None, "hcal.s1_hcal1_max_GeV")
         loud = accepted("hcal.s1_signal_min_GeV", None)
-        behind = hcal_sum("hcal1", "hcal2")
+        behind = Sum(("hcal1", "hcal2")).expression
         return (
             Variable("hcal1", "hcal0", "HCAL1 energy [GeV]", 122, -2.0, 120.0, quiet),
             Variable("hcal2_hcal3", behind, "HCAL2 + HCAL3 energy [GeV]", 120, 0.0, 120.0, loud),
@@ -287,14 +297,14 @@ def threshold_values(card: Card, name: str) -> list[float]:
     ]
 
 
-def by_period(values: Sequence[float]) -> str:
-    """A C++ expression of the value in the event's run period."""
-    *others, expression = map(number, values)
-    if len(set(values)) > 1:
-        for i, value in reversed(list(enumerate(others))):
-            expression = f"na64_period == {i} ? {value} : {expression}"
-        expression = f"({expression})"
-    return expression
+def threshold(card: Card, name: str) -> Number:
+    """A threshold (`ecal.s1_max_GeV`) as a number of a call."""
+    return Number(tuple(threshold_values(card, name)))
+
+
+def in_run_period(card: Card) -> Call:
+    """The event is of a run period of the card."""
+    return Call("in_run_period", ("na64_period",), (Number((len(card.periods),), whole=True),))
 
 
 def _declared(card: Card, cut: DeclaredCut, ntuple: Ntuple) -> Cut:
@@ -302,7 +312,7 @@ def _declared(card: Card, cut: DeclaredCut, ntuple: Ntuple) -> Cut:
 
     def filled(expression: str) -> str:
         for name, threshold in cut.thresholds.items():
-            expression = re.sub(rf"(?<![\w.]){name}\b", f"({number(threshold.value)})", expression)
+            expression = re.sub(rf"(?<![\w.]){name}\b", f"({literal(threshold.value)})", expression)
         return expression
 
     expression = f"static_cast<bool>({filled(cut.expression)})"
@@ -313,7 +323,7 @@ def _declared(card: Card, cut: DeclaredCut, ntuple: Ntuple) -> Cut:
     where = f"selection.declared.{cut.name}.thresholds"
     return Cut(
         cut.name,
-        expression,
+        Code(expression),
         inputs=tuple(sorted(set(re.findall(r"[A-Za-z_]\w*", cut.expression)) & ntuple.present)),
         thresholds=tuple(
             Threshold(
@@ -394,9 +404,7 @@ def without_signal_boxes(frame: Any, card: Card, ntuple: Ntuple) -> Any:
     boxes = signal_boxes({signature: cuts(card, signature, ntuple) for signature in SIGNATURES})
     if boxes is None:
         return frame
-    for name, expression in definitions(card, ntuple.present).items():
-        frame = frame.Define(name, expression)
-    return frame.Filter(f"!({boxes})", "blind")
+    return defined(frame, definitions(card, ntuple.present)).Filter(f"!({boxes})", "blind")
 
 
 def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> None:
@@ -436,26 +444,27 @@ def _compiler_error(said: str, columns: Collection[str]) -> str:
     return reason
 
 
-def definitions(card: Card, present: Collection[str]) -> dict[str, str]:
-    """The derived quantities of an event as C++ expressions by column, each where its branches are there.
+def definitions(card: Card, present: Collection[str]) -> dict[str, Expression]:
+    """The derived quantities of an event by column, each where its branches are there.
 
     In this order each is defined by branches and by those before it.
     """
-    balance = by_period(threshold_values(card, "veto.photomultiplier_balance"))
-    needed_and_expression = {
+    balance = threshold(card, "veto.photomultiplier_balance")
+    hcal = ("hcal0", "hcal1", "hcal2")
+    needed_and_expression: dict[str, tuple[str, Expression]] = {
         # Of one type in all histograms: each combination of types costs a second of compilation.
-        "na64_weight": ("", "static_cast<double>(mcWeight)" if "mcWeight" in present else "1.0"),
-        "na64_one": ("", "1.0"),
-        "na64_period": ("run spill", _period_expression(card)),
+        "na64_weight": ("", Sum(("mcWeight",)) if "mcWeight" in present else Constant(1.0)),
+        "na64_one": ("", Constant(1.0)),
+        "na64_period": ("run spill", _run_period(card)),
         "na64_out_of_time": (
             "ecalTotalNoTimecut ecalTotal",
-            "na64root::out_of_time_energy(ecalTotalNoTimecut, ecalTotal)",
+            Call("out_of_time_energy", ("ecalTotalNoTimecut", "ecalTotal")),
         ),
-        "na64_leading_cell": ("ECAL_ene", "na64root::leading_ecal_cell(ECAL_ene)"),
-        **{f"na64_srd{i}": ("SRD_ene", f"static_cast<double>(SRD_ene[{i}])") for i in range(3)},
-        "na64_veto": ("VETO_ene", f"na64root::veto_energy(VETO_ene, {balance})"),
-        "na64_hcal": ("hcal0 hcal1 hcal2", hcal_sum("hcal0", "hcal1", "hcal2")),
-        "na64_r": ("HCAL_ene", _core_expression(card)),
+        "na64_leading_cell": ("ECAL_ene", Call("leading_ecal_cell", ("ECAL_ene",))),
+        **{f"na64_srd{i}": ("SRD_ene", Sum((f"SRD_ene[{i}]",))) for i in range(3)},
+        "na64_veto": ("VETO_ene", Call("veto_energy", ("VETO_ene",), (balance,))),
+        "na64_hcal": (" ".join(hcal), Sum(hcal)),
+        "na64_r": ("HCAL_ene", Call("hcal_r_in_period", ("HCAL_ene", "na64_period"), (hcal_cores(card),))),
     }
     return {
         name: expression
@@ -464,34 +473,53 @@ def definitions(card: Card, present: Collection[str]) -> dict[str, str]:
     }
 
 
-def _period_expression(card: Card) -> str:
+def _run_period(card: Card) -> Call | Code:
     """Index of the event in the names of :func:`na64root.ntuple.period_names`."""
-    ranges = ", ".join(f"{{{first}u, {last}u}}" for first, last in run_ranges(card))
-    count = len(run_ranges(card))
-    index = (
-        f"constexpr std::array<na64root::RunRange, {count}> na64_ranges{{{{{ranges}}}}}; "
-        "const int na64_index = na64root::range_index(na64_ranges, static_cast<std::uint32_t>(run)); "
-    )
+    ranges = run_ranges(card)
+    index = Call("run_period", ("run",), (Rows("RunRange", tuple(ranges)),))
     good = good_runs_of(card)
     if good is None:
-        return f"{index}return static_cast<double>(na64_index);"
+        return index
     # The last name: a run of a period that the list does not have.
-    return (
-        f"{index}{good.expression}"
+    return Code(
+        f"const double na64_index = {index.expression}; {good.expression}"
         f"const bool na64_bad = na64_index < {len(card.periods)} && !na64_is_good; "
-        f"return static_cast<double>(na64_bad ? {count + 1} : na64_index);"
+        f"return na64_bad ? {len(ranges) + 1}.0 : na64_index;"
     )
 
 
-def _core_expression(card: Card) -> str:
-    """R of an event with the core cells of its period."""
-    cores = ", ".join("{{" + ", ".join(map(str, bits)) + "}}" for bits in hcal_core_bits(card))
-    size = len(card.periods)
-    # Runs outside all periods get the first core; no histogram or count sees them.
-    return (
-        f"constexpr na64root::HcalCore cores[{size}] = {{{cores}}}; "
-        f"return na64root::hcal_r(HCAL_ene, cores[na64_period < {size} ? static_cast<int>(na64_period) : 0]);"
+def ecal_below(card: Card, energy_max: float) -> Call:
+    """The cut ecal with another edge, of a control region."""
+    return replace(predicates(card, "S2")["ecal"], parameters=(Number((energy_max,)),))
+
+
+def hcal_below(card: Card, total_max: float) -> Call:
+    """The cut hcal of S2 with another edge, of a control region."""
+    return replace(predicates(card, "S2")["hcal"], parameters=(Number((total_max,)),))
+
+
+def neutral_hadron_tag(card: Card) -> Call:
+    """The HCAL energies of S1 one module further up: the control region of hadrons that shower in HCAL1."""
+    thresholds = ("hcal.s1_hcal1_max_GeV", "hcal.s1_signal_min_GeV")
+    return Call("showers_in_hcal1", ("hcal0", "hcal1"), tuple(threshold(card, name) for name in thresholds))
+
+
+def dimuon(card: Card) -> Call:
+    """The control sample gamma -> mu+ mu-."""
+    sample = card.backgrounds.dimuon
+    return Call(
+        "passes_dimuon",
+        ("hcal2", "HCAL_ene[4]", "HCAL_ene[13]"),  # the central cells of HCAL1 and HCAL2
+        tuple(
+            Number((quantity.value,))
+            for quantity in (sample.hcal3_min_GeV, sample.hcal3_with_centres_min_GeV, sample.centre_min_GeV)
+        ),
     )
+
+
+def hcal_cores(card: Card) -> Rows:
+    """The core cells of each period, as a number of a call."""
+    return Rows("HcalCore", tuple(tuple(bits) for bits in hcal_core_bits(card)))
 
 
 def hcal_core_bits(card: Card) -> list[list[int]]:
@@ -502,13 +530,3 @@ def hcal_core_bits(card: Card) -> list[list[int]]:
         [sum(1 << (3 * x + y) for x, y in {tuple(cell) for cell in module}) for module in period.hcal_core]
         for period in card.periods
     ]
-
-
-def hcal_sum(*modules: str) -> str:
-    """The energy of some HCAL modules, added in double precision."""
-    return f"static_cast<double>({' + '.join([f'{modules[0]})', *modules[1:]])}"
-
-
-def number(value: float) -> str:
-    """A C++ literal of exactly this double."""
-    return float(value).hex()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..config import SIGNATURES, Card
 from ..errors import ConfigError, DataError
-from ..ntuple import open_ntuple, reading, require_blind
+from ..ntuple import Input, open_ntuple, reading
 from ..records import ResultsFolder
 from ..work import Work
+from .blinding import refuse_systematics, require_blind
 from .booked import Booked
 from .engines import EventLoop
 from .exposure import input_exposure
@@ -22,7 +23,7 @@ from .systematics import Variations
 
 
 def select(
-    inputs: Sequence[str],
+    inputs: Input,
     card: Card,
     options: SelectionOptions = SelectionOptions(),
     *,
@@ -31,7 +32,7 @@ def select(
     """Apply the card's selection to NA64-format ntuples. An event that comes twice is counted once.
 
     Args:
-        inputs: paths, globs, text files of paths, root:// addresses.
+        inputs: paths, globs, text files of paths, root:// addresses; or an input that is opened already.
         options: what is wanted beside counts.
         work: how the event loop runs; its seed is of the sources of systematics that smear.
 
@@ -43,10 +44,7 @@ def select(
         Na64Error: the skim exists and is not to be replaced, or it cannot be written.
     """
     card.exposure(options.eot)  # before anything is read
-    if options.blind and options.systematics:
-        raise ConfigError(
-            "--systematics with --blind (its effects are on the counts in the signal boxes): leave one out"
-        )
+    refuse_systematics(options.blind, options.systematics)
     if options.skim is not None and work.engine.name == "dask":
         raise ConfigError(
             "a skim cannot be written on a cluster (engine dask: each worker would write a file of its own): "

@@ -93,6 +93,7 @@ class LeftOut:
 
     @property
     def duplicates(self) -> int:
+        """Events whose run, spill and number came before."""
         if self._numbers is not None:
             columns = self._numbers.GetValue()
             numbers = np.stack([columns[name] for name in ("run", "spill", "spillevent")], axis=1)

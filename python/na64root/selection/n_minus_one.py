@@ -41,7 +41,7 @@ class FailedCuts:
         Raises:
             ConfigError: more cuts than bits.
         """
-        self.applied = {s: [cut for cut in cuts if cut.expression is not None] for s, cuts in table.items()}
+        self.applied = {s: [cut for cut in cuts if cut.condition is not None] for s, cuts in table.items()}
         for signature, cuts in self.applied.items():
             if len(cuts) > _MOST_CUTS:
                 raise ConfigError(

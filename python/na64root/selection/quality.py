@@ -19,7 +19,9 @@ from .. import cling
 from ..annotations import Array
 from ..cling import implicit_threads, root
 from ..config import Card, QualityConfig
+from ..event_loop.expressions import Sum
 from ..ntuple import (
+    Input,
     Ntuple,
     check_baskets,
     notes_on_files,
@@ -28,15 +30,20 @@ from ..ntuple import (
     period_names,
     reading,
     repeated_files,
-    require_blind,
 )
 from ..records import Provenance, Record, provenance
-from .cut_table import BOX_CUTS, PHYSICS_TRIGGER, hcal_sum, without_signal_boxes
+from .blinding import BOX_CUTS, require_blind, without_signal_boxes
+from .cut_table import PHYSICS_TRIGGER
 
-Quantity = Literal["triggers", "ecal_mean_GeV", "hcal_mean_GeV", "missing_energy_fraction"]
+SpillQuantity = Literal["triggers", "ecal_mean_GeV", "hcal_mean_GeV", "missing_energy_fraction"]
 
 
-QUANTITIES: tuple[Quantity, ...] = ("triggers", "ecal_mean_GeV", "hcal_mean_GeV", "missing_energy_fraction")
+QUANTITIES: tuple[SpillQuantity, ...] = (
+    "triggers",
+    "ecal_mean_GeV",
+    "hcal_mean_GeV",
+    "missing_energy_fraction",
+)
 
 
 # A flag takes a spill out of what the others are compared with; in practice two rounds settle it.
@@ -54,7 +61,7 @@ class SpillQuality(Record):
     ecal_mean_GeV: float | None
     hcal_mean_GeV: float | None
     missing_energy_fraction: float | None
-    flags: list[Quantity]
+    flags: list[SpillQuantity]
 
 
 class RunQuality(Record):
@@ -87,7 +94,7 @@ class Outlier(Record):
     run: int
     spill: int
     period: str
-    quantity: Quantity
+    quantity: SpillQuantity
     value: float
     typical: float
     deviation: float
@@ -160,18 +167,19 @@ class SpillSums:
 
     @classmethod
     def of(cls, columns: Mapping[str, Array], member: NDArray[Any]) -> SpillSums:
+        """The sums of some spills, by their numbers in the columns."""
         return cls(**{name: columns[name][member] for name in cls.__dataclass_fields__})
 
 
-def assess(inputs: Sequence[str], card: Card, *, blind: bool = False) -> Quality:
+def assess(inputs: Input, card: Card, *, blind: bool = False) -> Quality:
     """The quality of every run and spill of the input, and the spills that stand out.
 
     Args:
         blind: leave events in the signal boxes out of every sum and example.
 
     Raises:
-        DataError: as :func:`na64root.ntuple.open_ntuple` and :func:`na64root.ntuple.require_blind`, or the
-            events cannot be read.
+        DataError: as :func:`na64root.ntuple.open_ntuple` and :func:`.blinding.require_blind`, or the events
+            cannot be read.
     """
     ntuple = open_ntuple(inputs, card)
     require_blind(ntuple, blind)
@@ -181,7 +189,7 @@ def assess(inputs: Sequence[str], card: Card, *, blind: bool = False) -> Quality
     index = period_index(card, run, spill)
     order = np.lexsort([spill, run])
     values = _values(SpillSums.of(columns, np.arange(len(run))))
-    flags: list[list[Quantity]] = [[] for _ in run]
+    flags: list[list[SpillQuantity]] = [[] for _ in run]
     outliers = []
     for i in range(len(card.periods)):
         member = order[index[order] == i]
@@ -249,7 +257,9 @@ def criterion(quality: QualityConfig) -> str:
     )
 
 
-def flagged(sums: SpillSums, quality: QualityConfig) -> Iterator[tuple[int, Quantity, float, float, float]]:
+def flagged(
+    sums: SpillSums, quality: QualityConfig
+) -> Iterator[tuple[int, SpillQuantity, float, float, float]]:
     """The spills of one run period that stand out: position, quantity, typical value, deviation, threshold.
 
     Each spill is compared with all sound ones together. The deviation is the signed root w of twice the
@@ -284,7 +294,7 @@ def flagged(sums: SpillSums, quality: QualityConfig) -> Iterator[tuple[int, Quan
 
 
 def _deviations(
-    name: Quantity, sums: SpillSums, sound: NDArray[np.bool_]
+    name: SpillQuantity, sums: SpillSums, sound: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], float, Array]:
     """Of each spill: whether the quantity is known, its typical value, the signed root w."""
     if name == "triggers":
@@ -357,7 +367,7 @@ def _outlier(
     run: int,
     spill: int,
     period: str,
-    quantity: Quantity,
+    quantity: SpillQuantity,
     value: float,
     typical: float,
     deviation: float,
@@ -427,9 +437,9 @@ def _record(ntuple: Ntuple, card: Card, blind: bool) -> tuple[Any, int]:
         "spill",
         "spillevent",
         "mcWeight" if "mcWeight" in present else "1.0",
-        f"na64root::{PHYSICS_TRIGGER}" if known else "true",
+        PHYSICS_TRIGGER.expression if known else "true",
         "ecalTotal" if "ecalTotal" in present else nan,
-        hcal_sum(*modules) if present.issuperset(modules) else nan,
+        Sum(modules).expression if present.issuperset(modules) else nan,
     ]
     # The order of the events is part of the question.
     with implicit_threads(1), reading(ntuple):
@@ -465,7 +475,7 @@ def _columns(recorder: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[
     return table["run"].astype(np.int64), table["spill"].astype(np.int64), columns
 
 
-def _values(sums: SpillSums) -> dict[Quantity, Array]:
+def _values(sums: SpillSums) -> dict[SpillQuantity, Array]:
     """Each quantity of each row, NaN where it is not known."""
 
     def ratio(part: Array, whole: Array) -> Array:
@@ -484,7 +494,7 @@ def _runs(
     periods: Sequence[str],
     columns: Mapping[str, Array],
     order: NDArray[Any],
-    flags: Sequence[Sequence[Quantity]],
+    flags: Sequence[Sequence[SpillQuantity]],
 ) -> list[RunQuality]:
     runs = []
     in_periods = sorted(range(len(run)), key=lambda i: (int(run[i]), periods[i]))

@@ -60,6 +60,7 @@ class SelectionResult(Record):
     `blind`: events in the signal boxes are in nothing of this, and the flow ends before the cut that would
     count them. `kept_share`: by period, the share of the spills of the input that the list of good runs and
     the spills left out leave; null where all exposures are by hand, for which no spill is counted.
+    `negative_weights`: events with an `mcWeight` below zero.
     """
 
     cutflow: list[CutFlowRow]
@@ -72,6 +73,7 @@ class SelectionResult(Record):
     files: list[InputFile]
     input: InputDetails
     weighted: bool
+    negative_weights: int
     event_loops: int
     notes: list[str]
     histograms: dict[str, Histogram]

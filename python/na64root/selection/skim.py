@@ -13,7 +13,7 @@ from ..config import Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
 from ..ntuple import Ntuple
 from ..records import Provenance, Record
-from .cut_table import BOX_CUTS
+from .blinding import refuse_hidden_cuts
 from .n_minus_one import FailedCuts
 
 _ARRAY = re.compile(r"std::array<[\w:]+,(\d+)>")
@@ -56,12 +56,8 @@ def required_cuts(
     if cut is not None and cut not in order:
         raise ConfigError(f"cannot skim after cut {cut} (known are {', '.join(order)}): correct --skim-cut")
     wanted = order if cut is None else order[: order.index(cut) + 1]
-    if blind and set(BOX_CUTS) <= set(wanted):
-        last = max(BOX_CUTS, key=order.index)
-        raise ConfigError(
-            f"a blinded skim cannot hold the events after cut {last} (they are the signal boxes): name an "
-            f"earlier one by --skim-cut, such as {order[order.index(last) - 1]}"
-        )
+    if blind:
+        refuse_hidden_cuts(order, wanted)
     return {signature: wanted for signature in signatures}
 
 

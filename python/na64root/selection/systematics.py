@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from .. import cling
 from ..config import Card, Signature, SystematicSource, VariationKind
 from ..errors import ConfigError
+from ..event_loop.expressions import Expression, literal
 from ..event_loop.histograms import Histogram, bins, record, stable, variances
 from ..ntuple import Ntuple
 from ..records import Record
-from .cut_table import Cut, number
+from .cut_table import Cut
 
 # Quantities derived from branches that a source can vary, beside the floating branches that cuts read.
 QUANTITIES = {"out_of_time": "na64_out_of_time"}
@@ -129,7 +130,7 @@ class Variations:
         ]
 
     def on_branches(
-        self, frame: Any, definitions: Mapping[str, str], cuts: Mapping[Signature, Sequence[Cut]]
+        self, frame: Any, definitions: Mapping[str, Expression], cuts: Mapping[Signature, Sequence[Cut]]
     ) -> Any:
         """The branches varied; before that, which signatures the event passes without any variation.
 
@@ -262,7 +263,7 @@ def _expression(name: str, source: SystematicSource, columns: Sequence[str], see
         "stochastic": "smeared_stochastic",
     }[source.kind]
     event = ", ".join(f"static_cast<std::uint32_t>({n})" for n in ("run", "spill", "spillevent"))
-    arguments = number(size)
+    arguments = literal(size)
     lines = []
     if source.kind in ("resolution", "stochastic"):
         normal = f"na64root::event_normal({seed}ull, {event}, {source_number(name)}u)"
@@ -280,10 +281,11 @@ def _expression(name: str, source: SystematicSource, columns: Sequence[str], see
     return " ".join([*lines, f"return {result};"])
 
 
-def _nominal(definitions: Mapping[str, str], cuts: Mapping[Signature, Sequence[Cut]]) -> str:
+def _nominal(definitions: Mapping[str, Expression], cuts: Mapping[Signature, Sequence[Cut]]) -> str:
     """Bits of the signatures that an event passes, from the branches alone."""
     lines = []
-    for name, expression in definitions.items():
+    for name, derived in definitions.items():
+        expression = derived.expression
         body = expression if "return " in expression else f"return {expression};"
         lines.append(f"[[maybe_unused]] const auto {name} = [&] {{ {body} }}();")
     bits = []

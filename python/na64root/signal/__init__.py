@@ -5,7 +5,7 @@ electron, `counts` gives events for an exposure and the bins of the likelihood.
 """
 
 from .chain import ENERGY_POINTS, LOWEST_APRIME_ENERGY_GEV, REGIONS, SignalAtMass, SignalModel
-from .counts import card_counts, effective_exposure, expected_signal
+from .counts import card_counts, effective_electrons, effective_exposure, expected_signal
 from .parameters import MODES, Mode, Parameters
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "SignalAtMass",
     "SignalModel",
     "card_counts",
+    "effective_electrons",
     "effective_exposure",
     "expected_signal",
 ]

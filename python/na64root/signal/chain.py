@@ -100,6 +100,7 @@ class SignalModel:
         return functools.partial(SignalModel, mode=self.mode), (self.card,)
 
     def cross_section(self, mass_GeV: float, epsilon: float = 1.0) -> DarkBremsstrahlung:
+        """e Z -> e Z A' by the card's approximation, for the target's element."""
         approximation = Approximation.__members__[self.card.model.approximation]
         return DarkBremsstrahlung(mass_GeV, self.element, approximation, epsilon)
 

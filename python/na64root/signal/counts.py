@@ -13,6 +13,11 @@ from ..records import Count
 from .chain import SignalModel
 
 
+def effective_electrons(card: Card, exposure: Mapping[str, float]) -> dict[str, float]:
+    """Electrons on target times residual efficiency, by run period; 0 for a period without exposure."""
+    return {p.name: exposure.get(p.name, 0.0) * p.residual_efficiency.value for p in card.periods}
+
+
 def effective_exposure(
     card: Card, exposure: Mapping[str, float], counts: Iterable[Count]
 ) -> dict[Signature, float]:
@@ -20,7 +25,7 @@ def effective_exposure(
 
     A signature that a period cannot evaluate loses that period; a count with period ``all`` stands for all.
     """
-    weight = {p.name: exposure.get(p.name, 0.0) * p.residual_efficiency.value for p in card.periods}
+    weight = effective_electrons(card, exposure)
     total = sum(weight.values())
     result: dict[Signature, float] = dict.fromkeys(SIGNATURES, 0.0)
     for count in counts:

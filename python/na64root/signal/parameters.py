@@ -25,6 +25,7 @@ class Parameters:
 
     @classmethod
     def of(cls, card: Card) -> Parameters:
+        """The dark sector of a card."""
         model = card.model
         return cls(model.alpha_dark.value, model.mass_ratio.value, model.relative_splitting.value)
 

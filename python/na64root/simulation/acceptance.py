@@ -20,6 +20,8 @@ import na64root._core as _core
 from .. import cling, selection
 from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError
+from ..event_loop.expressions import Call
+from ..ntuple import period_index
 from ..records import BestRCut, Provenance, Record, provenance
 from ..selection import SelectionOptions, cut_table
 from ..signal import SignalModel, expected_signal
@@ -91,6 +93,7 @@ class Acceptance(Record):
     provenance: Provenance
 
     def of(self, signature: Signature) -> SignatureAcceptance:
+        """What is found for a signature."""
         return next(found for found in self.signatures if found.signature == signature)
 
 
@@ -298,12 +301,13 @@ def r_efficiency(
     data = event_generator(config, point).generate(work.seed, 0, events, work.threads, _R_COLUMNS)
     passed = _s1_before_r(card, data)
     data = {name: column[passed] for name, column in data.items()}
-    weight, cut = data["mcWeight"], card.selection.r.r_max.value
+    weight, r_cut = data["mcWeight"], cut_table.predicates(card, "S1")["r"]
     inside = np.zeros(len(weight), dtype=bool)
     by_period = {}
-    for period, core in zip(card.periods, cores, strict=True):
+    for number, (period, core) in enumerate(zip(card.periods, cores, strict=True)):
         here = (period.first_run <= data["run"]) & (data["run"] <= period.last_run)
-        inside[here] = _core.passes_r(_core.hcal_r(data["HCAL_ene"][here], core), cut)
+        r = _core.hcal_r(data["HCAL_ene"][here], core)
+        inside[here] = r_cut.of({"na64_r": r}, np.full(len(r), number))
         total = float(weight[here].sum())
         by_period[period.name] = float(weight[here & inside].sum()) / total if total > 0.0 else math.nan
     share, error = _share(inside, weight)
@@ -344,30 +348,23 @@ class AcceptanceReport(Acceptance):
 
 
 _R_COLUMNS = {
-    "run", "mcWeight", "isTriggerPhysics", "ECAL_ene", "ecal0", "ecalTotal", "VETO_ene", "hcal0", "hcal1",
-    "hcal2", "HCAL_ene", "showerChi2",
+    "run", "mcWeight", "isPhysics", "isTriggerPhysics", "isOnSpill", "isCalibration", "ECAL_ene", "ecal0",
+    "ecalTotal", "VETO_ene", "hcal0", "hcal1", "hcal2", "HCAL_ene", "showerChi2",
 }  # fmt: skip
 
 
+# The cuts of S1 that are simulated, without R.
+_BEFORE_R = ("trigger", "beam_cell", "preshower", "ecal", "veto", "hcal", "shower_chi2")
+
+
 def _s1_before_r(card: Card, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-    """The cuts of S1 that are simulated, without R."""
-    cut = card.selection
-    veto = _core.veto_energy(data["VETO_ene"], cut.veto.photomultiplier_balance.value)
-    leading = _core.leading_ecal_cell(data["ECAL_ene"])
-    hcal = cut.hcal
-    passes = [
-        data["isTriggerPhysics"],
-        _core.passes_beam_cell(leading, int(cut.beam_cell.x.value), int(cut.beam_cell.y.value)),
-        _core.passes_preshower(data["ecal0"], cut.preshower.energy_min_GeV.value),
-        _core.passes_ecal(data["ecalTotal"], cut.ecal.s1_max_GeV.value),
-        _core.passes_veto(veto, cut.veto.energy_max_GeV.value),
-        _core.passes_hcal_s1(
-            data["hcal0"],
-            data["hcal1"],
-            data["hcal2"],
-            hcal.s1_hcal1_max_GeV.value,
-            hcal.s1_signal_min_GeV.value,
-        ),
-        _core.passes_shower_chi2(data["showerChi2"], cut.shower_chi2.chi2_max.value),
-    ]
-    return np.asarray(np.logical_and.reduce([np.asarray(p, dtype=bool) for p in passes]))
+    """Which events, of shape (events,), pass the simulated cuts of S1 before R."""
+    period = period_index(card, data["run"], np.zeros_like(data["run"]), good=False)
+    derived = cut_table.definitions(card.for_simulation, data.keys())
+    cuts = cut_table.predicates(card, "S1")
+    columns = dict(data)
+    for name in ("na64_leading_cell", "na64_veto"):
+        quantity = derived[name]
+        assert isinstance(quantity, Call)
+        columns[name] = quantity.of(data, period)
+    return np.asarray(np.logical_and.reduce([cuts[name].of(columns, period) for name in _BEFORE_R]))

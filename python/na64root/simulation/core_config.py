@@ -11,7 +11,7 @@ import na64root._core as _core
 
 from ..config import Card, Period
 from ..errors import ConfigError, ConvergenceError
-from ..signal import Parameters, SignalModel
+from ..signal import Parameters, SignalModel, effective_electrons
 
 GunParticle = Literal["e-", "pair"]
 
@@ -86,7 +86,7 @@ def event_config(
     parameters = point.parameters or Parameters.of(card)
     model = parameters.model(point.mass_GeV, point.epsilon)
     target, numbers = SignalModel(card), card.pseudodata
-    electrons = electrons_simulated(card, card.exposure() if exposure is None else exposure)
+    electrons = effective_electrons(card, card.exposure() if exposure is None else exposure)
     if not sum(electrons.values()) > 0.0:
         raise ConfigError("no electrons on target (of exposure times residual efficiency): raise --eot")
     config = core.EventConfig()
@@ -138,10 +138,6 @@ def _decay_range(card: Card, point: Signal, forced: ForcedVolume | DecayRange) -
     if forced == "beyond":
         return geometry.hcal3_end_cm.value, math.inf
     return getattr(geometry, f"{forced}_start_cm").value, getattr(geometry, f"{forced}_end_cm").value
-
-
-def electrons_simulated(card: Card, exposure: Mapping[str, float]) -> dict[str, float]:
-    return {p.name: exposure[p.name] * p.residual_efficiency.value for p in card.periods}
 
 
 def hcal3_shift_cm(card: Card, period: Period) -> tuple[float, float]:

@@ -36,10 +36,10 @@ from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError
 from ..selection import SelectionOptions, systematics
 from ..selection.systematics import SystematicEffect
-from ..signal import Parameters, SignalModel
+from ..signal import Parameters, SignalModel, effective_electrons
 from ..simulation.options import SignalOptions
 from ..work import Work
-from .core_config import DecayRange, ForcedVolume, Signal
+from .core_config import DecayRange, ForcedVolume, Signal, SignalMode
 from .simulate import signal
 
 # Branches of the truth that reweighting needs.
@@ -322,12 +322,8 @@ class SignalSample:
         """Up to a factor: A' whose decays are simulated; c tau of chi2 in cm."""
         model = parameters.model(self.point.mass_GeV, epsilon)
         width = WidthFormula.__members__[self._card.model.width]
-        branching = aprime_width_to_chi(model) / aprime_width(model)
-        if self.point.mode == "invisible":
-            return epsilon**2 * branching, math.inf
-        if model.chi2_decays:
-            branching *= chi2_branching_to_electrons(model, width)
-        return epsilon**2 * branching, chi2_ctau(model, width)
+        ctau = math.inf if self.point.mode == "invisible" else chi2_ctau(model, width)
+        return epsilon**2 * _branching(self._card, self.point.mode, model), ctau
 
     def _chi2_mass(self, parameters: Parameters) -> float:
         return parameters.model(self.point.mass_GeV, self.point.epsilon).chi2_mass
@@ -366,6 +362,14 @@ class SignalSample:
         return _PairSpectrum(Chi2Decayer(model, DecayModel.__members__[self._card.model.decay]), model)
 
 
+def _branching(card: Card, mode: SignalMode, model: InelasticModel) -> float:
+    """Of A' to what is simulated: chi1 chi2, and where chi2 is to be seen on to chi1 e e."""
+    branching = aprime_width_to_chi(model) / aprime_width(model)
+    if mode == "semivisible" and model.chi2_decays:
+        branching *= chi2_branching_to_electrons(model, WidthFormula.__members__[card.model.width])
+    return branching
+
+
 def _produced(card: Card, point: Signal, paths: Sequence[str], eot: Mapping[str, float] | None) -> Produced:
     cling.optimise()
     frame = cling.root().RDataFrame("tree", paths)
@@ -373,11 +377,8 @@ def _produced(card: Card, point: Signal, paths: Sequence[str], eot: Mapping[str,
     data = frame.AsNumpy(["na64_chi2", "na64_aprime", "mc_production_weight"])
     parameters = point.parameters or Parameters.of(card)
     model = parameters.model(point.mass_GeV, point.epsilon)
-    branching = aprime_width_to_chi(model) / aprime_width(model)
-    if point.mode == "semivisible" and model.chi2_decays:
-        branching *= chi2_branching_to_electrons(model, WidthFormula.__members__[card.model.width])
-    exposure = card.exposure(eot)
-    electrons = sum(exposure[p.name] * p.residual_efficiency.value for p in card.periods)
+    electrons = sum(effective_electrons(card, card.exposure(eot)).values())
+    branching = _branching(card, point.mode, model)
     per_event = electrons * point.epsilon**2 * branching / len(data["na64_chi2"])
     kept = data["na64_aprime"] > min(SignalModel(card).aprime_threshold.values())
     return Produced(data["na64_chi2"][kept], per_event * data["mc_production_weight"][kept])

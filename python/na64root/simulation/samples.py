@@ -12,7 +12,7 @@ from ..annotations import Array
 from ..config import SIGNATURES, Card
 from ..errors import ConvergenceError
 from ..selection.systematics import SystematicEffect
-from ..signal import Parameters, SignalModel
+from ..signal import Parameters, SignalModel, effective_electrons
 from ..work import Work
 from .core_config import Signal, SignalMode
 from .sample import (
@@ -49,7 +49,7 @@ class SignalSamples:
         self.mode = mode
         self.samples: list[SignalSample] = []
         self._exposure = dict(card.exposure() if exposure is None else exposure)
-        self._electrons = sum(self._exposure[p.name] * p.residual_efficiency.value for p in card.periods)
+        self._electrons = sum(effective_electrons(card, self._exposure).values())
         self._work = work
         self._next_event = 0
         self._chain = SignalModel(card)

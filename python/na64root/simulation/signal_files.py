@@ -18,11 +18,11 @@ from typing import Any, Literal
 from .. import selection
 from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError, DataError
-from ..ntuple import about, expand, open_ntuple
+from ..ntuple import Ntuple, about, expand, open_ntuple
 from ..records import InputFile, Record
 from ..selection import SelectionOptions
 from ..selection.systematics import SystematicEffect, require_all, scaled_sum
-from ..signal import MODES, Parameters, SignalModel
+from ..signal import MODES, Parameters, SignalModel, effective_electrons
 from ..work import Work
 from .core_config import SignalMode
 from .sample import effective_events
@@ -70,9 +70,11 @@ class SimulatedSignal(Record):
     files: list[InputFile]
 
     def of(self, period: str, signature: Signature) -> SignalBin:
+        """The bin of a run period and a signature."""
         return next(b for b in self.bins if (b.period, b.signature) == (period, signature))
 
     def total(self, signature: Signature) -> float:
+        """Expected events of a signature in all periods."""
         return sum(b.expected for b in self.bins if b.signature == signature)
 
 
@@ -80,7 +82,7 @@ class SimulatedSignal(Record):
 class _Part:
     """Files that are selected together, and the factor on their weights in each period."""
 
-    paths: tuple[str, ...]
+    ntuple: Ntuple
     scale: Mapping[str, float]
 
 
@@ -119,21 +121,16 @@ def read_signal(
             production that differs between the periods, no event that passes; as
             :func:`na64root.selection.select`.
     """
-    paths = expand(files)
-    facts = [_facts(path, card) for path in paths]
-    electrons = {p.name: exposure[p.name] * p.residual_efficiency.value for p in card.periods}
-    own = [fact for fact in facts if fact is not None]
-    if own and len(own) < len(facts):
-        stranger = paths[facts.index(None)]
-        raise ConfigError(
-            f"{stranger} is no file of simulate signal, {paths[0]} is one: give files of one kind"
-        )
+    ntuples = _opened(expand(files), card)
+    paths = [path for ntuple in ntuples for path in ntuple.paths]
+    own = [facts for ntuple in ntuples if (facts := _facts(ntuple)) is not None]
+    electrons = effective_electrons(card, exposure)
     if own:
         point = _own_point(paths, own, card, mass_GeV, epsilon)
-        parts = _own_parts(paths, own, electrons)
+        parts = _own_parts(ntuples, own, electrons)
     else:
         point = _given_point(paths[0], card, mass_GeV, epsilon)
-        parts = [_Part(tuple(paths), dict.fromkeys(electrons, 1.0))]
+        parts = [_Part(ntuple, dict.fromkeys(electrons, 1.0)) for ntuple in ntuples]
     selected = [_select(part, card, vary=vary, work=work) for part in parts]
     inputs = [file for found in selected for file in found.files]
     bins, produced = _summed(parts, selected, electrons)
@@ -169,19 +166,36 @@ def read_signal(
     )
 
 
-def _facts(path: str, card: Card) -> dict[str, Any] | None:
+def _opened(paths: Sequence[str], card: Card) -> list[Ntuple]:
+    """Each file of `simulate signal` by itself, as a part of a sample; those of another simulation as one."""
+    card = card.for_simulation
+    own = {path: _is_own(about(path)) for path in paths}
+    if len(set(own.values())) > 1:
+        stranger = next(path for path in paths if not own[path])
+        ours = next(path for path in paths if own[path])
+        raise ConfigError(f"{stranger} is no file of simulate signal, {ours} is one: give files of one kind")
+    groups = [[path] for path in paths] if own[paths[0]] else [paths]
+    return [open_ntuple(group, card, unpack=False) for group in groups]
+
+
+def _is_own(facts: Mapping[str, Any] | None) -> bool:
+    # A skim of files of another simulation says of itself that it is one.
+    return facts is not None and facts.get("simulation") != []
+
+
+def _facts(ntuple: Ntuple) -> dict[str, Any] | None:
     """What a file of `simulate signal` says of itself; None for another file."""
-    entries = open_ntuple([path], card.for_simulation).entries
-    facts = about(path)
-    if facts is None or facts.get("simulation") == []:  # a skim of files of another simulation is one
+    path = ntuple.paths[0]
+    facts = ntuple.made_by_na64root.get(path)
+    if facts is None or not _is_own(facts):
         return None
     simulated = facts["simulation"][0] if "simulation" in facts else facts
     if "epsilon" not in simulated or "electrons" not in simulated:
         raise ConfigError(f"{path} is a sample of na64root, but of no signal: give one of simulate signal")
-    if simulated is not facts or facts["events"] != entries:
+    if simulated is not facts or facts["events"] != ntuple.entries:
         raise ConfigError(
-            f"{path} has {entries} events, {simulated['events']} were simulated for it (merged or skimmed "
-            "files have no normalisation): give the files as they were simulated"
+            f"{path} has {ntuple.entries} events, {simulated['events']} were simulated for it (merged or "
+            "skimmed files have no normalisation): give the files as they were simulated"
         )
     return facts
 
@@ -222,9 +236,10 @@ def _own_point(
 
 
 def _own_parts(
-    paths: Sequence[str], facts: Sequence[Mapping[str, Any]], electrons: Mapping[str, float]
+    ntuples: Sequence[Ntuple], facts: Sequence[Mapping[str, Any]], electrons: Mapping[str, float]
 ) -> list[_Part]:
     """Each part counts by its number of events among those that have a period, for these electrons."""
+    paths = [ntuple.paths[0] for ntuple in ntuples]
     for i, (path, fact) in enumerate(zip(paths, facts, strict=True)):
         for other_path, other in zip(paths[:i], facts[:i], strict=True):
             first, last = fact["first_event"], fact["first_event"] + fact["events"]
@@ -237,13 +252,13 @@ def _own_parts(
                     f"{path} and {other_path} hold the same events (seed {fact['seed']}): give each once"
                 )
     parts = []
-    for path, fact in zip(paths, facts, strict=True):
+    for ntuple, fact in zip(ntuples, facts, strict=True):
         scale = {}
         for period, needed in electrons.items():
             events = sum(f["events"] for f in facts if f["electrons"].get(period, 0.0) > 0.0)
             made = fact["electrons"].get(period, 0.0)
             scale[period] = fact["events"] / events * needed / made if made > 0.0 else 0.0
-        parts.append(_Part((path,), scale))
+        parts.append(_Part(ntuple, scale))
     return parts
 
 
@@ -262,18 +277,27 @@ _Produced = dict[str, tuple[float, float]]
 
 
 def _select(part: _Part, card: Card, *, vary: bool, work: Work) -> selection.SelectionResult:
-    _require_weights(part.paths, card)
+    path = part.ntuple.paths[0]
+    if "mcWeight" not in part.ntuple.present:
+        raise DataError(
+            f"the signal sample {path} has no branch mcWeight (expected events per simulated one): add it"
+        )
     card = card.for_simulation
     # Its weights say what it is worth: no exposure has to be found.
     found = selection.select(
-        part.paths, card, SelectionOptions(eot=card.exposure(), systematics=vary), work=work
+        part.ntuple, card, SelectionOptions(eot=card.exposure(), systematics=vary), work=work
     )
+    if found.negative_weights:
+        raise DataError(
+            f"branch mcWeight in {path} is negative in {found.negative_weights} events (a weight is an "
+            "expected number): correct it"
+        )
     if vary:
         varied = {effect.source for effect in found.systematics}
         if card.systematics.in_limit == "varied":
             require_all(card, varied)
         for name in card.systematics.sources.keys() - varied:
-            log.warning("the signal sample %s lacks what %s varies: left out", part.paths[0], name)
+            log.warning("the signal sample %s lacks what %s varies: left out", path, name)
     # Of many parts, only what is summed is kept.
     return found.model_copy(update={"candidates": [], "histograms": {}})
 
@@ -301,8 +325,8 @@ def _summed(
     for period, needed in electrons.items():
         if needed > 0.0 and not produced[period][0] > 0.0:
             raise DataError(
-                f"the signal sample {parts[0].paths[0]} has no events in period {period}, the analysis has "
-                "exposure there: simulate that period too"
+                f"the signal sample {parts[0].ntuple.paths[0]} has no events in period {period}, the "
+                "analysis has exposure there: simulate that period too"
             )
     bins = []
     for signature in SIGNATURES:
@@ -332,20 +356,6 @@ def _effects(
                 key = effect.source, effect.period, effect.signature
                 groups.setdefault(key, []).append((part.scale[effect.period], effect))
     return [scaled_sum(group) for group in groups.values()]
-
-
-def _require_weights(paths: Sequence[str], card: Card) -> None:
-    ntuple = open_ntuple(paths, card.for_simulation)
-    if "mcWeight" not in ntuple.present:
-        raise DataError(
-            f"the signal sample {paths[0]} has no branch mcWeight (expected events per simulated one): add it"
-        )
-    lowest = float(ntuple.data_frame().Min("mcWeight").GetValue())
-    if lowest < 0.0:
-        raise DataError(
-            f"branch mcWeight in {paths[0]} is negative, {lowest:g} (a weight is an expected number): "
-            "correct it"
-        )
 
 
 def _require_same_production(path: str, produced: _Produced, electrons: Mapping[str, float]) -> None:

@@ -11,7 +11,7 @@ from ..cling import root
 from ..config import Card
 from ..errors import ConfigError, Na64Error
 from ..records import Provenance, Record, provenance
-from ..signal import Parameters, SignalModel
+from ..signal import Parameters, SignalModel, effective_electrons
 from ..work import Work
 from .core_config import (
     DecayRange,
@@ -21,7 +21,6 @@ from .core_config import (
     Signal,
     SignalMode,
     detector_config,
-    electrons_simulated,
     event_config,
     event_generator,
     generator_config,
@@ -228,7 +227,7 @@ def signal(
             forced=options.forced,
             hepmc=None if file.hepmc is None else str(file.hepmc),
             ctau_cm=generator.ctau,
-            electrons=electrons_simulated(card, exposure),
+            electrons=effective_electrons(card, exposure),
             truth=_SIGNAL_TRUTH,
             provenance=provenance(card, seed=work.seed),
         )
@@ -379,9 +378,10 @@ def gun(card: Card, file: EventFile | str | Path, options: GunOptions, *, work: 
 
     try:  # before ROOT starts
         _core.simulate_gun(config_of(_core), work.seed, 0, 0)
+    except _core.UnphysicalError as error:
+        raise ConfigError(f"{error} (unphysical gun): correct it") from None
     except ValueError as error:
-        message = str(error)
-        raise ConfigError(message if ": " in message else f"{message} (unphysical gun): correct it") from None
+        raise ConfigError(str(error)) from None
 
     def record(_: Any, number: int, weights_sum: float) -> GunResult:
         return GunResult(

@@ -5,10 +5,10 @@ Parameters are arguments; where a result does not hold for them a ConfigError sa
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,9 @@ from ..errors import ConfigError, ConvergenceError
 from ..records import Region
 from ..signal import Parameters
 from . import proton_beam, recasts
-from .published import BABAR, about_e137, about_proton_dump, floats_of, published_curve, region_of
+from .published import BABAR, about_e137, about_proton_dump, babar_limit, floats_of, region_of
+
+BeamDumpExperiment: TypeAlias = recasts.E137 | proton_beam.ProtonDump
 
 
 def e137(
@@ -55,7 +57,7 @@ def e137(
         parameters=parameters,
         masses=floats_of(mass_GeV),
         experiments={"": experiment, **(variations if bands else {})},
-        aprimes=lambda mass: recasts.e137_aprimes(mass, experiment, events=events, seed=seed),
+        events=events,
         seed=seed,
         threads=threads,
     )
@@ -96,10 +98,28 @@ def proton_dump(
         parameters=parameters,
         masses=floats_of(mass_GeV),
         experiments={"": experiment, **(variations if bands else {})},
-        aprimes=lambda mass: proton_beam.aprimes(experiment, mass, events=events, seed=seed),
+        events=events,
         seed=seed,
         threads=threads,
     )
+
+
+def _aprimes(
+    experiment: BeamDumpExperiment, mass_GeV: float, *, events: int, seed: int
+) -> recasts.AprimeSample:
+    """The A' that its beam makes.
+
+    Raises:
+        ConfigError: a mass that is not positive.  ConvergenceError: a cross section that did not converge.
+    """
+    if not mass_GeV > 0.0:
+        raise ConfigError(f"m_A' = {mass_GeV:g} GeV is not positive: correct the mass")
+    if isinstance(experiment, proton_beam.ProtonDump):
+        return proton_beam.aprimes(experiment, mass_GeV, events=events, seed=seed)
+    try:
+        return recasts.e137_aprimes(mass_GeV, experiment, events=events, seed=seed)
+    except RuntimeError as error:
+        raise ConvergenceError(f"no E137 yield at m_A' = {mass_GeV:g} GeV ({error}): report this") from None
 
 
 def _beam_dump(
@@ -108,18 +128,16 @@ def _beam_dump(
     about: tuple[str, str],
     parameters: Parameters,
     masses: list[float],
-    experiments: Mapping[str, recasts.E137 | proton_beam.ProtonDump],
-    aprimes: Callable[[float], recasts.AprimeSample],
+    experiments: Mapping[str, BeamDumpExperiment],
+    events: int,
     seed: int,
     threads: int,
 ) -> Region:
     """The region of the first experiment, with the others, variations of it on the same A', as bands."""
+    first = next(iter(experiments.values()))
 
     def at_mass(mass: float) -> list[recasts.Edges]:
-        try:
-            sample = aprimes(mass)
-        except RuntimeError as error:
-            raise ConvergenceError(f"no {name} yield at m_A' = {mass:g} GeV ({error}): report this") from None
+        sample = _aprimes(first, mass, events=events, seed=seed)
         edges = []
         for one in experiments.values():
             decays = recasts.accepted_decays(sample, mass, parameters, one.detector, seed=seed)
@@ -151,12 +169,11 @@ def babar(mass_GeV: ArrayLike, parameters: Parameters, *, bands: bool = True) ->
     Raises:
         ConfigError: an unphysical model.
     """
-    table = np.log(np.array(published_curve("babar_invisible_2017"))).T
 
     def at_mass(mass: float) -> list[recasts.Edges]:
-        if not table[0, 0] <= math.log(mass) <= table[0, -1]:
+        limit = babar_limit(mass)
+        if limit is None:
             return [(None, None)] * 3
-        limit = math.exp(np.interp(math.log(mass), *table))
         return [
             recasts.SinglePhoton(mass, parameters, limit, recasts.BaBar(radius_cm=radius)).edges()
             for radius in (100.0, 50.0, 150.0)
@@ -209,18 +226,17 @@ def strengths(
     if experiment not in EXPERIMENTS:
         raise ConfigError(f"no recast of {experiment}: choose one of {', '.join(EXPERIMENTS)}")
     if experiment == "BaBar":
-        table = np.log(np.array(published_curve("babar_invisible_2017"))).T
-        if not table[0, 0] <= math.log(mass_GeV) <= table[0, -1]:
+        limit = babar_limit(mass_GeV)
+        if limit is None:
             return np.zeros(len(points))
-        limit = math.exp(np.interp(math.log(mass_GeV), *table))
         return np.array([recasts.SinglePhoton(mass_GeV, p, limit).strength(e)[0] for p, e in points])
-    one: recasts.E137 | proton_beam.ProtonDump
-    if experiment == "E137":
-        one = recasts.E137()
-        sample = recasts.e137_aprimes(mass_GeV, one, events=events, seed=seed)
-    else:
-        one = proton_beam.NUCAL if experiment == "NuCal" else proton_beam.CHARM
-        sample = proton_beam.aprimes(one, mass_GeV, events=events, seed=seed)
+    dumps: dict[str, BeamDumpExperiment] = {
+        "E137": recasts.E137(),
+        "NuCal": proton_beam.NUCAL,
+        "CHARM": proton_beam.CHARM,
+    }
+    one = dumps[experiment]
+    sample = _aprimes(one, mass_GeV, events=events, seed=seed)
     # Kinematics do not depend on alpha_D.
     decays: dict[tuple[float, float], recasts.AcceptedDecays] = {}
     found = []

@@ -13,7 +13,6 @@ from .._core import landau_pole_bound as core_landau_pole_bound
 from ..annotations import Array
 from ..config import Card
 from ..errors import ConfigError
-from ..signal import Parameters
 
 
 class Band(NamedTuple):
@@ -86,33 +85,6 @@ def electron_g2_bound(mass_GeV: ArrayLike, alpha: str = "rubidium", pull: float 
 def landau_pole_bound(mass_GeV: float) -> float:
     """Largest alpha_D without a Landau pole below 1 TeV: a bound to warn about."""
     return float(core_landau_pole_bound(mass_GeV))
-
-
-class KinematicLimits(NamedTuple):
-    """Where the model changes: all follow from 2 m_e < Delta < m_A' - 2 m_chi1.
-
-    Attributes:
-        chi2_stable_below_GeV: m_A' below which chi2 has no visible decay, 2 m_e R/f.
-        splitting_max: f = R - 2, where A' -> chi1 chi2 closes.
-        mass_ratio_min: R = 2 + f, the same.
-        resonance_ratio: R = 2, m_A' = 2 m_chi1: the co-annihilation is resonant for R from 2 + f upwards, the
-            more the nearer R is to it.
-    """
-
-    chi2_stable_below_GeV: float
-    splitting_max: float
-    mass_ratio_min: float
-    resonance_ratio: float = 2.0
-
-
-def kinematic_limits(parameters: Parameters) -> KinematicLimits:
-    """The limits at these alpha_D, R and f."""
-    ratio, splitting = parameters.mass_ratio, parameters.relative_splitting
-    return KinematicLimits(
-        chi2_stable_below_GeV=2.0 * units.electron_mass * ratio / splitting,
-        splitting_max=ratio - 2.0,
-        mass_ratio_min=2.0 + splitting,
-    )
 
 
 def chi2_stable_below_splitting(chi1_mass_GeV: ArrayLike) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ BABAR = (
 
 
 def about_e137(experiment: recasts.E137) -> tuple[str, str]:
+    """Source and caveat of E137."""
     return (
         "own calculation for E137, PRD 38, 3375 (1988): 1.87e20 electrons of 20 GeV on aluminium",
         f"zero events, {experiment.events_excluded:.3g} excluded; both leptons in 3 x 3 m2, pair above "
@@ -33,6 +35,7 @@ def about_e137(experiment: recasts.E137) -> tuple[str, str]:
 
 
 def about_proton_dump(experiment: proton_beam.ProtonDump) -> tuple[str, str]:
+    """Source and caveat of NuCal or CHARM."""
     return (
         f"own calculation for {experiment.name}, {experiment.reference}",
         "illustrative: meson spectra and proton bremsstrahlung to 30-50 % in epsilon, more at 0.6-0.8 and "
@@ -130,6 +133,22 @@ def published_curve(name: str) -> list[tuple[float, float]]:
     return [(float(row["mass_GeV"]), float(row["epsilon"])) for row in rows]
 
 
+def babar_limit(mass_GeV: float) -> float | None:
+    """BaBar's limit on epsilon of A' -> invisible, between its points in the logarithms.
+
+    None outside of the published 1 MeV to 8 GeV.
+    """
+    masses, limits = _babar_invisible()
+    if not masses[0] <= math.log(mass_GeV) <= masses[-1]:
+        return None
+    return math.exp(np.interp(math.log(mass_GeV), masses, limits))
+
+
+@functools.cache
+def _babar_invisible() -> Array:
+    return np.asarray(np.log(published_curve("babar_invisible_2017")).T)
+
+
 def region_of(
     *,
     name: str,
@@ -140,6 +159,12 @@ def region_of(
     bands: dict[str, list[recasts.Edges]] | None = None,
     frame: float = recasts.EPSILON_RANGE[1],
 ) -> Region:
+    """The record of a region from its edges at each mass.
+
+    Args:
+        about: source and caveat.
+        frame: epsilon where the table or the scan ends.
+    """
     return Region(
         name=name,
         source=about[0],
@@ -157,6 +182,7 @@ def region_of(
 
 
 def as_json(parameters: Parameters) -> dict[str, float]:
+    """The parameters by name."""
     return {
         "alpha_dark": parameters.alpha_dark,
         "mass_ratio": parameters.mass_ratio,
@@ -165,8 +191,10 @@ def as_json(parameters: Parameters) -> dict[str, float]:
 
 
 def floats_of(values: ArrayLike) -> list[float]:
+    """A number or an array as a list of numbers."""
     return [float(value) for value in np.atleast_1d(np.asarray(values, dtype=float))]
 
 
 def nullable(values: Array) -> list[float | None]:
+    """A list with None in place of what is not finite."""
     return [float(value) if np.isfinite(value) else None for value in np.atleast_1d(values)]

@@ -35,7 +35,7 @@ from .._core import (
 )
 from .._core import material as core_material
 from ..annotations import Array
-from ..errors import ConfigError, ConvergenceError
+from ..errors import ConfigError
 from ..signal import Parameters
 
 # Where a search with no event and no background excludes at 90 % CL.
@@ -234,6 +234,7 @@ def accepted_decays(
 
 
 def unit_vectors(one_minus_cosine: Array, u: Array) -> Array:
+    """Directions (n, 3) of these 1 - cos to the z axis, shape (n,), and azimuths 2 pi u, shape (n,)."""
     sine = np.sqrt(one_minus_cosine * (2.0 - one_minus_cosine))
     azimuth = 2.0 * math.pi * u
     return np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), 1.0 - one_minus_cosine], axis=1)
@@ -339,48 +340,9 @@ class BeamDump:
         aprimes = square * self._to_chi / (self._to_chi + square * self._to_leptons)
         return np.asarray(self._exposure * aprimes * self._branching * result)
 
-    def effective_number(self, epsilon: float) -> float:
-        """(sum w)^2/sum w^2 of the decays that are seen: how well the expected number is known."""
-        d = self._decays
-        if not len(d.weight):
-            return 0.0
-        length = d.gamma_beta_z * self._ctau / epsilon**2
-        near, far = d.z_low_cm - d.origin_cm, d.z_high_cm - d.origin_cm
-        # The largest exponential is taken out, for epsilon so large that all underflow.
-        exponent = near / length
-        seen = d.weight * np.exp(exponent.min() - exponent) * -np.expm1(-(far - near) / length)
-        return float(seen.sum() ** 2 / np.sum(seen**2))
-
     def edges(self, events: float) -> Edges:
         """epsilon between which more than `events` are expected; None, None where there are never so many."""
         return excluded_range(lambda epsilon: self.expected(epsilon) / events)
-
-
-def e137(
-    mass_GeV: float,
-    parameters: Parameters,
-    experiment: E137 | None = None,
-    *,
-    events: int = 6000,
-    per_aprime: int = 3,
-    seed: int = 1,
-) -> BeamDump:
-    """E137 at one mass, for any splitting, alpha_D and mass ratio.
-
-    Raises:
-        ConfigError: an unphysical model.  ConvergenceError: a cross section that did not converge.
-    """
-    experiment = experiment or E137()
-    if not mass_GeV > 0.0:
-        raise ConfigError(f"m_A' = {mass_GeV:g} GeV is not positive: correct the mass")
-    try:
-        sample = e137_aprimes(mass_GeV, experiment, events=events, seed=seed)
-    except RuntimeError as error:
-        raise ConvergenceError(f"no E137 yield at m_A' = {mass_GeV:g} GeV ({error}): report this") from None
-    decays = accepted_decays(
-        sample, mass_GeV, parameters, experiment.detector, per_aprime=per_aprime, seed=seed
-    )
-    return BeamDump(decays, mass_GeV, parameters, experiment.exposure)
 
 
 @dataclass(frozen=True)
