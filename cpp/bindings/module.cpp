@@ -4,7 +4,6 @@
 
 PYBIND11_MODULE(_core, core) {
     core.doc() = "The C++ core of na64root. Native units: GeV, cm.";
-    core.attr("__version__") = NA64ROOT_VERSION;
     // Told from std::invalid_argument, whose messages also say what to do.
     pybind11::register_exception<std::domain_error>(core, "UnphysicalError", PyExc_ValueError);
     na64root::bindings::register_units(core);

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._core import DarkBremsstrahlung, InelasticModel, __version__, element, material
+from ._core import DarkBremsstrahlung, InelasticModel, element, material
 from .errors import ConfigError, ConvergenceError, DataError, Na64Error
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .simulation.simulate import pseudodata
     from .theory.lines import epsilon_g2, muon_g2_band
     from .work import Work
+
+    __version__: str
 
 _LAZY = {
     "Bin": "limits",
@@ -86,6 +88,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from .version import version
+
+        return version()
     if name in _LAZY:
         return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

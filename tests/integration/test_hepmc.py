@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from na64root import _core, load_card
+from na64root import __version__, _core, load_card
 from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
 from na64root.simulation import hepmc
@@ -119,7 +119,7 @@ def test_the_run_says_what_made_it(semivisible):
     about = {name: value for name, value in run.attributes.items()}
     text = {name: str(getattr(value, "__str__", str)()) for name, value in about.items()}
     assert [tool.name for tool in run.tools] == ["na64root"]
-    assert run.tools[0].version == _core.__version__
+    assert run.tools[0].version == __version__
     assert record.provenance.card_sha256 in text["provenance.card_sha256"]
     for name, value in (("mass_GeV", 0.39), ("epsilon", 6e-3), ("seed", 3), ("mass_ratio", 3.0)):
         assert run.attributes[name].astype(float) == value

@@ -18,6 +18,7 @@ REPOSITORY = PACKAGE.parent.parent
 ORDER = [
     "errors",
     "annotations",
+    "version",
     "_core",
     "config",
     "records",

@@ -10,8 +10,6 @@ from . import units as units
 
 _Array = NDArray[np.float64]
 
-__version__: str
-
 class UnphysicalError(ValueError):
     """std::domain_error: an argument that no physical system has."""
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from .._core import __version__
 from ..config import DEFAULT_CARD, Card, load_card
 from ..errors import Na64Error
+from ..version import version
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,12 +95,19 @@ class _Group(click.Group):
         return list(self.commands)  # in the order of the work, not of the alphabet
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"na64root, version {version()}")
+        context.exit()
+
+
 @click.group(
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=False,
 )
-@click.version_option(__version__, prog_name="na64root")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
+              help="Show the version and exit.")  # fmt: skip
 def application() -> None:
     """The NA64 search for semi-visible dark photons: from an ntuple to a limit and an exclusion plane.
 

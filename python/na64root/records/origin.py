@@ -4,8 +4,8 @@ import platform
 from collections.abc import Iterable
 from importlib import metadata
 
-from .._core import __version__
 from ..config import Card
+from ..version import version
 from .record import Record
 
 
@@ -50,7 +50,10 @@ class InputDetails(Record):
 
 
 class Provenance(Record):
-    """What is needed to make the result again."""
+    """What is needed to make the result again.
+
+    `version` of na64root names the commit; `na64root` is its older name, and the only one in results of 0.1.
+    """
 
     na64root: str
     root: str | None
@@ -64,6 +67,7 @@ class Provenance(Record):
     limit_method: str | None
     input_files: list[InputFile]
     input: InputDetails | None = None
+    version: str | None = None
 
 
 def provenance(
@@ -76,7 +80,7 @@ def provenance(
 ) -> Provenance:
     """The provenance of a result made with this card, and with seed, method and files where it has them."""
     return Provenance(
-        na64root=__version__,
+        na64root=version(),
         root=_installed("root"),
         python=platform.python_version(),
         numpy=metadata.version("numpy"),
@@ -88,6 +92,7 @@ def provenance(
         limit_method=limit_method,
         input_files=list(input_files),
         input=input_details,
+        version=version(),
     )
 
 

@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from .._core import __version__, units
+from .._core import units
 from ..errors import ConfigError, Na64Error
 from ..records import Record, refuse_to_replace, write_atomically
+from ..version import version
 
 # Monte Carlo particle numbers (PDG review): 11; in the range for dark matter 52, a fermion, and 55, a vector
 # mediator. PDG has no number for an excited state: 58 is that of Pythia 8 (manual, "Dark Matter Processes":
@@ -146,7 +147,7 @@ def _write(path: Path, events: Events, record: Record) -> None:
         POSITRON: units.electron_mass,
     }
     run = hepmc.GenRunInfo()
-    run.tools = [hepmc.GenRunInfo.ToolInfo("na64root", __version__, "NA64 semi-visible dark photons")]
+    run.tools = [hepmc.GenRunInfo.ToolInfo("na64root", version(), "NA64 semi-visible dark photons")]
     run.weight_names = list(WEIGHTS)
     run.attributes = _attributes(record.model_dump(mode="json")) | {
         "origin": _ORIGIN,
