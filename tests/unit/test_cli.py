@@ -19,6 +19,7 @@ from na64root.cli.options import exposure_option
 from na64root.cli.verb import application
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
+from na64root.exclusion import ledger
 from support.commands import run
 
 LIMIT_KEYS = [
@@ -463,7 +464,9 @@ def test_plan_tells_a_person():
     assert "beam 100 GeV" in text
 
 
-def test_presets_beside_each_other():
+def test_presets_beside_each_other(monkeypatch):
+    computed = ledger.presets()
+    monkeypatch.setattr(ledger, "presets", lambda: computed)
     code, text = run("ledger", "--presets", "--json")
     assert code == 0
     assert [preset["card"] for preset in json.loads(text)["presets"]] == [

@@ -49,14 +49,18 @@ def test_clsb_may_exclude_every_signal():
 
 
 @pytest.mark.parametrize(
-    ("observed", "background"),
-    [(0, 0.5), pytest.param(2, 0.5, marks=pytest.mark.slow), pytest.param(3, 1.5, marks=pytest.mark.slow)],
+    ("observed", "background", "precision"),
+    [
+        (0, 1.0, 0.15),  # CLs would have a limit 1.8 times as large
+        pytest.param(2, 0.5, 0.1, marks=pytest.mark.slow),
+        pytest.param(3, 1.5, 0.1, marks=pytest.mark.slow),
+    ],
 )
-def test_clsb_of_toys(observed, background):
+def test_clsb_of_toys(observed, background, precision):
     """Against the same sum of Poisson probabilities: false alarm 0.3 %, the seed being fixed."""
     model = CountingModel((Bin("b", "b", "", observed, background, 0.0, 1.0),))
     toys = upper_limit(
-        model, method="roostats", treatment="none", criterion="clsb", precision=0.1, expected=False
+        model, method="roostats", treatment="none", criterion="clsb", precision=precision, expected=False
     )
     limit = brentq(lambda mu: poisson.cdf(observed, mu + background) - 0.1, 0.1, 30.0)
     assert abs(toys.upper_limit - limit) < 3.0 * toys.upper_limit_error

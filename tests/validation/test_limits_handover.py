@@ -111,26 +111,18 @@ def test_signal_sources_of_single_bins_are_those_of_pyhf():
 @pytest.mark.parametrize("treatment", ["none", "frequentist"])
 def test_many_events_meet_the_asymptotic_formulae(treatment):
     """105 and 61 events: the formulae (independent) are good to 1/sqrt(n) of a standard deviation, 2 %."""
-    model = many_events(treatment)
+    # The asymptotic formulae know no treatment: `none` is a model without uncertainties.
+    certain = tuple(dataclasses.replace(b, background_uncertainty=0.0) for b in MANY.bins)
+    model = MANY if treatment == "frequentist" else CountingModel(certain)
     formulae = upper_limit(model, method="asymptotic", expected=False).upper_limit
     assert upper_limit(model, treatment=treatment, expected=False).upper_limit == pytest.approx(
         formulae, rel=0.02
     )
 
 
-def many_events(treatment):
-    """The asymptotic formulae know no treatment: `none` is a model without uncertainties."""
-    certain = tuple(dataclasses.replace(b, background_uncertainty=0.0) for b in MANY.bins)
-    return MANY if treatment == "frequentist" else CountingModel(certain)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("treatment", ["none", "frequentist"])
-def test_toys_of_many_events_meet_the_asymptotic_formulae(treatment):
+def test_toys_of_many_events_meet_the_asymptotic_formulae():
     """Within 2 % and 3.5 errors of RooStats: false alarm 0.05 %, the seed being fixed."""
-    model = many_events(treatment)
-    formulae = upper_limit(model, method="asymptotic", expected=False).upper_limit
-    toys = upper_limit(
-        model, method="roostats", treatment=treatment, precision=0.08, expected=False, work=Work(threads=2)
-    )
+    formulae = upper_limit(MANY, method="asymptotic", expected=False).upper_limit
+    toys = upper_limit(MANY, method="roostats", precision=0.08, expected=False, work=Work(threads=2))
     assert abs(toys.upper_limit - formulae) < 0.02 * formulae + 3.5 * toys.upper_limit_error
