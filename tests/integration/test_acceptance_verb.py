@@ -77,7 +77,7 @@ def test_the_best_cut_on_r_is_printed(monkeypatch):
 
     What the cut is: tests/validation/test_r_cut.py.
     """
-    small = functools.partial(r_cut.best_r_cut, background_exposures=0.5)
+    small = functools.partial(r_cut.best_r_cut, background_exposures=2.0)
     monkeypatch.setattr(r_cut, "best_r_cut", small)
     code, text = run("-n", "8000", "--best-r-cut", "--seed", "2", "--json")
     assert code == 0

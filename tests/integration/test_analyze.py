@@ -230,8 +230,8 @@ def no_exposure(tmp_path) -> str:
     return write_tree(tmp_path / "beam.root", [event(isTriggerPhysics=False)])
 
 
-def chain(path: str, output: Path, **options: Any) -> Analysis:
-    return analyze_chain.analyze([path], load_card(), ResultsFolder(output), **options)
+def chain(path: str, output: Path, *, force: bool = False) -> Analysis:
+    return analyze_chain.analyze([path], load_card(), ResultsFolder(output, force))
 
 
 def test_without_exposure_there_is_no_limit_and_no_plane(no_exposure, tmp_path, unrendered):

@@ -131,7 +131,7 @@ def test_the_run_says_what_made_it(semivisible):
 
 @pytest.mark.parametrize(("mode", "final"), [("invisible", {52, 58}), ("visible", {11, -11})])
 def test_other_modes(tmp_path, mode, final):
-    record, columns, events = made(tmp_path, mode, "plain.hepmc3", threads=2)
+    record, columns, events = made(tmp_path, mode, "plain.hepmc3", Work(seed=3, threads=2))
     assert (tmp_path / "plain.hepmc3").read_bytes().startswith(b"HepMC::Version 3")
     assert len(events) == record.events
     for row, event in enumerate(events):

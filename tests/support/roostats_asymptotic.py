@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from na64root import cling
-from na64root.limits.workspace import quiet
+from na64root.limits.roofit import quiet
 
 
 def asymptotic_limit(w: Any, *, cl: float) -> float:

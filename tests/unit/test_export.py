@@ -9,7 +9,7 @@ import pytest
 from na64root.cling import root
 from na64root.errors import ConfigError, Na64Error
 from na64root.limits import Bin, CountingModel, export, upper_limit
-from na64root.limits.workspace import quiet
+from na64root.limits.roofit import quiet
 from na64root.records import ResultsFolder
 from support import commands, roostats_asymptotic
 from support.tree_a import event, s1_event, write_tree

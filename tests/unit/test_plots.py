@@ -185,8 +185,8 @@ def test_drawing_leaves_no_global_state(tmp_path):
 
 def test_figures_need_no_display(tmp_path):
     code = (
-        "from pathlib import Path; import numpy as np; from na64root import plots;"
-        "plots.save(plots.r_distribution(np.linspace(0, 1, 11), np.ones(10), 0.06), Path('.'), 'r')"
+        "from pathlib import Path; import numpy as np; from na64root import figures;"
+        "figures.save(figures.r_distribution(np.linspace(0, 1, 11), np.ones(10), 0.06), Path('.'), 'r')"
     )
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "MPLBACKEND": "TkAgg"}
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, env=environment, check=True)

@@ -10,10 +10,9 @@ from scipy.optimize import brentq
 
 from na64root.cling import root
 from na64root.errors import ConfigError
-from na64root.limits import Bin, CountingModel, SignalSource, export, upper_limit
-from na64root.limits import workspace as limits_workspace
+from na64root.limits import Bin, CountingModel, SignalSource, export, roofit, upper_limit
+from na64root.limits.roofit import quiet
 from na64root.limits.roostats import toys_of_workspace
-from na64root.limits.workspace import quiet
 from na64root.records import ResultsFolder
 from na64root.work import Work
 from support.roostats_asymptotic import asymptotic_limit
@@ -67,7 +66,7 @@ def test_asymptotic_limit_of_pyhf_with_few_events():
 @pytest.mark.filterwarnings("ignore:asymptotic limit:UserWarning")
 def test_asymptotic_limit_of_roostats(model):
     ours = upper_limit(model, method="asymptotic", expected=False).upper_limit
-    assert asymptotic_limit(limits_workspace.workspace(model), cl=0.9) == pytest.approx(ours, rel=1e-2)
+    assert asymptotic_limit(roofit.workspace(model), cl=0.9) == pytest.approx(ours, rel=1e-2)
 
 
 def toys_of(w):
@@ -79,7 +78,7 @@ def test_workspace_file_gives_the_same_toys(tmp_path):
     file = root().TFile.Open(str(path))
     again = toys_of(file.Get("na64root"))
     file.Close()
-    first = toys_of(limits_workspace.workspace(FEW))
+    first = toys_of(roofit.workspace(FEW))
     assert again.observed == pytest.approx(first.observed, abs=1e-5)
     np.testing.assert_allclose(again.without_signal, first.without_signal, atol=1e-4)
 
@@ -91,7 +90,7 @@ def test_hs3_is_read_back(tmp_path):
         w = root().RooWorkspace("again")
         assert root().RooJSONFactoryWSTool(w).importJSON(str(path))
     limit = asymptotic_limit(w, cl=0.9)
-    assert limit == pytest.approx(asymptotic_limit(limits_workspace.workspace(FEW), cl=0.9), rel=1e-3)
+    assert limit == pytest.approx(asymptotic_limit(roofit.workspace(FEW), cl=0.9), rel=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning", "ignore::DeprecationWarning")

@@ -10,8 +10,8 @@ import pytest
 
 from na64root.cling import root
 from na64root.limits import Bin, CountingModel, experiment, roostats, upper_limit, workspace
+from na64root.limits.roofit import quiet
 from na64root.limits.roostats import TIE_TOLERANCE
-from na64root.limits.workspace import quiet
 from na64root.work import Work
 
 

@@ -53,11 +53,13 @@ class Rows:
 
     @property
     def expression(self) -> str:
+        """A C++ expression of the table."""
         rows = ", ".join(f"na64root::{self.type}{{{', '.join(f'{n}u' for n in row)}}}" for row in self.rows)
         return f"std::array<na64root::{self.type}, {len(self.rows)}>{{{rows}}}"
 
     @property
     def numbers(self) -> tuple[float, ...] | None:
+        """For the compiled library, row by row."""
         return tuple(float(n) for row in self.rows for n in row)
 
 
@@ -71,6 +73,7 @@ class Call:
 
     @property
     def expression(self) -> str:
+        """The call in C++."""
         arguments = [*self.columns, *(parameter.expression for parameter in self.parameters)]
         return f"na64root::{self.function}({', '.join(arguments)})"
 
@@ -103,6 +106,7 @@ class Sum:
 
     @property
     def expression(self) -> str:
+        """The sum in C++."""
         first, *others = self.columns
         return " + ".join([f"static_cast<double>({first})", *others])
 
@@ -118,10 +122,12 @@ class Constant:
 
     @property
     def expression(self) -> str:
+        """The number in C++, exactly."""
         return literal(self.value)
 
     @property
     def numbers(self) -> tuple[float, ...]:
+        """For the compiled library."""
         return (self.value,)
 
 

@@ -34,8 +34,7 @@ from ..config import Card, Criterion, Treatment
 from ..errors import ConfigError, ConvergenceError
 from ..records import Discovery, Expected, Interval, LimitResult
 from ..work import Work
-from . import roostats
-from . import workspace as limits_workspace
+from . import roofit, roostats
 from .counting import Bin, CountingModel, SignalSource, check_choice, check_number
 
 __all__ = [
@@ -329,7 +328,7 @@ def _warn_if_too_few(model: CountingModel) -> None:
 
 def workspace(model: CountingModel) -> Any:
     """A RooWorkspace with the model, the observed data and two RooStats ModelConfig (see limits_roostats)."""
-    return limits_workspace.workspace(model)
+    return roofit.workspace(model)
 
 
 def evidence(

@@ -23,7 +23,7 @@ from ..config import Constraint
 from ..errors import ConfigError, Na64Error
 from ..records import Provenance, Record, ResultsFolder, write_atomically
 from .counting import Bin, CountingModel
-from .workspace import identifier, quiet, workspace
+from .roofit import identifier, quiet, workspace
 
 
 def write_workspace(model: CountingModel, path: Path, comment: str = "") -> None:

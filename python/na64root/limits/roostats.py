@@ -28,8 +28,8 @@ from ..config import Criterion, Treatment
 from ..errors import ConvergenceError
 from ..work import Work
 from .counting import CountingModel
+from .roofit import NEGLIGIBLE_UNCERTAINTY, built_workspace, prior_of, quiet, workspace
 from .toy_scan import Scan, Toys, find_limit
-from .workspace import NEGLIGIBLE_UNCERTAINTY, built_workspace, prior_of, quiet, workspace
 
 # Minuit's tolerance; with it the statistic repeats to 1e-6 (to 1e-3 with the default).
 MINIMISER_TOLERANCE = 1e-3
