@@ -319,12 +319,14 @@ def test_what_is_kept_is_not_replaced_without_force(tmp_path, capsys):
 def test_exposure_option():
     card = load_card()
     assert exposure_option(card, ["2018=1.87e11", "2016=0"]) == {"2018": 1.87e11, "2016": 0.0}
-    shared = exposure_option(card, ["5e12"], total=True)
+    shared = card.exposure(exposure_option(card, ["5e12"], total=True))
     assert sum(shared.values()) == pytest.approx(5e12)
     assert shared["2018"] / shared["2016"] == pytest.approx(1.87e11 / 4.3e10)
-    for value in ("5e12", "2018=-1", "2018=nan", "2018=inf", "=1e11"):
+    for value in ("5e12", "2018=-1", "2018=nan", "2018=inf", "=1e11", "all=1e11"):
         with pytest.raises(ConfigError, match="--eot"):
             exposure_option(card, [value])
+    last = card.exposure(exposure_option(card, ["1e12", "2018=0", "5e12"], total=True))
+    assert sum(last.values()) == pytest.approx(5e12)
 
 
 # Below, the process itself: file descriptors, module entry points.

@@ -61,9 +61,8 @@ def exposure_option(card: Card, values: Iterable[str], *, total: bool = False) -
             raise ConfigError(f"cannot use --eot {value} (no exposure): write --eot 2018=1.87e11") from None
         if period == "all" or not (separator or total):
             raise ConfigError(f"cannot use --eot {value} (no period given): write --eot 2018=1.87e11")
-        name = period if separator else "all"
-        exposure.pop(name, None)  # the last one counts
-        exposure[name] = eot
+        # A bare N is of all periods, whatever came before.
+        exposure = exposure | {period: eot} if separator else {"all": eot}
     card.exposure(exposure)
     return exposure
 
