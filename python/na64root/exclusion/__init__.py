@@ -18,11 +18,10 @@ from .counting_models import (
     warn_of_published_sources,
 )
 from .intervals import FAR_FROM_DATA, epsilon_intervals
-from .strength import FAR_P_VALUE, Exclusion, LimitByShare
+from .strength import Exclusion, LimitByShare
 
 __all__ = [
     "FAR_FROM_DATA",
-    "FAR_P_VALUE",
     "MONTE_CARLO_STATISTICS",
     "NO_SIGNAL",
     "VARIED",

@@ -14,8 +14,8 @@ from ..annotations import Array
 from ..errors import ConfigError, ConvergenceError
 from ..limits import check_choice
 
-# Where the signal is too large and twice the log likelihood ratio above the first number, its two-sided
-# p-value is below the second: it need not be enumerated, which takes minutes for hundreds of expected events.
+# Where the signal is too large and twice the log likelihood ratio above this, its two-sided p-value is below
+# 1e-4: it need not be enumerated, which takes minutes for hundreds of expected events.
 # The ratio ends at 25 where a Gaussian signal uncertainty is 20 %.
 FAR_FROM_DATA = 20.0
 

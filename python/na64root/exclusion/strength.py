@@ -38,8 +38,6 @@ from .counting_models import (
 )
 from .intervals import epsilon_intervals
 
-FAR_P_VALUE = 1e-4
-
 
 class LimitByShare:
     """The upper limit on the total expected signal against the share of S1 in it.
