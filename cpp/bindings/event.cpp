@@ -12,6 +12,14 @@ namespace na64root::bindings {
 void register_event(py::module_ &core) {
     core.attr("signal_class") = signal_class;
     core.attr("first_signal_number") = first_signal_number;
+    py::enum_<DecayVolume>(core, "DecayVolume", "Where a decay happened, the number in mc_decay_volume.")
+        .value("none", DecayVolume::none)
+        .value("ecal", DecayVolume::ecal)
+        .value("veto", DecayVolume::veto)
+        .value("hcal1", DecayVolume::hcal1)
+        .value("hcal2", DecayVolume::hcal2)
+        .value("hcal3", DecayVolume::hcal3)
+        .value("beyond", DecayVolume::beyond);
     py::enum_<Angles>(core, "Angles").value("off", Angles::off).value("on", Angles::on);
     py::class_<EventPeriod>(core, "EventPeriod", "Runs, electrons and place of HCAL3; see event.hpp.")
         .def(py::init<>())

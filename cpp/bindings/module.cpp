@@ -15,8 +15,8 @@ PYBIND11_MODULE(_core, core) {
     na64root::bindings::register_dark_brem(core);
     na64root::bindings::register_decay(core);
     na64root::bindings::register_cascade(core);
-    na64root::bindings::register_thick_target(core);
     na64root::bindings::register_annihilation(core);
+    na64root::bindings::register_thick_target(core);
     na64root::bindings::register_signal_generator(core);
     na64root::bindings::register_selection(core);
     na64root::bindings::register_systematics(core);

@@ -91,6 +91,7 @@ int main() {
     CHECK_THROWS(std::domain_error, CountingExperiment({{{0, -1, 0, 1, 0}}}, Treatment::none));
     CHECK_THROWS(std::domain_error, CountingExperiment({{{0, nan, 0, 1, 0}}}, Treatment::none));
     CHECK_THROWS(std::domain_error, CountingExperiment({{{0, 1, 0, 0, 0}}}, Treatment::none));
+    CHECK_THROWS(std::domain_error, CountingExperiment({{{0, 1, 0.1, 1, -1}}}, Treatment::none));
     CHECK_THROWS(std::domain_error, CountingExperiment({two, -0.1}, Treatment::none));
     CHECK_THROWS(std::domain_error, limit({two}, Treatment::none, 1.0));
     CHECK_THROWS(std::domain_error, CountingExperiment({two}, Treatment::none).confidence_levels(-1.0));

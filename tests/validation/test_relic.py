@@ -9,6 +9,7 @@ import pytest
 from scipy import integrate, special
 
 from na64root import ConfigError, _core
+from na64root._core import units
 from na64root.signal import Parameters
 from na64root.theory import relic
 from na64root.theory.published import published_curve
@@ -99,9 +100,9 @@ def test_thermal_average(mass, parameters):
         return sigma_p2 * root_s * special.k1(root_s / t) * 2 * root_s
 
     edges = {m1 + m2, m1 + m2 + 45 * t}
-    for center, width in ((mass, total), (relic.OMEGA_MASS, 0.01), (relic.PHI_MASS, 0.005)):
+    for center, width in ((mass, total), (units.omega_mass, 0.01), (units.phi_mass, 0.005)):
         edges |= {center + sign * width * scale for sign in (-1, 1) for scale in (0, 1, 10, 100, 1e3)}
-    edges |= {m1 + m2 + t * scale for scale in (0.01, 0.1, 1, 5)} | {0.2113, 2 * relic.PION_MASS}
+    edges |= {m1 + m2 + t * scale for scale in (0.01, 0.1, 1, 5)} | {0.2113, 2 * units.pion_mass}
     inside = sorted(edge for edge in edges if m1 + m2 <= edge <= m1 + m2 + 45 * t)
     integral = sum(integrate.quad(integrand, a, b, epsrel=1e-7, limit=200)[0] for a, b in pairwise(inside))
     gamma = 4 * t / (8 * math.pi**4) * integral
@@ -115,7 +116,7 @@ def test_boltzmann_equation():
     end = 300.0  # what still annihilates after it is less than 1e-6
     x = density._x[density._x < end]
     upto = len(x)
-    strength = math.sqrt(math.pi / 45) * relic.PLANCK_MASS * density.m1 * density._root_g[:upto] / x**2
+    strength = math.sqrt(math.pi / 45) * units.planck_mass * density.m1 * density._root_g[:upto] / x**2
     strength = np.log(strength * density.cross_section_times_v(eps)[:upto])
     log_equilibrium = density._log_equilibrium[:upto]
 
@@ -128,7 +129,7 @@ def test_boltzmann_equation():
     solved = integrate.solve_ivp(
         slope, (x[0], x[-1]), [first], method="Radau", rtol=1e-7, atol=1e-30, max_step=5.0
     )
-    omega = solved.y[0, -1] * density.m1 * relic.ENTROPY_TODAY / relic.CRITICAL_DENSITY
+    omega = solved.y[0, -1] * density.m1 * units.entropy_today / units.critical_density
     assert density(eps) == pytest.approx(omega, rel=0.01)
 
 

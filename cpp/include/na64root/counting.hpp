@@ -30,7 +30,7 @@ struct CountingBin {
     double background;
     double background_uncertainty;
     double signal_fraction; // share of the total expected signal; only the ratios between bins matter
-    int group;              // bins of one group share one background nuisance parameter
+    int group;              // >= 0; bins of one group share one background nuisance parameter
     double signal_uncertainty = 0.0; // relative, with a nuisance parameter of this bin alone
 };
 
@@ -70,8 +70,8 @@ struct ExpectedLimits {
 class CountingExperiment {
   public:
     // Throws std::domain_error for a model without bins, negative, infinite or NaN yields, no signal at all,
-    // a gamma constraint of the signal, a gamma group whose bins differ in relative uncertainty, or a gamma
-    // background in a bin with a signal uncertainty of its own.
+    // a group below 0, a gamma constraint of the signal, a gamma group whose bins differ in relative
+    // uncertainty, or a gamma background in a bin with a signal uncertainty of its own.
     CountingExperiment(const CountingModel &model, Treatment treatment);
     ~CountingExperiment();
     CountingExperiment(CountingExperiment &&) noexcept;

@@ -24,8 +24,32 @@ inline constexpr double pb_in_cm2 = 1e-36;
 // CODATA 2018 / PDG 2020.
 inline constexpr double electron_mass = 0.51099895e-3; // GeV
 inline constexpr double muon_mass = 0.1056583755;      // GeV
+inline constexpr double tau_mass = 1.77686;            // GeV
 inline constexpr double proton_mass = 0.938272;        // GeV
 inline constexpr double atomic_mass_unit = 0.931494;   // GeV
+
+// Mesons, PDG 2020: masses and widths in GeV, branching ratios.
+inline constexpr double pion_mass = 0.13957; // charged
+inline constexpr double neutral_pion_mass = 0.134977;
+inline constexpr double neutral_pion_to_photons = 0.98823;
+inline constexpr double eta_mass = 0.547862;
+inline constexpr double eta_to_photons = 0.3941;
+inline constexpr double rho_mass = 0.77526;
+inline constexpr double rho_width = 0.1478;
+inline constexpr double rho_1450_mass = 1.465;
+inline constexpr double rho_1450_width = 0.400;
+inline constexpr double omega_mass = 0.78266;
+inline constexpr double omega_width = 0.00868;
+inline constexpr double omega_to_electrons = 7.38e-5;
+inline constexpr double phi_mass = 1.01946;
+inline constexpr double phi_width = 0.00425;
+inline constexpr double phi_to_electrons = 2.97e-4;
+
+// Cosmology, PDG 2020; the density of dark matter by Planck 2018 (arXiv:1807.06209).
+inline constexpr double planck_mass = 1.220890e19;     // GeV
+inline constexpr double entropy_today = 2891.2;        // cm^-3
+inline constexpr double critical_density = 1.05371e-5; // GeV/cm^3 over h^2
+inline constexpr double dark_matter_density = 0.12;    // Omega h^2
 
 } // namespace na64root::units
 

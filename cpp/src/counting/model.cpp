@@ -14,6 +14,8 @@ void check(const CountingModel &model) {
     if (model.signal_constraint == Constraint::gamma)
         throw std::domain_error("the signal uncertainty is gaussian or lognormal");
     for (const auto &bin : model.bins) {
+        if (bin.group < 0)
+            throw std::domain_error("groups of bins are counted from 0");
         if (!valid(bin.observed) || !valid(bin.background) || !valid(bin.background_uncertainty) ||
             !valid(bin.signal_fraction) || !valid(bin.signal_uncertainty))
             throw std::domain_error(

@@ -497,6 +497,17 @@ def simulate_gun(
 signal_class: int
 first_signal_number: int
 
+class DecayVolume:
+    none: ClassVar[DecayVolume]
+    ecal: ClassVar[DecayVolume]
+    veto: ClassVar[DecayVolume]
+    hcal1: ClassVar[DecayVolume]
+    hcal2: ClassVar[DecayVolume]
+    hcal3: ClassVar[DecayVolume]
+    beyond: ClassVar[DecayVolume]
+    __members__: ClassVar[dict[str, DecayVolume]]
+    def __int__(self) -> int: ...
+
 class Angles:
     off: ClassVar[Angles]
     on: ClassVar[Angles]

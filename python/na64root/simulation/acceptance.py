@@ -35,8 +35,8 @@ from .simulate import SignalResult, signal
 PAPER_LOWEST_R_EFFICIENCY = 0.45
 
 
-# Names of DecayVolume in event.hpp, from -1 on.
-VOLUMES = ("none", "ecal", "veto", "hcal1", "hcal2", "hcal3", "beyond")
+# Numbers in mc_decay_volume, by name.
+VOLUMES = {name: int(volume) for name, volume in _core.DecayVolume.__members__.items()}
 
 
 class CutAcceptance(Record):
@@ -178,7 +178,7 @@ def _simulated(
 
 
 def _by_volume(volume: NDArray[Any], weight: NDArray[Any]) -> dict[str, float]:
-    return {name: float(weight[volume == number].sum()) for number, name in enumerate(VOLUMES, start=-1)}
+    return {name: float(weight[volume == number].sum()) for name, number in VOLUMES.items()}
 
 
 def _signature(
@@ -205,7 +205,7 @@ def _signature(
     columns = selected.columns[signature]
     place, selected_weight = np.array(columns["mc_decay_volume"]), np.array(columns["weight"])
     by_volume = _by_volume(place, selected_weight)
-    hcal3, hcal3_error = _share(place == VOLUMES.index("hcal3") - 1, selected_weight)
+    hcal3, hcal3_error = _share(place == VOLUMES["hcal3"], selected_weight)
     return SignatureAcceptance(
         signature=signature,
         expected=last.expected,

@@ -24,6 +24,7 @@ from .. import cling, selection
 from .._core import (
     Chi2Decayer,
     DecayModel,
+    DecayVolume,
     InelasticModel,
     WidthFormula,
     aprime_width,
@@ -145,7 +146,7 @@ class SignalSample:
             [np.full(len(selected[s]["weight"]), SIGNATURES.index(s)) for s in selected]
         )
         self._signature, self._column = signature, columns
-        behind = VOLUME_BEYOND
+        behind = int(DecayVolume.beyond)
         place = self._column["mc_decay_volume"]
         self._seen = (place >= 0) & (place < behind)
         self._chi2_energy = self._column["mc_chi2_GeV[0]"]
@@ -382,10 +383,6 @@ def _produced(card: Card, point: Signal, paths: Sequence[str], eot: Mapping[str,
     per_event = electrons * point.epsilon**2 * branching / len(data["na64_chi2"])
     kept = data["na64_aprime"] > min(SignalModel(card).aprime_threshold.values())
     return Produced(data["na64_chi2"][kept], per_event * data["mc_production_weight"][kept])
-
-
-# Number of DecayVolume::beyond in event.hpp.
-VOLUME_BEYOND = 5
 
 
 class _PairSpectrum:

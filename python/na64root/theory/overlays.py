@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 
+from .._core import units
 from ..annotations import Array
 from ..config import Card
 from ..records import Line
@@ -164,7 +165,7 @@ RELIC_SOURCE = "own Boltzmann solution, Omega h^2 = 0.12 (Planck 2018)"
 
 
 def _relic_excess(mass: float, mixing: float, parameters: Parameters) -> float:
-    return math.log(relic.RelicDensity(mass, parameters)(mixing) / relic.RELIC_DENSITY)
+    return math.log(relic.RelicDensity(mass, parameters)(mixing) / units.dark_matter_density)
 
 
 def _relic_solutions(

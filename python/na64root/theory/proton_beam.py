@@ -12,11 +12,11 @@ from .._core import units
 from ..annotations import Array
 from .recasts import EVENTS_AT_90, AprimeSample, Detector, boost, unit_vectors
 
-PROTON_MASS = units.proton_mass
-
-
-# PDG 2020: mass in GeV, branching ratio to two photons.
-MESONS = {"pi0": (0.134977, 0.98823), "eta": (0.547862, 0.3941)}
+# Mass in GeV, branching ratio to two photons.
+MESONS = {
+    "pi0": (units.neutral_pion_mass, units.neutral_pion_to_photons),
+    "eta": (units.eta_mass, units.eta_to_photons),
+}
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,11 @@ def mesons(
     The whole phase space is sampled: flat in rapidity, pT like pT exp(-5 pT).
     """
     energy = dump.beam_energy_GeV
-    s = 2.0 * PROTON_MASS * (energy + PROTON_MASS)
+    s = 2.0 * units.proton_mass * (energy + units.proton_mass)
     root_s = math.sqrt(s)
-    beam = math.sqrt((energy - PROTON_MASS) * (energy + PROTON_MASS))
-    gamma = (energy + PROTON_MASS) / root_s
-    largest = (s - (2.0 * PROTON_MASS) ** 2 + mass**2) / (2.0 * root_s)
+    beam = math.sqrt((energy - units.proton_mass) * (energy + units.proton_mass))
+    gamma = (energy + units.proton_mass) / root_s
+    largest = (s - (2.0 * units.proton_mass) ** 2 + mass**2) / (2.0 * root_s)
     rapidity_max = math.acosh(largest / mass)
     rapidity = rapidity_max * (2.0 * random.random(n) - 1.0)
     transverse = random.gamma(2.0, 0.2, n)
@@ -181,7 +181,7 @@ def splitting(z: Array, transverse2: Array, mass_GeV: float) -> Array:
 
     Bluemlein and Brunner, arXiv:1311.3870, in the approximation of Weizsaecker and Williams.
     """
-    p2, m2 = PROTON_MASS**2, mass_GeV**2
+    p2, m2 = units.proton_mass**2, mass_GeV**2
     h = transverse2 + (1.0 - z) * m2 + z**2 * p2
     bracket = (
         (1.0 + (1.0 - z) ** 2) / z
@@ -196,9 +196,9 @@ def from_bremsstrahlung(
     dump: ProtonDump, mass_GeV: float, n: int, random: np.random.Generator
 ) -> AprimeSample:
     """p -> p A' for 0.1 < z < 0.9 and pT < 1 GeV, the range of the approximation."""
-    beam = math.sqrt((dump.beam_energy_GeV - PROTON_MASS) * (dump.beam_energy_GeV + PROTON_MASS))
+    beam = math.sqrt((dump.beam_energy_GeV - units.proton_mass) * (dump.beam_energy_GeV + units.proton_mass))
     z = 0.1 + 0.8 * random.random(n)
-    scale = (1.0 - z) * mass_GeV**2 + z**2 * PROTON_MASS**2
+    scale = (1.0 - z) * mass_GeV**2 + z**2 * units.proton_mass**2
     span = np.log1p(1.0 / scale)
     transverse2 = scale * np.expm1(span * random.random(n))
     density = 1.0 / (transverse2 + scale) / span / 0.8
@@ -214,5 +214,5 @@ def from_bremsstrahlung(
         ],
         axis=1,
     )
-    possible = vectors[:, 0] < dump.beam_energy_GeV - PROTON_MASS
+    possible = vectors[:, 0] < dump.beam_energy_GeV - units.proton_mass
     return AprimeSample(vectors, np.zeros(n), np.where(possible, weight, 0.0))

@@ -30,36 +30,8 @@ from ..signal import Parameters
 Hadrons = Literal["vector_dominance", "none"]
 
 
-UNITS = units
-
-
-# PDG 2020, GeV.
-PION_MASS = 0.13957
-
-
-NEUTRAL_PION_MASS = 0.13498
-
-
-KAON_MASS = 0.49368
-
-
-TAU_MASS = 1.77686
-
-
-RHO_MASS, RHO_WIDTH = 0.77526, 0.1478
-
-
-RHO_1450_MASS, RHO_1450_WIDTH = 1.465, 0.400
-
-
-# Its share in the form factor (assumed: fits to e+ e- and tau data find -0.08 to -0.15).
+# Share of the rho(1450) in the form factor (assumed: fits to e+ e- and tau data find -0.08 to -0.15).
 RHO_1450_SHARE = -0.12
-
-
-OMEGA_MASS, OMEGA_WIDTH, OMEGA_TO_ELECTRONS = 0.78266, 0.00868, 7.38e-5
-
-
-PHI_MASS, PHI_WIDTH, PHI_TO_ELECTRONS = 1.01946, 0.00425, 2.97e-4
 
 
 # Above it quarks, with the order alpha_s: R of data is flat from here to charm (assumed; 10 % on R).
@@ -67,18 +39,6 @@ CONTINUUM_START = 1.5
 
 
 ALPHA_S = 0.35
-
-
-PLANCK_MASS = 1.220890e19  # GeV, PDG 2020
-
-
-RELIC_DENSITY = 0.12  # Omega h^2, Planck 2018
-
-
-ENTROPY_TODAY = 2891.2  # cm^-3, PDG 2020
-
-
-CRITICAL_DENSITY = 1.05371e-5  # GeV/cm^3 over h^2, PDG 2020
 
 
 # Relative uncertainty of epsilon: of the line below 0.4 GeV, and above, where hadrons matter (assumed, from
@@ -112,21 +72,21 @@ def r_ratio(energy_GeV: ArrayLike) -> Array:
     """
     energy = np.asarray(energy_GeV, dtype=float)
     s = np.square(energy)
-    velocity = np.sqrt(np.clip(1.0 - 4.0 * PION_MASS**2 / np.maximum(s, 1e-30), 0.0, None))
+    velocity = np.sqrt(np.clip(1.0 - 4.0 * units.pion_mass**2 / np.maximum(s, 1e-30), 0.0, None))
     form_factor = (
-        _gounaris_sakurai(s, RHO_MASS, RHO_WIDTH)
-        + RHO_1450_SHARE * _gounaris_sakurai(s, RHO_1450_MASS, RHO_1450_WIDTH)
+        _gounaris_sakurai(s, units.rho_mass, units.rho_width)
+        + RHO_1450_SHARE * _gounaris_sakurai(s, units.rho_1450_mass, units.rho_1450_width)
     ) / (1.0 + RHO_1450_SHARE)
     pions = 0.25 * velocity**3 * np.abs(form_factor) ** 2
     peaks = np.zeros_like(s)
     for mass, width, branching in (
-        (OMEGA_MASS, OMEGA_WIDTH, OMEGA_TO_ELECTRONS),
-        (PHI_MASS, PHI_WIDTH, PHI_TO_ELECTRONS),
+        (units.omega_mass, units.omega_width, units.omega_to_electrons),
+        (units.phi_mass, units.phi_width, units.phi_to_electrons),
     ):
         # sigma = 12 pi B_ee (1 - B_ee) M^2 Gamma^2/(s D), over 4 pi alpha^2/(3 s)
-        line = 9.0 / UNITS.alpha**2 * branching * mass**2 * width**2
+        line = 9.0 / units.alpha**2 * branching * mass**2 * width**2
         peaks += line / ((s - mass**2) ** 2 + mass**2 * width**2)
-    peaks = np.where(energy > 3.0 * PION_MASS, peaks, 0.0)
+    peaks = np.where(energy > 3.0 * units.pion_mass, peaks, 0.0)
     rise = np.clip((energy - 1.1) / (CONTINUUM_START - 1.1), 0.0, 1.0)
     # Below 1.1 GeV mesons, above 1.5 GeV quarks.
     return np.asarray((pions + peaks) * (1.0 - rise) + 2.0 * (1.0 + ALPHA_S / math.pi) * rise)
@@ -134,14 +94,14 @@ def r_ratio(energy_GeV: ArrayLike) -> Array:
 
 def _gounaris_sakurai(s: Array, mass: float, width: float) -> NDArray[np.complex128]:
     """A resonance of pi+ pi- with the dispersive correction of its mass, 1 at s = 0; 0 below threshold."""
-    mass2, pion2 = mass**2, PION_MASS**2
+    mass2, pion2 = mass**2, units.pion_mass**2
     k_peak = 0.5 * math.sqrt(mass2 - 4.0 * pion2)
     safe = np.where(s > 4.0 * pion2, s, mass2)
     root = np.sqrt(safe)
     k = 0.5 * np.sqrt(safe - 4.0 * pion2)
 
-    h = 2.0 / math.pi * k / root * np.log((root + 2.0 * k) / (2.0 * PION_MASS))
-    log_peak = math.log((mass + 2.0 * k_peak) / (2.0 * PION_MASS))
+    h = 2.0 / math.pi * k / root * np.log((root + 2.0 * k) / (2.0 * units.pion_mass))
+    log_peak = math.log((mass + 2.0 * k_peak) / (2.0 * units.pion_mass))
     h_peak = 2.0 / math.pi * k_peak / mass * log_peak
     h_slope = h_peak * (1.0 / (8.0 * k_peak**2) - 1.0 / (2.0 * mass2)) + 1.0 / (2.0 * math.pi * mass2)
     f = width * mass2 / k_peak**3 * (k**2 * (h - h_peak) + (mass2 - safe) * k_peak**2 * h_slope)
@@ -162,16 +122,16 @@ def effective_degrees_of_freedom(temperature_GeV: ArrayLike) -> tuple[Array, Arr
     Shape of temperature_GeV.
     """
     temperature = np.asarray(temperature_GeV, dtype=float)
-    electrons = _ideal_gas(UNITS.electron_mass / temperature, 4.0, fermions=True)
+    electrons = _ideal_gas(units.electron_mass / temperature, 4.0, fermions=True)
     g = 2.0 + electrons[0]
     h = 2.0 + electrons[1]
     neutrino = np.cbrt(h / 5.5)
     g = g + 5.25 * neutrino**4
     h = h + 5.25 * neutrino**3
     for mass, states, fermions in (
-        (UNITS.muon_mass, 4.0, True),
-        (PION_MASS, 2.0, False),
-        (NEUTRAL_PION_MASS, 1.0, False),
+        (units.muon_mass, 4.0, True),
+        (units.pion_mass, 2.0, False),
+        (units.neutral_pion_mass, 1.0, False),
     ):
         energy, entropy = _ideal_gas(mass / temperature, states, fermions=fermions)
         g, h = g + energy, h + entropy
@@ -234,13 +194,13 @@ class RelicDensity:
     def _width_sm(self, energy: Array) -> Array:
         """Width of an A' of mass `energy` to Standard Model particles, GeV, at epsilon = 1."""
         sum_r = np.zeros_like(energy)
-        for mass in (UNITS.electron_mass, UNITS.muon_mass, TAU_MASS):
+        for mass in (units.electron_mass, units.muon_mass, units.tau_mass):
             ratio = mass**2 / energy**2
             open_part = np.sqrt(np.clip(1.0 - 4.0 * ratio, 0.0, None))
             sum_r += (1.0 + 2.0 * ratio) * open_part
         if self._hadrons == "vector_dominance":
             sum_r += r_ratio(energy)
-        return UNITS.alpha * energy / 3.0 * sum_r
+        return units.alpha * energy / 3.0 * sum_r
 
     def _width_chi(self, energy: Array) -> Array:
         s, total, splitting = energy**2, self.m1 + self.m2, self.m2 - self.m1
@@ -294,11 +254,15 @@ class RelicDensity:
         edges |= set(low + span * np.geomspace(1e-7, 1.0, 24)[:-1])
         peaks = [(self.mass_GeV, width)]
         if self._hadrons == "vector_dominance":
-            peaks += [(OMEGA_MASS, OMEGA_WIDTH), (PHI_MASS, PHI_WIDTH), (RHO_MASS, RHO_WIDTH)]
+            peaks += [
+                (units.omega_mass, units.omega_width),
+                (units.phi_mass, units.phi_width),
+                (units.rho_mass, units.rho_width),
+            ]
         for center, half in peaks:
             distance = half * np.geomspace(0.25, max(2.0, span / half), 16)
             edges |= {center, *(center - distance), *(center + distance)}
-        edges |= {2.0 * m for m in (UNITS.muon_mass, PION_MASS, TAU_MASS)}
+        edges |= {2.0 * m for m in (units.muon_mass, units.pion_mass, units.tau_mass)}
         inside = np.array(sorted(edge for edge in edges if low <= edge <= high))
         node, weight = np.polynomial.legendre.leggauss(8)
         half_width = 0.5 * np.diff(inside)[:, None]
@@ -308,7 +272,7 @@ class RelicDensity:
     def __call__(self, epsilon: float) -> float:
         """Omega h^2. Raises ConvergenceError when the equation cannot be solved."""
         strength = (
-            math.sqrt(math.pi / 45.0) * PLANCK_MASS * self.m1 * self._root_g
+            math.sqrt(math.pi / 45.0) * units.planck_mass * self.m1 * self._root_g
         ) * self.cross_section_times_v(epsilon)
         with np.errstate(divide="ignore"):
             log_strength = np.maximum(np.log(strength / self._x), -700.0)  # of dY/dln x
@@ -339,9 +303,9 @@ class RelicDensity:
                 f"({solution.message}): report this"
             )
         relic = math.exp(float(solution.y[0, -1]))
-        return relic * self.m1 * ENTROPY_TODAY / CRITICAL_DENSITY
+        return relic * self.m1 * units.entropy_today / units.critical_density
 
-    def epsilon(self, density: float = RELIC_DENSITY) -> float | None:
+    def epsilon(self, density: float = units.dark_matter_density) -> float | None:
         """The epsilon that leaves `density`, None where none between 1e-9 and 1 does; more leaves less."""
 
         def excess(log_epsilon: float) -> float:
