@@ -19,15 +19,14 @@ CHECKOUT = HERE.parents[2]
 
 @functools.cache
 def version() -> str:
-    """The version by PEP 440, for instance `0.2.0.dev12+gabc1234`; `.d` and the date follow where files differ
-    from the commit.
+    """The version by PEP 440, for instance `0.2.0.dev12+gabc1234`.
 
-    An installed package says what setuptools-scm made of git when it was built. Of an editable install that is
-    the commit of the day it was installed; so a checkout asks again. Without setuptools-scm (the extra `dev`)
-    the commit is `unknown`, rather than an old one.
+    `.d` and the date follow where files differ from the commit. An installed package says what setuptools-scm
+    made of git when it was built. Of an editable install that is the commit of the day it was installed; so a
+    checkout asks again. Without setuptools-scm (the extra `dev`) the commit is `unknown`, not an old one.
     """
     installed = metadata.version("na64root")
-    if HERE != CHECKOUT / "python" / "na64root" / HERE.name or not (CHECKOUT / ".git").exists():
+    if CHECKOUT / "python" / "na64root" / HERE.name != HERE or not (CHECKOUT / ".git").exists():
         return installed
     try:
         from setuptools_scm import get_version

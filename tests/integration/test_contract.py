@@ -33,8 +33,8 @@ KEYS = REFERENCE / "keys.json"
 WIDTH = 100
 RENEWS = "RENEW_CONTRACT" in os.environ
 BROKEN = (
-    "The contract of the command line has changed: verbs, options and keys that exist must stay. Where it has "
-    "grown on purpose: RENEW_CONTRACT=1 python -m pytest tests/integration/test_contract.py"
+    "The contract of the command line has changed: verbs, options and keys that exist must stay. Where it "
+    "has grown on purpose: RENEW_CONTRACT=1 python -m pytest tests/integration/test_contract.py"
 )
 
 GRID = "--set plane.mass_points=3 --set plane.epsilon_points=4"
@@ -104,7 +104,8 @@ def test_every_verb_has_a_run():
 def paths(value: Any, prefix: str = "") -> Iterator[str]:
     """The keys of JSON with those around them, as `counts[].period`.
 
-    Names of run periods are one key, PERIOD. What several objects side by side hold is given once for all: `limit.exact.*.toys`.
+    Names of run periods are one key, PERIOD. What several objects side by side hold is given once for all:
+    `limit.exact.*.toys`.
     """
     if isinstance(value, dict):
         alike = len(value) > 1 and all(isinstance(inner, dict) for inner in value.values())
@@ -125,7 +126,9 @@ def folder(tmp_path_factory) -> Path:
     kept, others = card.split("[selection.veto]")
     veto, others = others.split("\n[", maxsplit=1)
     published = [text.replace('"assumed"', '"published"') for text in (kept, others)]
-    (folder / "few_assumed.toml").write_text(f"{published[0]}[selection.veto]{veto}\n[{published[1]}", "utf-8")
+    (folder / "few_assumed.toml").write_text(
+        f"{published[0]}[selection.veto]{veto}\n[{published[1]}", "utf-8"
+    )
     return folder
 
 

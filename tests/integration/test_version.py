@@ -23,7 +23,14 @@ in_checkout = pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="not
 
 def git(folder: Path, *arguments: str) -> str:
     """Git, with nothing of the user's configuration."""
-    someone = ["-c", "user.name=Someone", "-c", "user.email=someone@example.org", "-c", "commit.gpgsign=false"]
+    someone = [
+        "-c",
+        "user.name=Someone",
+        "-c",
+        "user.email=someone@example.org",
+        "-c",
+        "commit.gpgsign=false",
+    ]
     command = ["git", "-C", str(folder), *someone, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
