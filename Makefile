@@ -1,14 +1,17 @@
 # make run    the analysis: on DATA=path/to/data.root, or on pseudo-data that it first writes
 # make test   C++ and Python tests      make test-slow  validation that takes minutes
-# make lint   ruff, clang-format, mypy  make bench      benchmarks, printed as ratios
+# make lint   ruff, clang-format, clang-tidy, mypy        make bench  benchmarks, printed as ratios
+# make sanitize   the core and its tests with AddressSanitizer and UndefinedBehaviorSanitizer
 # make figures  the figures of README and docs
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 OUTPUT ?= na64root-output
 BUILD  := build/core
+SANITIZE := build/sanitize
+JOBS   ?= $(shell nproc 2>/dev/null || echo 1)
 
-.PHONY: build run test test-slow lint format bench figures clean
+.PHONY: build run test test-slow sanitize lint format bench figures clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'na64root needs Python 3.10 or newer: make PYTHON=python3.x'; exit 2; }
@@ -31,16 +34,33 @@ run: build
 	$(BIN)/na64root analyze $(if $(DATA),$(DATA),--pseudodata) -o $(OUTPUT) --force
 
 test: build
-	$(BIN)/ctest --test-dir $(BUILD) --output-on-failure
+	$(BIN)/ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure
 	$(BIN)/python -m pytest -m 'not slow'
 
 test-slow: build
 	$(BIN)/python -m pytest -m slow
 
+# An own build of the core, installed beside a copy of the Python files. Python itself leaks and has no
+# sanitizer: the runtime is loaded before it, and without `site` the editable install stays out of the way.
+sanitize: $(VENV)/.requirements
+	$(BIN)/cmake -S . -B $(SANITIZE) -G Ninja -DCMAKE_BUILD_TYPE=None -DNA64ROOT_SANITIZE=ON -DNA64ROOT_TESTS=ON \
+	  -DSKBUILD_PROJECT_VERSION=0 -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
+	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) --log-level=WARNING
+	$(BIN)/cmake --build $(SANITIZE) -j $(JOBS)
+	$(BIN)/ctest --test-dir $(SANITIZE) -j $(JOBS) --output-on-failure -E test_headers
+	rm -rf $(SANITIZE)/site
+	$(BIN)/cmake --install $(SANITIZE) --prefix $(SANITIZE)/site >/dev/null
+	cp -r python/na64root $(SANITIZE)/site
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  PYTHONPATH=$(SANITIZE)/site:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))') \
+	  $(BIN)/python -S -m pytest -q -p no:cacheprovider tests/unit/test_core_bindings.py
+
 lint: build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(shell find cpp macros -name '*.?pp' -o -name '*.C')
+	printf '%s\n' $(filter-out cpp/rdf/%,$(shell find cpp -name '*.cpp')) | xargs -P $(JOBS) -n 1 $(BIN)/clang-tidy -p $(BUILD) --quiet
 	$(BIN)/mypy
 
 format: build
@@ -53,7 +73,6 @@ bench: build
 	$(BIN)/python -m pytest tests/benchmark --benchmark-only --benchmark-columns=median,iqr,rounds
 
 # Planes need no data: the exposure and the counts of the card. In each folder is scan.json, for `na64root plot`.
-JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 SCAN := $(BIN)/na64root scan --force -j $(JOBS)
 figures: build
 	mkdir -p docs/figures
