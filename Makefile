@@ -1,6 +1,7 @@
 # make run    the analysis: on DATA=path/to/data.root, or on pseudo-data that it first writes
 # make test   C++ and Python tests      make test-slow  validation that takes minutes
-# make lint   ruff, clang-format, mypy  make bench      benchmarks, printed as ratios
+# make lint   ruff, clang-format, clang-tidy, mypy        make bench  benchmarks, printed as ratios
+# make sanitize   the core and its tests with AddressSanitizer and UndefinedBehaviorSanitizer
 # make coverage  what the tests reach, in Python and in C++
 # make figures  the figures of README and docs
 PYTHON ?= python3
@@ -11,8 +12,9 @@ BUILD  := build/core
 JOBS   ?= $(shell nproc 2>/dev/null || echo 1)
 # Test modules side by side, the tests of one in one process: they share what they make.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+SANITIZE := build/sanitize
 
-.PHONY: build run test test-slow coverage lint format bench figures clean
+.PHONY: build run test test-slow coverage sanitize lint format bench figures clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'na64root needs Python 3.10 or newer: make PYTHON=python3.x'; exit 2; }
@@ -56,10 +58,27 @@ coverage: build
 	$(BIN)/coverage report
 	$(BIN)/gcovr --root . --filter cpp/include --filter cpp/src --filter cpp/bindings --exclude-throw-branches $(COVERED)
 
+# An own build of the core, installed beside a copy of the Python files. Python itself leaks and has no
+# sanitizer: the runtime is loaded before it, and without `site` the editable install stays out of the way.
+sanitize: $(VENV)/.requirements
+	$(BIN)/cmake -S . -B $(SANITIZE) -G Ninja -DCMAKE_BUILD_TYPE=None -DNA64ROOT_SANITIZE=ON -DNA64ROOT_TESTS=ON \
+	  -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
+	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) --log-level=WARNING
+	$(BIN)/cmake --build $(SANITIZE) -j $(JOBS)
+	$(BIN)/ctest --test-dir $(SANITIZE) -j $(JOBS) --output-on-failure -E test_headers
+	rm -rf $(SANITIZE)/site
+	$(BIN)/cmake --install $(SANITIZE) --prefix $(SANITIZE)/site >/dev/null
+	cp -r python/na64root $(SANITIZE)/site
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  PYTHONPATH=$(SANITIZE)/site:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))') \
+	  $(BIN)/python -S -m pytest -q -p no:cacheprovider tests/unit/test_core_bindings.py
+
 lint: build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(shell find cpp macros -name '*.?pp' -o -name '*.C')
+	printf '%s\n' $(filter-out cpp/rdf/%,$(shell find cpp -name '*.cpp')) | xargs -P $(JOBS) -n 1 $(BIN)/clang-tidy -p $(BUILD) --quiet
 	$(BIN)/mypy
 
 format: build

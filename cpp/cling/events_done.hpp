@@ -1,6 +1,6 @@
 // How many events a loop over strings has seen so far, told to a thread that follows it.
-#ifndef NA64ROOT_RDF_EVENTS_DONE_HPP
-#define NA64ROOT_RDF_EVENTS_DONE_HPP
+#ifndef NA64ROOT_CLING_EVENTS_DONE_HPP
+#define NA64ROOT_CLING_EVENTS_DONE_HPP
 
 #include <atomic>
 #include <vector>

@@ -81,6 +81,12 @@ def include(header: str) -> None:
     declare(f'#include "na64root/{header}"')
 
 
+@functools.cache
+def declare_header(header: str) -> None:
+    """Make a header of `cpp/cling`, which needs ROOT, known to Cling, once."""
+    declare(f'#include "{PREFIX / "cling" / header}"')
+
+
 def declare(code: str, *, optimised: bool = True) -> None:
     """Compile C++ code in Cling; raises Na64Error when it does not compile."""
     if optimised:

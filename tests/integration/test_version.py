@@ -52,7 +52,7 @@ def commit(checkout: Path) -> str:
 
 
 def assert_names(version: str, release: str, sha: str) -> None:
-    """A version by PEP 440 of which the local part is g and the first digits of a commit, and nothing else."""
+    """A version by PEP 440 whose local part is g and the first digits of a commit, and nothing else."""
     parsed = Version(version)
     assert parsed.public == release
     assert parsed.local.startswith("g")

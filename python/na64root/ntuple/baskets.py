@@ -6,10 +6,10 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from ..cling import declare, root
+from ..cling import declare, declare_header, root
 from ..errors import DataError
 from ..event_loop.library import SOURCES
-from .columns import declare_rntuple_check, leaves_of
+from .columns import leaves_of
 from .files import quiet_root
 from .layouts import Schema
 
@@ -21,14 +21,14 @@ def _declare_basket_check() -> None:
 
 def check_anchor(file: Any, key: Any, name: str, path: str) -> None:
     """Raise DataError where the key of an RNTuple is damaged."""
-    declare_rntuple_check()
+    declare_header("rntuple_check.hpp")
     if not root().na64root_ntuple.anchor_is_sound(file, key):
         raise DataError(f"the RNTuple '{name}' in {path} cannot be read (the file is damaged): copy it again")
 
 
 def check_pages(tree: str, path: str, names: Sequence[str]) -> None:
     """Raise DataError where a page of these columns of an RNTuple is damaged."""
-    declare_rntuple_check()
+    declare_header("rntuple_check.hpp")
     with quiet_root():
         if not root().na64root_ntuple.pages_are_sound(tree, path, list(names)):
             raise DataError(f"events of {path} cannot be read (the file is damaged): copy it again")

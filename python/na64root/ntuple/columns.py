@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..cling import declare, root
+from ..cling import root
 from ..config import LayoutConfig
 from ..errors import DataError
 from .files import UnknownLayoutError, object_in
@@ -108,52 +107,3 @@ def fields_of(path: str, name: str) -> tuple[int, dict[str, Column]]:
         array = re.fullmatch(r"std::array<([\w:]+),(\d+)>", text)
         columns[field_name] = column_of(text) if array or "<" not in text else Column(text)
     return entries, columns
-
-
-# The key of an RNTuple is there twice, in the list of keys and before the anchor, and both must agree: ROOT
-# reads as many bytes of the anchor as the second one says into a buffer that may be smaller.
-# Of the pages every event of every column is read once, which holds each page to its checksum.
-_RNTUPLE_CHECK = """
-#include "Bytes.h"
-#include "ROOT/RNTupleReader.hxx"
-#include "TFile.h"
-#include "TKey.h"
-namespace na64root_ntuple {
-bool anchor_is_sound(TFile &file, TKey &key) {
-    char header[26], *at = header;
-    if (file.ReadBuffer(header, key.GetSeekKey(), sizeof header))
-        return false;
-    Int_t size, length;
-    UInt_t date;
-    Short_t version, key_length, cycle;
-    frombuf(at, &size), frombuf(at, &version), frombuf(at, &length), frombuf(at, &date);
-    frombuf(at, &key_length), frombuf(at, &cycle);
-    Long64_t place;
-    Int_t short_place;
-    version > 1000 ? frombuf(at, &place) : (frombuf(at, &short_place), place = short_place, void());
-    return size == key.GetNbytes() && length == key.GetObjlen() && key_length == key.GetKeylen() &&
-           place == key.GetSeekKey() && size > key_length && size - key_length <= length;
-}
-
-bool pages_are_sound(const char *tree, const char *path, const std::vector<std::string> &names) {
-    try {
-        const auto reader = ROOT::RNTupleReader::Open(tree, path);
-        std::vector<std::unique_ptr<ROOT::RNTupleView<void>>> views;
-        for (const auto &name : names)
-            views.push_back(std::make_unique<ROOT::RNTupleView<void>>(reader->GetView<void>(name)));
-        for (auto &view : views)
-            for (const auto entry : reader->GetEntryRange())
-                (*view)(entry);
-    } catch (const std::exception &) {
-        return false;
-    }
-    return true;
-}
-}
-"""
-
-
-@functools.cache
-def declare_rntuple_check() -> None:
-    """Make the check of RNTuples known to Cling."""
-    declare(_RNTUPLE_CHECK)

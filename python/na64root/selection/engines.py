@@ -22,7 +22,6 @@ from .. import cling
 from ..cling import implicit_threads, root
 from ..errors import DataError
 from ..event_loop import compiled
-from ..event_loop.library import SOURCES
 from ..ntuple import Ntuple, Schema, check_baskets
 from ..records import InputFile
 from ..work import Work
@@ -176,7 +175,7 @@ class EventLoop:
 
 def _events_done(frame: Any, result: Any) -> Callable[[], int]:
     """Counts the events of a frame for strings, while a loop that `result` begins runs."""
-    cling.declare(f'#include "{SOURCES / "events_done.hpp"}"')
+    cling.declare_header("events_done.hpp")
     type(result).GetValue.__release_gil__ = True  # for whoever follows the loop
     count = frame.Count()
     seen = root().na64root.rdf.EventsDone(count, frame.GetNSlots())

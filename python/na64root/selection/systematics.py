@@ -8,7 +8,6 @@ number in the spill, so that neither threads nor the order of the files matter.
 
 from __future__ import annotations
 
-import functools
 import math
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -39,19 +38,6 @@ VARIED_HISTOGRAMS = ("ecal_hcal_preselection", "momentum", "r")
 
 # A sum of squared weights below this share of another one is what rounding leaves of zero.
 ROUNDING = 1e-12
-
-
-_VARIATIONS = """
-#include "ROOT/RVec.hxx"
-#include "na64root/systematics.hpp"
-namespace na64root {
-// A column under each change, as Vary wants it.
-template <class Column, class... Changes>
-ROOT::RVec<Column> variations(const Column &column, const Changes &...changes) {
-    return {changed(column, changes)...};
-}
-}
-"""
 
 
 class SystematicEffect(Record):
@@ -234,10 +220,9 @@ class Variations:
 _Sums = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-@functools.cache
 def declare_variations() -> None:
     """Make known to Cling what the expressions call."""
-    cling.declare(_VARIATIONS)
+    cling.declare_header("variations.hpp")
 
 
 def _bit(signature: Signature) -> int:
