@@ -202,7 +202,9 @@ def is_enum(value):
 
 def classes():
     return {
-        name: value for name, value in vars(_core).items() if inspect.isclass(value) and not is_enum(value)
+        name: value
+        for name, value in vars(_core).items()
+        if inspect.isclass(value) and not is_enum(value) and not issubclass(value, Exception)
     }
 
 
