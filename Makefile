@@ -78,7 +78,7 @@ lint: build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(shell find cpp macros -name '*.?pp' -o -name '*.C')
-	printf '%s\n' $(filter-out cpp/rdf/%,$(shell find cpp -name '*.cpp')) | xargs -P $(JOBS) -n 1 $(BIN)/clang-tidy -p $(BUILD) --quiet
+	printf '%s\n' $(shell find cpp/src cpp/tests -name '*.cpp') | xargs -P $(JOBS) -n 1 $(BIN)/clang-tidy -p $(BUILD) --quiet
 	$(BIN)/mypy
 
 format: build

@@ -51,7 +51,7 @@ RUNS = {
     "quality": "data.root again.root",
     "background": "data.root --mc background.root --mc-eot 2016=1e9 --mc-eot 2017=1e9 --mc-eot 2018=1e9",
     "select": "data.root --skim skim.root -o select",
-    "analyze": f"data.root --signal signal.root --systematics --exclude-outlier-spills -o analyze {GRID}",
+    "analyze": f"data.root --systematics --exclude-outlier-spills -o analyze {GRID}",
     "explain": POINT,
     "acceptance": f"{POINT} --forced -n 1500 --r-report --best-r-cut --map map.json "
     "--set pseudodata.neutral_leakage.rate_per_eot=1.5e-8",
