@@ -23,7 +23,8 @@ from ..config import Constraint
 from ..errors import ConfigError, Na64Error
 from ..records import Provenance, Record, ResultsFolder, write_atomically
 from .counting import Bin, CountingModel
-from .roofit import identifier, quiet, workspace
+from .likelihood import identifier
+from .roofit import quiet, workspace
 
 
 def write_workspace(model: CountingModel, path: Path, comment: str = "") -> None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .. import cling
 from ..config import Treatment
-from ..errors import ConfigError
 from .counting import CountingModel
+from .likelihood import Channel, Factor, Likelihood, Nuisance, likelihood
 
 # A relative uncertainty that changes no limit.
 NEGLIGIBLE_UNCERTAINTY = 1e-4
 
 
-# A background of zero is given this many events: RooFit has no logarithm of zero.
-SMALLEST_BACKGROUND = 1e-10
+# The range of a count as an observable: toys beyond would be made again.
+MOST_IN_A_BIN = 1e9
 
 
 @contextlib.contextmanager
@@ -41,12 +40,6 @@ def quiet() -> Iterator[None]:
         root.Math.MinimizerOptions.SetDefaultPrintLevel(printing)
 
 
-def identifier(name: str) -> str:
-    """A name that RooFit's factory and Combine accept."""
-    word = re.sub(r"\W", "_", name)
-    return word if word[:1].isalpha() else f"bin_{word}"
-
-
 def workspace(
     model: CountingModel,
     *,
@@ -66,142 +59,31 @@ def workspace(
         return built_workspace(model, treatment, configurations)
 
 
-def built_workspace(model: CountingModel, treatment: Treatment, configurations: Sequence[str]) -> Any:
+def built_workspace(
+    model: CountingModel, treatment: Treatment, configurations: Sequence[str], *, counted: bool = False
+) -> Any:
     """The RooWorkspace of a model, its ModelConfigs as :func:`workspace` describes them.
+
+    Args:
+        counted: the counts themselves are the observables, of a product of Poisson probabilities, one row the
+            data. It is the same likelihood, of which RooFit makes toys twenty times as fast.
 
     Raises:
         ConfigError: two bins whose names RooFit would take for one.
     """
-    if len({identifier(b.name) for b in model.bins}) < len(model.bins):
-        raise ConfigError(
-            "two bins have the same name but for punctuation (RooFit has letters only): rename one"
-        )
+    build = _Builder(likelihood(model, treatment), counted)
     root = cling.root()
-    # Built by constructors of RooFit's own classes: the factory and formulas start the compiler each time,
-    # which would take longer than a batch of toys.
-    alive: list[Any] = []
-
-    def new(cls: str, name: str, *arguments: Any) -> Any:
-        alive.append(getattr(root, cls)(name, name, *arguments))
-        return alive[-1]
-
-    def arguments(*items: Any) -> Any:
-        collection = root.RooArgList()
-        for item in items:
-            collection.add(item)
-        return collection
-
-    def constant(name: str, value: float) -> Any:
-        variable = new("RooRealVar", name, value)
-        variable.setConstant(True)
-        return variable
-
-    nuisances: dict[str, tuple[Any, Any]] = {}
-
-    def nuisance(name: str, lowest: float = -8.0) -> Any:
-        if name not in nuisances:
-            parameter = new("RooRealVar", name, 0.0, max(lowest, -8.0), 8.0)
-            nominal = new("RooRealVar", f"nominal_{name}", 0.0, -20.0, 20.0)
-            nominal.setConstant(True)
-            width = constant(f"width_{name}", 1.0)
-            constraint = new("RooGaussian", f"constraint_{name}", nominal, parameter, width)
-            nuisances[name] = parameter, constraint
-        return nuisances[name][0]
-
-    def counted_nuisance(name: str, count: float) -> Any:
-        if name not in nuisances:
-            parameter = new("RooRealVar", name, 1.0, 0.0, 1.0 + 10.0 / math.sqrt(count))
-            nominal = new("RooRealVar", f"nominal_{name}", count, 0.0, count + 20.0 * math.sqrt(count) + 50.0)
-            nominal.setConstant(True)
-            mean = new("RooProduct", f"mean_{name}", arguments(constant(f"count_{name}", count), parameter))
-            nuisances[name] = parameter, new("RooPoisson", f"constraint_{name}", nominal, mean, True)
-        return nuisances[name][0]
-
-    def power(name: str, base: float, exponent: Any) -> Any:
-        """base^exponent: the exponential interpolation (code 1) between 1/base and base."""
-        doubles, integers = root.std.vector["double"], root.std.vector["int"]
-        factor = root.RooStats.HistFactory.FlexibleInterpVar(
-            name, name, arguments(exponent), 1.0, doubles([1.0 / base]), doubles([base]), integers([1])
-        )
-        alive.append(factor)
-        return factor
-
-    def linear(name: str, offset: float, slope: float, variable: Any) -> Any:
-        coefficients = arguments(constant(f"{name}_offset", offset), constant(f"{name}_slope", slope))
-        return new("RooPolyVar", name, variable, coefficients)
-
-    fixed = treatment == "none"
-    events = sum(b.observed + b.background for b in model.bins)
-    mu = new("RooRealVar", "mu", 1.0, 0.0, 10.0 * (3.0 + events))
-    delta = 0.0 if fixed else model.signal_uncertainty
-
-    def signal_scale(name: str, delta: float) -> Any:
-        if model.constraint == "lognormal":
-            return power(f"scale_{name}", 1.0 + delta, nuisance(f"theta_{name}"))
-        return linear(f"scale_{name}", 1.0, delta, nuisance(f"theta_{name}", -1.0 / delta))
-
-    scale = signal_scale("signal", delta) if delta > 0.0 else None
-
-    index = root.RooCategory("channel", "channel")
-    for b in model.bins:
-        index.defineType(identifier(b.name))
-    pdf = new("RooSimultaneous", "model", index)
-    counts = []
-    for b, share, group, own in zip(
-        model.bins, model.shares, model.background_groups, model.bin_signal_uncertainties, strict=True
-    ):
-        channel, eta = identifier(b.name), f"eta_{identifier(group)}"
-        name, used = f"background_{channel}", []
-        factors = [mu, constant(f"share_{channel}", share)]
-        if scale is not None:
-            factors.append(scale)
-            used.append("theta_signal")
-        if own > 0.0 and share > 0.0 and not fixed:
-            factors.append(signal_scale(f"signal_{channel}", own))
-            used.append(f"theta_signal_{channel}")
-        signal = new("RooProduct", f"signal_{channel}", arguments(*factors))
-        if b.background_uncertainty == 0.0 or fixed:
-            background = constant(name, max(b.background, SMALLEST_BACKGROUND))
-        else:
-            used.append(eta)
-            relative = b.background_uncertainty / max(b.background, SMALLEST_BACKGROUND)
-            if model.background_constraint == "gaussian":
-                members = [m for m, g in zip(model.bins, model.background_groups, strict=True) if g == group]
-                # Strictly above zero, where RooFit has no logarithm.
-                lowest = max(
-                    -m.background / m.background_uncertainty for m in members if m.background_uncertainty
-                )
-                parameter = nuisance(eta, lowest + SMALLEST_BACKGROUND)
-                background = linear(name, b.background, b.background_uncertainty, parameter)
-            else:
-                if model.background_constraint == "lognormal":
-                    factor = power(f"scale_{name}", 1.0 + relative, nuisance(eta))
-                else:
-                    factor = counted_nuisance(eta, relative**-2)
-                background = new(
-                    "RooProduct", name, arguments(constant(f"nominal_{name}", b.background), factor)
-                )
-        rate = new("RooAddition", f"rate_{channel}", arguments(signal, background))
-        count = new("RooRealVar", f"count_{channel}", 0.5, 0.0, 1.0)
-        count.setBins(1)
-        counts.append(count)
-        shape = new("RooUniform", f"shape_{channel}", root.RooArgSet(count))
-        terms = [new("RooExtendPdf", f"yield_{channel}", shape, rate)]
-        terms += [nuisances[parameter][1] for parameter in used]
-        pdf.addPdf(new("RooProdPdf", f"model_{channel}", arguments(*terms)), channel)
-
     w = root.RooWorkspace("na64root", "counting experiment")
-    w.Import(pdf)
-    w.Import(_observed_data(model, index, counts))
-    names = ",".join(nuisances)
+    w.Import(build.pdf())
+    w.Import(build.data())
     for name in configurations:
         config = root.RooStats.ModelConfig(name, w)
         config.SetPdf("model")
-        config.SetObservables(",".join(["channel", *(c.GetName() for c in counts)]))
+        config.SetObservables(",".join(build.observables))
         config.SetParametersOfInterest("mu")
-        if nuisances:
-            config.SetNuisanceParameters(names)
-            config.SetGlobalObservables(",".join(f"nominal_{n}" for n in nuisances))
+        if names := [n.name for n in build.likelihood.nuisances]:
+            config.SetNuisanceParameters(",".join(names))
+            config.SetGlobalObservables(",".join(f"nominal_{n}" for n in names))
         w.var("mu").setVal(0.0 if name == "background_only" else 1.0)
         config.SetSnapshot(root.RooArgSet(w.var("mu")))
         w.Import(config)
@@ -209,20 +91,153 @@ def built_workspace(model: CountingModel, treatment: Treatment, configurations: 
     return w
 
 
-def _observed_data(model: CountingModel, index: Any, counts: list[Any]) -> Any:
-    """One row per bin, with the count as its weight: an empty bin is a row of weight zero."""
-    root = cling.root()
-    weight = root.RooRealVar("weight", "events", 1.0, 0.0, 1e9)
-    row = root.RooArgSet(index)
-    for count in counts:
-        row.add(count)
-    columns = root.RooArgSet(row)
-    columns.add(weight)
-    data = root.RooDataSet("observed", "observed counts", columns, root.RooFit.WeightVar(weight))
-    for b in model.bins:
-        index.setLabel(identifier(b.name))
-        data.add(row, float(b.observed))
-    return data
+class _Builder:
+    """Makes a pdf of a likelihood by constructors of RooFit's own classes.
+
+    The factory and formulas start the compiler each time, which would take longer than a batch of toys.
+    """
+
+    def __init__(self, likelihood: Likelihood, counted: bool) -> None:
+        self.likelihood, self.counted = likelihood, counted
+        self._alive: list[Any] = []
+        self._parameters: dict[str, Any] = {}
+        self._constraints: dict[str, Any] = {}
+        self._factors: dict[str, Any] = {}
+        self._mu = self._new("RooRealVar", "mu", 1.0, 0.0, likelihood.highest_mu)
+        for nuisance in likelihood.nuisances:
+            self._add(nuisance)
+        self._counts = [self._count(channel) for channel in likelihood.channels]
+        self._index = None if counted else cling.root().RooCategory("channel", "channel")
+
+    @property
+    def observables(self) -> list[str]:
+        """The names of the observables."""
+        counts = [count.GetName() for count in self._counts]
+        return counts if self.counted else ["channel", *counts]
+
+    def pdf(self) -> Any:
+        """The pdf ``model``."""
+        root = cling.root()
+        channels = list(zip(self.likelihood.channels, self._counts, strict=True))
+        if self._index is None:
+            terms = [self._new("RooPoisson", f"of_{c.name}", n, self._rate(c)) for c, n in channels]
+            return self._new("RooProdPdf", "model", self._list(*terms, *self._constraints.values()))
+        for channel, _ in channels:
+            self._index.defineType(channel.name)
+        pdf = self._new("RooSimultaneous", "model", self._index)
+        for channel, count in channels:
+            shape = self._new("RooUniform", f"shape_{channel.name}", root.RooArgSet(count))
+            terms = [self._new("RooExtendPdf", f"yield_{channel.name}", shape, self._rate(channel))]
+            terms += [self._constraints[name] for name in channel.parameters]
+            pdf.addPdf(self._new("RooProdPdf", f"model_{channel.name}", self._list(*terms)), channel.name)
+        return pdf
+
+    def data(self) -> Any:
+        """The observed counts; as a RooSimultaneous has them, an empty channel is a row of weight zero."""
+        root = cling.root()
+        row = root.RooArgSet()
+        if self._index is None:
+            for channel, count in zip(self.likelihood.channels, self._counts, strict=True):
+                count.setVal(float(channel.observed))
+                row.add(count)
+            data = root.RooDataSet("observed", "observed counts", row)
+            data.add(row)
+            return data
+        weight = root.RooRealVar("weight", "events", 1.0, 0.0, 1e9)
+        for observable in (self._index, *self._counts):
+            row.add(observable)
+        columns = root.RooArgSet(row)
+        columns.add(weight)
+        data = root.RooDataSet("observed", "observed counts", columns, root.RooFit.WeightVar(weight))
+        for channel in self.likelihood.channels:
+            self._index.setLabel(channel.name)
+            data.add(row, float(channel.observed))
+        return data
+
+    def _new(self, cls: str, name: str, *arguments: Any) -> Any:
+        self._alive.append(getattr(cling.root(), cls)(name, name, *arguments))
+        return self._alive[-1]
+
+    @staticmethod
+    def _list(*items: Any) -> Any:
+        collection = cling.root().RooArgList()
+        for item in items:
+            collection.add(item)
+        return collection
+
+    def _constant(self, name: str, value: float) -> Any:
+        variable = self._new("RooRealVar", name, value)
+        variable.setConstant(True)
+        return variable
+
+    def _add(self, nuisance: Nuisance) -> None:
+        name, count = nuisance.name, nuisance.count
+        parameter = self._new("RooRealVar", name, nuisance.start, nuisance.lowest, nuisance.highest)
+        if count:
+            ends = 0.0, count + 20.0 * math.sqrt(count) + 50.0
+            nominal = self._new("RooRealVar", f"nominal_{name}", count, *ends)
+            factors = self._list(self._constant(f"count_{name}", count), parameter)
+            mean = self._new("RooProduct", f"mean_{name}", factors)
+            constraint = self._new("RooPoisson", f"constraint_{name}", nominal, mean, True)
+        else:
+            nominal = self._new("RooRealVar", f"nominal_{name}", 0.0, -20.0, 20.0)
+            width = self._constant(f"width_{name}", 1.0)
+            constraint = self._new("RooGaussian", f"constraint_{name}", nominal, parameter, width)
+        nominal.setConstant(True)
+        self._parameters[name], self._constraints[name] = parameter, constraint
+
+    def _count(self, channel: Channel) -> Any:
+        if self.counted:
+            return self._new("RooRealVar", f"count_{channel.name}", 0.0, 0.0, MOST_IN_A_BIN)
+        count = self._new("RooRealVar", f"count_{channel.name}", 0.5, 0.0, 1.0)
+        count.setBins(1)
+        return count
+
+    def _rate(self, channel: Channel) -> Any:
+        share = self._constant(f"share_{channel.name}", channel.signal.constant)
+        factors = [self._factor(f) for f in channel.signal.factors]
+        signal = self._new("RooProduct", f"signal_{channel.name}", self._list(self._mu, share, *factors))
+        name, background = f"background_{channel.name}", channel.background
+        if not background.factors:
+            term = self._constant(name, background.constant)
+        elif [f.name for f in background.factors] == [name]:
+            term = self._factor(background.factors[0])
+        else:
+            nominal = self._constant(f"nominal_{name}", background.constant)
+            factors = [self._factor(f) for f in background.factors]
+            term = self._new("RooProduct", name, self._list(nominal, *factors))
+        return self._new("RooAddition", f"rate_{channel.name}", self._list(signal, term))
+
+    def _factor(self, factor: Factor) -> Any:
+        if factor.name not in self._factors:
+            parameter = self._parameters[factor.parameter]
+            make = self._power if factor.kind == "power" else self._linear
+            self._factors[factor.name] = make(factor, parameter)
+        return self._factors[factor.name]
+
+    def _power(self, factor: Factor, parameter: Any) -> Any:
+        """exp(slope x): the exponential interpolation (code 1) between 1/base and base."""
+        root, base = cling.root(), math.exp(factor.slope)
+        doubles, integers = root.std.vector["double"], root.std.vector["int"]
+        self._alive.append(
+            root.RooStats.HistFactory.FlexibleInterpVar(
+                factor.name,
+                factor.name,
+                self._list(parameter),
+                1.0,
+                doubles([1.0 / base]),
+                doubles([base]),
+                integers([1]),
+            )
+        )
+        return self._alive[-1]
+
+    def _linear(self, factor: Factor, parameter: Any) -> Any:
+        if factor.offset == 0.0 and factor.slope == 1.0:
+            return parameter
+        offset = self._constant(f"{factor.name}_offset", factor.offset)
+        slope = self._constant(f"{factor.name}_slope", factor.slope)
+        return self._new("RooPolyVar", factor.name, parameter, self._list(offset, slope))
 
 
 def prior_of(w: Any, config: Any) -> Any:

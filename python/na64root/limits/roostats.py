@@ -27,7 +27,8 @@ from ..config import Criterion, Treatment
 from ..errors import ConvergenceError
 from ..work import Work
 from .counting import CountingModel
-from .roofit import NEGLIGIBLE_UNCERTAINTY, built_workspace, prior_of, quiet, workspace
+from .likelihood import Likelihood, likelihood
+from .roofit import NEGLIGIBLE_UNCERTAINTY, built_workspace, prior_of, quiet
 from .toy_scan import Scan, Toys, find_limit
 
 # Minuit's tolerance; with it the statistic repeats to 1e-6 (to 1e-3 with the default).
@@ -36,6 +37,10 @@ MINIMISER_TOLERANCE = 1e-3
 
 # Differences of -ln(likelihood ratio) below this are noise, two orders of magnitude above what is measured.
 TIE_TOLERANCE = 1e-4
+
+
+# So many values of each batch, the observed one among them, are compared with RooStats' own.
+JUDGED = 4
 
 
 # Steps outwards of the search for the end of an interval, relative.
@@ -61,28 +66,42 @@ class _Batch:
 
 def _run_batch(batch: _Batch) -> Toys:
     """Toys at one mu by HypoTestInverter; depends on the batch only."""
-    w = workspace(batch.model, treatment=batch.treatment)
-    return toys_of_workspace(
-        w,
-        batch.treatment,
-        batch.mu,
-        with_signal=batch.with_signal,
-        without_signal=batch.without_signal,
-        seed=batch.seed,
-    )
+    with quiet():
+        w = built_workspace(
+            batch.model, batch.treatment, ("signal_plus_background", "background_only"), counted=True
+        )
+        return _run_inverter(
+            w,
+            batch.treatment,
+            batch.mu,
+            batch.with_signal,
+            batch.without_signal,
+            batch.seed,
+            likelihood(batch.model, batch.treatment),
+        )
 
 
 def toys_of_workspace(
     w: Any, treatment: Treatment, mu: float, *, with_signal: int, without_signal: int, seed: int
 ) -> Toys:
-    """Toys of a workspace with the names of `workspace`, for instance one read from a file."""
+    """Toys of a workspace with the names of `workspace`, for instance one read from a file.
+
+    Fitted by RooStats' own statistic: what the workspace's likelihood is, only RooFit knows.
+    """
     with quiet():
-        return _run_inverter(w, treatment, mu, with_signal, without_signal, seed)
+        return _run_inverter(w, treatment, mu, with_signal, without_signal, seed, None)
 
 
 def _run_inverter(
-    w: Any, treatment: Treatment, tested: float, number_with: int, number_without: int, seed: int
+    w: Any,
+    treatment: Treatment,
+    tested: float,
+    number_with: int,
+    number_without: int,
+    seed: int,
+    known: Likelihood | None,
 ) -> Toys:
+    """Toys by HypoTestInverter, by the core's fit where the likelihood is ``known`` (counts are observables)."""
     root = cling.root()
     mu = w.var("mu")
     mu.setMax(max(mu.getMax(), 5.0 * tested))
@@ -90,7 +109,7 @@ def _run_inverter(
     with_signal, background_only = w.obj("signal_plus_background"), w.obj("background_only")
     mu.setVal(tested)
     with_signal.SetSnapshot(root.RooArgSet(mu))
-    statistic, _tries = _tie_safe_statistic(w, with_signal, one_sided=True)
+    statistic, _tries = _tie_safe_statistic(w, with_signal, known, one_sided=True)
 
     if treatment == "hybrid" and with_signal.GetNuisanceParameters():
         prior = prior_of(w, with_signal)
@@ -102,7 +121,11 @@ def _run_inverter(
     calculator.SetToys(number_with, number_without)
     sampler = calculator.GetTestStatSampler()
     sampler.SetTestStatistic(statistic)
-    sampler.SetGenerateBinned(True)
+    if known is None:
+        sampler.SetGenerateBinned(True)
+    else:
+        sampler.SetNEventsPerToy(1)
+        sampler.SetUseMultiGen(True)
     root.RooRandom.randomGenerator().SetSeed(seed)
     inverter = root.RooStats.HypoTestInverter(calculator)
     inverter.UseCLs(True)
@@ -111,6 +134,11 @@ def _run_inverter(
         raise ConvergenceError(
             f"{statistic.failures} fits failed in {number_with + number_without} toys at mu = {tested:g}: "
             "check the model"
+        )
+    if statistic.disagreements:
+        raise ConvergenceError(
+            f"the fit of the toys is not that of RooStats in {statistic.disagreements} of {JUDGED} toys at "
+            f"mu = {tested:g} (a likelihood with two maxima, or a bug): report this model"
         )
     result = inverter.GetInterval().GetResult(0)
     return Toys(
@@ -152,11 +180,14 @@ def bayesian_limit(model: CountingModel, *, cl: float) -> float:
         return float(found.UpperLimit())
 
 
-def _tie_safe_statistic(w: Any, config: Any, *, one_sided: bool) -> tuple[Any, list[Any]]:
+def _tie_safe_statistic(
+    w: Any, config: Any, known: Likelihood | None, *, one_sided: bool
+) -> tuple[Any, list[Any]]:
     """The statistic, and its tries, which it does not own: keep them as long.
 
-    Where the free fit ends above the conditional one (one toy in a thousand, in flat valleys), other
-    minimisations take other ways down.
+    Of a known likelihood the core's fit is asked first, and RooStats' own are its judges. Where their free
+    fit ends above the conditional one (one toy in a thousand, in flat valleys), other minimisations take
+    other ways down.
     """
     root = cling.root()
     cling.declare_header("test_statistics.hpp")
@@ -181,7 +212,33 @@ def _tie_safe_statistic(w: Any, config: Any, *, one_sided: bool) -> tuple[Any, l
     for statistic in statistics:
         tries.push_back(statistic)
     statistic = root.na64root.TieSafeStatistic(tries, w.pdf("model"), w.data("observed"), TIE_TOLERANCE)
+    if known is not None:
+        counts, measured = root.RooArgList(), root.RooArgList()
+        for channel in known.channels:
+            counts.add(w.var(f"count_{channel.name}"))
+        for nuisance in known.nuisances:
+            measured.add(w.var(f"nominal_{nuisance.name}"))
+        statistics.append(root.na64root.CountedFit(_in_core(known), counts, measured, one_sided))
+        statistic.ask_first(statistics[-1], JUDGED)
     return statistic, statistics
+
+
+def _in_core(known: Likelihood) -> Any:
+    """The likelihood as the core's ProfileLikelihood."""
+    core = cling.root().na64root.ProfileLikelihood
+    built = core()
+    places = {nuisance.name: i for i, nuisance in enumerate(known.nuisances)}
+    for n in known.nuisances:
+        built.add_parameter(n.lowest, n.highest, n.count)
+    for channel in known.channels:
+        built.add_bin(channel.signal.constant, channel.background.constant)
+        for part, of in ((core.Part.signal, channel.signal), (core.Part.background, channel.background)):
+            for f in of.factors:
+                if f.kind == "power":
+                    built.add_power(part, places[f.parameter], f.slope)
+                else:
+                    built.add_linear(part, places[f.parameter], f.slope, f.offset)
+    return built
 
 
 class _Runner:
@@ -265,14 +322,15 @@ def feldman_cousins_interval(
         ConvergenceError: no interval found, or failed fits.
     """
     with quiet():
-        w = built_workspace(model, "frequentist", ("signal_plus_background",))
+        known = likelihood(model, "frequentist")
+        w = built_workspace(model, "frequentist", ("signal_plus_background",), counted=True)
         cling.root().RooRandom.randomGenerator().SetSeed(seed)
         observed = sum(b.observed for b in model.bins)
         best = max(0.0, observed - sum(b.background for b in model.bins))
         high = best + math.sqrt(observed) - math.log1p(-cl)
         inside = best
         for _ in range(20):
-            if not _feldman_cousins_holds(w, high, cl, toys):
+            if not _feldman_cousins_holds(w, known, high, cl, toys):
                 break
             inside, high = high, STEP_OF_BRACKET * high
         else:
@@ -280,18 +338,22 @@ def feldman_cousins_interval(
         tolerance = precision * high
         while high - inside > tolerance:
             middle = 0.5 * (inside + high)
-            inside, high = (middle, high) if _feldman_cousins_holds(w, middle, cl, toys) else (inside, middle)
+            inside, high = (
+                (middle, high) if _feldman_cousins_holds(w, known, middle, cl, toys) else (inside, middle)
+            )
         upper = 0.5 * (inside + high)
-        if best == 0.0 or _feldman_cousins_holds(w, 0.0, cl, toys):
+        if best == 0.0 or _feldman_cousins_holds(w, known, 0.0, cl, toys):
             return 0.0, upper
         low, inside = 0.0, best
         while inside - low > tolerance:
             middle = 0.5 * (low + inside)
-            low, inside = (low, middle) if _feldman_cousins_holds(w, middle, cl, toys) else (middle, inside)
+            low, inside = (
+                (low, middle) if _feldman_cousins_holds(w, known, middle, cl, toys) else (middle, inside)
+            )
         return 0.5 * (low + inside), upper
 
 
-def _feldman_cousins_holds(w: Any, tested: float, cl: float, toys: int) -> bool:
+def _feldman_cousins_holds(w: Any, known: Likelihood, tested: float, cl: float, toys: int) -> bool:
     """Whether the interval at this level holds mu = tested."""
     root = cling.root()
     mu, data, config = w.var("mu"), w.data("observed"), w.obj("signal_plus_background")
@@ -306,12 +368,13 @@ def _feldman_cousins_holds(w: Any, tested: float, cl: float, toys: int) -> bool:
         mu.setConstant(False)
     points = root.RooDataSet("point", "parameters to test", parameters)
     points.add(parameters)
-    tie_safe, _tries = _tie_safe_statistic(w, config, one_sided=False)
+    tie_safe, _tries = _tie_safe_statistic(w, config, known, one_sided=False)
     sampler = root.RooStats.ToyMCSampler(tie_safe, toys)
     sampler.SetPdf(w.pdf("model"))
     sampler.SetObservables(config.GetObservables())
     sampler.SetParametersForTestStat(root.RooArgSet(mu))
-    sampler.SetGenerateBinned(True)
+    sampler.SetNEventsPerToy(1)
+    sampler.SetUseMultiGen(True)
     if auxiliary:
         sampler.SetGlobalObservables(auxiliary)
     construction = root.RooStats.NeymanConstruction(data, config)

@@ -32,15 +32,20 @@ MakeToys = Callable[[Sequence[tuple[float, int, int]]], "list[Toys]"]
 
 # Toys with signal in a batch, at most, so that processes end a round together; as a batch costs a model, at
 # least 100.
-LARGEST_BATCH = 250
+LARGEST_BATCH = 1000
 
 
 # Toys with signal at each mu of the first round, and of those for the expected limits.
-FIRST_TOYS = 500
+FIRST_TOYS = 1000
 
 
 # Toys without signal per toy with signal: CLb, the larger of the two probabilities, needs fewer.
-WITHOUT_PER_WITH = 0.4
+WITHOUT_PER_WITH = 0.25
+
+
+# Of a round of toys, below, at and above the limit: those at the limit tell where it is, the others the
+# slope. As nothing is known of the slope in the first, it has thirds.
+SHARES = (0.2, 0.6, 0.2)
 
 
 # Steps of the search for a bracket, relative.
@@ -342,14 +347,17 @@ def find_limit(
     low, high = _bracket(make, scan, start)
     # Rounds of toys around the crossing, each as large as the error asks for and at most twice all before.
     limit, reach = scan.place() or math.sqrt(low * high), WIDEST
-    number = 3 * FIRST_TOYS
+    number, shares = 3 * FIRST_TOYS, (1 / 3, 1 / 3, 1 / 3)
     for _ in range(MOST_ROUNDS):
         if scan.toys + number > MOST_TOYS:
             break
-        batches = max(1, round(number / (3 * LARGEST_BATCH)))
-        size = max(100, round(number / (3 * batches)))
-        around = [limit * math.exp(step * reach) for step in (-1.0, 0.0, 1.0)]
-        for new in make([(mu, size, round(WITHOUT_PER_WITH * size)) for mu in around] * batches):
+        batches = []
+        for step, share in zip((-1.0, 0.0, 1.0), shares, strict=True):
+            parts = max(1, round(share * number / LARGEST_BATCH))
+            size = max(100, round(share * number / parts))
+            mu = limit * math.exp(step * reach)
+            batches += [(mu, size, round(WITHOUT_PER_WITH * size))] * parts
+        for new in make(batches):
             scan.add(new)
         found = scan.crossing()
         if found is None:
@@ -359,7 +367,7 @@ def find_limit(
             number = round(1.4 * number)
             continue
         centred = abs(math.log(limit / found.mu)) < CENTRED * reach and reach < 2.0 * found.reach
-        limit, reach = found.mu, found.reach
+        limit, reach, shares = found.mu, found.reach, SHARES
         if centred and found.error <= precision * limit:
             if expected is not None:
                 _widen(make, scan, *expected)
@@ -375,8 +383,7 @@ def _widen(make: MakeToys, scan: Scan, low: float, high: float) -> None:
     """Toys over the range of the expected limits, at distances in ln mu that a fit can use."""
     steps = max(2, math.ceil(math.log(high / low) / WIDEST))
     wide = [low * (high / low) ** (i / steps) for i in range(steps + 1)]
-    batches = FIRST_TOYS // LARGEST_BATCH
-    for new in make([(mu, LARGEST_BATCH, LARGEST_BATCH) for mu in wide] * batches):
+    for new in make([(mu, FIRST_TOYS, FIRST_TOYS) for mu in wide]):
         scan.add(new)
     scan.wide = True
 
