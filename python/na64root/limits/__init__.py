@@ -1,8 +1,9 @@
 """Counting models and their limits: the exact engine and RooStats behind one interface.
 
-`counting` is the model (bins, yields, uncertainties); `exact` gives limits, intervals, discovery;
-`roofit` and `roostats` do so with RooFit and toys, whose scan is `toy_scan`; `side_by_side` compares the
-two; `export` hands the model to other programs; `diagnostics` says what a limit rests on.
+`counting` is the model (bins, yields, uncertainties), `likelihood` spells it out; `exact` gives limits,
+intervals, discovery; `roofit` and `roostats` do so with RooFit and toys, whose scan is `toy_scan`;
+`side_by_side` compares the two; `export` hands the model to other programs; `diagnostics` says what a limit
+rests on.
 """
 
 from .counting import (

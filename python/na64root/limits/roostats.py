@@ -101,7 +101,7 @@ def _run_inverter(
     seed: int,
     known: Likelihood | None,
 ) -> Toys:
-    """Toys by HypoTestInverter, by the core's fit where the likelihood is ``known`` (counts are observables)."""
+    """Toys by HypoTestInverter, fitted by the core where the likelihood is ``known`` (of counts)."""
     root = cling.root()
     mu = w.var("mu")
     mu.setMax(max(mu.getMax(), 5.0 * tested))

@@ -1,0 +1,79 @@
+#include "check.hpp"
+#include "na64root/profile_likelihood.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+using na64root::ProfileLikelihood;
+using Part = ProfileLikelihood::Part;
+
+int main() {
+    const double infinity = std::numeric_limits<double>::infinity();
+
+    // One bin without nuisance parameters: the best signal is n - b, and the ratio is that of two Poisson
+    // probabilities (analytic).
+    ProfileLikelihood known;
+    known.add_bin(1.0, 1.5);
+    for (double n : {0.0, 1.0, 3.0, 700.0}) {
+        const double best = std::max(n, 1.5), mu = 2.0 * n + 1.0, rate = mu + 1.5;
+        CHECK(std::abs(known.free({n}, {}).mu - (best - 1.5)) <= 1e-6 * (1.0 + n));
+        CHECK(std::abs(known.ratio(mu, {n}, {}) -
+                       (rate - best - (n > 0.0 ? n * std::log(rate / best) : 0.0))) <= 1e-9);
+    }
+    CHECK(known.ratio(1.0, {9.0}, {}) == 0.0); // the best signal is larger
+    CHECK(known.ratio(1.0, {9.0}, {}, false) > 3.0);
+
+    // A background b + sigma x, x ~ N(a, 1), at signal mu: x solves a quadratic equation (analytic).
+    ProfileLikelihood gaussian;
+    gaussian.add_parameter(-2.0 + 1e-10, infinity);
+    gaussian.add_bin(1.0, 1.0);
+    gaussian.add_linear(Part::background, 0, 1.5, 3.0);
+    const double mu = 4.0, n = 2.0, a = 0.7;
+    const double p = 2.25 - (3.0 + 1.5 * a) - mu, rate = 0.5 * (-p + std::sqrt(p * p + 4.0 * n * 2.25));
+    CHECK(std::abs(gaussian.conditional(mu, {n}, {a}).parameters[0] - ((rate - mu - 3.0) / 1.5)) <= 1e-7);
+    // Without a count the background goes down by sigma, to zero at most.
+    CHECK(std::abs(gaussian.conditional(mu, {0.0}, {a}).parameters[0] - (a - 1.5)) <= 1e-9);
+    CHECK(std::abs(gaussian.conditional(mu, {0.0}, {-1.9}).parameters[0] - (-2.0)) <= 1e-9);
+
+    // A background measured by an auxiliary count m of tau c: best mu = n - b m / tau, c = m / tau
+    // (analytic).
+    ProfileLikelihood gamma;
+    gamma.add_parameter(0.0, infinity, 20.0);
+    gamma.add_bin(1.0, 5.0);
+    gamma.add_linear(Part::background, 0, 1.0, 0.0);
+    const auto fit = gamma.free({9.0}, {24.0});
+    CHECK(fit.converged);
+    CHECK(std::abs(fit.mu - (9.0 - 5.0 * 24.0 / 20.0)) <= 1e-6);
+    CHECK(std::abs(fit.parameters[0] - (1.2)) <= 1e-7);
+
+    // A common signal uncertainty is as measured where the signal is free (analytic).
+    ProfileLikelihood uncertain;
+    uncertain.add_parameter(-8.0, 8.0);
+    for (double share : {0.3, 0.7}) {
+        uncertain.add_bin(share, 0.5);
+        uncertain.add_power(Part::signal, 0, std::log(1.2));
+    }
+    CHECK(std::abs(uncertain.free({3.0, 5.0}, {0.4}).parameters[0] - (0.4)) <= 1e-6);
+    CHECK(uncertain.ratio(30.0, {3.0, 5.0}, {0.4}) > 0.0);
+
+    // Forty bins of thousands of events, each background with a parameter of its own: it converges.
+    ProfileLikelihood large;
+    std::vector<double> counts, auxiliaries;
+    for (std::size_t i = 0; i < 40; ++i) {
+        large.add_parameter(-8.0, 8.0);
+        large.add_bin(0.025, 1000.0 + 100.0 * static_cast<double>(i));
+        large.add_power(Part::background, i, std::log(1.5));
+        counts.push_back(900.0 + 150.0 * static_cast<double>(i));
+        auxiliaries.push_back(0.1 * static_cast<double>(i % 7) - 0.3);
+    }
+    CHECK(large.free(counts, auxiliaries).converged);
+    CHECK(large.ratio(2000.0, counts, auxiliaries) >= 0.0);
+
+    CHECK_THROWS(std::domain_error, large.add_bin(-1.0, 0.0));
+    CHECK_THROWS(std::domain_error, large.add_power(Part::signal, 40, 1.0));
+    CHECK_THROWS(std::domain_error, large.add_parameter(1.0, 1.0));
+    CHECK_THROWS(std::invalid_argument, large.free({1.0}, {}));
+    return check::failures;
+}
