@@ -11,6 +11,7 @@ namespace na64root::bindings {
 void register_units(pybind11::module_ &core);
 void register_materials(pybind11::module_ &core);
 void register_counting(pybind11::module_ &core);
+void register_toy_ensemble(pybind11::module_ &core);
 void register_model(pybind11::module_ &core);
 void register_widths(pybind11::module_ &core);
 void register_magnetic_moment(pybind11::module_ &core);

@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core, core) {
     na64root::bindings::register_units(core);
     na64root::bindings::register_materials(core);
     na64root::bindings::register_counting(core);
+    na64root::bindings::register_toy_ensemble(core);
     na64root::bindings::register_model(core);
     na64root::bindings::register_widths(core);
     na64root::bindings::register_magnetic_moment(core);

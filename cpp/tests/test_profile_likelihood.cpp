@@ -7,7 +7,6 @@
 #include <stdexcept>
 
 using na64root::ProfileLikelihood;
-using Part = ProfileLikelihood::Part;
 
 int main() {
     const double infinity = std::numeric_limits<double>::infinity();
@@ -29,7 +28,7 @@ int main() {
     ProfileLikelihood gaussian;
     gaussian.add_parameter(-2.0 + 1e-10, infinity);
     gaussian.add_bin(1.0, 1.0);
-    gaussian.add_linear(Part::background, 0, 1.5, 3.0);
+    gaussian.add_linear(false, 0, 1.5, 3.0);
     const double mu = 4.0, n = 2.0, a = 0.7;
     const double p = 2.25 - (3.0 + 1.5 * a) - mu, rate = 0.5 * (-p + std::sqrt(p * p + 4.0 * n * 2.25));
     CHECK(std::abs(gaussian.conditional(mu, {n}, {a}).parameters[0] - ((rate - mu - 3.0) / 1.5)) <= 1e-7);
@@ -42,7 +41,7 @@ int main() {
     ProfileLikelihood gamma;
     gamma.add_parameter(0.0, infinity, 20.0);
     gamma.add_bin(1.0, 5.0);
-    gamma.add_linear(Part::background, 0, 1.0, 0.0);
+    gamma.add_linear(false, 0, 1.0, 0.0);
     const auto fit = gamma.free({9.0}, {24.0});
     CHECK(fit.converged);
     CHECK(std::abs(fit.mu - (9.0 - 5.0 * 24.0 / 20.0)) <= 1e-6);
@@ -53,7 +52,7 @@ int main() {
     uncertain.add_parameter(-8.0, 8.0);
     for (double share : {0.3, 0.7}) {
         uncertain.add_bin(share, 0.5);
-        uncertain.add_power(Part::signal, 0, std::log(1.2));
+        uncertain.add_power(true, 0, std::log(1.2));
     }
     CHECK(std::abs(uncertain.free({3.0, 5.0}, {0.4}).parameters[0] - (0.4)) <= 1e-6);
     CHECK(uncertain.ratio(30.0, {3.0, 5.0}, {0.4}) > 0.0);
@@ -64,7 +63,7 @@ int main() {
     for (std::size_t i = 0; i < 40; ++i) {
         large.add_parameter(-8.0, 8.0);
         large.add_bin(0.025, 1000.0 + 100.0 * static_cast<double>(i));
-        large.add_power(Part::background, i, std::log(1.5));
+        large.add_power(false, i, std::log(1.5));
         counts.push_back(900.0 + 150.0 * static_cast<double>(i));
         auxiliaries.push_back(0.1 * static_cast<double>(i % 7) - 0.3);
     }
@@ -72,7 +71,7 @@ int main() {
     CHECK(large.ratio(2000.0, counts, auxiliaries) >= 0.0);
 
     CHECK_THROWS(std::domain_error, large.add_bin(-1.0, 0.0));
-    CHECK_THROWS(std::domain_error, large.add_power(Part::signal, 40, 1.0));
+    CHECK_THROWS(std::domain_error, large.add_power(true, 40, 1.0));
     CHECK_THROWS(std::domain_error, large.add_parameter(1.0, 1.0));
     CHECK_THROWS(std::invalid_argument, large.free({1.0}, {}));
     return check::failures;

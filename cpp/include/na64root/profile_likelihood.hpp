@@ -13,6 +13,10 @@ namespace na64root {
 // factors, each of which follows one nuisance parameter.
 class ProfileLikelihood {
   public:
+    struct Parameter {
+        double lowest, highest;
+        double count; // of the auxiliary measurement; 0 where that is a normal number
+    };
     struct Fit {
         double value; // -ln L without terms that depend on the measurements only
         double mu;
@@ -27,11 +31,10 @@ class ProfileLikelihood {
     // Throws std::domain_error for yields that are negative or no numbers.
     void add_bin(double signal, double background);
 
-    // The yield of the last bin follows a parameter as exp(slope x), or as offset + slope x. Throws
-    // std::domain_error where there is no such bin or parameter, or for what is no number.
-    enum class Part { signal, background };
-    void add_power(Part part, std::size_t parameter, double slope);
-    void add_linear(Part part, std::size_t parameter, double slope, double offset);
+    // The signal or the background of the last bin follows a parameter as exp(slope x), or as offset + slope
+    // x. Throws std::domain_error where there is no such bin or parameter, or for what is no number.
+    void add_power(bool of_signal, std::size_t parameter, double slope);
+    void add_linear(bool of_signal, std::size_t parameter, double slope, double offset);
 
     // The maxima of the likelihood at a given mu, and for mu >= 0. Throws std::invalid_argument for other
     // numbers of counts or auxiliary measurements than there are.
@@ -43,6 +46,13 @@ class ProfileLikelihood {
     // NaN where a fit did not converge.
     double ratio(double mu, const std::vector<double> &counts, const std::vector<double> &auxiliaries,
                  bool one_sided = true) const;
+
+    std::size_t bins() const { return bins_.size(); }
+    std::size_t parameters() const { return parameters_.size(); }
+    const Parameter &parameter(std::size_t index) const { return parameters_.at(index); }
+
+    // Expected events of a bin.
+    double rate(std::size_t bin, double mu, const std::vector<double> &parameters) const;
 
   private:
     struct Factor {
@@ -57,14 +67,18 @@ class ProfileLikelihood {
     struct Bin {
         Yield signal, background;
     };
-    struct Parameter {
-        double lowest, highest, count;
-    };
     class Minimiser;
 
-    void add_factor(Part part, const Factor &factor);
+    void add_factor(bool of_signal, const Factor &factor);
+    bool scales_all_signal(std::size_t parameter) const;
+    void find_common_factors();
+    static double factor(const Factor &factor, double x);
+    static double yield(const Yield &yield, const double *parameters);
 
-    std::vector<Bin> bins_;
+    // As `bins_`, without the factors that all signal has in common.
+    std::vector<Bin> bins_, free_bins_;
+    std::vector<Factor> common_factors_;
+    std::vector<char> common_; // by parameter: whether it is that of such a factor
     std::vector<Parameter> parameters_;
 };
 

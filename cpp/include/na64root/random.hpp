@@ -50,6 +50,7 @@ enum class Stream : std::uint32_t {
     detector = 9, // what follows the truth of a signal event
     injection_count = 10,
     injection = 11,
+    toy = 12,
 };
 
 // The stream of one entry (an event, a toy): `Random(seed, entry)` gives the same numbers wherever it is

@@ -40,6 +40,15 @@ bool proportional(const PooledBin &a, const PooledBin &b) {
            equal(a.background * b.uncertainty, b.background * a.uncertainty);
 }
 
+// A bin without signal tells something only of a background that a bin with signal shares: everything else of
+// it drops out of the ratio of likelihoods, and must not be left to rounding.
+bool shares_parameter_with_signal(const PooledBin &bin, const std::vector<CountingBin> &bins) {
+    return bin.group != -1 && std::any_of(bins.begin(), bins.end(), [&](const CountingBin &other) {
+               return other.group == bin.group && other.signal_fraction > 0.0 &&
+                      other.background_uncertainty > 0.0;
+           });
+}
+
 // Proportional bins of one group are one bin; sorted by group. Throws std::domain_error without any signal.
 std::vector<PooledBin> pool(const std::vector<CountingBin> &bins, Treatment treatment) {
     double total_signal = 0.0;
@@ -60,8 +69,7 @@ std::vector<PooledBin> pool(const std::vector<CountingBin> &bins, Treatment trea
             candidate.own_uncertainty = 0.0;
         if (candidate.uncertainty == 0.0)
             candidate.group = -1;
-        // Without signal and nuisance parameter a bin tells nothing.
-        if (candidate.signal == 0.0 && candidate.group == -1)
+        if (candidate.signal == 0.0 && !shares_parameter_with_signal(candidate, bins))
             continue;
         const auto match = std::find_if(pooled.begin(), pooled.end(), [&](const PooledBin &other) {
             return proportional(other, candidate);

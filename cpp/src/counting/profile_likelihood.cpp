@@ -14,23 +14,40 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 } // namespace
 
+double ProfileLikelihood::factor(const Factor &f, double x) {
+    return f.power ? std::exp(f.slope * x) : std::max(0.0, f.offset + f.slope * x);
+}
+
+double ProfileLikelihood::yield(const Yield &y, const double *parameters) {
+    double product = y.constant;
+    for (const Factor &f : y.factors)
+        product *= factor(f, parameters[f.parameter]);
+    return product;
+}
+
 // Newton's method in all parameters together, projected onto their ranges: those that rest at an end with the
 // slope pointing outwards are left out of a step (Bertsekas, SIAM J. Control Optim. 20, 221 (1982)). Variable
 // 0 is mu, or nothing where mu is given.
 class ProfileLikelihood::Minimiser {
   public:
-    Minimiser(const ProfileLikelihood &likelihood, const std::vector<double> &counts,
-              const std::vector<double> &auxiliaries)
-        : bins_(likelihood.bins_), parameters_(likelihood.parameters_), counts_(counts),
+    Minimiser(const ProfileLikelihood &likelihood, const std::vector<Bin> &bins,
+              const std::vector<double> &counts, const std::vector<double> &auxiliaries)
+        : likelihood_(likelihood), bins_(bins), parameters_(likelihood.parameters_), counts_(counts),
           auxiliaries_(auxiliaries), size_(likelihood.parameters_.size() + 1), x_(size_), next_(size_),
           slope_(size_), step_(size_), hessian_(size_ * size_), fisher_(size_ * size_), work_(size_ * size_),
-          of_signal_(size_), rate_slope_(size_), resting_(size_) {
+          of_signal_(size_), rate_slope_(size_), resting_(size_), held_(size_) {
         if (counts.size() != bins_.size() || auxiliaries.size() != parameters_.size())
             throw std::invalid_argument("counts and auxiliary measurements must be as many as the model has");
     }
 
+    // Where the signal is free, a factor common to all of it is as measured, since the signal makes up for
+    // it: it is fitted without that factor. Along the valley of both the likelihood is flat, perhaps without
+    // end.
     Fit fit(double mu, bool fixed) {
         fixed_ = fixed;
+        held_[0] = fixed;
+        for (std::size_t k = 1; k < size_; ++k)
+            held_[k] = !fixed && likelihood_.common_[k - 1];
         start(mu);
         double value = evaluate(x_);
         bool converged = false;
@@ -62,7 +79,11 @@ class ProfileLikelihood::Minimiser {
             x_.swap(next_);
             value = next;
         }
-        return {value, x_[0], {x_.begin() + 1, x_.end()}, converged};
+        double signal = x_[0];
+        for (const Factor &f : likelihood_.common_factors_)
+            if (!fixed && signal > 0.0)
+                signal /= factor(f, x_[f.parameter + 1]);
+        return {value, signal, {x_.begin() + 1, x_.end()}, converged};
     }
 
   private:
@@ -79,7 +100,7 @@ class ProfileLikelihood::Minimiser {
                 parameter.count > 0.0 ? auxiliaries_[k - 1] / parameter.count : auxiliaries_[k - 1];
             // A little inside, where no logarithm has a pole.
             const double inside = parameter.highest - parameter.lowest;
-            const double margin = std::isfinite(inside) ? 1e-3 * inside : 1e-3;
+            const double margin = held_[k] ? 0.0 : std::isfinite(inside) ? 1e-3 * inside : 1e-3;
             x_[k] = std::clamp(measured, parameter.lowest + margin, parameter.highest - margin);
         }
         x_[0] = mu;
@@ -87,27 +108,18 @@ class ProfileLikelihood::Minimiser {
             double seen = 0.0, signal = 0.0, background = 0.0;
             for (std::size_t i = 0; i < bins_.size(); ++i) {
                 seen += counts_[i];
-                signal += yield(bins_[i].signal, x_);
-                background += yield(bins_[i].background, x_);
+                signal += yield(bins_[i].signal, x_.data() + 1);
+                background += yield(bins_[i].background, x_.data() + 1);
             }
             x_[0] = signal > 0.0 ? std::max(seen - background, 0.1 * seen + 1e-3) / signal : 0.0;
         }
     }
 
-    static double factor(const Factor &f, double x) {
-        return f.power ? std::exp(f.slope * x) : std::max(0.0, f.offset + f.slope * x);
-    }
-    static double yield(const Yield &y, const std::vector<double> &x) {
-        double product = y.constant;
-        for (const Factor &f : y.factors)
-            product *= factor(f, x[f.parameter + 1]);
-        return product;
-    }
-
     double evaluate(const std::vector<double> &x) const {
         double value = 0.0;
         for (std::size_t i = 0; i < bins_.size(); ++i) {
-            const double rate = x[0] * yield(bins_[i].signal, x) + yield(bins_[i].background, x);
+            const double rate =
+                x[0] * yield(bins_[i].signal, x.data() + 1) + yield(bins_[i].background, x.data() + 1);
             value += rate;
             if (counts_[i] > 0.0) {
                 if (!(rate > 0.0))
@@ -131,7 +143,7 @@ class ProfileLikelihood::Minimiser {
     // Adds the slopes of a yield in its parameters, and its second derivatives times `curving` to the
     // Hessian.
     double add_yield(const Yield &y, double curving, std::vector<double> &slopes) {
-        const double value = yield(y, x_);
+        const double value = yield(y, x_.data() + 1);
         for (std::size_t a = 0; a < y.factors.size(); ++a) {
             const double first = without(y, a, a) * slope_of(y.factors[a]);
             const std::size_t ka = y.factors[a].parameter + 1;
@@ -164,22 +176,30 @@ class ProfileLikelihood::Minimiser {
         std::fill(fisher_.begin(), fisher_.end(), 0.0);
         for (std::size_t i = 0; i < bins_.size(); ++i) {
             const Bin &bin = bins_[i];
-            const double rate = x_[0] * yield(bin.signal, x_) + yield(bin.background, x_), n = counts_[i];
+            const double rate =
+                             x_[0] * yield(bin.signal, x_.data() + 1) + yield(bin.background, x_.data() + 1),
+                         n = counts_[i];
             const double excess = n > 0.0 ? 1.0 - n / rate : 1.0;
-            std::fill(of_signal_.begin(), of_signal_.end(), 0.0);
-            std::fill(rate_slope_.begin(), rate_slope_.end(), 0.0);
+            // Only mu and the parameters that the bin follows matter.
+            followed_.assign(1, 0);
+            for (const Yield *part : {&bin.signal, &bin.background})
+                for (const Factor &f : part->factors)
+                    if (std::find(followed_.begin(), followed_.end(), f.parameter + 1) == followed_.end())
+                        followed_.push_back(f.parameter + 1);
+            for (const std::size_t k : followed_)
+                of_signal_[k] = rate_slope_[k] = 0.0;
             const double signal = add_yield(bin.signal, excess * x_[0], of_signal_);
             add_yield(bin.background, excess, rate_slope_);
-            for (std::size_t k = 1; k < size_; ++k) {
+            for (const std::size_t k : followed_) {
                 rate_slope_[k] += x_[0] * of_signal_[k];
                 hessian_[k] += excess * of_signal_[k];
                 hessian_[k * size_] += excess * of_signal_[k];
             }
             rate_slope_[0] = signal;
             const double bend = n > 0.0 ? n / (rate * rate) : 0.0;
-            for (std::size_t k = 0; k < size_; ++k) {
+            for (const std::size_t k : followed_) {
                 slope_[k] += excess * rate_slope_[k];
-                for (std::size_t l = 0; l < size_; ++l)
+                for (const std::size_t l : followed_)
                     fisher_[k * size_ + l] += bend * rate_slope_[k] * rate_slope_[l];
             }
         }
@@ -195,7 +215,7 @@ class ProfileLikelihood::Minimiser {
     // Fills the step; returns half of what it gains, to second order.
     double newton_step() {
         for (std::size_t k = 0; k < size_; ++k)
-            resting_[k] = (k == 0 && fixed_) || (x_[k] <= lowest(k) && slope_[k] > 0.0) ||
+            resting_[k] = held_[k] || (x_[k] <= lowest(k) && slope_[k] > 0.0) ||
                           (x_[k] >= highest(k) && slope_[k] < 0.0);
         if (!solve(hessian_, 0.0)) {
             double largest = 0.0;
@@ -251,19 +271,22 @@ class ProfileLikelihood::Minimiser {
         return true;
     }
 
+    const ProfileLikelihood &likelihood_;
     const std::vector<Bin> &bins_;
     const std::vector<Parameter> &parameters_;
     const std::vector<double> &counts_, &auxiliaries_;
     std::size_t size_;
     bool fixed_ = false;
     std::vector<double> x_, next_, slope_, step_, hessian_, fisher_, work_, of_signal_, rate_slope_;
-    std::vector<char> resting_;
+    std::vector<char> resting_, held_;
+    std::vector<std::size_t> followed_;
 };
 
 void ProfileLikelihood::add_parameter(double lowest, double highest, double count) {
     if (!(lowest < highest) || !(count >= 0.0))
         throw std::domain_error("a nuisance parameter needs a range, and an auxiliary count >= 0");
     parameters_.push_back({lowest, highest, count});
+    common_.push_back(0);
 }
 
 void ProfileLikelihood::add_bin(double signal, double background) {
@@ -271,31 +294,80 @@ void ProfileLikelihood::add_bin(double signal, double background) {
         if (!(constant >= 0.0) || !std::isfinite(constant))
             throw std::domain_error("a yield must be a finite number >= 0");
     bins_.push_back({{signal, {}}, {background, {}}});
+    find_common_factors();
 }
 
-void ProfileLikelihood::add_power(Part part, std::size_t parameter, double slope) {
-    add_factor(part, {true, parameter, slope, 0.0});
+void ProfileLikelihood::add_power(bool of_signal, std::size_t parameter, double slope) {
+    add_factor(of_signal, {true, parameter, slope, 0.0});
 }
 
-void ProfileLikelihood::add_linear(Part part, std::size_t parameter, double slope, double offset) {
-    add_factor(part, {false, parameter, slope, offset});
+void ProfileLikelihood::add_linear(bool of_signal, std::size_t parameter, double slope, double offset) {
+    add_factor(of_signal, {false, parameter, slope, offset});
 }
 
-void ProfileLikelihood::add_factor(Part part, const Factor &factor) {
+void ProfileLikelihood::add_factor(bool of_signal, const Factor &factor) {
     if (bins_.empty() || factor.parameter >= parameters_.size() || !std::isfinite(factor.slope) ||
         !std::isfinite(factor.offset))
         throw std::domain_error("a yield follows a parameter that is not there, or by no number");
-    (part == Part::signal ? bins_.back().signal : bins_.back().background).factors.push_back(factor);
+    (of_signal ? bins_.back().signal : bins_.back().background).factors.push_back(factor);
+    find_common_factors();
+}
+
+void ProfileLikelihood::find_common_factors() {
+    free_bins_ = bins_;
+    common_factors_.clear();
+    common_.assign(parameters_.size(), 0);
+    for (std::size_t k = 0; k < parameters_.size(); ++k) {
+        if (!scales_all_signal(k))
+            continue;
+        common_[k] = 1;
+        const auto follows = [&](const Factor &f) { return f.parameter == k; };
+        for (Bin &bin : free_bins_) {
+            auto &factors = bin.signal.factors;
+            const auto found = std::find_if(factors.begin(), factors.end(), follows);
+            if (found == factors.end())
+                continue;
+            if (common_factors_.empty() || common_factors_.back().parameter != k)
+                common_factors_.push_back(*found);
+            factors.erase(found);
+        }
+    }
+}
+
+// Whether a parameter is a factor of the signal of each bin that has any, the same, and of nothing else.
+bool ProfileLikelihood::scales_all_signal(std::size_t parameter) const {
+    const auto follows = [&](const Factor &f) { return f.parameter == parameter; };
+    const Factor *first = nullptr;
+    for (const Bin &bin : bins_) {
+        const auto &factors = bin.signal.factors;
+        if (std::any_of(bin.background.factors.begin(), bin.background.factors.end(), follows))
+            return false;
+        if (bin.signal.constant == 0.0)
+            continue;
+        const auto found = std::find_if(factors.begin(), factors.end(), follows);
+        if (found == factors.end())
+            return false;
+        if (first != nullptr &&
+            (found->power != first->power || found->slope != first->slope || found->offset != first->offset))
+            return false;
+        first = &*found;
+    }
+    return first != nullptr;
+}
+
+double ProfileLikelihood::rate(std::size_t bin, double mu, const std::vector<double> &parameters) const {
+    const Bin &of = bins_.at(bin);
+    return mu * yield(of.signal, parameters.data()) + yield(of.background, parameters.data());
 }
 
 ProfileLikelihood::Fit ProfileLikelihood::conditional(double mu, const std::vector<double> &counts,
                                                       const std::vector<double> &auxiliaries) const {
-    return Minimiser(*this, counts, auxiliaries).fit(mu, true);
+    return Minimiser(*this, bins_, counts, auxiliaries).fit(mu, true);
 }
 
 ProfileLikelihood::Fit ProfileLikelihood::free(const std::vector<double> &counts,
                                                const std::vector<double> &auxiliaries) const {
-    return Minimiser(*this, counts, auxiliaries).fit(0.0, false);
+    return Minimiser(*this, free_bins_, counts, auxiliaries).fit(0.0, false);
 }
 
 double ProfileLikelihood::ratio(double mu, const std::vector<double> &counts,

@@ -353,6 +353,34 @@ class Criterion:
     clsb: ClassVar[Criterion]
     __members__: ClassVar[dict[str, Criterion]]
 
+class ProfileLikelihood:
+    def add_parameter(self, lowest: float, highest: float, count: float = 0.0) -> None: ...
+    def add_bin(self, signal: float, background: float) -> None: ...
+    def add_power(self, of_signal: bool, parameter: int, slope: float) -> None: ...
+    def add_linear(self, of_signal: bool, parameter: int, slope: float, offset: float) -> None: ...
+    def conditional(
+        self, mu: float, counts: Sequence[float], auxiliaries: Sequence[float]
+    ) -> tuple[float, float, list[float], bool]: ...
+    def free(
+        self, counts: Sequence[float], auxiliaries: Sequence[float]
+    ) -> tuple[float, float, list[float], bool]: ...
+    def ratio(
+        self, mu: float, counts: Sequence[float], auxiliaries: Sequence[float], one_sided: bool = True
+    ) -> float: ...
+
+class ToyEnsemble:
+    def __init__(
+        self,
+        likelihood: ProfileLikelihood,
+        counts: Sequence[float],
+        auxiliaries: Sequence[float],
+        treatment: Treatment,
+    ) -> None: ...
+    def observed(self, mu: float) -> float: ...
+    def statistics(
+        self, mu: float, true_mu: float, seed: int, first: int, toys: int, threads: int = 1
+    ) -> NDArray[np.float64]: ...
+
 class CountingExperiment:
     def __init__(
         self,

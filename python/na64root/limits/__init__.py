@@ -1,9 +1,9 @@
 """Counting models and their limits: the exact engine and RooStats behind one interface.
 
 `counting` is the model (bins, yields, uncertainties), `likelihood` spells it out; `exact` gives limits,
-intervals, discovery; `roofit` and `roostats` do so with RooFit and toys, whose scan is `toy_scan`;
-`side_by_side` compares the two; `export` hands the model to other programs; `diagnostics` says what a limit
-rests on.
+intervals, discovery; `roofit` and `roostats` do so with RooFit and toys, whose scan is `toy_scan`; `own_toys`
+does so for models of any size; `side_by_side` compares; `export` hands the model to other programs;
+`diagnostics` says what a limit rests on.
 """
 
 from .counting import (

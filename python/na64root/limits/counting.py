@@ -6,6 +6,7 @@ Engines that set limits with it are in :mod:`na64root.limits.exact` and :mod:`na
 from __future__ import annotations
 
 import math
+import numbers
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -176,7 +177,7 @@ def check_number(what: str, value: float) -> None:
     """Raise ConfigError unless `value` is a finite number >= 0."""
     if (
         isinstance(value, bool)
-        or not isinstance(value, int | float)
+        or not isinstance(value, numbers.Real)  # NumPy's too
         or not math.isfinite(value)
         or value < 0.0
     ):

@@ -6,7 +6,8 @@ limit is CLs (A. L. Read, J. Phys. G 28, 2693 (2002)). What to use when:
 ============== ==========================================================================================
 method         what it is
 ============== ==========================================================================================
-``exact``      the counts enumerated, the auxiliary measurements integrated; milliseconds; no toys
+``exact``      the counts enumerated, the auxiliary measurements integrated; milliseconds; checked by toys,
+               which set the limit where the check fails or the counts are too many (then named ``toys``)
 ``roostats``   toys, as in the paper: HypoTestInverter and FrequentistCalculator, made safe against ties
 ``asymptotic`` Cowan et al., EPJC 71, 1554 (2011); far too strong for fewer than about 5 expected events
 ============== ==========================================================================================
@@ -21,8 +22,10 @@ the three side by side.
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, Literal
@@ -34,8 +37,10 @@ from ..config import Card, Criterion, Treatment
 from ..errors import ConfigError, ConvergenceError
 from ..records import Discovery, Expected, Interval, LimitResult
 from ..work import Work
-from . import roofit, roostats
+from . import own_toys, roofit, roostats
 from .counting import Bin, CountingModel, SignalSource, check_choice, check_number
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "METHODS",
@@ -72,6 +77,10 @@ TREATMENTS: tuple[Treatment, ...] = ("none", "frequentist", "hybrid")
 
 # The exact engine enumerates counts: above this many events, seen and expected, asymptotics are good to 1 %.
 MOST_EVENTS = 1000
+
+
+# Relative, of the limit by toys where the enumeration cannot be trusted.
+OWN_TOYS_PRECISION = 0.005
 
 
 # Below this many expected background events the asymptotic formulae are off by more than ten per cent.
@@ -153,44 +162,109 @@ def upper_limit(
             criterion=criterion,
         )
         return scan.result()
-    events = sum(b.observed + b.background for b in model.bins)
-    if method == "exact" and events > MOST_EVENTS:
-        raise ConfigError(
-            f"{events:g} events are too many to enumerate (at most {MOST_EVENTS}): use --method asymptotic"
-        )
-    engine = experiment(model, treatment)
-    level = cl, CoreCriterion.__members__[criterion]
+    if method == "asymptotic":
+        return _asymptotic(model, cl, treatment, criterion, expected)
+    return _enumerated(model, cl, treatment, criterion, expected, work)
+
+
+def _asymptotic(
+    model: CountingModel, cl: float, treatment: Treatment, criterion: Criterion, expected: bool
+) -> LimitResult:
+    engine, level = experiment(model, treatment), (cl, CoreCriterion.__members__[criterion])
     try:
-        if method == "asymptotic":
-            _warn_if_too_few(model)
-            limit, error = engine.asymptotic_upper_limit(*level)
-            bands: tuple[float | None, ...] = (
-                engine.asymptotic_expected_limits(*level) if expected else (None,) * 5
+        _warn_if_too_few(model)
+        limit, error = engine.asymptotic_upper_limit(*level)
+        bands = engine.asymptotic_expected_limits(*level) if expected else (None,) * 5
+    except RuntimeError as cause:
+        raise _no_limit(cause, criterion) from None
+    return _result(limit, error, bands, cl, "asymptotic", treatment, criterion)
+
+
+def _enumerated(
+    model: CountingModel, cl: float, treatment: Treatment, criterion: Criterion, expected: bool, work: Work
+) -> LimitResult:
+    """The limit by enumeration, which toys check: where they do not agree, or none is found, they set it."""
+    events = sum(b.observed + b.background for b in model.bins)
+    if events > MOST_EVENTS:
+        why = f"{events:g} events are too many to enumerate"
+        return _of_own_toys(model, cl, treatment, criterion, expected, work, why)
+    engine, level = experiment(model, treatment), (cl, CoreCriterion.__members__[criterion])
+    try:
+        limit, error = engine.upper_limit(*level)
+    except RuntimeError as cause:
+        if criterion == "clsb":  # every signal may be excluded
+            raise _no_limit(cause, criterion) from None
+        return _of_own_toys(model, cl, treatment, criterion, expected, work, str(cause))
+    if not own_toys.agree(model, limit, error, cl=cl, treatment=treatment, criterion=criterion, work=work):
+        why = "enumeration and toys give different probabilities"
+        return _of_own_toys(model, cl, treatment, criterion, expected, work, why, start=limit)
+    bands: Sequence[float | None] = (None,) * 5
+    if expected and _has_expected_limits(model, treatment):
+        try:
+            bands = [_finite(value) for value in engine.expected_limits(*level)]
+        except RuntimeError as cause:
+            raise _no_limit(cause, criterion) from None
+        if None in bands:
+            warnings.warn(
+                "some expected limits do not exist (a gaussian signal uncertainty lets the signal "
+                "vanish): they are null; the lognormal constraint has them",
+                stacklevel=3,
             )
-        else:
-            limit, error = engine.upper_limit(*level)
-            if (
-                expected
-                and treatment == "frequentist"
-                and max(model.signal_uncertainty, *model.bin_signal_uncertainties)
-                > LARGEST_SIGNAL_UNCERTAINTY_EXPECTED
-            ):
-                warnings.warn(
-                    f"signal uncertainties above {LARGEST_SIGNAL_UNCERTAINTY_EXPECTED:g} (the exact engine "
-                    "has no expected limits there): use roostats",
-                    stacklevel=2,
-                )
-                expected = False
-            bands = tuple(map(_finite, engine.expected_limits(*level))) if expected else (None,) * 5
-            if expected and None in bands:
-                warnings.warn(
-                    "some expected limits do not exist (a gaussian signal uncertainty lets the signal "
-                    "vanish): they are null; the lognormal constraint has them",
-                    stacklevel=2,
-                )
-    except RuntimeError as error_in_core:
-        advice = "use --criterion cls" if criterion == "clsb" else "check the model"
-        raise ConvergenceError(f"no limit found ({error_in_core}): {advice}") from None
+    return _result(limit, error, bands, cl, "exact", treatment, criterion)
+
+
+def _has_expected_limits(model: CountingModel, treatment: Treatment) -> bool:
+    largest = max(model.signal_uncertainty, *model.bin_signal_uncertainties)
+    if treatment != "frequentist" or largest <= LARGEST_SIGNAL_UNCERTAINTY_EXPECTED:
+        return True
+    warnings.warn(
+        f"signal uncertainties above {LARGEST_SIGNAL_UNCERTAINTY_EXPECTED:g} (the exact engine "
+        "has no expected limits there): use roostats",
+        stacklevel=4,
+    )
+    return False
+
+
+def _of_own_toys(
+    model: CountingModel,
+    cl: float,
+    treatment: Treatment,
+    criterion: Criterion,
+    expected: bool,
+    work: Work,
+    why: str,
+    start: float | None = None,
+) -> LimitResult:
+    log.info("%s: the limit is that of toys", why)
+    scan = own_toys.scan_own_toys(
+        model,
+        cl=cl,
+        treatment=treatment,
+        work=work,
+        precision=OWN_TOYS_PRECISION,
+        expected=expected,
+        criterion=criterion,
+        start=start,
+    )
+    found = scan.result()
+    # As of the enumeration, the error is one that the limit hardly ever exceeds.
+    return found.model_copy(update={"method": "toys", "upper_limit_error": 2.0 * found.upper_limit_error})
+
+
+def _no_limit(cause: RuntimeError, criterion: Criterion) -> ConvergenceError:
+    advice = "use --criterion cls" if criterion == "clsb" else "check the model"
+    return ConvergenceError(f"no limit found ({cause}): {advice}")
+
+
+def _result(
+    limit: float,
+    error: float,
+    bands: Sequence[float | None],
+    cl: float,
+    method: str,
+    treatment: Treatment,
+    criterion: Criterion,
+) -> LimitResult:
     return LimitResult(
         upper_limit=limit,
         upper_limit_error=error,
@@ -317,13 +391,25 @@ def _check_level(cl: float) -> None:
 
 
 def _warn_if_too_few(model: CountingModel) -> None:
-    background = sum(b.background for b in model.bins)
+    background = _deciding_background(model)
     if background < ASYMPTOTIC_MINIMUM:
         warnings.warn(
-            f"asymptotic limit with {background:.3g} expected background events (it needs "
-            f"{ASYMPTOTIC_MINIMUM:g}): up to 34 % too strong, use exact",
+            f"asymptotic limit with {background:.3g} expected background events in the bins that decide (it "
+            f"needs {ASYMPTOTIC_MINIMUM:g}): up to 34 % too strong, use exact",
             stacklevel=3,
         )
+
+
+def _deciding_background(model: CountingModel) -> float:
+    """The background events of one bin that would tell as much: clean bins decide, others hardly count.
+
+    Bins count by their ratio of signal to background, one event more in each so that a background of zero has
+    a weight; the number is (sum of weights)^2 / (sum of squared weights) of the background events.
+    """
+    weights = [share / (b.background + 1.0) for share, b in zip(model.shares, model.bins, strict=True)]
+    total = sum(w * b.background for w, b in zip(weights, model.bins, strict=True))
+    squares = sum(w**2 * b.background for w, b in zip(weights, model.bins, strict=True))
+    return total**2 / squares if squares else 0.0
 
 
 def workspace(model: CountingModel) -> Any:

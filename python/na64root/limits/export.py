@@ -126,17 +126,26 @@ def write_pyhf(model: CountingModel, path: Path, comment: str = "") -> None:
     path.write_text(json.dumps(pyhf_specification(model), indent=1) + "\n", "utf-8")
 
 
+# In a datacard, for a background of zero.
+SMALLEST_OF_COMBINE = 1e-6
+
+
 def datacard(model: CountingModel) -> str:
     """The model as a Combine datacard; the parameter of interest `r` is the total expected signal.
 
     A lognormal uncertainty is a `lnN` line, a gaussian one a `rateParam` with its `param`, a gamma one `gmN`.
+    Combine accepts no bin without background: there it is a millionth of an event, which a comment says.
 
     Raises:
         ConfigError: a gamma uncertainty whose auxiliary count is not a whole number, which Combine requires.
     """
     names = [identifier(b.name) for b in model.bins]
     columns = [(name, process) for name in names for process in ("signal", "background")]
-    rates = [f"{x:.10g}" for b, f in zip(model.bins, model.shares, strict=True) for x in (f, b.background)]
+    rates = [
+        f"{x:.10g}"
+        for b, f in zip(model.bins, model.shares, strict=True)
+        for x in (f, max(b.background, SMALLEST_OF_COMBINE))
+    ]
     # What a rateParam scales has the rate 1, and the formula holds the yield.
     formulas: list[str] = []
     lines: list[str] = []
@@ -165,6 +174,11 @@ def datacard(model: CountingModel) -> str:
             _datacard_group(f"eta_{identifier(group)}", members, model, names, rates, formulas, lines)
     head = [
         "# Counting experiment written by na64root; r is the total expected number of signal events.",
+        *(
+            f"# The background of {name} is zero; as Combine needs one, it is {SMALLEST_OF_COMBINE:g} events."
+            for name, b in zip(names, model.bins, strict=True)
+            if b.background == 0.0 and b.background_uncertainty == 0.0
+        ),
         f"imax {len(names)}",
         "jmax 1",
         "kmax *",

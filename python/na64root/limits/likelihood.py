@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ..config import Treatment
 from ..errors import ConfigError
@@ -132,6 +132,22 @@ def likelihood(model: CountingModel, treatment: Treatment) -> Likelihood:
             background = _background(model, group, name, b.background, b.background_uncertainty, nuisances)
         channels.append(Channel(name, b.observed, Yield(share, tuple(factors)), background))
     return Likelihood(tuple(channels), tuple(nuisances.values()))
+
+
+def filled(core: Any, known: Likelihood) -> Any:
+    """An empty ProfileLikelihood of either face of the core (pybind11 or Cling), made that of a model."""
+    places = {nuisance.name: i for i, nuisance in enumerate(known.nuisances)}
+    for n in known.nuisances:
+        core.add_parameter(n.lowest, n.highest, n.count)
+    for channel in known.channels:
+        core.add_bin(channel.signal.constant, channel.background.constant)
+        for of_signal, part in ((True, channel.signal), (False, channel.background)):
+            for f in part.factors:
+                if f.kind == "power":
+                    core.add_power(of_signal, places[f.parameter], f.slope)
+                else:
+                    core.add_linear(of_signal, places[f.parameter], f.slope, f.offset)
+    return core
 
 
 def _background(

@@ -27,9 +27,9 @@ from ..config import Criterion, Treatment
 from ..errors import ConvergenceError
 from ..work import Work
 from .counting import CountingModel
-from .likelihood import Likelihood, likelihood
+from .likelihood import Likelihood, filled, likelihood
 from .roofit import NEGLIGIBLE_UNCERTAINTY, built_workspace, prior_of, quiet
-from .toy_scan import Scan, Toys, find_limit
+from .toy_scan import Scan, Toys, find_limit, first_guess
 
 # Minuit's tolerance; with it the statistic repeats to 1e-6 (to 1e-3 with the default).
 MINIMISER_TOLERANCE = 1e-3
@@ -218,27 +218,13 @@ def _tie_safe_statistic(
             counts.add(w.var(f"count_{channel.name}"))
         for nuisance in known.nuisances:
             measured.add(w.var(f"nominal_{nuisance.name}"))
-        statistics.append(root.na64root.CountedFit(_in_core(known), counts, measured, one_sided))
+        statistics.append(
+            root.na64root.CountedFit(
+                filled(root.na64root.ProfileLikelihood(), known), counts, measured, one_sided
+            )
+        )
         statistic.ask_first(statistics[-1], JUDGED)
     return statistic, statistics
-
-
-def _in_core(known: Likelihood) -> Any:
-    """The likelihood as the core's ProfileLikelihood."""
-    core = cling.root().na64root.ProfileLikelihood
-    built = core()
-    places = {nuisance.name: i for i, nuisance in enumerate(known.nuisances)}
-    for n in known.nuisances:
-        built.add_parameter(n.lowest, n.highest, n.count)
-    for channel in known.channels:
-        built.add_bin(channel.signal.constant, channel.background.constant)
-        for part, of in ((core.Part.signal, channel.signal), (core.Part.background, channel.background)):
-            for f in of.factors:
-                if f.kind == "power":
-                    built.add_power(part, places[f.parameter], f.slope)
-                else:
-                    built.add_linear(part, places[f.parameter], f.slope, f.offset)
-    return built
 
 
 class _Runner:
@@ -296,12 +282,7 @@ def scan_toys(
     Raises:
         ConvergenceError: no bracket, precision not reached, or failed fits.
     """
-    observed = sum(b.observed for b in model.bins)
-    background = sum(b.background for b in model.bins)
-    start = max(0.0, observed - background) - math.log1p(-cl) + math.sqrt(observed)
-    # From below the limit of no event seen to above that of an upward fluctuation by two standard deviations.
-    least = -math.log1p(-cl)
-    band = 0.5 * least, 1.4 * (background + 2.5 * math.sqrt(background) + 1.5 * least)
+    start, band = first_guess(model, cl)
     result = Scan(cl, treatment, criterion)
     with work.connected() as connected, contextlib.closing(_Runner(model, treatment, connected)) as runner:
         find_limit(runner.run, result, start=start, precision=precision, expected=band if expected else None)

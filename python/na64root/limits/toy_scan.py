@@ -25,6 +25,7 @@ from ..annotations import Array
 from ..config import Criterion, Treatment
 from ..errors import ConvergenceError
 from ..records import Expected, LimitResult
+from .counting import CountingModel
 
 # Makes toys for each (mu, number with signal, number without).
 MakeToys = Callable[[Sequence[tuple[float, int, int]]], "list[Toys]"]
@@ -324,6 +325,17 @@ def _log_binomial_fit(design: Array, passed: Array, made: Array) -> tuple[Array,
         if np.abs(step).max() < 1e-7:
             return parameters, np.asarray(np.linalg.inv(information))
     return None
+
+
+def first_guess(model: CountingModel, cl: float) -> tuple[float, tuple[float, float]]:
+    """About where a limit is, and the range of mu that expected limits need."""
+    observed = sum(b.observed for b in model.bins)
+    background = sum(b.background for b in model.bins)
+    variance = sum(b.background_uncertainty**2 for b in model.bins)
+    least = -math.log1p(-cl)
+    start = max(0.0, observed - background) + least + math.sqrt(observed + variance)
+    # From below the limit of no event seen to above that of an upward fluctuation by two standard deviations.
+    return start, (0.5 * least, 1.4 * (background + 2.5 * math.sqrt(background + variance) + 1.5 * least))
 
 
 def find_limit(

@@ -1,0 +1,94 @@
+#include "na64root/toy_ensemble.hpp"
+
+#include <algorithm>
+#include <boost/math/distributions/poisson.hpp>
+#include <boost/math/special_functions/gamma.hpp>
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "na64root/parallel.hpp"
+
+namespace na64root {
+
+namespace {
+
+// Values of the statistic of the same counts differ by less, those of others by more.
+constexpr double tie = 1e-6;
+
+// Above this mean a Poisson number is found from its quantile, not by adding probabilities.
+constexpr double large_mean = 30.0;
+
+double poisson_number(double mean, Random &random) {
+    if (!(mean > large_mean))
+        return static_cast<double>(random.poisson(mean));
+    using namespace boost::math;
+    using Policy = policies::policy<policies::discrete_quantile<policies::integer_round_up>>;
+    return quantile(poisson_distribution<double, Policy>(mean), random.uniform());
+}
+
+} // namespace
+
+ToyEnsemble::ToyEnsemble(ProfileLikelihood likelihood, std::vector<double> counts,
+                         std::vector<double> auxiliaries, Treatment treatment)
+    : likelihood_(std::move(likelihood)), counts_(std::move(counts)), auxiliaries_(std::move(auxiliaries)),
+      treatment_(treatment) {
+    if (counts_.size() != likelihood_.bins() || auxiliaries_.size() != likelihood_.parameters())
+        throw std::invalid_argument("counts and auxiliary measurements must be as many as the model has");
+}
+
+double ToyEnsemble::observed(double mu) const {
+    const double value = likelihood_.ratio(mu, counts_, auxiliaries_);
+    if (!std::isfinite(value))
+        throw std::runtime_error("the fit of the observed counts does not converge");
+    return value;
+}
+
+std::vector<double> ToyEnsemble::statistics(double mu, double true_mu, std::uint64_t seed,
+                                            std::uint64_t first, std::size_t toys, int threads) const {
+    const double reference = observed(mu);
+    std::vector<double> truth;
+    if (treatment_ == Treatment::frequentist) {
+        const auto fit = likelihood_.conditional(true_mu, counts_, auxiliaries_);
+        if (!fit.converged)
+            throw std::runtime_error("the fit of the observed counts does not converge");
+        truth = fit.parameters;
+    }
+    std::vector<double> values(toys);
+    in_parts(static_cast<std::ptrdiff_t>(toys), threads, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+        Toy toy{std::vector<double>(counts_.size()), auxiliaries_, std::vector<double>(auxiliaries_.size())};
+        for (std::ptrdiff_t i = begin; i < end; ++i) {
+            Random random(seed, first + static_cast<std::uint64_t>(i), Stream::toy);
+            draw(toy, true_mu, truth, random);
+            const double value = likelihood_.ratio(mu, toy.counts, toy.auxiliaries);
+            if (!std::isfinite(value))
+                throw std::runtime_error("the fit of a toy does not converge");
+            values[static_cast<std::size_t>(i)] = std::abs(value - reference) < tie ? reference : value;
+        }
+    });
+    return values;
+}
+
+void ToyEnsemble::draw(Toy &toy, double true_mu, const std::vector<double> &truth, Random &random) const {
+    for (std::size_t k = 0; k < toy.parameters.size(); ++k) {
+        const auto &[lowest, highest, count] = likelihood_.parameter(k);
+        if (treatment_ == Treatment::frequentist) {
+            toy.parameters[k] = truth[k];
+            toy.auxiliaries[k] =
+                count > 0.0 ? poisson_number(count * truth[k], random) : truth[k] + random.normal();
+        } else if (count > 0.0) { // its likelihood is that of a gamma distribution
+            const double shape = auxiliaries_[k] + 1.0;
+            do
+                toy.parameters[k] = boost::math::gamma_p_inv(shape, random.uniform()) / count;
+            while (toy.parameters[k] > highest);
+        } else {
+            do
+                toy.parameters[k] = auxiliaries_[k] + random.normal();
+            while (toy.parameters[k] < lowest || toy.parameters[k] > highest);
+        }
+    }
+    for (std::size_t i = 0; i < toy.counts.size(); ++i)
+        toy.counts[i] = poisson_number(likelihood_.rate(i, true_mu, toy.parameters), random);
+}
+
+} // namespace na64root
