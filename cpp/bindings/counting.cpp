@@ -92,10 +92,10 @@ void register_limits(ExperimentClass &experiment) {
         .def("cls", unlocked(&Experiment::cls), py::arg("mu"),
              "(CLs, numerical error) at mu expected signal events.")
         .def("upper_limit", unlocked(&Experiment::upper_limit), py::arg("cl"),
-             py::arg("criterion") = Criterion::cls,
-             "(limit, numerical error). Raises ValueError, RuntimeError.")
+             py::arg("criterion") = Criterion::cls, py::arg("most_fits") = 0,
+             "(limit, numerical error). Raises ValueError, RuntimeError, which is after so many fits.")
         .def("expected_limits", unlocked(&Experiment::expected_limits), py::arg("cl"),
-             py::arg("criterion") = Criterion::cls,
+             py::arg("criterion") = Criterion::cls, py::arg("most_fits") = 0,
              "Limits at -2, -1, 0, 1, 2 standard deviations without signal; inf where there is none.");
 }
 

@@ -11,10 +11,13 @@
 
 #include "RooAbsData.h"
 #include "RooAbsPdf.h"
+#include "RooDataSet.h"
 #include "RooGlobalFunc.h"
 #include "RooMinimizer.h"
+#include "RooRandom.h"
 #include "RooRealVar.h"
 #include "RooStats/ProfileLikelihoodTestStat.h"
+#include "RooStats/ToyMCSampler.h"
 
 #include "na64root/profile_likelihood.hpp"
 
@@ -93,6 +96,53 @@ class CountedFit : public RooStats::TestStatistic {
     RooArgList counts_, auxiliaries_;
     bool one_sided_;
     std::vector<double> seen_, measured_;
+};
+
+// Toys of a pdf whose observables are counts, as RooStats' FrequentistCalculator asks for them: the
+// parameters are where it puts them, auxiliary measurements and counts fluctuate. RooFit's own generator
+// takes ten times as long.
+class CountedToys : public RooStats::ToyMCSampler {
+  public:
+    // Variables of the pdf: counts with their rates, auxiliary measurements with their parameters. `means`
+    // are those of auxiliary measurements that are counts, and zero for normal ones.
+    CountedToys(RooStats::TestStatistic &statistic, int toys, const RooArgList &counts,
+                const RooArgList &rates, const RooArgList &auxiliaries, const RooArgList &parameters,
+                std::vector<double> means)
+        : RooStats::ToyMCSampler(statistic, toys), counts_(counts), rates_(rates), auxiliaries_(auxiliaries),
+          parameters_(parameters), means_(std::move(means)), row_(counts) {}
+
+    RooAbsData *GenerateToyData(RooArgSet &point, double &weight, RooAbsPdf &pdf) const override {
+        if (&pdf != variables_of_ || !variables_) {
+            variables_.reset(pdf.getVariables());
+            variables_of_ = &pdf;
+        }
+        variables_->assign(point);
+        weight = 1.0;
+        TRandom &random = *RooRandom::randomGenerator();
+        for (std::size_t k = 0; k < auxiliaries_.size(); ++k) {
+            const double at = value(parameters_, k);
+            set(auxiliaries_, k, means_[k] > 0.0 ? random.PoissonD(means_[k] * at) : random.Gaus(at, 1.0));
+        }
+        auto toy = std::make_unique<RooDataSet>("toy", "counts", row_);
+        for (std::size_t i = 0; i < counts_.size(); ++i)
+            set(counts_, i, random.PoissonD(value(rates_, i)));
+        toy->add(row_);
+        return toy.release();
+    }
+
+  private:
+    static double value(const RooArgList &list, std::size_t i) {
+        return static_cast<const RooAbsReal &>(list[i]).getVal();
+    }
+    static void set(const RooArgList &list, std::size_t i, double to) {
+        static_cast<RooRealVar &>(list[i]).setVal(to);
+    }
+
+    RooArgList counts_, rates_, auxiliaries_, parameters_;
+    std::vector<double> means_;
+    RooArgSet row_;
+    mutable std::unique_ptr<RooArgSet> variables_;
+    mutable const RooAbsPdf *variables_of_ = nullptr;
 };
 
 // A statistic whose values nearer to the observed one than a tolerance are equal to it. The observed value

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from na64root.limits import Bin, CountingModel, upper_limit
+from na64root.limits import Bin, CountingModel, discovery, upper_limit
+from na64root.work import Work
 
 
 def one_bin(observed, background, uncertainty, **options):
@@ -59,3 +60,105 @@ def test_hybrid_limits_of_one_bin(observed, background, uncertainty, cl, prior):
     right = hybrid_limit(observed, background, uncertainty, cl, prior)
     assert abs(found.upper_limit - right) < 3.0 * found.upper_limit_error + 1e-4 * right
     assert found.upper_limit == pytest.approx(right, rel=0.01)
+
+
+# Two bins whose uncertain backgrounds follow one parameter.
+SHARED = CountingModel(
+    (Bin("a", "s", "", 2, 1.0, 0.5, 0.6), Bin("b", "s", "", 3, 2.0, 1.5, 0.4)),
+)
+
+
+def cls_by_numpy(mu, number=4000, seed=8):
+    """CLs of SHARED and its error: frequentist toys, fitted on a grid of the parameter (independent)."""
+    generator = np.random.default_rng(seed)
+    background, sigma, share = np.array([1.0, 2.0]), np.array([0.5, 1.5]), np.array([0.6, 0.4])
+    eta = np.arange(-2.0 / 1.5, 8.0, 0.04) + 1e-9
+    rates = background + sigma * eta[:, None]
+
+    def minus_log(signal, counts, measured):
+        """Shape (toys, eta), at signal events of the same shape, or one number."""
+        expected = np.asarray(signal)[..., None] * share + rates
+        terms = expected - counts[:, None, :] * np.log(expected)
+        return terms.sum(axis=-1) + 0.5 * (eta - measured[:, None]) ** 2
+
+    def statistic(counts, measured):
+        """q/2, zero where the best signal exceeds mu; and the best parameter at mu."""
+        low = np.zeros((len(counts), len(eta)))
+        high = np.full_like(low, 80.0)
+        for _ in range(40):  # the slope in the signal rises
+            middle = 0.5 * (low + high)
+            expected = middle[..., None] * share + rates
+            rising = (share * (1.0 - counts[:, None, :] / expected)).sum(axis=-1) > 0.0
+            low, high = np.where(rising, low, middle), np.where(rising, middle, high)
+        free = minus_log(low, counts, measured)
+        best = free.argmin(axis=1)
+        rows = np.arange(len(counts))
+        at_mu = minus_log(np.full_like(low, mu), counts, measured)
+        q = np.where(low[rows, best] > mu, 0.0, at_mu.min(axis=1) - free[rows, best])
+        return q, eta[at_mu.argmin(axis=1)]
+
+    data = np.array([[2.0, 3.0]])
+    observed, at_mu = statistic(data, np.zeros(1))
+    without = minus_log(np.zeros((1, len(eta))), data, np.zeros(1)).argmin(axis=1)
+    tails = []
+    for signal, truth in ((mu, at_mu[0]), (0.0, eta[without][0])):
+        counts = generator.poisson(signal * share + background + sigma * truth, (number, 2)).astype(float)
+        measured = truth + generator.normal(size=number)
+        parts = [statistic(counts[i : i + 500], measured[i : i + 500])[0] for i in range(0, number, 500)]
+        # The grid leaves 4e-4 of q.
+        tails.append((np.concatenate(parts) >= observed[0] - 2e-3).mean())
+    cls = tails[0] / tails[1]
+    return cls, cls * np.sqrt(sum((1.0 - p) / (p * number) for p in tails))
+
+
+def test_a_shared_background_far_from_its_expectation():
+    """Where toys contradict the enumeration they set the limit: NumPy's toys agree with that one."""
+    found = upper_limit(SHARED, expected=False)
+    cls, error = cls_by_numpy(found.upper_limit)
+    assert abs(cls - 0.1) < 4.0 * error  # false alarm 6e-5
+    assert found.method == "toys"
+    assert found.toys > 0
+
+
+@pytest.mark.parametrize(
+    "treatment", ["none", *(pytest.param(name, marks=pytest.mark.slow) for name in ("frequentist", "hybrid"))]
+)
+def test_forty_bins_of_thousands_of_events(treatment):
+    """Many events, where CLs is that of the asymptotic formulae: reference independent of the toys, 3 %."""
+    bins = tuple(
+        Bin(f"b{i}", f"b{i}", "", 200 + 5 * (i % 3), 200.0, 20.0 if treatment != "hybrid" else 1.0, 0.025)
+        for i in range(40)
+    )
+    model = CountingModel(bins)
+    found = upper_limit(model, treatment=treatment, expected=False)
+    asymptotic = upper_limit(model, treatment=treatment, method="asymptotic", expected=False)
+    assert found.method == "toys"
+    assert found.upper_limit == pytest.approx(asymptotic.upper_limit, rel=0.03)
+
+
+def test_threads_change_nothing():
+    one = upper_limit(SHARED, expected=False)
+    assert upper_limit(SHARED, expected=False, work=Work(threads=2)) == one
+
+
+def test_a_bin_without_signal_does_not_move_the_others():
+    """An idle bin with a background of its own drops out of limits and of p-values (analytic)."""
+    alone = CountingModel((Bin("a", "a", "", 2, 0.5, 0.1, 1.0),))
+    idle = CountingModel((*alone.bins, Bin("b", "b", "", 0, 0.2, 0.1, 0.0)))
+    for treatment in ("none", "frequentist", "hybrid"):
+        assert discovery(idle, treatment=treatment) == discovery(alone, treatment=treatment)
+        found, expected = (upper_limit(m, treatment=treatment, expected=False) for m in (idle, alone))
+        assert found.upper_limit == expected.upper_limit
+
+
+def test_asymptotics_look_at_the_bin_that_decides():
+    clean = CountingModel((Bin("a", "a", "", 0, 0.1, 0.02, 0.9), Bin("b", "b", "", 10, 10.0, 1.0, 0.1)))
+    with pytest.warns(UserWarning, match="in the bins that decide"):
+        upper_limit(clean, method="asymptotic", expected=False)
+    equal = CountingModel(tuple(Bin(f"{i}", f"{i}", "", 1, 1.0, 0.0, 1.0) for i in range(8)))
+    upper_limit(equal, method="asymptotic", treatment="none", expected=False)  # as one bin of eight events
+
+
+def test_numbers_of_numpy_are_counts():
+    model = one_bin(np.int64(2), np.float64(0.5), 0.0)
+    assert upper_limit(model, treatment="none", expected=False).upper_limit > 3.0

@@ -4,6 +4,7 @@
 #ifndef NA64ROOT_COUNTING_HPP
 #define NA64ROOT_COUNTING_HPP
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -88,14 +89,15 @@ class CountingExperiment {
 
     // The mu where CLs = 1 - cl; when the steps of the discrete counts cross that level more than once, the
     // highest. Throws std::domain_error for cl outside (0, 1), std::runtime_error when no bracket is found
-    // (with CLs+b: every signal may be excluded).
-    Estimate upper_limit(double cl, Criterion criterion = Criterion::cls) const;
+    // (with CLs+b: every signal may be excluded), or after `most_fits` likelihoods (0: any number).
+    Estimate upper_limit(double cl, Criterion criterion = Criterion::cls, std::uint64_t most_fits = 0) const;
 
     // Quantiles of the upper limit in background-only experiments at the observed conditional maximum. As in
     // RooStats, the nuisance parameters of the ensembles stay where the observed data put them. Infinite
     // where that part of the experiments excludes no signal, however large (a gaussian signal uncertainty
-    // lets it vanish).
-    ExpectedLimits expected_limits(double cl, Criterion criterion = Criterion::cls) const;
+    // lets it vanish). Throws std::runtime_error after `most_fits` likelihoods.
+    ExpectedLimits expected_limits(double cl, Criterion criterion = Criterion::cls,
+                                   std::uint64_t most_fits = 0) const;
 
     // The p-value of the background-only hypothesis (Cowan et al., Eq. 12); the counts are enumerated. Throws
     // std::invalid_argument for the frequentist treatment of signal uncertainties of single bins.

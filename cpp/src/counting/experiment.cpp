@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "counting/asymptotics.hpp"
+#include "counting/effort.hpp"
 #include "counting/fits.hpp"
 #include "counting/intervals.hpp"
 #include "counting/limits.hpp"
@@ -43,12 +44,15 @@ Estimate CountingExperiment::cls(double mu) const {
     return {value, std::abs(finer - value) + counting::tie_tolerance * value};
 }
 
-Estimate CountingExperiment::upper_limit(double cl, Criterion criterion) const {
+Estimate CountingExperiment::upper_limit(double cl, Criterion criterion, std::uint64_t most_fits) const {
+    const counting::Effort effort(most_fits);
     const auto &known = implementation_->known;
     return counting::upper_limit(implementation_->model, known ? &*known : nullptr, cl, criterion);
 }
 
-ExpectedLimits CountingExperiment::expected_limits(double cl, Criterion criterion) const {
+ExpectedLimits CountingExperiment::expected_limits(double cl, Criterion criterion,
+                                                   std::uint64_t most_fits) const {
+    const counting::Effort effort(most_fits);
     return counting::expected_limits(implementation_->model, cl, criterion);
 }
 

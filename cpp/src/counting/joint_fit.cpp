@@ -1,5 +1,7 @@
 #include "counting/joint_fit.hpp"
 
+#include "counting/effort.hpp"
+
 #include <numeric>
 
 namespace na64root::counting {
@@ -31,6 +33,7 @@ double JointFits::difference(const Outcome &outcome) const {
 
 // From where the last fit ended, or from the auxiliary measurements.
 bool JointFits::fit_one(JointFit &fit, double mu, const Outcome &outcome, double tolerance) const {
+    Effort::spend();
     if (!fit.eta.empty() && newton(fit, mu, outcome, tolerance))
         return true;
     const std::size_t n = model_.groups.size();

@@ -1,5 +1,6 @@
 #include "counting/model.hpp"
 
+#include <numeric>
 #include <stdexcept>
 
 namespace na64root::counting {
@@ -153,20 +154,38 @@ Outcome observation(const std::vector<PooledBin> &bins, const std::vector<Group>
     return observed;
 }
 
-Rule signal_prior(const Model &model, double uncertainty, std::size_t nodes) {
+// How many nodes a prior needs: more than usual where it is wider than the Poisson distributions that it
+// averages, `spread` and `events` being standard deviation and mean of what it varies.
+std::size_t nodes_for(std::size_t usual, double spread, double events) {
+    const double ratio = 2.0 * spread / std::sqrt(events + 1.0);
+    return static_cast<std::size_t>(static_cast<double>(usual) * std::clamp(ratio, 1.0, 10.0));
+}
+
+double total_of(const std::vector<double> &counts) {
+    return std::accumulate(counts.begin(), counts.end(), 0.0);
+}
+
+Rule signal_prior(const Model &model, double uncertainty, std::size_t usual) {
     if (uncertainty == 0.0)
         return {{0.0}, {1.0}};
+    // About where limits are.
+    const double seen = total_of(model.observed.counts), signal = 2.3 + seen;
+    const std::size_t nodes = nodes_for(usual, uncertainty * signal, signal);
     return model.lognormal_signal() ? normal_rule(nodes)
                                     : truncated_normal_rule(model.lowest_theta(uncertainty), nodes + 15);
 }
 
 Rule background_prior(const Model &model, const Group &group) {
+    double background = 0.0;
+    for (const std::size_t i : group.bins)
+        background += model.bins[i].background;
+    const std::size_t nodes = nodes_for(20, group.uncertainty, background);
     if (model.lognormal_backgrounds())
-        return normal_rule(20);
+        return normal_rule(nodes);
     if (model.gaussian_backgrounds())
-        return truncated_normal_rule(group.lowest, 26);
+        return truncated_normal_rule(group.lowest, nodes + 6);
     // The posterior of the auxiliary count under a flat prior.
-    Rule rule = gamma_rule(group.auxiliary_count + 1.0, 20);
+    Rule rule = gamma_rule(group.auxiliary_count + 1.0, nodes);
     for (double &node : rule.nodes)
         node /= group.auxiliary_count;
     return rule;

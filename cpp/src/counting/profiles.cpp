@@ -1,4 +1,5 @@
 // -ln L minimised over the nuisance parameters of backgrounds and of single bins.
+#include "counting/effort.hpp"
 #include "counting/fits.hpp"
 
 #include <stdexcept>
@@ -207,6 +208,7 @@ double Fitter::best_eta_from_below(std::size_t index, double signal) {
 // groups
 
 Profile Fitter::profile(double signal, bool with_value) {
+    Effort::spend();
     Profile result{0.0, 0.0, 0.0};
     for (std::size_t i = 0; i < model_.bins.size() && model_.bins[i].group == -1; ++i)
         add_known_background(result, i, signal, with_value);

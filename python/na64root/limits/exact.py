@@ -79,6 +79,10 @@ TREATMENTS: tuple[Treatment, ...] = ("none", "frequentist", "hybrid")
 MOST_EVENTS = 1000
 
 
+# So many likelihoods are fitted in an enumeration, some seconds; beyond, toys are faster and good enough.
+MOST_FITS = 1_000_000
+
+
 # Relative, of the limit by toys where the enumeration cannot be trusted.
 OWN_TOYS_PRECISION = 0.005
 
@@ -190,7 +194,7 @@ def _enumerated(
         return _of_own_toys(model, cl, treatment, criterion, expected, work, why)
     engine, level = experiment(model, treatment), (cl, CoreCriterion.__members__[criterion])
     try:
-        limit, error = engine.upper_limit(*level)
+        limit, error = engine.upper_limit(*level, MOST_FITS)
     except RuntimeError as cause:
         if criterion == "clsb":  # every signal may be excluded
             raise _no_limit(cause, criterion) from None
@@ -201,9 +205,12 @@ def _enumerated(
     bands: Sequence[float | None] = (None,) * 5
     if expected and _has_expected_limits(model, treatment):
         try:
-            bands = [_finite(value) for value in engine.expected_limits(*level)]
+            bands = [_finite(value) for value in engine.expected_limits(*level, MOST_FITS)]
         except RuntimeError as cause:
-            raise _no_limit(cause, criterion) from None
+            of_toys = _of_own_toys(model, cl, treatment, criterion, True, work, str(cause), start=limit)
+            return of_toys.model_copy(
+                update={"upper_limit": limit, "upper_limit_error": error, "method": "exact"}
+            )
         if None in bands:
             warnings.warn(
                 "some expected limits do not exist (a gaussian signal uncertainty lets the signal "

@@ -19,8 +19,25 @@ from .counting import CountingModel
 from .likelihood import filled, likelihood
 from .toy_scan import WITHOUT_PER_WITH, Scan, Toys, find_limit, first_guess
 
-# Toys with signal that check a limit.
-CHECKING_TOYS = 20_000
+# No more toys than this over the number of bins and nuisance parameters, some ten seconds; then the limit
+# need be known to LEAST_PRECISION only: where data lie far below the background toys like them are rare.
+MOST_TOYS_TIMES_SIZE = 12_000_000
+
+
+LEAST_PRECISION = 0.03
+
+
+# Toys with signal that check a limit; more where bins share an uncertain background, or the data are far from
+# what was expected: there the enumeration has been seen to be some per cent off.
+CHECKING_TOYS, MANY_CHECKING_TOYS = 4_000, 100_000
+
+
+# The data are far from what was expected beyond this many standard deviations.
+FAR = 2.0
+
+
+# So many toys of each kind are to be as improbable as the data, or they cannot tell.
+TELLING = 10
 
 
 # Their CLs may be off by this many of its errors (false alarms: 6e-5), which costs the time of more toys.
@@ -86,7 +103,16 @@ def scan_own_toys(
     guess, band = first_guess(model, cl)
     scan = Scan(cl, treatment, criterion)
     make = OwnToys(model, treatment, work).run
-    find_limit(make, scan, start=start or guess, precision=precision, expected=band if expected else None)
+    size = len(model.bins) + len(likelihood(model, treatment).nuisances)
+    find_limit(
+        make,
+        scan,
+        start=start or guess,
+        precision=precision,
+        expected=band if expected else None,
+        most_toys=round(MOST_TOYS_TIMES_SIZE / size),
+        least_precision=max(precision, LEAST_PRECISION),
+    )
     return scan
 
 
@@ -100,11 +126,33 @@ def agree(
     criterion: Criterion,
     work: Work,
 ) -> bool:
-    """Whether toys confirm that CLs (or CLs+b) is 1 - cl at this limit, within its error and theirs."""
-    number = CHECKING_TOYS
+    """Whether toys confirm that CLs (or CLs+b) is 1 - cl at this limit, within its error and theirs.
+
+    Where data are so improbable that toys cannot tell, nothing contradicts.
+    """
+    number = MANY_CHECKING_TOYS if _is_risky(model, treatment) else CHECKING_TOYS
     toys = OwnToys(model, treatment, work)
     (found,) = toys.run([(mu, number, round(WITHOUT_PER_WITH * number))])
+    _, without_signal = found.tail(found.observed)
+    if min(1.0, (1.0 - cl) / WITHOUT_PER_WITH) * without_signal < TELLING:
+        return True
     value, deviation = found.log_level(criterion)
     # How ln CLs follows mu is not known here; it falls by about one per event at few events, less at many.
     slack = error / mu
     return abs(value - math.log1p(-cl)) < AGREEMENT * deviation + slack
+
+
+def _is_risky(model: CountingModel, treatment: Treatment) -> bool:
+    if treatment == "none":
+        return False
+    observed = sum(b.observed for b in model.bins)
+    background = sum(b.background for b in model.bins)
+    variance = background + sum(b.background_uncertainty**2 for b in model.bins)
+    if abs(observed - background) > FAR * math.sqrt(variance + 1.0):
+        return True
+    uncertain = [
+        group
+        for b, group in zip(model.bins, model.background_groups, strict=True)
+        if b.background_uncertainty > 0.0
+    ]
+    return observed > 0 and len(set(uncertain)) < len(uncertain)

@@ -116,6 +116,11 @@ def _run_inverter(
         calculator = root.RooStats.HybridCalculator(data, background_only, with_signal)
         calculator.ForcePriorNuisanceNull(prior)
         calculator.ForcePriorNuisanceAlt(prior)
+    elif known is not None:
+        made = _counted_toys(
+            w, known, statistic, number_with + number_without
+        )  # the calculator does not own it
+        calculator = root.RooStats.FrequentistCalculator(data, background_only, with_signal, made)
     else:
         calculator = root.RooStats.FrequentistCalculator(data, background_only, with_signal)
     calculator.SetToys(number_with, number_without)
@@ -213,18 +218,29 @@ def _tie_safe_statistic(
         tries.push_back(statistic)
     statistic = root.na64root.TieSafeStatistic(tries, w.pdf("model"), w.data("observed"), TIE_TOLERANCE)
     if known is not None:
-        counts, measured = root.RooArgList(), root.RooArgList()
-        for channel in known.channels:
-            counts.add(w.var(f"count_{channel.name}"))
-        for nuisance in known.nuisances:
-            measured.add(w.var(f"nominal_{nuisance.name}"))
-        statistics.append(
-            root.na64root.CountedFit(
-                filled(root.na64root.ProfileLikelihood(), known), counts, measured, one_sided
-            )
-        )
+        counts, _, measured, _ = _variables(w, known)
+        of_core = filled(root.na64root.ProfileLikelihood(), known)
+        statistics.append(root.na64root.CountedFit(of_core, counts, measured, one_sided))
         statistic.ask_first(statistics[-1], JUDGED)
     return statistic, statistics
+
+
+def _variables(w: Any, known: Likelihood) -> tuple[Any, Any, Any, Any]:
+    """Counts, rates, auxiliary measurements and their parameters: of the pdf, in the likelihood's order."""
+    counts, rates, measured, parameters = (cling.root().RooArgList() for _ in range(4))
+    for channel in known.channels:
+        counts.add(w.var(f"count_{channel.name}"))
+        rates.add(w.function(f"rate_{channel.name}"))
+    for nuisance in known.nuisances:
+        measured.add(w.var(f"nominal_{nuisance.name}"))
+        parameters.add(w.var(nuisance.name))
+    return counts, rates, measured, parameters
+
+
+def _counted_toys(w: Any, known: Likelihood, statistic: Any, number: int) -> Any:
+    root = cling.root()
+    means = root.std.vector["double"]([nuisance.count for nuisance in known.nuisances])
+    return root.na64root.CountedToys(statistic, number, *_variables(w, known), means)
 
 
 class _Runner:

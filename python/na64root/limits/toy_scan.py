@@ -345,6 +345,8 @@ def find_limit(
     start: float,
     precision: float,
     expected: tuple[float, float] | None = None,
+    most_toys: int = MOST_TOYS,
+    least_precision: float | None = None,
 ) -> None:
     """Fill a scan with toys at the mu that matter until the limit is known to the relative ``precision``.
 
@@ -352,16 +354,19 @@ def find_limit(
         make: makes toys; called with the points of one round at a time.
         start: a guess of the limit.
         expected: also toys for the expected limits, over this range of mu.
+        most_toys: no more are made.
+        least_precision: what is good enough when so many are made; by default ``precision``.
 
     Raises:
         ConvergenceError: no bracket found, or precision not reached.
     """
-    low, high = _bracket(make, scan, start)
+    good_enough = precision if least_precision is None else least_precision
+    low, high = _bracket(make, scan, start, most_toys)
     # Rounds of toys around the crossing, each as large as the error asks for and at most twice all before.
     limit, reach = scan.place() or math.sqrt(low * high), WIDEST
     number, shares = 3 * FIRST_TOYS, (1 / 3, 1 / 3, 1 / 3)
     for _ in range(MOST_ROUNDS):
-        if scan.toys + number > MOST_TOYS:
+        if scan.toys + number > most_toys:
             break
         batches = []
         for step, share in zip((-1.0, 0.0, 1.0), shares, strict=True):
@@ -386,8 +391,14 @@ def find_limit(
             return
         done = sum(len(point.with_signal) for point in scan.points.values())
         number = round(min(max(1.1 * (found.error / (precision * limit)) ** 2 - 1.0, 0.1), 2.0) * done)
+    found = scan.crossing()
+    if found is not None and found.error <= good_enough * found.mu:
+        if expected is not None:
+            _widen(make, scan, *expected)
+        return
     raise ConvergenceError(
-        f"the limit is not known to {precision:g} after {scan.toys} toys (too few): ask for less precision"
+        f"the limit is not known to {good_enough:g} after {scan.toys} toys (few of them are as improbable as "
+        "the data): ask for less precision"
     )
 
 
@@ -400,7 +411,7 @@ def _widen(make: MakeToys, scan: Scan, low: float, high: float) -> None:
     scan.wide = True
 
 
-def _bracket(make: MakeToys, scan: Scan, start: float) -> tuple[float, float]:
+def _bracket(make: MakeToys, scan: Scan, start: float, most_toys: int) -> tuple[float, float]:
     """Two values of mu with the limit between them, sure at two standard deviations."""
     target = math.log1p(-scan.cl)
     # Enough toys for five in the tail with signal, at the limit; many more where the data are improbable.
@@ -410,9 +421,13 @@ def _bracket(make: MakeToys, scan: Scan, start: float) -> tuple[float, float]:
         scan.add(first)
         if scan.criterion == "clsb" or first.tail(first.observed)[1] * (1.0 - scan.cl) >= 5.0:
             break
+        if scan.toys + 8 * number > most_toys:
+            break
         number *= 4
     low = high = start
     for _ in range(MOST_ROUNDS):
+        if scan.toys > most_toys:
+            break
         value, error = scan.log_level(low)
         if not value - target > 2.0 * error:
             low /= STEP
@@ -424,4 +439,7 @@ def _bracket(make: MakeToys, scan: Scan, start: float) -> tuple[float, float]:
             scan.add(make([(high, number, number)])[0])
             continue
         return low, high
-    raise ConvergenceError(f"no bracket of the limit found in {MOST_ROUNDS} steps: check the model")
+    raise ConvergenceError(
+        f"no bracket of the limit found by {scan.toys} toys (too improbable data, or no limit): "
+        "check the model"
+    )

@@ -1,0 +1,37 @@
+// A bound on how much an enumeration may take: it stops after so many fits, not after a time, so that every
+// machine stops at the same place.
+#ifndef NA64ROOT_SRC_COUNTING_EFFORT_HPP
+#define NA64ROOT_SRC_COUNTING_EFFORT_HPP
+
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+
+namespace na64root::counting {
+
+class Effort {
+  public:
+    // Fits of this thread, until the end of the scope; 0 for any number. Of scopes within each other the
+    // inner one counts.
+    explicit Effort(std::uint64_t most) : before_(left_) {
+        left_ = most == 0 ? std::numeric_limits<std::uint64_t>::max() : most;
+    }
+    ~Effort() { left_ = before_; }
+    Effort(const Effort &) = delete;
+    Effort &operator=(const Effort &) = delete;
+
+    // One fit. Throws std::runtime_error where there were too many.
+    static void spend() {
+        if (left_ == 0)
+            throw std::runtime_error("there are too many counts to enumerate");
+        --left_;
+    }
+
+  private:
+    static inline thread_local std::uint64_t left_ = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t before_;
+};
+
+} // namespace na64root::counting
+
+#endif
