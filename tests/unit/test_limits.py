@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from na64root.errors import ConfigError
+from na64root.errors import ConfigError, ConvergenceError
 from na64root.limits import Bin, CountingModel, experiment, upper_limit
 from na64root.records import LimitResult
 
@@ -105,16 +105,28 @@ def test_asymptotic_warns_at_few_events():
     assert 1.5 < result.upper_limit < 1.75
 
 
-def test_too_many_events_to_enumerate_are_one_line():
-    for observed, background in ([100_000, 0], [0.1, 0.2]), ([10**23], [0.1]), ([0], [1e4]):
-        model = CountingModel.from_lists(
-            observed=observed,
-            background=background,
-            background_uncertainty=[0.0] * len(observed),
-            signal_fraction=[1.0] * len(observed),
-        )
-        with pytest.raises(ConfigError, match="too many to enumerate.*asymptotic"):
-            upper_limit(model)
+def one_known_bin(observed, background):
+    return CountingModel.from_lists(
+        observed=[observed], background=[background], background_uncertainty=[0.0], signal_fraction=[1.0]
+    )
+
+
+def test_too_many_events_are_one_line():
+    with pytest.raises(ConfigError, match="too many events.*asymptotic"):
+        upper_limit(one_known_bin(10**23, 0.1), expected=False)
+
+
+def test_data_too_improbable_for_a_limit_are_one_line():
+    """No event where ten thousand are expected: every signal would be excluded."""
+    with pytest.raises(ConvergenceError, match="toys without signal is like the data"):
+        upper_limit(one_known_bin(0, 1e4), expected=False)
+
+
+def test_many_events_over_little_background_have_a_limit():
+    """Analytic: the normal approximation of Poisson numbers, good to 1e-4 here; the limit's error is 1 %."""
+    found = upper_limit(one_known_bin(100_000, 0.1), expected=False)
+    assert found.method == "toys"
+    assert found.upper_limit == pytest.approx(100_000 + 1.2816 * math.sqrt(100_000), rel=2e-3)
 
 
 def test_expected_limits_rise_and_are_that_of_no_event_where_nothing_is_expected():

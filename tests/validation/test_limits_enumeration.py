@@ -282,5 +282,5 @@ def test_coverage(mu):
             (Bin("one", "one", "", observed, measured, sigma, 1.0),), signal_uncertainty=delta
         )
         # The measured efficiency scale multiplies the signal that the limit is about.
-        covered += upper_limit(model, expected=False).upper_limit / scale >= mu
+        covered += experiment(model).upper_limit(0.9)[0] / scale >= mu
     assert covered / experiments > 0.9 - 3.0 * math.sqrt(0.09 / experiments)

@@ -75,8 +75,8 @@ CRITERIA: tuple[Criterion, ...] = ("cls", "clsb")
 TREATMENTS: tuple[Treatment, ...] = ("none", "frequentist", "hybrid")
 
 
-# The exact engine enumerates counts: above this many events, seen and expected, asymptotics are good to 1 %.
-MOST_EVENTS = 1000
+# The exact engine enumerates counts up to so many events, seen and expected; toys set limits beyond.
+MOST_EVENTS, MOST_EVENTS_OF_TOYS = 1000, 1_000_000
 
 
 # So many likelihoods are fitted in an enumeration, some seconds; beyond, toys are faster and good enough.
@@ -189,6 +189,10 @@ def _enumerated(
 ) -> LimitResult:
     """The limit by enumeration, which toys check: where they do not agree, or none is found, they set it."""
     events = sum(b.observed + b.background for b in model.bins)
+    if events > MOST_EVENTS_OF_TOYS:
+        raise ConfigError(
+            f"{events:g} are too many events (at most {MOST_EVENTS_OF_TOYS:,}): use --method asymptotic"
+        )
     if events > MOST_EVENTS:
         why = f"{events:g} events are too many to enumerate"
         return _of_own_toys(model, cl, treatment, criterion, expected, work, why)

@@ -363,7 +363,10 @@ def find_limit(
     good_enough = precision if least_precision is None else least_precision
     low, high = _bracket(make, scan, start, most_toys)
     # Rounds of toys around the crossing, each as large as the error asks for and at most twice all before.
-    limit, reach = scan.place() or math.sqrt(low * high), WIDEST
+    limit = scan.place() or math.sqrt(low * high)
+    # Of many events the limit is known better than these distances: CLs falls within their square root.
+    widest, narrowest = min(WIDEST, 2.0 / math.sqrt(limit)), min(NARROWEST, 0.6 / math.sqrt(limit))
+    reach = widest
     number, shares = 3 * FIRST_TOYS, (1 / 3, 1 / 3, 1 / 3)
     for _ in range(MOST_ROUNDS):
         if scan.toys + number > most_toys:
@@ -380,7 +383,7 @@ def find_limit(
         if found is None:
             # Too far from the crossing, too near for the slope, or too few: try each in turn.
             limit = scan.place() or limit
-            reach = 0.6 * reach if reach > NARROWEST else WIDEST
+            reach = 0.6 * reach if reach > narrowest else widest
             number = round(1.4 * number)
             continue
         centred = abs(math.log(limit / found.mu)) < CENTRED * reach and reach < 2.0 * found.reach
@@ -424,6 +427,11 @@ def _bracket(make: MakeToys, scan: Scan, start: float, most_toys: int) -> tuple[
         if scan.toys + 8 * number > most_toys:
             break
         number *= 4
+    if scan.criterion == "cls" and not scan.points[start].tail(scan.points[start].observed)[1]:
+        raise ConvergenceError(
+            f"none of {len(scan.points[start].without_signal)} toys without signal is like the data (too "
+            "improbable, a limit would mean nothing): check counts and backgrounds"
+        )
     low = high = start
     for _ in range(MOST_ROUNDS):
         if scan.toys > most_toys:
