@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ..config import DEFAULT_CARD, Card, load_card
-from ..errors import Na64Error
 from ..version import version
 
 if TYPE_CHECKING:
@@ -147,8 +145,10 @@ def verb(
         ) -> None:
             common = Common(output, config, overrides, seed, threads, force)
             destination = None if keeps or output is None else output / f"{name}.json"
-            if destination is not None and destination.exists() and not force:
-                raise Na64Error(f"{destination} exists (results are kept): use --force or another output")
+            if destination is not None:
+                from ..records import require_replaceable
+
+                require_replaceable(destination, force=force)
             with contextlib.redirect_stdout(sys.stderr):
                 record = function(common, **options)
                 from ..records import to_json, write_atomically
@@ -174,7 +174,7 @@ def verb(
                          help="Replace one value of the card; may be repeated."),
             click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=1, show_default=True,
                          help="Of every random number."),
-            click.option("-j", "--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1,
+            click.option("-j", "--threads", type=click.IntRange(min=1), default=_cores,
                          show_default="all cores", help="Results do not depend on it."),
             click.option("--force", is_flag=True, help="Replace existing results."),
         ]  # fmt: skip
@@ -188,6 +188,12 @@ def verb(
         return group.command(name, epilog=f"\b\nExample:\n  {example}")(wrapped)
 
     return decorate
+
+
+def _cores() -> int:
+    from ..work import cores
+
+    return cores()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..cling import INCLUDE_PATH, PREFIX, compiler, declare, root
+from ..cling import INCLUDE_PATH, PREFIX, compiler, declare, literal, root
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,10 @@ def booking() -> Any | None:
     if path is None:
         return None
     ROOT = root()
-    if ROOT.gSystem.Load(str(path)) < 0:
+    if ROOT.gSystem.Load(literal(path)) < 0:
         log.warning("cannot load %s: events are selected by code compiled just in time, slower", path)
         return None
-    declare(f'#include "{HEADER}"', optimised=False)  # declarations only
+    declare(f'#include "{literal(SOURCES)}/{HEADER.name}"', optimised=False)  # declarations only
     return ROOT.na64root.rdf
 
 
@@ -64,7 +64,9 @@ def build() -> Path | None:
     except OSError as error:
         return _no_library(f"{made.parent} cannot be written ({error.strerror})")
     try:
-        subprocess.run(_command(Path(name)), check=True, capture_output=True, text=True)
+        subprocess.run(
+            _command(Path(name)), check=True, capture_output=True, encoding="utf-8", errors="replace"
+        )
         os.chmod(name, 0o755)
         os.replace(name, made)
     except subprocess.CalledProcessError as error:
@@ -101,7 +103,7 @@ def _command(output: Path) -> list[str]:
         "-o",
         str(output),
         f"-L{libraries}",
-        f"-Wl,-rpath,{libraries}",
+        *("-Xlinker", "-rpath", "-Xlinker", libraries),  # a comma in it separates nothing
         *(f"-l{name}" for name in ROOT_LIBRARIES),
     ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import matplotlib
 import mplhep
+from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -19,6 +20,12 @@ Parameters = ParamSpec("Parameters")
 
 
 STYLE: Any = {
+    # Of matplotlib, not of the user's matplotlibrc: a figure is the same everywhere, and needs no LaTeX.
+    **{
+        name: value
+        for name, value in dict.items(matplotlib.rcParamsDefault)
+        if name not in style.core.STYLE_BLACKLIST
+    },
     **mplhep.style.ROOT,
     "figure.figsize": (8.0, 6.4),
     "figure.dpi": 100,

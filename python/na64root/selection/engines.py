@@ -11,7 +11,7 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -99,11 +99,12 @@ class EventLoop:
         if ntuple.friends:
             # A description of friends is unpacked before anything is called: it must find ROOT there.
             client.register_plugin(_import_root(), name=_PLUGIN)
-        root().RDF.Distributed.initialize(_prepare_worker, functions, declare)
+        ntuple = _with_absolute_paths(ntuple)
+        for file in (*ntuple.files, *(file for friend in ntuple.friends for file in friend.files)):
+            cling.literal(file.path)
+        root().RDF.Distributed.initialize(_prepare_worker, functions, declare, cling.links())
         workers = sum(client.nthreads().values())
-        return _with_absolute_paths(ntuple).data_frame(
-            executor=client, npartitions=_PARTITIONS_PER_WORKER * workers
-        )
+        return ntuple.data_frame(executor=client, npartitions=_PARTITIONS_PER_WORKER * workers)
 
     def check_baskets(self, ntuple: Ntuple) -> None:
         """Unpack all files once, on the cluster where the engine is one; within :meth:`in_order`.
@@ -271,7 +272,10 @@ def _import_root() -> Any:
     return ImportRoot()
 
 
-def _prepare_worker(functions: Sequence[tuple[str, str]], declare: Callable[[], None] | None) -> None:
+def _prepare_worker(
+    functions: Sequence[tuple[str, str]], declare: Callable[[], None] | None, links: Mapping[str, str]
+) -> None:
+    cling.have_links(links)
     cling.include("selection.hpp")
     for name, code in functions:
         cling.declare_code(name, code)

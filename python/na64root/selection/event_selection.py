@@ -6,10 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..cling import in_literal_folder
 from ..config import SIGNATURES, Card
 from ..errors import ConfigError, DataError
-from ..ntuple import Input, open_ntuple, reading
-from ..records import ResultsFolder
+from ..inputs import one_run
+from ..ntuple import Input, note_files, open_ntuple, reading
+from ..records import ResultsFolder, one_file
 from ..work import Work
 from .blinding import refuse_systematics, require_blind
 from .booked import Booked
@@ -22,6 +24,7 @@ from .skim import Skim
 from .systematics import Variations
 
 
+@one_run()
 def select(
     inputs: Input,
     card: Card,
@@ -41,7 +44,7 @@ def select(
             not compile; the engine's cluster cannot be reached; a skim that would show what is hidden.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches; a branch
             of `options.columns` that is not in the files; a blinded skim without `options.blind`.
-        Na64Error: the skim exists and is not to be replaced, or it cannot be written.
+        Na64Error: the skim exists and is not to be replaced, is read itself, or cannot be written.
     """
     card.exposure(options.eot)  # before anything is read
     refuse_systematics(options.blind, options.systematics)
@@ -50,6 +53,7 @@ def select(
             "a skim cannot be written on a cluster (engine dask: each worker would write a file of its own): "
             "leave out --skim, or use --engine threads"
         )
+    note_files(inputs)
     with _beside(options.skim) as skim_path:
         # Runs and spills are read before the loop where they decide on the exposure.
         ntuple = open_ntuple(inputs, card, unpack=False)
@@ -92,7 +96,6 @@ def _beside(skim: Skim | None) -> Iterator[Path | None]:
     if skim is None:
         yield None
         return
-    folder, name = ResultsFolder(skim.path.parent, skim.force), skim.path.name
-    folder.require([name])
-    with folder.replacing([name]) as temporary:
-        yield temporary / name
+    ResultsFolder(skim.path.parent, skim.force).require([skim.path.name])
+    with one_file(skim.path, force=skim.force) as made:
+        yield Path(in_literal_folder(made))

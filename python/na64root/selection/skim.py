@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cling import root
+from ..cling import literal, no_room, root
 from ..config import Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
 from ..ntuple import Ntuple
@@ -171,7 +171,10 @@ class SkimWriter:
             self.path.unlink()
             return Skimmed(file=None, events=0, cut=skim.cut)
         ROOT = root()
-        written = ROOT.RDataFrame(self.tree, str(self.path)).Count().GetValue()
+        try:
+            written = ROOT.RDataFrame(self.tree, str(self.path)).Count().GetValue()
+        except ROOT.std.exception:
+            written = 0
         if written != events:
             raise Na64Error(
                 f"{skim.path} holds {written} of {events} events (the file system took no more data): choose "
@@ -204,7 +207,10 @@ def skims_among(ntuple: Ntuple) -> dict[str, SkimExposure]:
 def _keep_facts(path: Path, mode: str, facts: SkimFacts) -> None:
     ROOT = root()
     compression = 100 * int(ROOT.RCompressionSetting.EAlgorithm.kZSTD) + _COMPRESSION_LEVEL
-    file = ROOT.TFile.Open(str(path), mode, "", compression)
+    try:
+        file = ROOT.TFile.Open(str(path), mode, "", compression)
+    except OSError:
+        raise no_room() from None
     stored = file.WriteTObject(ROOT.TNamed("na64root", facts.model_dump_json()))
     file.Close()
     if stored <= 0 or file.TestBit(ROOT.TFile.kWriteError):
@@ -217,10 +223,10 @@ def _keep_facts(path: Path, mode: str, facts: SkimFacts) -> None:
 def _array_lengths(path: str, tree: str) -> tuple[bool, dict[str, int]]:
     """Whether a file holds an RNTuple, and the length of each array that has the same in every event."""
     ROOT = root()
-    file = ROOT.TFile.Open(path, "READ")
+    file = ROOT.TFile.Open(literal(path), "READ")
     try:
         if str(file.GetKey(tree).GetClassName()) == "ROOT::RNTuple":
-            reader = ROOT.RNTupleReader.Open(tree, path)  # keeps what it describes
+            reader = ROOT.RNTupleReader.Open(tree, literal(path))  # keeps what it describes
             fields = reader.GetDescriptor().GetTopLevelFields()
             arrays = {str(f.GetFieldName()): _ARRAY.fullmatch(str(f.GetTypeName())) for f in fields}
             return True, {name: int(match[1]) for name, match in arrays.items() if match}
