@@ -52,7 +52,10 @@ def booking() -> Any | None:
 
 def build() -> Path | None:
     """The path of the library, built where the cache does not have it; None where it cannot be built."""
-    made = cache_folder() / f"libna64root_rdf-{_key()}.so"
+    try:
+        made = cache_folder() / f"libna64root_rdf-{_key()}.so"
+    except RuntimeError as error:
+        return _no_library(f"no cache: {error}; set XDG_CACHE_HOME")
     if made.is_file():
         return made
     log.info("compiling the event loop, once for this ROOT and compiler")
@@ -79,8 +82,13 @@ def build() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """`na64root` in $XDG_CACHE_HOME, or in ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "na64root"
+    """`na64root` in $XDG_CACHE_HOME where that is absolute, or in ~/.cache.
+
+    Raises:
+        RuntimeError: neither.
+    """
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "na64root"
 
 
 def _no_library(why: str) -> Path | None:

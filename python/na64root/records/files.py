@@ -70,8 +70,13 @@ def require_replaceable(path: Path, *, force: bool) -> None:
         Na64Error: it is neither.
     """
     require_utf8(path)
-    if not os.path.lexists(path):
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
         return
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Na64Error(f"cannot write {path} ({why}): choose another output") from None
     if os.path.isdir(path):
         raise Na64Error(f"{path} is a folder (one file is written): give the name of a file")
     if belongs_to_run(path):
