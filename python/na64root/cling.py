@@ -105,8 +105,9 @@ def _in_an_empty_folder() -> Iterator[None]:
         os.close(here)
 
 
-# A path of these characters, with .root at its end only, means the same to everything in ROOT.
-_PLAIN = re.compile(r"(?!.*\.root.)[A-Za-z0-9_./+=-]+", re.DOTALL)
+# A path of these characters, with .root at its end only, means the same to everything in ROOT; a .zip is
+# opened as an archive.
+_PLAIN = re.compile(r"(?!.*\.root.)(?!.*\.zip)[A-Za-z0-9_./+=-]+", re.DOTALL)
 
 # By absolute path of a file, the plain name that stands for it.
 _links: dict[str, str] = {}
@@ -125,8 +126,7 @@ def literal(path: str | Path) -> str:
     target = os.path.abspath(text)
     if target not in _links:
         suffix = os.path.splitext(target)[1]
-        suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
-        link = os.path.join(_links_folder(), f"{len(_links)}{suffix}")
+        link = os.path.join(_links_folder(), f"{len(_links)}{suffix if suffix in ('.root', '.so') else ''}")
         os.symlink(target, link)
         _links[target] = link
     return _links[target]
@@ -232,9 +232,14 @@ def no_room() -> OSError:
 @contextlib.contextmanager
 def histograms_as_ours() -> Iterator[None]:
     """Histograms made within are as this package expects them, whatever the user's ROOT says of new ones."""
-    TH1 = root().TH1
-    sums, overflows, attached = TH1.GetDefaultSumw2(), TH1.GetStatOverflows(), TH1.AddDirectoryStatus()
+    ROOT = root()
+    TH1 = ROOT.TH1
+    sums, attached = TH1.GetDefaultSumw2(), TH1.AddDirectoryStatus()
     TH1.SetDefaultSumw2(False)
+    TH1.AddDirectory(False)
+    probe = ROOT.TH1C("", "", 1, 0.0, 1.0)
+    probe.Fill(2.0)
+    overflows = probe.GetEffectiveEntries() > 0.0  # nothing else tells
     TH1.StatOverflows(False)
     TH1.AddDirectory(True)
     try:

@@ -52,7 +52,7 @@ ODD = [
     "a.zip",
     "-.root",
 ]
-FOLDERS = ["run[1]", "a.root", "a:", "$X #?", "x" * 255]
+FOLDERS = ["run[1]", "a.root", "a.zip", "a:", "$X #?", "x" * 255]
 
 
 @pytest.fixture(scope="module")

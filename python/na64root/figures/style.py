@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import matplotlib
 import mplhep
-from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -21,11 +20,7 @@ Parameters = ParamSpec("Parameters")
 
 STYLE: Any = {
     # Of matplotlib, not of the user's matplotlibrc: a figure is the same everywhere, and needs no LaTeX.
-    **{
-        name: value
-        for name, value in dict.items(matplotlib.rcParamsDefault)
-        if name not in style.core.STYLE_BLACKLIST
-    },
+    **{key: value for key, value in dict.items(matplotlib.rcParamsDefault) if not key.startswith("backend")},
     **mplhep.style.ROOT,
     "figure.figsize": (8.0, 6.4),
     "figure.dpi": 100,
