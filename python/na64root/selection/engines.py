@@ -47,6 +47,7 @@ class EventLoop:
     def __init__(self, work: Work) -> None:
         self.work = work
         self._client: Any = None
+        self._plugged_in = False
 
     @contextlib.contextmanager
     def running(self, threads: int) -> Iterator[None]:
@@ -64,8 +65,9 @@ class EventLoop:
             try:
                 yield
             finally:
-                with contextlib.suppress(ValueError):  # it was not needed
+                if self._plugged_in:
                     self._client.unregister_worker_plugin(_PLUGIN)
+                    self._plugged_in = False
 
     @property
     def _distributed(self) -> bool:
@@ -99,6 +101,7 @@ class EventLoop:
         if ntuple.friends:
             # A description of friends is unpacked before anything is called: it must find ROOT there.
             client.register_plugin(_import_root(), name=_PLUGIN)
+            self._plugged_in = True
         ntuple = _with_absolute_paths(ntuple)
         for file in (*ntuple.files, *(file for friend in ntuple.friends for file in friend.files)):
             cling.literal(file.path)

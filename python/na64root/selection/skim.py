@@ -12,6 +12,8 @@ from ..cling import literal, no_room, root
 from ..config import Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
 from ..ntuple import Ntuple
+from ..ntuple.columns import fields_of
+from ..ntuple.files import object_in, opened_file
 from ..records import Provenance, Record
 from .blinding import refuse_hidden_cuts
 from .n_minus_one import FailedCuts
@@ -170,12 +172,7 @@ class SkimWriter:
         if events == 0:
             self.path.unlink()
             return Skimmed(file=None, events=0, cut=skim.cut)
-        ROOT = root()
-        try:
-            written = ROOT.RDataFrame(self.tree, str(self.path)).Count().GetValue()
-        except ROOT.std.exception:
-            written = 0
-        if written != events:
+        if (written := _events_in(str(self.path), self.tree)) != events:
             raise Na64Error(
                 f"{skim.path} holds {written} of {events} events (the file system took no more data): choose "
                 "another place for --skim"
@@ -218,6 +215,19 @@ def _keep_facts(path: Path, mode: str, facts: SkimFacts) -> None:
             f"cannot write how the skim {path.name} was made (the file system took no more data): choose "
             "another place for --skim"
         )
+
+
+def _events_in(path: str, tree: str) -> int:
+    """How many events a skim holds that was just written; 0 where it cannot be read."""
+    try:
+        with opened_file(path) as file:
+            key = file.GetKey(tree)
+            if key and str(key.GetClassName()) == "ROOT::RNTuple":
+                return fields_of(path, tree)[0]
+            written = object_in(file, tree)
+            return int(written.GetEntries()) if written else 0
+    except DataError:
+        return 0
 
 
 def _array_lengths(path: str, tree: str) -> tuple[bool, dict[str, int]]:
