@@ -192,6 +192,11 @@ def _links_folder() -> str:
     ) from None
 
 
+def litter(*folders: str | Path) -> list[str]:
+    """What is to be removed where a process ends without Python: these folders, and that of the links."""
+    return [str(folder) for folder in (*folders, _links_folder())]
+
+
 def _remove_links(folder: str, process: int) -> None:
     if os.getpid() == process:  # not a fork of it
         shutil.rmtree(folder, ignore_errors=True)

@@ -127,7 +127,7 @@ class Work:
 def cores() -> int:
     """How many cores this process may use: those it is bound to, and its share in a container."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(bound, math.ceil(_cores_of_container())))
+    return max(1, math.ceil(min(bound, _cores_of_container())))
 
 
 def _cores_of_container(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:

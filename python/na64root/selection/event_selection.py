@@ -20,7 +20,7 @@ from .exposure import input_exposure
 from .left_out import LeftOut
 from .options import SelectionOptions
 from .records import SelectionResult
-from .skim import Skim
+from .skim import Skim, no_room_is_told
 from .systematics import Variations
 
 
@@ -76,7 +76,7 @@ def select(
         event_loop = EventLoop(work)
 
         def loop() -> tuple[LeftOut, Booked]:
-            with reading(ntuple):
+            with reading(ntuple), no_room_is_told(options.skim, skim_path):
                 variations = Variations(card, ntuple, work.seed) if options.systematics else None
                 booked = Booked(ntuple, card, event_loop, options, variations)
                 if options.n_minus_one or options.skim is not None:

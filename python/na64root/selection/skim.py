@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import cling
 from ..cling import literal, no_room, root
 from ..config import Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
@@ -172,11 +174,8 @@ class SkimWriter:
         if events == 0:
             self.path.unlink()
             return Skimmed(file=None, events=0, cut=skim.cut)
-        if (written := _events_in(str(self.path), self.tree)) != events:
-            raise Na64Error(
-                f"{skim.path} holds {written} of {events} events (the file system took no more data): choose "
-                "another place for --skim"
-            )
+        if _events_in(str(self.path), self.tree) != events:
+            raise Na64Error(_no_room_for(skim.path))
         if self.tree_facts is not None:
             _keep_facts(self.path, "UPDATE", self.tree_facts)
         return Skimmed(file=str(skim.path), events=events, cut=skim.cut)
@@ -215,6 +214,25 @@ def _keep_facts(path: Path, mode: str, facts: SkimFacts) -> None:
             f"cannot write how the skim {path.name} was made (the file system took no more data): choose "
             "another place for --skim"
         )
+
+
+@contextlib.contextmanager
+def no_room_is_told(skim: Skim | None, made: Path | None) -> Iterator[None]:
+    """A loop that writes a skim ends in one line where ROOT finds no way to say that its file is cut off."""
+    if skim is None or made is None:
+        yield
+        return
+    cling.declare_header("last_words.hpp")
+    known, folder = root().na64root_skim, made.resolve().parent.parent
+    known.prepare(f"na64root: {' '.join(_no_room_for(skim.path).split())}\n", cling.litter(folder))
+    try:
+        yield
+    finally:
+        known.forget()
+
+
+def _no_room_for(path: Path) -> str:
+    return f"cannot write {path} (the file system took no more data): choose another place for --skim"
 
 
 def _events_in(path: str, tree: str) -> int:
