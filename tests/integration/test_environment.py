@@ -127,6 +127,13 @@ def test_an_argument_that_is_not_utf8_is_one_line(argument):
     assert b"not UTF-8" in done.stderr
 
 
+def test_names_are_utf8_whatever_the_locale(data):
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = program("inspect", data, "--json", "-j", "1", env=os.environ | plain)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["files"][0]["path"] == data
+
+
 @pytest.mark.parametrize("format", ["ttree", "rntuple"])
 def test_a_limit_on_the_size_of_files_is_one_line(tmp_path, format):
     """As a full disk: nothing is left, the process is not killed."""

@@ -27,6 +27,7 @@ from .verb import application, simulate
 def main() -> int:
     """Run the command line of the process and return its exit code."""
     _open_closed_streams()
+    _take_names_for_utf8()
     os.environ["MPLBACKEND"] = "agg"  # figures are files; what is set for windows may not even be installed
     _warnings_are_no_errors()
     logging.basicConfig(format="na64root: %(message)s")
@@ -64,6 +65,13 @@ def _open_closed_streams() -> None:
     for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", errors="replace"))  # noqa: SIM115
+
+
+def _take_names_for_utf8() -> None:
+    """Names of files and text are UTF-8, whatever the locale: else Python starts anew."""
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"  # for processes started from here
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def _warnings_are_no_errors() -> None:
