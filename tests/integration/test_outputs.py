@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,38 @@ def test_of_two_runs_into_one_folder_one_wins(tmp_path):
     assert "exists (results are kept)" in said[codes.index(2)]
     kept = json.loads((tmp_path / "out" / "pyhf.json").read_text())
     assert kept["observations"][0]["data"] == [codes.index(0)]
+
+
+@pytest.mark.parametrize("name", ["run[/b].root", "run[bold].root", "a:b:c.root"])
+def test_a_person_is_shown_the_path_as_it_is(tmp_path, data, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    shutil.copy(data, path)
+    code, shown = run("inspect", str(path), "-j", "1")
+    assert code == 0
+    assert str(path) in shown.replace("\n", "")
+    folder = tmp_path / f"out{name}"
+    code, shown = run("quality", str(path), "-j", "1", "-o", str(folder))
+    assert code == 0
+    assert str(folder / "quality.pdf") in shown.replace("\n", "")
+
+
+def test_results_that_find_no_room_leave_the_old_ones(tmp_path):
+    """A limit on the size of files, as a full disk: the datacard has room, the workspace has not."""
+    export = [sys.executable, "-m", "na64root", "export", "-o", str(tmp_path)]
+    subprocess.run(export, check=True, capture_output=True)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    done = subprocess.run(
+        [*export, "--observed", "1", "--background", "0.2", "--force"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10 << 10, 10 << 10)),
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"na64root: cannot write {tmp_path}")
+    assert len(done.stderr.splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize("name", ["files.txt", "card.toml", "runs.txt", "runs.json"])

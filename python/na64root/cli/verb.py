@@ -204,7 +204,9 @@ def write_text(path: Path, text: str) -> None:
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    console = Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
+    # Brackets and colons in a path are that path: neither markup nor the name of a picture.
+    width = None if stream.isatty() else PLAIN_WIDTH
+    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
     # Rich would end the process with code 1; run() knows what to do.
     console.on_broken_pipe = _raise_broken_pipe  # type: ignore[method-assign]
     return console

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -224,7 +225,10 @@ def paths_of_friends(mapping: LayoutConfig, paths: Sequence[str]) -> list[list[s
 
 def _from_template(template: str, path: str) -> str:
     folder, _, name = path.rpartition("/")
-    return template.replace("{folder}", folder or ".").replace("{stem}", name.removesuffix(".root"))
+    values = {"folder": folder or ".", "stem": name.removesuffix(".root")}
+    return re.sub(
+        r"\{(folder|stem)\}", lambda match: values[match[1]], template
+    )  # once: a name may have braces
 
 
 def repeated_files(files: Sequence[InputFile]) -> list[list[str]]:
