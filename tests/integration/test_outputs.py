@@ -150,7 +150,7 @@ def test_results_that_find_no_room_leave_the_old_ones(tmp_path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10 << 10, 10 << 10)),
     )
     assert done.returncode == 2
-    assert done.stderr.startswith(f"na64root: cannot write {tmp_path}")
+    assert done.stderr.startswith(f"na64root: cannot write into {tmp_path} (")
     assert len(done.stderr.splitlines()) == 1
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

@@ -51,7 +51,7 @@ def one_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     """
     require_replaceable(path, force=force)
     suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,12}", path.suffix) else ""
-    with _reported(path), _beside(path.parent) as folder:
+    with _reported(str(path)), _beside(path.parent) as folder:
         made = folder / f"file{suffix}"
         yield made
         _put([(made, path)], path.parent, force)
@@ -76,7 +76,8 @@ def require_replaceable(path: Path, *, force: bool) -> None:
         return
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise Na64Error(f"cannot write {path} ({why}): choose another output") from None
+        where = f"into {path.parent}" if isinstance(error, NotADirectoryError | PermissionError) else path
+        raise Na64Error(f"cannot write {where} ({why}): choose another output") from None
     if os.path.isdir(path):
         raise Na64Error(f"{path} is a folder (one file is written): give the name of a file")
     if belongs_to_run(path):
@@ -105,18 +106,18 @@ def renamed_into(folder: Path, names: Iterable[str], *, force: bool = True) -> I
         Na64Error: as :func:`require_replaceable`, or the folder cannot be written.
     """
     require_utf8(folder)
-    with _reported(folder), _beside(folder) as made:
+    with _reported(f"into {folder}"), _beside(folder) as made:
         yield made
         _put([(made / name, folder / name) for name in names], folder, force)
 
 
 @contextlib.contextmanager
-def _reported(path: Path) -> Iterator[None]:
+def _reported(where: str) -> Iterator[None]:
     """What the file system refuses, as one line."""
     try:
         yield
     except OSError as error:
-        raise Na64Error(f"cannot write {path} ({error.strerror or error}): choose another output") from None
+        raise Na64Error(f"cannot write {where} ({error.strerror or error}): choose another output") from None
 
 
 @contextlib.contextmanager
