@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from na64root import work
+from na64root import cling, load_card, selection, work
 from support.tree_a import event, s1_event, write_tree
 
 # In place of a header of the core.
@@ -88,6 +88,26 @@ def test_the_surroundings_of_a_run_do_not_change_its_result(tmp_path, data, expe
     )
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert results_of(tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize("just_in_time", [False, True])
+def test_defaults_of_histograms_in_the_process_change_nothing(data, just_in_time):
+    """As another package, or a notebook, sets them; they are left as they were."""
+    TH1 = cling.root().TH1
+    card, how = load_card(), work.Work(engine=work.Engine(just_in_time=just_in_time))
+    usual = selection.select([data], card, work=how)
+    assert not usual.weighted
+    TH1.SetDefaultSumw2(True)
+    TH1.AddDirectory(False)
+    TH1.StatOverflows(True)
+    try:
+        assert selection.select([data], card, work=how) == usual
+        assert TH1.GetDefaultSumw2()
+        assert not TH1.AddDirectoryStatus()
+    finally:
+        TH1.SetDefaultSumw2(False)
+        TH1.AddDirectory(True)
+        TH1.StatOverflows(False)
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-"])
