@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +98,13 @@ def _environment(**variables: str) -> Iterator[None]:
 def _in_an_empty_folder() -> Iterator[None]:
     """Elsewhere than the user, for what looks around where it starts."""
     here = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)  # it may not be readable
-    os.chdir(_links_folder())
-    try:
-        yield
-    finally:
-        os.fchdir(here)
-        os.close(here)
+    with tempfile.TemporaryDirectory(prefix="na64root-") as empty:
+        os.chdir(empty)
+        try:
+            yield
+        finally:
+            os.fchdir(here)
+            os.close(here)
 
 
 # A path of these characters, with .root at its end only, means the same to everything in ROOT; a .zip is
@@ -185,7 +187,8 @@ def _links_folder() -> str:
         if _PLAIN.fullmatch(place):
             with contextlib.suppress(OSError):
                 folder = tempfile.mkdtemp(prefix="na64root-", dir=place)
-                atexit.register(_remove_links, folder, os.getpid())
+                # Not atexit, which worker processes leave out; a fork of this process does nothing.
+                util.Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
                 return folder
     raise Na64Error(
         "no temporary folder can be written (one with a plain name is needed): set TMPDIR to one"
@@ -195,11 +198,6 @@ def _links_folder() -> str:
 def litter(*folders: str | Path) -> list[str]:
     """What is to be removed where a process ends without Python: these folders, and that of the links."""
     return [str(folder) for folder in (*folders, _links_folder())]
-
-
-def _remove_links(folder: str, process: int) -> None:
-    if os.getpid() == process:  # not a fork of it
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
