@@ -6,7 +6,9 @@ Cling ends in a segmentation fault), and with the core's headers and shared libr
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import errno
 import functools
 import os
 import re
@@ -14,7 +16,8 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +38,34 @@ def root() -> Any:
         Na64Error: no C++ compiler with its standard headers, or no ROOT.
     """
     _check_compiler()
+    # Cling finds headers in the folder where the user is before those of an include path: quoted ones are
+    # found here first, whatever is called na64root there.
+    include = f"-iquote {_plain_prefix() / 'include'}"
     # Calls from Python are compiled when they are first made: optimising them takes a third of a second and
     # gains nothing. What is worth it asks for it, see `optimise`; what the user has set stays.
-    with _environment("EXTRA_CLING_ARGS", "-O0"), warnings.catch_warnings():
+    arguments = os.environ.get("EXTRA_CLING_ARGS", "-O0")
+    with (
+        _environment(EXTRA_CLING_ARGS=f"{arguments} {include}", ROOTENV_NO_HOME="1"),
+        _in_an_empty_folder(),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", message="(?s).*This distribution of ROOT is in alpha stage")
         try:
             import ROOT
         except ImportError as error:
             raise Na64Error(f"cannot import ROOT ({error}): pip install root==0.1a12") from None
+        # Neither .rootrc nor a rootlogon of the user or of this folder decides what is computed.
+        ROOT.PyConfig.DisableRootLogon = True
+        ROOT.PyConfig.IgnoreCommandLineOptions = True
         ROOT.gROOT.SetBatch(True)  # the first thing asked of it starts Cling
-    ROOT.PyConfig.IgnoreCommandLineOptions = True
-    ROOT.gInterpreter.AddIncludePath(str(INCLUDE_PATH))
-    if ROOT.gSystem.Load(str(LIBRARY)) < 0:
+    ROOT.gInterpreter.AddIncludePath(str(_plain_prefix() / "include"))
+    if ROOT.gSystem.Load(literal(LIBRARY)) < 0:
         raise Na64Error(f"cannot load {LIBRARY} (incomplete installation): install na64root again")
     return ROOT
+
+
+def _plain_prefix() -> Path:
+    return Path(literal(PREFIX))
 
 
 @functools.cache
@@ -63,28 +80,189 @@ def optimise() -> None:
 
 
 @contextlib.contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    """A variable that is set for a while, where it is not set already."""
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = value
+def _environment(**variables: str) -> Iterator[None]:
+    """Variables that are set for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        del os.environ[name]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _in_an_empty_folder() -> Iterator[None]:
+    """Elsewhere than the user, for what looks around where it starts."""
+    here = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)  # it may not be readable
+    with tempfile.TemporaryDirectory(prefix="na64root-") as empty:
+        os.chdir(empty)
+        try:
+            yield
+        finally:
+            os.fchdir(here)
+            os.close(here)
+
+
+# A path of these characters, with .root at its end only, means the same to everything in ROOT; a .zip is
+# opened as an archive.
+_PLAIN = re.compile(r"(?!.*\.root.)(?!.*\.zip)[A-Za-z0-9_./+=-]+", re.DOTALL)
+
+# By absolute path of a file, the plain name that stands for it.
+_links: dict[str, str] = {}
+
+
+def literal(path: str | Path) -> str:
+    """A path of an input as ROOT is to be given it: that file, whatever characters its name has.
+
+    ROOT takes brackets and * for patterns, # and ? for parts of an address, $ and ~ for what they stand for
+    in a shell, and .root/ for the end of a file. A path that is not plain gets a link with a plain name in a
+    folder of this process. An address is left as it is.
+    """
+    text = str(path)
+    if "://" in text or _PLAIN.fullmatch(text):
+        return text
+    target = os.path.abspath(text)
+    if target not in _links:
+        suffix = os.path.splitext(target)[1]
+        link = os.path.join(_links_folder(), f"{len(_links)}{suffix if suffix in ('.root', '.so') else ''}")
+        os.symlink(target, link)
+        _links[target] = link
+    return _links[target]
+
+
+def in_literal_folder(path: str | Path) -> str:
+    """As :func:`literal`, of a file that is to be written: its folder gets the link, its name is plain."""
+    folder, name = os.path.split(str(path))
+    return os.path.join(literal(folder), name) if folder else name
+
+
+@contextlib.contextmanager
+def literal_output(path: str | Path) -> Iterator[str]:
+    """A name for ROOT to write to, for any file: where its own name is not plain it is renamed at the end."""
+    folder, name = os.path.split(str(path))
+    if _PLAIN.fullmatch(name):
+        yield in_literal_folder(path)
+        return
+    beside = tempfile.mkdtemp(prefix=".writing-", dir=folder or ".")
+    try:
+        made = os.path.join(beside, "file" + (".root" if name.endswith(".root") else ".json"))
+        yield in_literal_folder(made)
+        os.replace(made, path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def named(message: str) -> str:
+    """A message of ROOT with the paths that the user gave, in place of the links that ROOT was given."""
+    for target, link in sorted(_links.items(), key=lambda item: -len(item[1])):
+        message = message.replace(link, target)
+    return message
+
+
+def links() -> dict[str, str]:
+    """The links of this process, for :func:`have_links` in another one."""
+    return dict(_links)
+
+
+def have_links(made: Mapping[str, str]) -> None:
+    """Make links of another process, perhaps on another machine, where they are not."""
+    for target, link in made.items():
+        if not os.path.lexists(link):
+            folder = os.path.dirname(link)
+            if not os.path.isdir(folder):
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+                atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            with contextlib.suppress(FileExistsError):  # by another worker
+                os.symlink(target, link)
+
+
+@functools.cache
+def _links_folder() -> str:
+    """A new folder whose own path is plain; removed at the end of the process that made it."""
+    for place in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
+        if _PLAIN.fullmatch(place):
+            with contextlib.suppress(OSError):
+                folder = tempfile.mkdtemp(prefix="na64root-", dir=place)
+                # Not atexit, which worker processes leave out; a fork of this process does nothing.
+                util.Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
+                return folder
+    raise Na64Error(
+        "no temporary folder can be written (one with a plain name is needed): set TMPDIR to one"
+    ) from None
+
+
+def litter(*folders: str | Path) -> list[str]:
+    """What is to be removed where a process ends without Python: these folders, and that of the links."""
+    return [str(folder) for folder in (*folders, _links_folder())]
+
+
+@contextlib.contextmanager
+def new_file(path: str | Path) -> Iterator[Any]:
+    """A new ROOT file, closed at the end.
+
+    Raises:
+        OSError: it cannot be made, or the file system took not all of it.
+    """
+    ROOT = root()
+    level = ROOT.gErrorIgnoreLevel
+    ROOT.gErrorIgnoreLevel = ROOT.kFatal  # one line of ours in place of many
+    file = None
+    try:
+        with literal_output(path) as name, histograms_as_ours():
+            with contextlib.suppress(OSError):
+                file = ROOT.TFile.Open(name, "RECREATE")
+            if not file or file.IsZombie():
+                raise no_room()
+            yield file
+            file.Close()
+            if file.TestBit(ROOT.TFile.kWriteError):
+                raise no_room()
+    finally:
+        if file and file.IsOpen():
+            file.Close()
+        ROOT.gErrorIgnoreLevel = level
+
+
+def no_room() -> OSError:
+    """What ROOT does not say by an error of its own."""
+    return OSError(errno.EIO, "the file system took no more data")
+
+
+@contextlib.contextmanager
+def histograms_as_ours() -> Iterator[None]:
+    """Histograms made within are as this package expects them, whatever the user's ROOT says of new ones."""
+    ROOT = root()
+    TH1 = ROOT.TH1
+    sums, attached = TH1.GetDefaultSumw2(), TH1.AddDirectoryStatus()
+    TH1.SetDefaultSumw2(False)
+    TH1.AddDirectory(False)
+    probe = ROOT.TH1C("", "", 1, 0.0, 1.0)
+    probe.Fill(2.0)
+    overflows = probe.GetEffectiveEntries() > 0.0  # nothing else tells
+    TH1.StatOverflows(False)
+    TH1.AddDirectory(True)
+    try:
+        yield
+    finally:
+        TH1.SetDefaultSumw2(sums)
+        TH1.StatOverflows(overflows)
+        TH1.AddDirectory(attached)
 
 
 @functools.cache
 def include(header: str) -> None:
     """Make a header of the core (`selection.hpp`) known to Cling, once."""
-    declare(f'#include "na64root/{header}"')
+    declare(f'#include "{_plain_prefix() / "include" / "na64root" / header}"')
 
 
 @functools.cache
 def declare_header(header: str) -> None:
     """Make a header of `cpp/cling`, which needs ROOT, known to Cling, once."""
-    declare(f'#include "{PREFIX / "cling" / header}"')
+    declare(f'#include "{_plain_prefix() / "cling" / header}"')
 
 
 def declare(code: str, *, optimised: bool = True) -> None:
@@ -121,6 +299,7 @@ def declare_code(name: str, code: str) -> None:
         "-xc++",
         "-std=c++17",
         "-fsyntax-only",
+        *("-iquote", INCLUDE_PATH, "-iquote", os.getcwd()),  # as Cling: ours before the user's
         f"-I{INCLUDE_PATH}",
         "-isystem",
         include,
@@ -130,7 +309,9 @@ def declare_code(name: str, code: str) -> None:
         [str(part) for part in command],
         input=text,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
+        cwd=_links_folder(),
         env=os.environ | {"LC_ALL": "C"},
     )
     said = checked.stderr

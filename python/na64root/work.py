@@ -6,11 +6,18 @@ A cluster is Dask's: of workers at the address of a scheduler, or started here a
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import logging
+import math
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from .annotations import Progress
@@ -115,6 +122,61 @@ class Work:
             return
         with self.engine.client(self.threads) as client:
             yield replace(self, executor=client.get_executor(pure=False))
+
+
+def cores() -> int:
+    """How many cores this process may use: those it is bound to, and its share in a container."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(bound, _cores_of_container())))
+
+
+def _cores_of_container(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
+    """The least that the groups of this process grant, in processors; infinite without a limit."""
+    found = math.inf
+    with contextlib.suppress(OSError):
+        for line in own.read_text("utf-8", "replace").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            base = root / controllers if controllers else root
+            group = Path(path.lstrip("/"))
+            for folder in (group, *group.parents):
+                found = min(found, _granted(base / folder))
+    return found
+
+
+def _granted(folder: Path) -> float:
+    try:
+        if (file := folder / "cpu.max").exists():
+            quota, period = map(float, file.read_text("ascii").replace("max", "inf").split())
+        else:
+            quota = float((folder / "cpu.cfs_quota_us").read_text("ascii"))
+            period = float((folder / "cpu.cfs_period_us").read_text("ascii"))
+    except (OSError, ValueError):
+        return math.inf
+    return quota / period if quota > 0.0 and period > 0.0 else math.inf
+
+
+def end_with_parent(parent: int) -> None:
+    """What a worker process does first: it ends when its parent `parent` does, however that is ended.
+
+    Linux ends it at once; elsewhere it looks every second.
+    """
+    try:
+        set_death_signal = ctypes.CDLL(None, use_errno=True).prctl
+        watched = set_death_signal(1, int(signal.SIGKILL), 0, 0, 0) == 0  # 1 is PR_SET_PDEATHSIG
+    except (OSError, AttributeError):
+        watched = False
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
+    if not watched:
+
+        def watch() -> None:
+            while os.getppid() == parent:
+                time.sleep(1.0)
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager

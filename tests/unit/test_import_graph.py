@@ -18,6 +18,7 @@ REPOSITORY = PACKAGE.parent.parent
 ORDER = [
     "errors",
     "annotations",
+    "inputs",
     "version",
     "_core",
     "config",

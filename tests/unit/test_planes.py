@@ -1,5 +1,6 @@
 """Planes of any two parameters: corners, scaling laws, refinement, interruption."""
 
+import contextlib
 import dataclasses
 import math
 
@@ -303,3 +304,20 @@ def test_a_band_that_some_columns_lack_is_left_out(caplog):
 def test_no_such_plane(card):
     with pytest.raises(ConfigError, match="known: mass-epsilon"):
         scan(card, "mass-charge")
+
+
+def test_two_scans_in_one_folder_do_not_mix_what_they_keep(tmp_path, caplog):
+    path = tmp_path / ".plane.unfinished"
+    column, other = (planes._Found({"observed": [strength]}) for strength in (1.0, 2.0))
+    with contextlib.closing(planes._Kept(path, "one", [], {})) as first:
+        first.add("a", column)
+        with contextlib.closing(planes._Kept(path, "another", [], {})) as second:
+            assert "another scan works" in caplog.text
+            second.add("a", other)
+            second.remove()
+        first.add("b", column)
+    with contextlib.closing(planes._Kept(path, "one", [], {})) as again:
+        kept = [again.get(name) for name in ("a", "b")]
+        assert [found.strengths for found in kept if found] == [column.strengths, column.strengths]
+        again.remove()
+    assert not path.exists()

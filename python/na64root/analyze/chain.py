@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import exclusion, figures, limits, records, selection
-from ..cling import root
+from ..cling import new_file
 from ..config import Card
 from ..exclusion.planes import plane_of
+from ..inputs import one_run
 from ..limits.side_by_side import Kind, Limits, limits_side_by_side, require_agreement
+from ..ntuple import note_files
 from ..records import Discovery, Interval, PlaneResult, ResultsFolder
 from ..reports import plane_files, selection_report
 from ..simulation import simulate
@@ -33,6 +35,7 @@ FIGURES = ("cut_flow", "ecal_hcal", "r", "limits", "exclusion")
 FILES = ("results.json", "results.root", *(f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")))
 
 
+@one_run()
 def analyze(
     files: Sequence[str],
     card: Card,
@@ -52,6 +55,9 @@ def analyze(
         EnginesDisagreeError: RooStats and the exact engine differ by more than three toy errors.
     """
     options.require_possible(card)
+    for given in (files, options.signal.files if options.signal else ()):
+        if given:
+            note_files(given)
     results.require(FILES)
     if options.pseudodata:
         files = [_pseudodata(card, results, options.data, work)]
@@ -210,16 +216,12 @@ def _write_root(
     cl: float,
 ) -> None:
     """Cut flow and histograms, the RooFit workspace, the plane as TH2D and its curves as TGraphs."""
-    ROOT = root()
-    file = ROOT.TFile.Open(str(path), "RECREATE")
-    try:
+    with new_file(path) as file:
         selection.write_into(selected, file)
         if model:
             file.WriteObject(limits.workspace(model), "workspace")
         if plane:
             plane_files.write_objects(file, plane, cl)
-    finally:
-        file.Close()
 
 
 def _write_json(analysis: Analysis, folder: Path, output_dir: Path) -> Analysis:

@@ -8,7 +8,9 @@ from .. import exclusion, records
 from ..config import Card
 from ..exclusion import planes
 from ..exclusion.grids import Plane
-from ..records import ResultsFolder
+from ..inputs import one_run
+from ..ntuple import note_files
+from ..records import ResultsFolder, refuse_to_replace
 from ..reports import plane_files
 from ..signal import Mode
 from ..simulation import acceptance
@@ -20,6 +22,7 @@ from .options import DataOptions
 from .records import Scorecard
 
 
+@one_run()
 def scan_of_files(
     files: Sequence[str],
     card: Card,
@@ -46,8 +49,11 @@ def scan_of_files(
     names = [f"{chosen.name}.{kind}" for kind in plane_files.FILES]
     kept = None
     if results:
+        if files:
+            note_files(files)
         results.require(names)
         kept = results.path / f".{chosen.name}.unfinished"
+        refuse_to_replace(results.path, [kept.name], force=True)
     exclusion.warn_of_published_sources(card)
     data = data_of(files, card, options, work)
     result = planes.scan(

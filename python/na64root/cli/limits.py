@@ -135,6 +135,10 @@ def _export(
 
     chosen = list(FORMATS) if formats == "all" else [formats]
     card, results = common.card, common.results
+    if files:
+        from ..ntuple import note_files
+
+        note_files(files)
     results.require([*(FORMATS[name][0] for name in chosen), RECORD])
     selected = None
     if described:

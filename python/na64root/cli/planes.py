@@ -20,7 +20,7 @@ from .options import (
     exposure_option,
     only_of_files,
 )
-from .verb import Common, application, verb
+from .verb import Common, application, verb, write_text
 
 if TYPE_CHECKING:
     from ..exclusion.grids import Axis, Plane
@@ -164,8 +164,10 @@ def _ledger(common: Common, presets_only: bool) -> Record:
     record = ledger(common.card, work=common.work)
     if results is None:
         return record
-    texts = zip(names, (as_csv(record), as_markdown(record)), strict=True)
-    return record.model_copy(update={"files": {name: str(results.write(name, text)) for name, text in texts}})
+    with results.replacing(names) as folder:
+        for name, text in zip(names, (as_csv(record), as_markdown(record)), strict=True):
+            write_text(folder / name, text)
+    return record.model_copy(update={"files": {name: str(results.path / name) for name in names}})
 
 
 @verb(application, "plan", example="na64root plan --target relic -o plan", show=tables.show_plan)

@@ -19,25 +19,77 @@ from typing import Any, TextIO
 import click
 
 from ..errors import Na64Error
+from ..inputs import one_run, require_utf8
 from . import data, limits, planes, simulation  # noqa: F401  (they add their verbs)
 from .verb import application, simulate
 
 
 def main() -> int:
     """Run the command line of the process and return its exit code."""
+    _open_closed_streams()
+    _take_names_for_utf8()
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; what is set for windows may not even be installed
+    _warnings_are_no_errors()
     logging.basicConfig(format="na64root: %(message)s")
     logging.getLogger("na64root").setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what is half written is removed
+    # As Ctrl-C: what is half written is removed. What the user ignores (nohup) stays ignored.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that grows too large is an error of its writer
     with _standard_output_for_results_only() as stdout:
         return run(sys.argv[1:], stdout)
+
+
+class _Stopped(BaseException):
+    """A signal that ends the process; its number."""
+
+
+def _stop(number: int, _: object) -> None:
+    for other in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)  # a second one would cut short what the first one started
+    raise _Stopped(number)
+
+
+def _open_closed_streams() -> None:
+    """What the process was started without becomes /dev/null: else a file of ours would become it."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            os.set_inheritable(number, True)
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", errors="replace"))  # noqa: SIM115
+
+
+def _take_names_for_utf8() -> None:
+    """Names of files and text are UTF-8, whatever the locale: else Python starts anew."""
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"  # for processes started from here
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def _warnings_are_no_errors() -> None:
+    """Those of other packages do not end a run, whatever PYTHONWARNINGS says."""
+    if any(action == "error" for action, *_ in warnings.filters):
+        warnings.simplefilter("default")
+        for unseen in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+            warnings.simplefilter("ignore", unseen)
 
 
 def run(arguments: Iterable[str], stdout: TextIO) -> int:
     """Run one verb, its result on `stdout`, everything else on stderr; return the exit code."""
     try:
-        with contextlib.redirect_stdout(stdout), warnings.catch_warnings():
+        with contextlib.redirect_stdout(stdout), warnings.catch_warnings(), one_run():
             warnings.showwarning = _show_warning
-            with application.make_context("na64root", list(arguments), obj=stdout) as context:
+            arguments = list(arguments)
+            _require_usable(arguments)
+            with application.make_context("na64root", arguments, obj=stdout) as context:
                 application.invoke(context)
             stdout.flush()
     except BrokenPipeError:
@@ -49,15 +101,21 @@ def run(arguments: Iterable[str], stdout: TextIO) -> int:
         return stop.exit_code
     except (KeyboardInterrupt, click.Abort):
         return _complain("interrupted", code=130)
+    except _Stopped as stop:
+        number = signal.Signals(stop.args[0])
+        return _complain(f"ended by {number.name}", code=128 + number)
     except click.ClickException as error:
         return _complain(_usage_message(error))
     except Na64Error as error:
         return _complain(str(error))
     except OSError as error:
-        if error.filename is None and stdout.closed is False and error.errno is not None:
+        if error.errno is None or (error.filename is not None and isinstance(error, FileNotFoundError)):
+            traceback.print_exc()
+            return 1
+        # The machine says no: a name too long, no permission, no room. That is no bug.
+        if error.filename is None:
             return _complain(f"cannot write the result ({error.strerror}): check where the output goes")
-        traceback.print_exc()
-        return 1
+        return _complain(f"cannot use {error.filename} ({error.strerror}): check the path")
     except Exception:
         traceback.print_exc()
         return 1
@@ -84,6 +142,20 @@ def _standard_output_for_results_only() -> Iterator[TextIO]:
     finally:
         with contextlib.suppress(OSError):
             stream.close()
+
+
+def _require_usable(arguments: Iterable[str]) -> None:
+    """Arguments as text, and a folder to be in.
+
+    Raises:
+        Na64Error: bytes that are not UTF-8; a current folder that was removed.
+    """
+    for argument in arguments:
+        require_utf8(argument)
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise Na64Error(f"the current folder is gone ({error.strerror}): change into another one") from None
 
 
 def _complain(message: str, code: int = 2) -> int:

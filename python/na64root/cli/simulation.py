@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ConfigError, Na64Error
+from ..errors import ConfigError
 from . import tables
 from .options import EOT, FORMAT, Numbers, exposure_option, signal_point
 from .verb import Common, application, simulate, verb
@@ -215,6 +215,7 @@ def _acceptance(
     With --map also an efficiency map for models of others, -n events for each decade of c tau.
     """
     from ..exclusion.r_cut import best_r_cut
+    from ..records import require_replaceable
     from ..simulation.acceptance import AcceptanceReport, efficiency, r_report
     from ..simulation.core_config import Signal
 
@@ -223,8 +224,8 @@ def _acceptance(
         raise ConfigError(
             f"--r-report, --best-r-cut and --map in mode {mode} (they need decays of chi2): leave them out"
         )
-    if map_file is not None and map_file.exists() and not common.force:
-        raise Na64Error(f"{map_file} exists (results are kept): use --force or another name")
+    if map_file is not None:
+        require_replaceable(map_file, force=common.force)
     found = efficiency(
         card,
         point,

@@ -9,6 +9,7 @@ from ..config import SIGNATURES
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from ..analyze import Analysis, Scorecard, SignalOfSample
     from ..backgrounds import Backgrounds
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from ..selection.quality import Quality
     from ..selection.systematics import SystematicEffect
     from ..simulation.acceptance import AcceptanceReport, RReport
+
+
+def _titled(text: str) -> Text:
+    """A line with its title, `[bold]TITLE[/]`, in bold; nothing else in it is markup, as in a path."""
+    from rich.text import Text
+
+    title, _, rest = text.partition("[/]")
+    return Text.assemble((title.replace("[bold]", "", 1), "bold"), rest)
+
 
 # Criteria as they are written.
 CRITERIA = {"cls": "CLs", "clsb": "CLs+b"}
@@ -122,7 +132,7 @@ def show_plane(record: PlaneResult, console: Console) -> None:
 def _show_blinded_and_notes(blind: bool, notes: Sequence[str], console: Console) -> None:
     if blind:
         console.print(
-            "[bold]Blinded[/]: the most probable counts without signal stand in for those observed."
+            _titled("[bold]Blinded[/]: the most probable counts without signal stand in for those observed.")
         )
     for note in notes:
         console.print(note, soft_wrap=True)
@@ -141,7 +151,7 @@ def show_analysis(record: Analysis, console: Console) -> None:
 
     from ..records import cuts_in_order
 
-    console.print("[bold]Cut flow[/]: events left" + _BLINDED * record.blind)
+    console.print(_titled("[bold]Cut flow[/]: events left" + _BLINDED * record.blind))
     inside = [row for row in record.cutflow if row.period in record.exposure]
     bins = list(dict.fromkeys((row.period, row.signature) for row in inside))
     table = Table("cut", box=None)
@@ -155,7 +165,7 @@ def show_analysis(record: Analysis, console: Console) -> None:
     for reason, number in outside.items():
         console.print(f"  {reason}: {number} events, in no bin")
 
-    console.print("\n[bold]Counts[/]")
+    console.print(_titled("\n[bold]Counts[/]"))
     table = Table("period", "signature", box=None)
     for column in ("observed", "background", "EOT"):
         table.add_column(column, justify="right")
@@ -193,7 +203,7 @@ def show_analysis(record: Analysis, console: Console) -> None:
         _show_g2(record.g2_excluded_up_to_GeV, console)
     else:
         console.print("\nNo limit: no bin has both an observed count and exposure.")
-    console.print("\n[bold]Results[/]")
+    console.print(_titled("\n[bold]Results[/]"))
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)
 
@@ -209,7 +219,7 @@ def show_selection(record: SelectionReport, console: Console) -> None:
         for row, error in zip(record.cutflow, record.cutflow_errors, strict=True)
     }
     for period in record.exposure:
-        console.print(f"[bold]Cut flow, {period}[/]: events left" + _BLINDED * record.blind)
+        console.print(_titled(f"[bold]Cut flow, {period}[/]: events left" + _BLINDED * record.blind))
         table = Table("cut", box=None)
         for signature in SIGNATURES:
             table.add_column(signature, justify="right")
@@ -237,7 +247,7 @@ def show_selection(record: SelectionReport, console: Console) -> None:
         console.print(text, soft_wrap=True, markup=False)
     if record.skim is not None and record.skim.file is not None:
         console.print(f"\nskim: {record.skim.events} events in {record.skim.file}", soft_wrap=True)
-    console.print("\n[bold]Results[/]")
+    console.print(_titled("\n[bold]Results[/]"))
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)
 
@@ -251,7 +261,7 @@ def show_acceptance(record: AcceptanceReport, console: Console) -> None:
         f"{record.produced:.4g} expected before cuts, {record.events} simulated"
     )
     for found in record.signatures:
-        console.print(f"\n[bold]{found.signature}[/]")
+        console.print(_titled(f"\n[bold]{found.signature}[/]"))
         table = Table("cut", box=None)
         for column in ("simulated", "effective", "expected"):
             table.add_column(column, justify="right")
@@ -262,7 +272,7 @@ def show_acceptance(record: AcceptanceReport, console: Console) -> None:
         chain = "" if found.semi_analytic is None else f"; semi-analytic {found.semi_analytic:.4g} events"
         console.print(f"acceptance {found.acceptance:.4g} ± {found.acceptance_error:.2g}{chain}")
         console.print(f"share of decays in HCAL3: {found.hcal3_share:.3f} ± {found.hcal3_share_error:.3f}")
-    console.print("\n[bold]Decays[/]")
+    console.print(_titled("\n[bold]Decays[/]"))
     table = Table("volume", box=None)
     for column in ("all", *(f"{found.signature}, events" for found in record.signatures)):
         table.add_column(column, justify="right")
@@ -277,9 +287,11 @@ def show_acceptance(record: AcceptanceReport, console: Console) -> None:
         _show_r_report(record.r_report, console)
     if (best := record.best_r_cut) is not None:
         console.print(
-            f"\n[bold]Best cut on R[/] {best.best:g} ({best.flat[0]:g} to {best.flat[1]:g} within 1 %): "
-            f"sensitivity {100.0 * best.gain:+.1f} ± {100.0 * best.gain_error:.1f} % against "
-            f"R < {best.r_max:g} (paper: {best.published})",
+            _titled(
+                f"\n[bold]Best cut on R[/] {best.best:g} ({best.flat[0]:g} to {best.flat[1]:g} within 1 %): "
+                f"sensitivity {100.0 * best.gain:+.1f} ± {100.0 * best.gain_error:.1f} % against "
+                f"R < {best.r_max:g} (paper: {best.published})"
+            ),
             soft_wrap=True,
         )
     if record.map is not None:
@@ -290,8 +302,10 @@ def _show_r_report(report: RReport, console: Console) -> None:
     from rich.table import Table
 
     console.print(
-        f"\n[bold]Efficiency of the R cut[/] (the paper: {report.paper_average:g} on average, "
-        f"{report.paper_lowest:g} at least)"
+        _titled(
+            f"\n[bold]Efficiency of the R cut[/] (the paper: {report.paper_average:g} on average, "
+            f"{report.paper_lowest:g} at least)"
+        )
     )
     table = Table("switched", "efficiency", box=None)
     for period in report.causes[0].by_period:
@@ -305,7 +319,9 @@ def _show_r_report(report: RReport, console: Console) -> None:
 def _show_signal(signal: SignalOfSample, console: Console) -> None:
     sample = signal.sample
     console.print(
-        f"\n[bold]Signal of the sample[/] at m_A' = {sample.mass_GeV:g} GeV, epsilon = {sample.epsilon:g}"
+        _titled(
+            f"\n[bold]Signal of the sample[/] at m_A' = {sample.mass_GeV:g} GeV, epsilon = {sample.epsilon:g}"
+        )
     )
     chain = "" if signal.chain is None else f" (chain {sum(signal.chain.values()):.3f})"
     console.print(
@@ -320,7 +336,7 @@ def _show_signal(signal: SignalOfSample, console: Console) -> None:
 def _show_varied_counts(effects: Sequence[SystematicEffect], console: Console) -> None:
     from rich.table import Table
 
-    console.print("\n[bold]Systematic variations[/]: events after all cuts, all periods")
+    console.print(_titled("\n[bold]Systematic variations[/]: events after all cuts, all periods"))
     signatures = list(dict.fromkeys(e.signature for e in effects))
     table = Table("source", "kind", box=None)
     for column in ("size", *(f"{s} {what}" for s in signatures for what in ("as is", "up", "down"))):
@@ -361,7 +377,7 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
 
     quoted = limit.roostats
     what = "Upper limit" if limit.kind == "observed" else "Expected upper limit (simulation, no signal)"
-    console.print(f"\n[bold]{what}[/] on the expected signal events, {100 * quoted.cl:g} % CL, CLs")
+    console.print(_titled(f"\n[bold]{what}[/] on the expected signal events, {100 * quoted.cl:g} % CL, CLs"))
     table = Table("engine", "nuisances", box=None)
     table.add_column("limit", justify="right")
     value = f"{quoted.upper_limit:.3f} ± {quoted.upper_limit_error:.3f}"
@@ -517,7 +533,7 @@ def show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
             table.add_row(row.name, *values, *shown(row), row.refused or row.reason)
         console.print(table)
         console.print(f"{len(record.does_not_enter)} assumed numbers do not enter.")
-        console.print("\n[bold]Choices beside each other[/]")
+        console.print(_titled("\n[bold]Choices beside each other[/]"))
     _show_presets(record, console)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ..config import DEFAULT_CARD, Card, load_card
-from ..errors import Na64Error
 from ..version import version
 
 if TYPE_CHECKING:
@@ -147,8 +145,10 @@ def verb(
         ) -> None:
             common = Common(output, config, overrides, seed, threads, force)
             destination = None if keeps or output is None else output / f"{name}.json"
-            if destination is not None and destination.exists() and not force:
-                raise Na64Error(f"{destination} exists (results are kept): use --force or another output")
+            if destination is not None:
+                from ..records import require_replaceable
+
+                require_replaceable(destination, force=force)
             with contextlib.redirect_stdout(sys.stderr):
                 record = function(common, **options)
                 from ..records import to_json, write_atomically
@@ -174,7 +174,7 @@ def verb(
                          help="Replace one value of the card; may be repeated."),
             click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=1, show_default=True,
                          help="Of every random number."),
-            click.option("-j", "--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1,
+            click.option("-j", "--threads", type=click.IntRange(min=1), default=_cores,
                          show_default="all cores", help="Results do not depend on it."),
             click.option("--force", is_flag=True, help="Replace existing results."),
         ]  # fmt: skip
@@ -190,6 +190,12 @@ def verb(
     return decorate
 
 
+def _cores() -> int:
+    from ..work import cores
+
+    return cores()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8."""
     path.write_text(text, "utf-8")
@@ -198,7 +204,9 @@ def write_text(path: Path, text: str) -> None:
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    console = Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
+    # Brackets and colons in a path are that path: neither markup nor the name of a picture.
+    width = None if stream.isatty() else PLAIN_WIDTH
+    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
     # Rich would end the process with code 1; run() knows what to do.
     console.on_broken_pipe = _raise_broken_pipe  # type: ignore[method-assign]
     return console

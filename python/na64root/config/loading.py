@@ -3,6 +3,7 @@
 The first problem of a card becomes one line that names the section, the key and what was expected.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..errors import ConfigError
+from ..inputs import note
 from .card import OPTIONAL_SECTIONS, Card
 from .quantity import nearest
 
@@ -92,7 +94,8 @@ def _read_headers(data: Mapping[str, Any], folder: Path, origin: str) -> None:
         if not isinstance(cut, dict) or not isinstance(cut.get("header"), str):
             continue
         try:
-            code = (folder / cut["header"]).read_text("utf-8")
+            code = (folder / cut["header"]).read_text("utf-8-sig")
+            note(folder / cut["header"])
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigError(
@@ -123,11 +126,12 @@ def _read_card(name_or_path: str | Path) -> tuple[str, str]:
     if name in card_names():
         return (resources.files("na64root") / "cards" / f"{name}.toml").read_text("utf-8"), f"card {name}"
     path = Path(name_or_path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         known = ", ".join(card_names())
         raise ConfigError(f"no card {name} (neither a file nor one of {known}): give a name or a path")
+    note(path)
     try:
-        return path.read_text("utf-8"), str(path)
+        return path.read_text("utf-8-sig"), str(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read card {path} ({error}): give a readable TOML file") from None
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cling import literal
 from .expressions import Call, Code, Expression
 from .library import booking
 
@@ -29,7 +30,7 @@ class _Graph:
         library = booking()
         if library is None:
             raise NotCompiledError("no library")
-        self.library, self.source, self.present = library, (tree, list(files)), sorted(present)
+        self.library, self.source, self.present = library, (tree, list(map(literal, files))), sorted(present)
         self.settings = library.Settings()
         self._opened: Any = None
         self.has_run = False

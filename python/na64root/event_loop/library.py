@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..cling import INCLUDE_PATH, PREFIX, compiler, declare, root
+from ..cling import INCLUDE_PATH, PREFIX, compiler, declare, literal, root
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +43,19 @@ def booking() -> Any | None:
     if path is None:
         return None
     ROOT = root()
-    if ROOT.gSystem.Load(str(path)) < 0:
+    if ROOT.gSystem.Load(literal(path)) < 0:
         log.warning("cannot load %s: events are selected by code compiled just in time, slower", path)
         return None
-    declare(f'#include "{HEADER}"', optimised=False)  # declarations only
+    declare(f'#include "{literal(SOURCES)}/{HEADER.name}"', optimised=False)  # declarations only
     return ROOT.na64root.rdf
 
 
 def build() -> Path | None:
     """The path of the library, built where the cache does not have it; None where it cannot be built."""
-    made = cache_folder() / f"libna64root_rdf-{_key()}.so"
+    try:
+        made = cache_folder() / f"libna64root_rdf-{_key()}.so"
+    except RuntimeError as error:
+        return _no_library(f"no cache: {error}; set XDG_CACHE_HOME")
     if made.is_file():
         return made
     log.info("compiling the event loop, once for this ROOT and compiler")
@@ -64,7 +67,9 @@ def build() -> Path | None:
     except OSError as error:
         return _no_library(f"{made.parent} cannot be written ({error.strerror})")
     try:
-        subprocess.run(_command(Path(name)), check=True, capture_output=True, text=True)
+        subprocess.run(
+            _command(Path(name)), check=True, capture_output=True, encoding="utf-8", errors="replace"
+        )
         os.chmod(name, 0o755)
         os.replace(name, made)
     except subprocess.CalledProcessError as error:
@@ -77,8 +82,13 @@ def build() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """`na64root` in $XDG_CACHE_HOME, or in ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "na64root"
+    """`na64root` in $XDG_CACHE_HOME where that is absolute, or in ~/.cache.
+
+    Raises:
+        RuntimeError: neither.
+    """
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "na64root"
 
 
 def _no_library(why: str) -> Path | None:
@@ -101,7 +111,7 @@ def _command(output: Path) -> list[str]:
         "-o",
         str(output),
         f"-L{libraries}",
-        f"-Wl,-rpath,{libraries}",
+        *("-Xlinker", "-rpath", "-Xlinker", libraries),  # a comma in it separates nothing
         *(f"-l{name}" for name in ROOT_LIBRARIES),
     ]
 

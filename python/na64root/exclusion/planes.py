@@ -7,6 +7,7 @@ so that the contour depends little on it. What is done is kept in a file beside 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import hashlib
 import json
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import contourpy
 import numpy as np
@@ -109,20 +110,22 @@ def plane_of(
     x, y = chosen.x.values, chosen.y.values
     every = tuple(range(len(y)))
     lines = chosen.name == "mass-epsilon"
-    keeping = _Kept(kept, what, counts, exposure)
-    with work.connected() as connected:
+    with (
+        contextlib.closing(_Kept(kept, what, counts, exposure)) as keeping,
+        work.connected() as connected,
+    ):
         computing = _Computing(exclusion, chosen, keeping, connected)
         columns = computing.columns(x, y, [(i, every) for i in range(len(x))], lines=lines)
         coarse = _grid(columns, len(x), len(y))
         fine = _refined(computing, chosen, coarse)
+        contours = {name: _contours(chosen, values) for name, values in fine.items()}
+        keeping.remove()
     low: list[float | None] = []
     high: list[float | None] = []
     end_point = None
     if lines:
         low, high = ([column.epsilon_range[end] for _, column in columns] for end in (0, 1))
         end_point = exclusion.g2_end_point(x, np.array([column.on_central_g2_line for _, column in columns]))
-    contours = {name: _contours(chosen, values) for name, values in fine.items()}
-    keeping.remove()
     return PlaneResult(
         plane=chosen.name,
         mode=mode,
@@ -170,21 +173,34 @@ class _Kept:
     def __init__(
         self, path: Path | None, what: object, counts: Sequence[Count], exposure: Mapping[str, float]
     ) -> None:
-        self._path = path
+        self._file: TextIO | None = None
         fields = sorted(_Found.__annotations__)
         whole = repr((fields, what, [count.model_dump() for count in counts], sorted(exposure.items())))
         self._key = hashlib.sha256(whole.encode()).hexdigest()
         self._done: dict[str, dict[str, Any]] = {}
         if path is None:
             return
-        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        self._path, file = path, path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Its columns and ours in one file would be taken for those of whichever began it.
+            log.warning("another scan works in %s: this one is not kept if interrupted", path.parent)
+            file.close()
+            return
+        except OSError:  # a file system without locks
+            pass
+        self._file = file
+        file.seek(0)
+        lines = file.read().splitlines()
         if lines and lines[0] == self._key:
             for line in lines[1:]:
                 try:
                     self._done.update(json.loads(line))
                 except ValueError:  # cut off where the scan was interrupted
                     continue
-        path.write_text("\n".join([self._key, *map(json.dumps, self._pairs())]) + "\n", "utf-8")
+        file.truncate(0)
+        self._write("\n".join([self._key, *map(json.dumps, self._pairs())]))
 
     def _pairs(self) -> Iterable[dict[str, dict[str, Any]]]:
         return ({name: column} for name, column in self._done.items())
@@ -193,13 +209,20 @@ class _Kept:
         return _Found(**self._done[name]) if name in self._done else None
 
     def add(self, name: str, column: _Found) -> None:
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({name: asdict(column)}) + "\n")
+        self._write(json.dumps({name: asdict(column)}))
+
+    def _write(self, line: str) -> None:
+        if self._file is not None:
+            self._file.write(line + "\n")
+            self._file.flush()
 
     def remove(self) -> None:
-        if self._path is not None:
+        if self._file is not None:
             self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 @dataclass

@@ -19,6 +19,8 @@ Parameters = ParamSpec("Parameters")
 
 
 STYLE: Any = {
+    # Of matplotlib, not of the user's matplotlibrc: a figure is the same everywhere, and needs no LaTeX.
+    **{key: value for key, value in dict.items(matplotlib.rcParamsDefault) if not key.startswith("backend")},
     **mplhep.style.ROOT,
     "figure.figsize": (8.0, 6.4),
     "figure.dpi": 100,

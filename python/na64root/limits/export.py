@@ -12,7 +12,6 @@ format          what it is
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 from .. import cling
 from ..config import Constraint
 from ..errors import ConfigError, Na64Error
-from ..records import Provenance, Record, ResultsFolder, write_atomically
+from ..records import Provenance, Record, ResultsFolder
 from .counting import Bin, CountingModel
 from .likelihood import identifier
 from .roofit import quiet, workspace
@@ -36,8 +35,8 @@ def write_workspace(model: CountingModel, path: Path, comment: str = "") -> None
         w = workspace(model)
         if comment:
             w.SetTitle(comment)
-        if not w.writeToFile(str(path)):
-            raise Na64Error(f"cannot write {path} (ROOT refused it): choose another output")
+        with cling.new_file(path) as file:
+            file.WriteObject(w, w.GetName())
 
 
 def write_hs3(model: CountingModel, path: Path, comment: str = "") -> None:
@@ -45,10 +44,14 @@ def write_hs3(model: CountingModel, path: Path, comment: str = "") -> None:
     with quiet():
         # Of several ModelConfigs of one pdf the tool would keep the last only.
         w = workspace(model, configurations=("signal_plus_background",))
-        if not cling.root().RooJSONFactoryWSTool(w).exportJSON(str(path)):
-            raise Na64Error(f"cannot write {path} (RooFit refused it): choose another output")
-    if comment:
+        with cling.literal_output(path) as name:
+            if not cling.root().RooJSONFactoryWSTool(w).exportJSON(name):
+                raise Na64Error(f"cannot write {path} (RooFit refused it): choose another output")
+    try:
         record = json.loads(path.read_text("utf-8"))
+    except ValueError:  # RooFit does not say that it was cut off
+        raise cling.no_room() from None
+    if comment:
         record.setdefault("metadata", {})["description"] = comment
         path.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
@@ -270,20 +273,13 @@ def export(
         if name not in FORMATS:
             raise ConfigError(f"unknown format {name} (known: {', '.join(FORMATS)}): choose one of them")
     # Nothing is written where one of several is in the way.
-    results.require([FORMATS[name][0] for name in formats])
-    files = {}
-    for name in formats:
-        file_name, write = FORMATS[name]
-        path = results.path / file_name
-        write_atomically(path, functools.partial(_write, write, model, comment), force=results.force)
-        files[name] = path
-    return files
-
-
-def _write(
-    write: Callable[[CountingModel, Path, str], None], model: CountingModel, comment: str, path: Path
-) -> None:
-    write(model, path, comment)
+    names = [FORMATS[name][0] for name in formats]
+    results.require(names)
+    with results.replacing(names) as folder:
+        for name in formats:
+            file_name, write = FORMATS[name]
+            write(model, folder / file_name, comment)
+    return {name: results.path / FORMATS[name][0] for name in formats}
 
 
 class Exported(Record):

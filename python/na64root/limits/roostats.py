@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import math
 import multiprocessing
+import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ import numpy as np
 from .. import cling
 from ..config import Criterion, Treatment
 from ..errors import ConvergenceError
-from ..work import Work
+from ..work import Work, end_with_parent
 from .counting import CountingModel
 from .likelihood import Likelihood, filled, likelihood
 from .roofit import NEGLIGIBLE_UNCERTAINTY, built_workspace, prior_of, quiet
@@ -254,7 +255,12 @@ class _Runner:
         self._next = 0
         self._pool, self._own = work.executor, work.executor is None
         if self._own and work.threads > 1:
-            self._pool = ProcessPoolExecutor(work.threads, mp_context=multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                work.threads,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=end_with_parent,
+                initargs=(os.getpid(),),
+            )
             # They load ROOT while the first batches, which come one at a time, run here.
             for _ in range(work.threads):
                 self._pool.submit(cling.declare_header, "test_statistics.hpp")

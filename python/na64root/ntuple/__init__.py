@@ -9,7 +9,7 @@ here loops over events but the inspection.
 from .baskets import check_baskets
 from .checks import open_ntuple
 from .files import UnknownLayoutError, about, expand, notes_on_files, repeated_files
-from .frame import Friend, Input, Ntuple, reading, require_all_read
+from .frame import Friend, Input, Ntuple, note_files, reading, require_all_read
 from .good_runs import GoodRuns, good_runs_of, read_good_runs
 from .inspection import Inspection, inspect
 from .layouts import DEFINING_CUTS, LAYOUT_B, TREE_A, Schema
@@ -31,6 +31,7 @@ __all__ = [
     "expand",
     "good_runs_of",
     "inspect",
+    "note_files",
     "notes_on_files",
     "open_ntuple",
     "period_index",

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from ..cling import declare, declare_header, root
+from ..cling import declare, declare_header, literal, root
 from ..errors import DataError
 from ..event_loop.library import SOURCES
 from .columns import leaves_of
@@ -16,7 +16,7 @@ from .layouts import Schema
 
 @functools.cache
 def _declare_basket_check() -> None:
-    declare(f'#include "{SOURCES / "baskets.hpp"}"')
+    declare(f'#include "{literal(SOURCES)}/baskets.hpp"')
 
 
 def check_anchor(file: Any, key: Any, name: str, path: str) -> None:
@@ -30,7 +30,7 @@ def check_pages(tree: str, path: str, names: Sequence[str]) -> None:
     """Raise DataError where a page of these columns of an RNTuple is damaged."""
     declare_header("rntuple_check.hpp")
     with quiet_root():
-        if not root().na64root_ntuple.pages_are_sound(tree, path, list(names)):
+        if not root().na64root_ntuple.pages_are_sound(tree, literal(path), list(names)):
             raise DataError(f"events of {path} cannot be read (the file is damaged): copy it again")
 
 
@@ -56,7 +56,7 @@ def check_baskets(path: str, schema: Schema, present: Collection[str]) -> None:
     ROOT = root()
     with quiet_root():
         try:
-            file = ROOT.TFile.Open(path, "READ")
+            file = ROOT.TFile.Open(literal(path), "READ")
         except OSError:
             raise DataError(
                 f"cannot read {path} where the event loop runs: give a path that every worker sees"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..cling import root
+from ..cling import literal, root
 from ..config import LayoutConfig
 from ..errors import DataError
 from .files import UnknownLayoutError, object_in
@@ -67,7 +67,7 @@ def layout_of(file: Any, path: str, mapping: LayoutConfig | None) -> tuple[str, 
 def _column_names(file: Any, path: str, tree: str) -> set[str]:
     """Names of the columns of a tree, without its friends."""
     try:
-        return {str(name) for name in root().RDataFrame(tree, path).GetColumnNames()}
+        return {str(name) for name in root().RDataFrame(tree, literal(path)).GetColumnNames()}
     except root().std.exception:
         raise DataError(f"'{tree}' in {path} cannot be read (the file is damaged): copy it again") from None
 
@@ -94,7 +94,7 @@ def fields_of(path: str, name: str) -> tuple[int, dict[str, Column]]:
     """Entries of an RNTuple and its top-level fields."""
     ROOT = root()
     try:
-        reader = ROOT.RNTupleReader.Open(name, path)
+        reader = ROOT.RNTupleReader.Open(name, literal(path))
         descriptor = reader.GetDescriptor()
         types = {str(f.GetFieldName()): str(f.GetTypeName()) for f in descriptor.GetTopLevelFields()}
         entries = int(reader.GetNEntries())

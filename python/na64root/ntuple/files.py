@@ -6,13 +6,15 @@ import contextlib
 import glob
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..cling import root
+from ..cling import literal, root
 from ..config import LayoutConfig
 from ..errors import DataError
+from ..inputs import note, require_utf8
 from ..records import InputFile, SkippedFile, sha256_of
 
 _LIST_SUFFIXES = (".txt", ".list", ".lst")
@@ -21,8 +23,9 @@ _LIST_SUFFIXES = (".txt", ".list", ".lst")
 def expand(inputs: Sequence[str]) -> list[str]:
     """Paths of the files behind paths, globs, text files of paths (.txt, .list, .lst) and root:// addresses.
 
-    A glob gives its matches in order of name. In a text file each line is a path, a glob or an address; empty
-    lines and those that begin with # are left out; relative paths start from the folder of the text file.
+    A glob gives its matches in order of name; what exists under a name is that file, whatever its characters.
+    In a text file each line is a path, a glob or an address; empty lines and those that begin with # are left
+    out; relative paths start from the folder of the text file.
 
     Raises:
         DataError: nothing given, nothing matches, no such file, or a file is named twice.
@@ -32,7 +35,9 @@ def expand(inputs: Sequence[str]) -> list[str]:
         raise DataError("no input files given: name at least one ROOT file")
     seen: set[str] = set()
     for path in paths:
-        same = path if "://" in path else str(Path(path).resolve())
+        require_utf8(path)
+        same = path if "://" in path else os.path.realpath(path)
+        note(path)
         if same in seen:
             raise DataError(f"{path} is given twice (its events would count twice): name it once")
         seen.add(same)
@@ -40,26 +45,41 @@ def expand(inputs: Sequence[str]) -> list[str]:
 
 
 def _expand_one(text: str, folder: Path, *, lists: bool) -> list[str]:
-    if "://" in text:
-        return [text]
     path = folder / text
-    if path.is_dir():
+    if "://" in text and not os.path.exists(path):
+        return [text]
+    if os.path.isdir(path):
         raise DataError(f"{path} is a folder (files are needed): give '{path}/*.root'")
-    if path.is_file():
+    if os.path.isfile(path):
         return _read_list(path) if lists and path.suffix in _LIST_SUFFIXES else [str(path)]
     if glob.has_magic(text):
-        matches = sorted(match for match in glob.glob(str(path)) if Path(match).is_file())
-        if not matches:
+        # Only the text is a pattern: the folder may have brackets in its name.
+        matches = sorted(glob.glob(text, root_dir=folder))
+        found = [str(folder / match) for match in matches if os.path.isfile(folder / match)]
+        if not found:
             raise DataError(f"no file matches {path} (empty glob): check the path")
-        return matches
-    raise DataError(f"cannot read {path} (no such file): check the path")
+        return found
+    raise DataError(f"cannot read {path} ({_why(path)}): check the path")
+
+
+def _why(path: Path) -> str:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return "no such file"
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return "no regular file"
 
 
 def _read_list(path: Path) -> list[str]:
+    note(path)
     try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        # A line ends where a shell or an editor ends it: a name may hold other separators of Unicode.
+        lines = [line.removesuffix("\r") for line in path.read_bytes().decode("utf-8-sig").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the list of files {path} ({error}): give one path per line") from None
+    lines = [line if os.path.isfile(path.parent / line) else line.strip() for line in lines]
     entries = [line for line in lines if line and not line.startswith("#")]
     if not entries:
         raise DataError(f"{path} names no file (one path per line is expected): add paths")
@@ -120,7 +140,7 @@ def opened_file(path: str) -> Iterator[Any]:
     damaged = f"{path} is damaged (truncated or not closed by its writer): make or copy it again"
     with quiet_root():
         try:
-            file = ROOT.TFile.Open(path, "READ")
+            file = ROOT.TFile.Open(literal(path), "READ")
         except OSError:
             file = None
         if not file or file.IsZombie():
@@ -156,6 +176,8 @@ def facts_in(file: Any) -> dict[str, Any] | None:
 def input_file_of(path: str, entries: int) -> InputFile:
     """The record of an input file; a remote one is not hashed."""
     remote = "://" in path
+    require_utf8(path)
+    note(path)
     return InputFile(
         path=path,
         size=0 if remote else Path(path).stat().st_size,
@@ -203,7 +225,10 @@ def paths_of_friends(mapping: LayoutConfig, paths: Sequence[str]) -> list[list[s
 
 def _from_template(template: str, path: str) -> str:
     folder, _, name = path.rpartition("/")
-    return template.replace("{folder}", folder or ".").replace("{stem}", name.removesuffix(".root"))
+    values = {"folder": folder or ".", "stem": name.removesuffix(".root")}
+    return re.sub(
+        r"\{(folder|stem)\}", lambda match: values[match[1]], template
+    )  # once: a name may have braces
 
 
 def repeated_files(files: Sequence[InputFile]) -> list[list[str]]:

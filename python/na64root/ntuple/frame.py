@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..cling import optimise, root
+from ..cling import histograms_as_ours, literal, named, optimise, root
 from ..errors import DataError
+from ..inputs import note
 from ..records import GoodRunList, InputDetails, InputFile, SkippedFile
-from .files import quiet_root
+from .files import expand, quiet_root
 from .layouts import TREE_A, Schema
 from .mapping import Definition
 
@@ -83,7 +84,7 @@ class Ntuple:
         if not distributed:
             frame = source_frame(self.tree, self.paths, friends)
         elif not friends:
-            frame = root().RDataFrame(self.tree, self.paths, **distributed)
+            frame = root().RDataFrame(self.tree, list(map(literal, self.paths)), **distributed)
         else:
             frame = _distributed_with_friends(self.tree, self.paths, friends, distributed)
         return self.with_columns_of_layout_a(frame)
@@ -105,6 +106,16 @@ class Ntuple:
 Input: TypeAlias = Sequence[str] | Ntuple
 
 
+def note_files(inputs: Input) -> None:
+    """Say before anything is computed which files are read: no result takes the place of one.
+
+    Raises:
+        DataError: as :func:`expand`.
+    """
+    for path in inputs.paths if isinstance(inputs, Ntuple) else expand(inputs):
+        note(path)
+
+
 def names_in_use(frame: Any, aliases: Sequence[str]) -> set[str]:
     """Names that can only be redefined: of the columns, and of those of friends also without their alias."""
     names = {str(name) for name in frame.GetColumnNames()}
@@ -116,11 +127,11 @@ def source_frame(tree: str, paths: Sequence[str], friends: Sequence[tuple[str, s
     optimise()  # what is booked on it
     ROOT = root()
     if not friends:
-        return ROOT.RDataFrame(tree, list(paths))
+        return ROOT.RDataFrame(tree, list(map(literal, paths)))
     dataset = ROOT.RDF.Experimental.RDatasetSpec()
-    dataset.AddSample(ROOT.RDF.Experimental.RSample("input", tree, list(paths)))
+    dataset.AddSample(ROOT.RDF.Experimental.RSample("input", tree, list(map(literal, paths))))
     for name, alias, files in friends:
-        dataset.WithGlobalFriends(name, files, alias)
+        dataset.WithGlobalFriends(name, list(map(literal, files)), alias)
     return ROOT.RDataFrame(dataset)
 
 
@@ -143,7 +154,7 @@ def _distributed_with_friends(
 def _chain(tree: str, paths: Sequence[str]) -> Any:
     chain = root().TChain(tree)
     for path in paths:
-        chain.AddFile(path)
+        chain.AddFile(literal(path))
     return chain
 
 
@@ -174,11 +185,12 @@ def reading(ntuple: Ntuple) -> Iterator[None]:
     """Turns ROOT's errors while events are read into a DataError that names the files."""
     ROOT = root()
     try:
-        with quiet_root():
+        with quiet_root(), histograms_as_ours():
             yield
     except ROOT.std.exception as error:
         names = ", ".join(ntuple.paths[:3]) + (" ..." if len(ntuple.paths) > 3 else "")
         cause = str(error.what()).strip().splitlines()[-1] if hasattr(error, "what") else str(error)
+        cause = named(cause)
         if branch := re.search(r"branch \S+ in .+ cannot be read$", cause):
             raise DataError(f"{branch[0]} (the file is damaged): copy it again") from None
         if isinstance(error, ROOT.std.length_error):  # what a definition of a mapping throws

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..config import Card
 from ..errors import DataError
+from ..inputs import note
 from ..records import GoodRunList
 
 _LAST = 2**32 - 1
@@ -97,6 +98,7 @@ def read_good_runs(path: Path) -> GoodRuns:
         DataError: no such file, a line that is neither, ends in the wrong order, no run at all; electrons of
             some entries only, of a range of runs, or of spills that two entries have.
     """
+    note(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -109,7 +111,7 @@ def read_good_runs(path: Path) -> GoodRuns:
 @functools.lru_cache(maxsize=4)  # every step of an analysis asks for the list
 def _parsed(path: Path, content: bytes) -> GoodRuns:
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"cannot read the list of good runs {path} ({error}): check the path") from None
     entries = _of_json(text, path) if text.lstrip().startswith("{") else _of_text(text, path)

@@ -3,11 +3,19 @@
 The keys of records are the contract that scripts rely on: every number that a verb prints or a figure draws
 comes from one. Records that one package makes are in that package; here are the base (`record`) and those
 that are handed on: `origin` of a result, `counts`, `limits`, `planes`, `r_cut`. `files` and `folder` write
-results: beside and renamed, never replaced unasked.
+results: beside and renamed, never replaced unasked, an input never at all.
 """
 
 from .counts import Count, CutFlowRow, cuts_in_order
-from .files import refuse_to_replace, renamed_into, require_writable, sha256_of, write_atomically
+from .files import (
+    one_file,
+    refuse_to_replace,
+    renamed_into,
+    require_replaceable,
+    require_writable,
+    sha256_of,
+    write_atomically,
+)
 from .folder import BlindingEntry, ResultsFolder
 from .limits import (
     AssumedUncertainty,
@@ -54,10 +62,12 @@ __all__ = [
     "StatisticDistribution",
     "ToyPoint",
     "cuts_in_order",
+    "one_file",
     "provenance",
     "read_record",
     "refuse_to_replace",
     "renamed_into",
+    "require_replaceable",
     "require_writable",
     "sha256_of",
     "to_json",

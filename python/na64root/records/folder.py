@@ -2,11 +2,13 @@
 
 import contextlib
 import datetime
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Na64Error
+from ..inputs import belongs_to_run
 from .files import refuse_to_replace, renamed_into, require_writable, write_atomically
 from .origin import Provenance
 from .record import Record
@@ -29,7 +31,10 @@ class BlindingEntry(Record):
 
 @dataclass(frozen=True)
 class ResultsFolder:
-    """A folder of results; with `force` results of the same names are replaced, otherwise that is refused."""
+    """A folder of results; with `force` results of the same names are replaced, otherwise that is refused.
+
+    A file that the run reads (:mod:`na64root.inputs`) is never replaced.
+    """
 
     path: Path
     force: bool = False
@@ -38,19 +43,24 @@ class ResultsFolder:
         """What a long computation asks before it starts: that its files can be written here.
 
         Raises:
-            Na64Error: one exists and `force` is not set, or the folder cannot be written.
+            Na64Error: one exists and `force` is not set or the run reads it; the folder cannot be written.
         """
         refuse_to_replace(self.path, names, self.force)
         require_writable(self.path)
+
+    def require_other(self, path: Path, names: Iterable[str]) -> None:
+        """Raise Na64Error where a file beside the results is to be one of them."""
+        if os.path.realpath(path) in {os.path.realpath(self.path / name) for name in names}:
+            raise Na64Error(f"{path} is a file of the results (two files, one name): give it another name")
 
     @contextlib.contextmanager
     def replacing(self, names: Iterable[str]) -> Iterator[Path]:
         """A temporary folder; at the end its files take the place of `names` here, all or none.
 
         Raises:
-            Na64Error: the folder cannot be written.
+            Na64Error: as :meth:`require`, also where another run wrote one of them in the meantime.
         """
-        with renamed_into(self.path, names) as temporary:
+        with renamed_into(self.path, names, force=self.force) as temporary:
             yield temporary
 
     def write(self, name: str, text: str) -> Path:
@@ -75,6 +85,10 @@ class ResultsFolder:
         path = self.path / BLINDING
         if not blind and not path.exists():
             return None
+        if belongs_to_run(path):
+            raise Na64Error(
+                f"{path} is read by this run (the record of blinding goes there): choose another output"
+            )
         entry = BlindingEntry(
             time=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             verb=verb,

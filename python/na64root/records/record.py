@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import DataError
+from ..inputs import note
 
 
 class Record(BaseModel):
@@ -32,8 +33,9 @@ def read_record(path: Path, kind: type[AnyRecord], what: str) -> AnyRecord:
     Raises:
         DataError: no such file, or not `what`.
     """
+    note(path)
     try:
-        return kind.model_validate_json(path.read_text("utf-8"))
+        return kind.model_validate_json(path.read_text("utf-8-sig"))
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): give {what}") from None
     except ValueError as error:

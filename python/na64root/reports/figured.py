@@ -11,6 +11,8 @@ from .. import backgrounds, figures
 from ..annotations import Array
 from ..config import Card
 from ..exclusion import planner
+from ..inputs import one_run
+from ..ntuple import note_files
 from ..records import ResultsFolder
 from ..selection.quality import Quality, assess
 from ..work import Work
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 Figured = TypeVar("Figured", Quality, backgrounds.Backgrounds, planner.Plan)
 
 
+@one_run()
 def assess_quality(
     files: Sequence[str],
     card: Card,
@@ -33,6 +36,7 @@ def assess_quality(
     Raises:
         Na64Error: the figure is not to be replaced; as :func:`na64root.selection.quality.assess`.
     """
+    note_files(files)
     return _with_figure(
         "quality",
         lambda: assess(files, card, blind=blind),
@@ -66,6 +70,7 @@ def _quality_figure(assessed: Quality, card: Card) -> Figure:
     return figures.spill_quality(quantities, periods)
 
 
+@one_run()
 def estimate_backgrounds(
     files: Sequence[str],
     card: Card,
@@ -82,6 +87,9 @@ def estimate_backgrounds(
     Raises:
         Na64Error: the figure is not to be replaced; as :func:`na64root.backgrounds.estimate`.
     """
+    note_files(files)
+    if options.get("simulation"):
+        note_files(options["simulation"])
     return _with_figure(
         "backgrounds",
         lambda: backgrounds.estimate(files, card, blind=blind, work=work, **options),

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import figures, records
 from ..annotations import Array
-from ..cling import root
+from ..cling import new_file, root
 from ..config import Card
 from ..errors import ConfigError
 from ..records import Record, ResultsFolder
@@ -81,12 +81,8 @@ def write(
         writer.writerow(["curve", "kind", "part", *plane.plane.split("-")])
         for name, kind, part, contour in _curves(plane, projections):
             writer.writerows([name, kind, part, *point] for point in contour)
-    ROOT = root()
-    file = ROOT.TFile.Open(str(folder / f"{plane.plane}.root"), "RECREATE")
-    try:
+    with new_file(folder / f"{plane.plane}.root") as file:
         write_objects(file, plane, card.limit.confidence_level.value)
-    finally:
-        file.Close()
 
 
 def _curves(

@@ -11,6 +11,8 @@ import numpy as np
 from .. import figures, records, selection
 from ..config import SIGNATURES, Card
 from ..event_loop.histograms import Histogram
+from ..inputs import one_run
+from ..ntuple import note_files
 from ..records import Count, CutFlowRow, Provenance, Record, ResultsFolder
 from ..selection import SelectionOptions
 from ..selection.blinding import HIDDEN
@@ -66,6 +68,7 @@ class SelectionReport(Record):
     provenance: Provenance
 
 
+@one_run()
 def report(
     files: Sequence[str],
     card: Card,
@@ -79,7 +82,10 @@ def report(
     Raises:
         Na64Error: results exist that are not to be replaced; what :func:`selection.select` raises.
     """
+    note_files(files)
     results.require(FILES)
+    if options.skim is not None:
+        results.require_other(options.skim.path, FILES)
     selected = selection.select(files, card, options, work=work)
     for note in selected.notes:
         log.info("%s", note)

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -47,6 +47,7 @@ class EventLoop:
     def __init__(self, work: Work) -> None:
         self.work = work
         self._client: Any = None
+        self._plugged_in = False
 
     @contextlib.contextmanager
     def running(self, threads: int) -> Iterator[None]:
@@ -64,8 +65,9 @@ class EventLoop:
             try:
                 yield
             finally:
-                with contextlib.suppress(ValueError):  # it was not needed
+                if self._plugged_in:
                     self._client.unregister_worker_plugin(_PLUGIN)
+                    self._plugged_in = False
 
     @property
     def _distributed(self) -> bool:
@@ -99,11 +101,13 @@ class EventLoop:
         if ntuple.friends:
             # A description of friends is unpacked before anything is called: it must find ROOT there.
             client.register_plugin(_import_root(), name=_PLUGIN)
-        root().RDF.Distributed.initialize(_prepare_worker, functions, declare)
+            self._plugged_in = True
+        ntuple = _with_absolute_paths(ntuple)
+        for file in (*ntuple.files, *(file for friend in ntuple.friends for file in friend.files)):
+            cling.literal(file.path)
+        root().RDF.Distributed.initialize(_prepare_worker, functions, declare, cling.links())
         workers = sum(client.nthreads().values())
-        return _with_absolute_paths(ntuple).data_frame(
-            executor=client, npartitions=_PARTITIONS_PER_WORKER * workers
-        )
+        return ntuple.data_frame(executor=client, npartitions=_PARTITIONS_PER_WORKER * workers)
 
     def check_baskets(self, ntuple: Ntuple) -> None:
         """Unpack all files once, on the cluster where the engine is one; within :meth:`in_order`.
@@ -271,7 +275,10 @@ def _import_root() -> Any:
     return ImportRoot()
 
 
-def _prepare_worker(functions: Sequence[tuple[str, str]], declare: Callable[[], None] | None) -> None:
+def _prepare_worker(
+    functions: Sequence[tuple[str, str]], declare: Callable[[], None] | None, links: Mapping[str, str]
+) -> None:
+    cling.have_links(links)
     cling.include("selection.hpp")
     for name, code in functions:
         cling.declare_code(name, code)

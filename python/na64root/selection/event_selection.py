@@ -6,10 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..cling import in_literal_folder
 from ..config import SIGNATURES, Card
 from ..errors import ConfigError, DataError
-from ..ntuple import Input, open_ntuple, reading
-from ..records import ResultsFolder
+from ..inputs import one_run
+from ..ntuple import Input, note_files, open_ntuple, reading
+from ..records import ResultsFolder, one_file
 from ..work import Work
 from .blinding import refuse_systematics, require_blind
 from .booked import Booked
@@ -18,10 +20,11 @@ from .exposure import input_exposure
 from .left_out import LeftOut
 from .options import SelectionOptions
 from .records import SelectionResult
-from .skim import Skim
+from .skim import Skim, no_room_is_told
 from .systematics import Variations
 
 
+@one_run()
 def select(
     inputs: Input,
     card: Card,
@@ -41,7 +44,7 @@ def select(
             not compile; the engine's cluster cannot be reached; a skim that would show what is hidden.
         DataError: the input cannot be read, or neither signature can be evaluated with its branches; a branch
             of `options.columns` that is not in the files; a blinded skim without `options.blind`.
-        Na64Error: the skim exists and is not to be replaced, or it cannot be written.
+        Na64Error: the skim exists and is not to be replaced, is read itself, or cannot be written.
     """
     card.exposure(options.eot)  # before anything is read
     refuse_systematics(options.blind, options.systematics)
@@ -50,6 +53,7 @@ def select(
             "a skim cannot be written on a cluster (engine dask: each worker would write a file of its own): "
             "leave out --skim, or use --engine threads"
         )
+    note_files(inputs)
     with _beside(options.skim) as skim_path:
         # Runs and spills are read before the loop where they decide on the exposure.
         ntuple = open_ntuple(inputs, card, unpack=False)
@@ -72,7 +76,7 @@ def select(
         event_loop = EventLoop(work)
 
         def loop() -> tuple[LeftOut, Booked]:
-            with reading(ntuple):
+            with reading(ntuple), no_room_is_told(options.skim, skim_path):
                 variations = Variations(card, ntuple, work.seed) if options.systematics else None
                 booked = Booked(ntuple, card, event_loop, options, variations)
                 if options.n_minus_one or options.skim is not None:
@@ -92,7 +96,6 @@ def _beside(skim: Skim | None) -> Iterator[Path | None]:
     if skim is None:
         yield None
         return
-    folder, name = ResultsFolder(skim.path.parent, skim.force), skim.path.name
-    folder.require([name])
-    with folder.replacing([name]) as temporary:
-        yield temporary / name
+    ResultsFolder(skim.path.parent, skim.force).require([skim.path.name])
+    with one_file(skim.path, force=skim.force) as made:
+        yield Path(in_literal_folder(made))

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..cling import root
+from ..cling import new_file, root
 from ..event_loop.histograms import to_root
 from ..records import CutFlowRow, write_atomically
 from .records import SelectionResult
@@ -20,9 +20,8 @@ def write_root(result: SelectionResult, path: Path, *, force: bool = False) -> N
     """
 
     def write(temporary: Path) -> None:
-        file = root().TFile.Open(str(temporary), "RECREATE")
-        write_into(result, file)
-        file.Close()
+        with new_file(temporary) as file:
+            write_into(result, file)
 
     write_atomically(path, write, force=force)
 

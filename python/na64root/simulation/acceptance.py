@@ -171,7 +171,8 @@ def _simulated(
             work=work.here,
         )
         cling.optimise()
-        everything = cling.root().RDataFrame("tree", str(path)).AsNumpy(["mc_decay_volume", "mcWeight"])
+        frame = cling.root().RDataFrame("tree", cling.literal(path))
+        everything = frame.AsNumpy(["mc_decay_volume", "mcWeight"])
     total = float(everything["mcWeight"].sum())
     decays = _by_volume(everything["mc_decay_volume"], everything["mcWeight"])
     return sample, selected, {name: w / total if total > 0.0 else 0.0 for name, w in decays.items()}

@@ -373,7 +373,7 @@ def _branching(card: Card, mode: SignalMode, model: InelasticModel) -> float:
 
 def _produced(card: Card, point: Signal, paths: Sequence[str], eot: Mapping[str, float] | None) -> Produced:
     cling.optimise()
-    frame = cling.root().RDataFrame("tree", paths)
+    frame = cling.root().RDataFrame("tree", list(map(cling.literal, paths)))
     frame = frame.Define("na64_chi2", "mc_chi2_GeV[0]").Define("na64_aprime", "mc_aprime_GeV[0]")
     data = frame.AsNumpy(["na64_chi2", "na64_aprime", "mc_production_weight"])
     parameters = point.parameters or Parameters.of(card)

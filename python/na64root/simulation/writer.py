@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from .. import cling
 from ..annotations import Progress
-from ..cling import implicit_threads, root
+from ..cling import implicit_threads, in_literal_folder, root
 from ..errors import ConfigError
 from ..records import Record, write_atomically
 from ..work import Work
@@ -143,7 +143,11 @@ class _EventFile:
         title = f"na64root {output.title}, layout A"
         with self._abandoned_when_full():
             self._writer = make(
-                generator, str(path), title, output.file.format == "rntuple", output.work.threads
+                generator,
+                in_literal_folder(path),
+                title,
+                output.file.format == "rntuple",
+                output.work.threads,
             )
 
     def fill(self, first: int, events: int, progress: Progress | None) -> float:

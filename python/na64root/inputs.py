@@ -1,0 +1,67 @@
+"""Files that a run reads: they are never replaced by what it writes.
+
+Whoever reads a file of the user says so by :func:`note`, as does who has written one; whoever writes asks
+:func:`belongs_to_run`. A run is what :func:`one_run` encloses: a command of the command line, or a function
+that reads and writes. Files are known by what they are, not by their names: links of both kinds lead to the
+same one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+from .errors import Na64Error
+
+Identity = tuple[int, int]
+
+_files: ContextVar[set[Identity] | None] = ContextVar("files of this run", default=None)
+
+
+@contextlib.contextmanager
+def one_run() -> Iterator[None]:
+    """What is read within is not replaced within; also a decorator. Within another run it is part of that."""
+    if _files.get() is not None:
+        yield
+        return
+    token = _files.set(set())
+    try:
+        yield
+    finally:
+        _files.reset(token)
+
+
+def note(path: str | os.PathLike[str]) -> None:
+    """Remember a file of this run; an address or a file that is not there is none."""
+    known = _files.get()
+    if known is not None and (identity := _identity(path)) is not None:
+        known.add(identity)
+
+
+def belongs_to_run(path: str | os.PathLike[str]) -> bool:
+    """Whether this run reads the file or has written it, under whatever name."""
+    return _identity(path) in (_files.get() or ())
+
+
+def require_utf8(name: str | os.PathLike[str]) -> None:
+    """What the name of any file of a run has to be.
+
+    Raises:
+        Na64Error: bytes that are not UTF-8.
+    """
+    try:
+        str(name).encode("utf-8")
+    except UnicodeEncodeError:
+        raise Na64Error(
+            f"the name {str(name)!a} is not UTF-8 (records are JSON, which cannot hold it): rename it"
+        ) from None
+
+
+def _identity(path: str | os.PathLike[str]) -> Identity | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
