@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -240,6 +241,52 @@ inline void copy_ntuple(const std::string &name, const std::vector<std::string> 
     out.reset();
     if (writer)
         writer->CommitDataset();
+}
+
+// As for a TTree: an entry of an RNTuple as text, which has every field of it.
+inline std::string first_different_ntuple(const std::string &name, const std::vector<std::string> &files,
+                                          const std::vector<long> &entries, const std::string &copied) {
+    const auto copy = ROOT::RNTupleReader::Open(name, copied);
+    if (copy->GetNEntries() != entries.size())
+        return "(number of entries)";
+    const auto text = [](ROOT::RNTupleReader &reader, long entry) {
+        std::ostringstream shown;
+        shown.precision(17);
+        reader.Show(entry, shown);
+        return shown.str();
+    };
+    const auto places = spread(static_cast<long>(entries.size()), 50);
+    auto next = places.begin();
+    long first = 0;
+    for (const auto &path : files) {
+        const auto reader = ROOT::RNTupleReader::Open(name, path);
+        const long last = first + static_cast<long>(reader->GetNEntries());
+        for (; next != places.end() && entries[*next] < last; ++next)
+            if (text(*reader, entries[*next] - first) != text(*copy, *next))
+                return "(a field of entry " + std::to_string(entries[*next]) + ")";
+        first = last;
+    }
+    return "";
+}
+
+// Why a branch of a TTree has no same form in an RNTuple; empty where it has one.
+inline std::string no_field(TBranch &branch) {
+    const std::string name = branch.GetName();
+    if (name.find('.') != std::string::npos)
+        return "a name with a dot";
+    if (branch.GetListOfBranches()->GetEntriesFast() || branch.GetListOfLeaves()->GetEntriesFast() != 1)
+        return "several leaves";
+    const auto &leaf = *static_cast<TLeaf *>(branch.GetListOfLeaves()->At(0));
+    const std::string type = leaf.GetTypeName();
+    if (branch.IsA() == TBranch::Class() && name != leaf.GetName())
+        return "a leaf of another name";
+    if (type == "Double32_t" || type == "Float16_t")
+        return "numbers in fewer bits";
+    if (leaf.InheritsFrom(TLeafC::Class()) || leaf.GetLeafCount())
+        return "a length that varies";
+    if (!of_numbers(leaf) || type == "vector<bool>")
+        return type == "string" ? "" : "the type " + type;
+    return "";
 }
 
 } // namespace na64root_copying

@@ -129,6 +129,15 @@ def test_what_a_skim_would_mix_or_lack_is_refused_by_name(tmp_path):
     assert not skim.exists()
 
 
+def test_what_an_rntuple_cannot_hold_is_refused_by_name(tmp_path, kinds):
+    """`flags` is the first branch of the planted ones that has no same form there."""
+    with pytest.raises(
+        DataError, match=r"branch flags in .* cannot be in an RNTuple as it is .*vector<bool>"
+    ):
+        skimmed([kinds], tmp_path / "skim.root", rntuple=True)
+    assert not (tmp_path / "skim.root").exists()
+
+
 def test_a_mapped_tree_and_its_friend_are_skimmed_together(tmp_path):
     path = write_tree(tmp_path / "main.root", numbered(), omit=["hcal1"], tree_name="hits")
     write_tree(tmp_path / "friend.root", numbered(), tree_name="f")

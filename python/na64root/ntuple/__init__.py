@@ -9,6 +9,7 @@ over events but the inspection, and the look at their numbers where a type does 
 
 from .baskets import check_baskets
 from .checks import open_ntuple
+from .columns import fields_of
 from .facts import about, electrons_of_simulation, simulations
 from .files import (
     UnknownLayoutError,
@@ -43,6 +44,7 @@ __all__ = [
     "check_baskets",
     "electrons_of_simulation",
     "expand",
+    "fields_of",
     "good_runs_of",
     "inspect",
     "notes_on_files",

@@ -26,6 +26,7 @@ from .files import (
     object_in,
     opened_file,
     paths_of_friends,
+    quiet_root,
 )
 from .frame import Friend, Input, Ntuple, names_in_use, source_frame
 from .good_runs import good_runs_of
@@ -204,7 +205,8 @@ def _check_tree(
     directory = object_in(file, folder) if folder else file
     key = directory.GetKey(last) if directory else None
     what = text_of(key.GetClassName()) if key else "?"
-    tree = object_in(file, name) if what != "ROOT::RNTuple" else None
+    with quiet_root():  # friends that it was written with are looked at below
+        tree = object_in(file, name) if what != "ROOT::RNTuple" else None
     if what == "ROOT::RNTuple":
         check_anchor(file, key, name, path)
         kind, tree = RNTUPLE, None

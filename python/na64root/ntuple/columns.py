@@ -96,8 +96,10 @@ def leaves_of(tree: Any, names: Sequence[str]) -> dict[str, Column]:
     return columns
 
 
-def fields_of(path: str, name: str, whole: Collection[str] = ()) -> tuple[int, dict[str, Column]]:
-    """Entries of an RNTuple and its top-level fields, of which those named in `whole` have all entries.
+def fields_of(
+    path: str, name: str, whole: Collection[str] = (), *, every: bool = False
+) -> tuple[int, dict[str, Column]]:
+    """Entries of an RNTuple and its top-level fields; those in `whole`, or `every` one, have all entries.
 
     Raises:
         DataError: it cannot be read; one of these fields was added after the first entry.
@@ -115,7 +117,7 @@ def fields_of(path: str, name: str, whole: Collection[str] = ()) -> tuple[int, d
             f"the RNTuple '{name}' in {path} cannot be read (the file is damaged): copy it again"
         ) from None
     for field_name in late:
-        if field_name in whole:
+        if every or field_name in whole:
             raise DataError(
                 f"branch {field_name} in {path} was added after the first entries of the RNTuple (its "
                 "missing values would be read as 0): fill it in every event"

@@ -10,7 +10,7 @@ from typing import Any
 from ..cling import declare_header, implicit_threads, root
 from ..config import Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
-from ..ntuple import TREE_A, Ntuple, object_in, opened_file, quiet_root, require_whole, simulations
+from ..ntuple import TREE_A, Ntuple, fields_of, object_in, opened_file, quiet_root, require_whole, simulations
 from ..records import Provenance, Record
 from .blinding import refuse_hidden_cuts
 from .n_minus_one import FailedCuts
@@ -133,8 +133,10 @@ class SkimWriter:
         declare_header("copying.hpp")
         ROOT = root()
         node = failed.node.Filter(failed.passed(names))
-        if not from_rntuple:
-            _require_alike(ntuple)
+        if from_rntuple:
+            _require_alike_fields(ntuple)
+        else:
+            _require_alike(ntuple, as_fields=self.converted)
         self.entries = ROOT.na64root_copying.take_entries(ROOT.RDF.AsRNode(node))
 
     def checked(self, skim: Skim) -> Skimmed:
@@ -157,8 +159,9 @@ class SkimWriter:
                 for name, paths in self.trees:
                     (copying.copy_ntuple if as_ntuple else copying.copy_tree)(name, paths, entries, file)
                 file.Close()
-                for name, paths in () if as_ntuple else self.trees:
-                    if different := str(copying.first_different(name, paths, entries, str(copied))):
+                compare = copying.first_different_ntuple if as_ntuple else copying.first_different
+                for name, paths in self.trees:
+                    if different := str(compare(name, paths, entries, str(copied))):
                         raise Na64Error(
                             f"branch {different} of '{name}' is not in the skim {skim.path} as in "
                             f"{self.ntuple.paths[0]} (it cannot be copied): leave out --skim"
@@ -221,8 +224,25 @@ def _compression() -> int:
     return 100 * int(root().RCompressionSetting.EAlgorithm.kZSTD) + _COMPRESSION_LEVEL
 
 
-def _require_alike(ntuple: Ntuple) -> None:
-    """Raise DataError where a branch is not in every file, in every entry, and of one type."""
+def _require_alike_fields(ntuple: Ntuple) -> None:
+    """Raise DataError where a field of RNTuples is not in every file, in every entry, and of one type."""
+    first: dict[str, str] | None = None
+    for path in ntuple.paths:
+        columns = fields_of(path, ntuple.tree, every=True)[1]
+        texts = {name: str(column) for name, column in columns.items()}
+        if first is not None and texts != first:
+            other = sorted(name for name in texts.keys() | first.keys() if texts.get(name) != first.get(name))
+            raise DataError(
+                f"{path} has other branches than {ntuple.paths[0]} ({other[0]}; a skim would mix them): skim "
+                "files of one kind"
+            )
+        first = texts
+
+
+def _require_alike(ntuple: Ntuple, *, as_fields: bool) -> None:
+    """Raise DataError where a branch is not in every file, in every entry, and of one type; `as_fields`: also
+    where an RNTuple has no such field.
+    """
     describe = root().na64root_copying.described
     trees = _trees(ntuple)
     if len({name for name, _ in trees}) < len(trees):
@@ -243,6 +263,12 @@ def _require_alike(ntuple: Ntuple) -> None:
                         raise DataError(
                             f"branch {other[0]} of {path} is not its own (it is of a friend tree that it was "
                             "written with, which a skim does not keep): leave out --skim"
+                        )
+                for branch in tree.GetListOfBranches() if as_fields else ():
+                    if why := str(root().na64root_copying.no_field(branch)):
+                        raise DataError(
+                            f"branch {branch.GetName()} in {path} cannot be in an RNTuple as it is ({why}): "
+                            "leave out --format rntuple"
                         )
                 texts = [str(text) for text in describe(tree)]
             if first is not None and texts != first:
