@@ -326,6 +326,14 @@ def test_simulated_background_counts_for_the_exposure_that_its_file_holds(tmp_pa
     assert backgrounds.estimate([few_pseudodata], CARD, simulation=[both]).dimuon.simulation.eot == 6e9
 
 
+def test_pseudodata_say_that_they_are_of_another_exposure(few_pseudodata):
+    said = "simulated for another one: give --eot 2016=2e+09 --eot 2017=2e+09 --eot 2018=4e+09"
+    assert any(said in note for note in selection.select([few_pseudodata], CARD).notes)
+    by_hand = SelectionOptions(eot={"2016": 2e9, "2017": 2e9})
+    notes = selection.select([few_pseudodata], CARD, by_hand).notes
+    assert any(note.endswith("another one: give --eot 2018=4e+09") for note in notes)
+
+
 def _other(folder: Path, eot: dict[str, float]) -> str:
     path = str(folder / "other.root")
     simulate.pseudodata(CARD, path, PseudodataOptions(eot=eot, weighted=True), work=Work(seed=5))

@@ -129,6 +129,45 @@ def test_what_a_skim_would_mix_or_lack_is_refused_by_name(tmp_path):
     assert not skim.exists()
 
 
+LATE = """
+void na64root_test_late_skim(const char *from, const char *path) {
+   auto reader = ROOT::RNTupleReader::Open("tree", from);
+   auto writer = ROOT::RNTupleWriter::Recreate(reader->GetModel().Clone(), "tree", path);
+   auto in = reader->CreateEntry();
+   for (auto i : reader->GetEntryRange()) {
+      if (i == 5) {
+         auto updater = writer->CreateModelUpdater();
+         updater->BeginUpdate();
+         updater->MakeField<double>("late");
+         updater->CommitUpdate();
+      }
+      reader->LoadEntry(i, *in);
+      auto out = writer->GetModel().CreateBareEntry();
+      double late = 7;
+      for (const auto &value : *in)
+         out->BindRawPtr<void>(value.GetField().GetFieldName(), value.GetPtr<void>().get());
+      if (i >= 5)
+         out->BindRawPtr("late", &late);
+      writer->Fill(*out);
+   }
+}
+"""
+
+
+def test_a_field_that_was_added_later_is_not_copied_as_zero(tmp_path):
+    ROOT = root()
+    plain, source = write_tree(tmp_path / "plain.root", numbered()), str(tmp_path / "source.root")
+    options = ROOT.RDF.RSnapshotOptions()
+    options.fOutputFormat = ROOT.RDF.ESnapshotOutputFormat.kRNTuple
+    ROOT.RDataFrame("tree", plain).Snapshot("tree", source, "", options)
+    declare("#include <ROOT/RNTupleReader.hxx>\n#include <ROOT/RNTupleWriter.hxx>\n" + LATE, optimised=False)
+    ROOT.na64root_test_late_skim(source, str(tmp_path / "late.root"))
+    # No branch of it is read: the selection goes on without.
+    assert selection.select([str(tmp_path / "late.root")], CARD).counts
+    with pytest.raises(DataError, match="branch late in .* was added after the first entries"):
+        skimmed([str(tmp_path / "late.root")], tmp_path / "skim.root", rntuple=True)
+
+
 def test_what_an_rntuple_cannot_hold_is_refused_by_name(tmp_path, kinds):
     """`flags` is the first branch of the planted ones that has no same form there."""
     with pytest.raises(

@@ -269,7 +269,7 @@ def _read_of(mapping: LayoutConfig | None, also: Collection[str]) -> set[str]:
     """Names that may be of branches that are read of a file."""
     names = set(also)
     if mapping is None or mapping.base == "A":
-        names |= {branch.name for branch in TREE_A.branches}
+        names |= {branch.name for branch in TREE_A.branches if branch.used}
     if mapping is not None:
         names -= mapping.branches.keys()  # a branch of that name is not what is read
     for mapped in mapping.branches.values() if mapping is not None else ():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..config import Card
 from ..errors import DataError
-from ..ntuple import Ntuple, good_runs_of, period_index
+from ..ntuple import Ntuple, electrons_of_simulation, good_runs_of, period_index
 from .quality import spills
 from .skim import SkimExposure, SpillRanges, skims_among
 
@@ -72,7 +72,9 @@ def input_exposure(
     good_runs = good_runs_of(card)
     skims = skims_among(ntuple)
     if good_runs is None and not without_spills and not skims and not for_skim:
-        return InputExposure(electrons, share, _note_on_skipped(ntuple, set(electrons) - by_hand))
+        of_all = set(electrons) - by_hand
+        notes = _note_on_skipped(ntuple, of_all) + _note_on_simulation(ntuple, electrons, of_all)
+        return InputExposure(electrons, share, notes)
     if by_hand == set(electrons) and not for_skim:
         return InputExposure(electrons, dict.fromkeys(electrons), [])
     run, spill, had = _spills(ntuple, card, skims, blind)
@@ -116,7 +118,7 @@ def input_exposure(
         spills_left_out=_ranges(run[~kept], spill[~kept]),
         electrons=absolute,
     )
-    notes += _note_on_skipped(ntuple, of_card)
+    notes += _note_on_skipped(ntuple, of_card) + _note_on_simulation(ntuple, card.exposure(), of_card)
     if ntuple.skipped and good_runs is not None and good_runs.entries and by_hand != set(electrons):
         notes.append(
             f"{len(ntuple.skipped)} files were left out: an entry of {good_runs.file.path} has all its "
@@ -171,6 +173,18 @@ def _note_on_skipped(ntuple: Ntuple, of_card: Collection[str]) -> list[str]:
         f"{len(ntuple.skipped)} files were left out, and the exposure still has their electrons on target (a "
         "file does not say how many): give those of the files that were read by --eot"
     ]
+
+
+def _note_on_simulation(ntuple: Ntuple, assumed: Mapping[str, float], of_card: Collection[str]) -> list[str]:
+    """What to say where simulated files hold other electrons on target than the card, whose number counts."""
+    held = electrons_of_simulation([ntuple.made_by_na64root.get(path) for path in ntuple.paths])
+    if held is None:
+        return []
+    other = [p for p in assumed if p in of_card and abs(held.get(p, 0.0) - assumed[p]) > 1e-3 * assumed[p]]
+    if not other:
+        return []
+    told = " ".join(f"--eot {p}={held.get(p, 0.0):.4g}" for p in other)
+    return [f"the card's exposure is assumed, and the files were simulated for another one: give {told}"]
 
 
 def _spills(
