@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -139,10 +140,16 @@ inline void copy_tree(const std::string &name, const std::vector<std::string> &f
     if (!copy)
         throw std::runtime_error("the input cannot be copied");
     copy->SetDirectory(folder);
+    copy->SetName(name.substr(slash + 1).c_str()); // by which the input has it, whatever it calls itself
     if (copy->GetListOfFriends())
         copy->GetListOfFriends()->Clear(); // their entries are not copied
     copy->ResetBit(TTree::kEntriesReshuffled);
     compress(*copy->GetListOfBranches(), file.GetCompressionSettings());
+    struct OneFile { // whatever the process has set, a tree does not go on in another file
+        Long64_t before = TTree::GetMaxTreeSize();
+        OneFile() { TTree::SetMaxTreeSize(std::numeric_limits<Long64_t>::max()); }
+        ~OneFile() { TTree::SetMaxTreeSize(before); }
+    } one_file;
     for (const long entry : entries) {
         if (chain->GetEntry(entry) <= 0)
             throw std::runtime_error("entry " + std::to_string(entry) + " cannot be read");

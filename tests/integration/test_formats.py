@@ -246,6 +246,7 @@ def test_an_rntuple_whose_arrays_have_another_shape_is_named(tmp_path):
 @pytest.mark.parametrize("mapped", [False, True])
 def test_doubles_in_fewer_bits_are_read(tmp_path, mapped):
     codes = {"ecalTotal": "d", "hcal0": "d", "hcal1": "d", "showerChi2": "f"}
+    codes |= {"ECAL_ene": "d", "HCAL_ene": "f"}
     path = write_tree(tmp_path / "packed.root", all_events(), types=codes)
     text = '[layout]\ntree = "tree"\nbase = "A"\n' + "[layout.branches]\n" * mapped
     text += "".join(f'{name} = "{name}"\n' for name in codes if mapped)

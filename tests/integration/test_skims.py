@@ -193,6 +193,65 @@ def test_a_mapped_tree_and_its_friend_are_skimmed_together(tmp_path):
     assert result.candidates
 
 
+def test_a_tree_in_a_folder_under_another_name_is_skimmed_there(tmp_path):
+    ROOT = root()
+    source = ROOT.TFile.Open(write_tree(tmp_path / "plain.root", numbered()))
+    target = ROOT.TFile.Open(str(tmp_path / "reco.root"), "RECREATE")
+    target.mkdir("reco").cd()
+    source.Get("tree").CloneTree(-1).Write("hits")  # the tree still calls itself `tree`
+    target.Close()
+    source.Close()
+    card = card_of(tmp_path, '[layout]\ntree = "reco/hits"\nbase = "A"\n')
+    result = skimmed([str(tmp_path / "reco.root")], tmp_path / "skim.root", card)
+    again = selection.select([str(tmp_path / "skim.root")], card)
+    assert again.candidates == result.candidates
+    assert len(result.candidates) == result.skim.events == (N + 2) // 3
+
+
+def test_a_skim_is_one_file_whatever_the_process_has_set(tmp_path):
+    ROOT = root()
+    path, before = write_tree(tmp_path / "plain.root", numbered()), ROOT.TTree.GetMaxTreeSize()
+    ROOT.TTree.SetMaxTreeSize(1000)
+    try:
+        assert skimmed([path], tmp_path / "skim.root").skim.events == (N + 2) // 3
+        assert ROOT.TTree.GetMaxTreeSize() == 1000
+    finally:
+        ROOT.TTree.SetMaxTreeSize(before)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["plain.root", "skim.root"]
+
+
+JAGGED = r"""
+#include "TFile.h"
+#include "TTree.h"
+void na64root_test_jagged(const char *in, const char *out, int most) {
+   TFile fi(in); auto t = (TTree *)fi.Get("tree"); TFile fo(out, "RECREATE"); auto o = t->CloneTree(-1);
+   int n = 0; float x[50][3] = {};
+   auto bn = o->Branch("n", &n, "n/I"), b = o->Branch("extra", x, "extra[n][3]/F");
+   for (int i = 0; i < t->GetEntries(); ++i) {
+      n = i % most; bn->Fill(); for (int k = 0; k < 150; ++k) x[0][k] = i + k; b->Fill();
+   }
+   o->Write("", TObject::kOverwrite); fo.Close();
+}
+"""
+
+
+def test_arrays_that_grow_from_file_to_file_are_whole(tmp_path):
+    declare(JAGGED, optimised=False)
+    paths = []
+    for i, most in enumerate((2, 30, 5)):
+        plain = write_tree(tmp_path / f"plain{i}.root", numbered(first=2 + 100 * i))
+        paths.append(str(tmp_path / f"jagged{i}.root"))
+        root().na64root_test_jagged(plain, paths[-1], most)
+    skimmed(paths, tmp_path / "skim.root")
+    expected = [row for path in paths for row in rows(path)[::3]]
+    assert rows(tmp_path / "skim.root") == expected
+
+
+def rows(path: str | Path) -> list:
+    with uproot.open(path) as file:
+        return ak.to_list(file["tree"]["extra"].array())
+
+
 def test_a_skim_that_differs_from_its_input_does_not_take_its_name(tmp_path, kinds, monkeypatch):
     skimmed([kinds], tmp_path / "known.root")  # declares what follows changes
     copying = root().na64root_copying
