@@ -62,6 +62,15 @@ def test_a_sample_is_simulation_as_a_whole(tmp_path, weights, n_minus_one):
         assert backgrounds.estimate(paths, CARD).weighted
 
 
+def test_a_mapped_weight_makes_simulation(tmp_path):
+    made = [e | {"w": 0.5 if n == 7 else 1.0} for n, e in enumerate(events())]
+    path = write_tree(tmp_path / "mapped.root", made * 2, extra={"w": 1.0})
+    mapped = '[layout]\ntree = "tree"\nbase = "A"\n[layout.branches]\nmcWeight = "w"\n'
+    result = selection.select([path], card_of(tmp_path, mapped))
+    (expected,) = [e for e in result.expected if (e.period, e.signature) == ("2018", "S2")]
+    assert (result.weighted, expected.expected) == (True, 2 * N - 1.0)
+
+
 @pytest.mark.parametrize("n_minus_one", [False, True], ids=["compiled", "strings"])
 def test_settings_of_the_process_do_not_make_data_simulation(tmp_path, n_minus_one):
     path = write_tree(tmp_path / "data.root", events(), extra={"mcWeight": 1.0})
@@ -69,7 +78,7 @@ def test_settings_of_the_process_do_not_make_data_simulation(tmp_path, n_minus_o
     before = ROOT.TH1.GetDefaultSumw2()
     ROOT.TH1.SetDefaultSumw2(True)
     try:
-        result = selection.select([path, path.replace("data", "data")][:1], CARD, options)
+        result = selection.select([path], CARD, options)
         estimated = backgrounds.estimate([path], CARD)
     finally:
         ROOT.TH1.SetDefaultSumw2(before)
