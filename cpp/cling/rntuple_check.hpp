@@ -57,6 +57,27 @@ inline bool pages_are_sound(const char *tree, const char *path, const std::vecto
     return true;
 }
 
+// Whether a field, or one inside it, has columns that begin after the first entry: it was added while the
+// RNTuple was written, and is read as 0 in the entries before.
+inline bool added_later(const ROOT::RNTupleDescriptor &descriptor, ROOT::DescriptorId_t field) {
+    for (const auto &column : descriptor.GetColumnIterable(field))
+        if (column.IsDeferredColumn())
+            return true;
+    for (const auto &below : descriptor.GetFieldIterable(field))
+        if (added_later(descriptor, below.GetId()))
+            return true;
+    return false;
+}
+
+// The top-level fields that were added later.
+inline std::vector<std::string> fields_added_later(const ROOT::RNTupleDescriptor &descriptor) {
+    std::vector<std::string> names;
+    for (const auto &field : descriptor.GetTopLevelFields())
+        if (added_later(descriptor, field.GetId()))
+            names.push_back(field.GetFieldName());
+    return names;
+}
+
 } // namespace na64root_ntuple
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <string>
 
 #include "TBasket.h"
 #include "TBranch.h"
@@ -19,8 +20,11 @@ class Baskets {
     Baskets(TBranch &branch, Long64_t entries) : branch_(&branch), entries_(entries) {
         const Int_t on_disk = branch.GetWriteBasket();
         count_ = on_disk + (branch.GetListOfBaskets()->At(on_disk) ? 1 : 0);
-        for (auto *leaf : TRangeDynCast<TLeaf>(branch.GetListOfLeaves()))
+        for (auto *leaf : TRangeDynCast<TLeaf>(branch.GetListOfLeaves())) {
             entry_bytes_ += leaf->GetLen() * leaf->GetLenType();
+            const std::string type = leaf->GetTypeName();
+            packed_ |= type == "Double32_t" || type == "Float16_t";
+        }
     }
 
     Int_t count() const { return count_; }
@@ -51,6 +55,11 @@ class Baskets {
                 !basket->GetBufferRef() || basket->GetKeylen() <= 0)
                 return false;
             const Int_t *offsets = basket->GetEntryOffset();
+            if (fixed_size && packed_) { // in fewer bytes than in memory, the same in every entry
+                const Int_t bytes = basket->GetLast() - basket->GetKeylen();
+                return !offsets && bytes >= 0 && bytes % std::max(basket->GetNevBuf(), 1) == 0 &&
+                       basket->GetLast() <= basket->GetBufferRef()->BufferSize();
+            }
             if (fixed_size) {
                 const Long64_t end = basket->GetKeylen() + basket->GetNevBuf() * Long64_t{entry_bytes_};
                 return !offsets && basket->GetNevBufSize() == entry_bytes_ && basket->GetLast() == end &&
@@ -73,6 +82,7 @@ class Baskets {
     TBranch *branch_;
     Long64_t entries_;
     Int_t count_ = 0, entry_bytes_ = 0;
+    bool packed_ = false; // Double32_t or Float16_t
 };
 
 // All baskets of a branch, one after another in memory.

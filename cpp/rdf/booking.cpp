@@ -217,7 +217,6 @@ struct Operation {
 struct Sums {
     std::shared_ptr<const TAxis> x, y; // no y in one dimension
     std::vector<double> weights, squares;
-    bool weighted = false; // some weight was not 1
 
     Sums(std::shared_ptr<const TAxis> x_axis, std::shared_ptr<const TAxis> y_axis)
         : x(std::move(x_axis)), y(std::move(y_axis)),
@@ -229,22 +228,20 @@ struct Sums {
     void fill(int bin, double weight) {
         weights[bin] += weight;
         squares[bin] += weight * weight;
-        weighted |= weight != 1.0;
     }
     void add(const Sums &other) {
         for (std::size_t i = 0; i < weights.size(); ++i) {
             weights[i] += other.weights[i];
             squares[i] += other.squares[i];
         }
-        weighted |= other.weighted;
     }
     template <class Histogram> void copy_to(Histogram &histogram) const {
-        if (weighted) // as TH1: with the first weight that is not 1
+        // Always, so that ROOT's settings of the process (TH1::SetDefaultSumw2) make no difference.
+        if (!histogram.GetSumw2N())
             histogram.Sumw2();
         for (std::size_t i = 0; i < weights.size(); ++i) {
             histogram.SetBinContent(static_cast<int>(i), weights[i]);
-            if (weighted)
-                histogram.GetSumw2()->SetAt(squares[i], static_cast<int>(i));
+            histogram.GetSumw2()->SetAt(squares[i], static_cast<int>(i));
         }
     }
 };

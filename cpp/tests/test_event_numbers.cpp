@@ -44,10 +44,10 @@ void a_filter_keeps_the_first_and_leaves_out_spills() {
     filter.leave_out_spill(7, 2);
     CHECK(filter.keep(0, 7, 1, 10, 1.0));
     CHECK(!filter.keep(0, 7, 1, 10, 1.0));
-    CHECK(filter.keep(0, 7, 1, 10, 0.5)); // simulation
+    CHECK(!filter.keep(0, 7, 1, 10, 0.5)); // whatever the weight of one event
     CHECK(!filter.keep(0, 7, 2, 10, 0.5));
     CHECK(filter.keep(0, 8, 2, 10, 1.0));
-    CHECK(filter.duplicates() == 1 && filter.events_in_spills() == 1 && filter.weights_in_spills() == 0.5);
+    CHECK(filter.duplicates() == 2 && filter.events_in_spills() == 1 && filter.weights_in_spills() == 0.5);
     EventFilter all(1, false);
     CHECK(all.keep(0, 7, 1, 10, 1.0) && all.keep(0, 7, 1, 10, 1.0) && all.duplicates() == 0);
 }
@@ -60,20 +60,23 @@ void threads_find_duplicates_between_them() {
 
 void spills_are_summed() {
     const double nan = std::numeric_limits<double>::quiet_NaN();
-    SpillRecorder recorder(70.0, 1.0);
-    CHECK(recorder.add(7, 1, 1, 1.0, true, 60.0, 0.5));
-    CHECK(recorder.add(7, 2, 1, 1.0, true, 80.0, 0.5));
-    CHECK(recorder.add(7, 1, 2, 1.0, true, 60.0, 2.0)); // out of order
-    CHECK(recorder.add(7, 1, 3, 1.0, false, 1.0, 0.0));
-    CHECK(!recorder.add(7, 1, 3, 1.0, true, 1.0, 0.0));
-    CHECK(recorder.add(7, 1, 4, 1.0, true, 40.0, nan));
-    CHECK(recorder.add(7, 1, 5, 1.0, true, 1e9, -1.0));
+    SpillRecorder recorder(70.0, 1.0, true);
+    CHECK(recorder.add(7, 1, 1, true, 60.0, 0.5));
+    CHECK(recorder.add(7, 2, 1, true, 80.0, 0.5));
+    CHECK(recorder.add(7, 1, 2, true, 60.0, 2.0)); // out of order
+    CHECK(recorder.add(7, 1, 3, false, 1.0, 0.0));
+    CHECK(!recorder.add(7, 1, 3, true, 1.0, 0.0));
+    CHECK(recorder.add(7, 1, 4, true, 40.0, nan));
+    CHECK(recorder.add(7, 1, 5, true, 1e9, -1.0));
     CHECK(recorder.spills().size() == 2 && recorder.out_of_order() == 1 && recorder.duplicates() == 1);
     const auto &spill = recorder.spills()[0];
     CHECK(spill.events == 5 && spill.triggers == 4 && spill.ecal_known == 4 && spill.hcal_known == 3);
     CHECK(spill.missing == 1 && spill.both_known == 3 && spill.hcal_sum == 1.5);
     CHECK(spill.ecal[60] == 2 && spill.ecal[40] == 1 && spill.ecal[149] == 1 && spill.hcal[0] == 2);
     CHECK(recorder.duplicate_examples().size() == 3 && recorder.duplicate_examples()[2] == 3);
+    SpillRecorder simulated(70.0, 1.0, false);
+    CHECK(simulated.add(7, 1, 1, true, 60.0, 0.5) && simulated.add(7, 1, 1, true, 60.0, 0.5));
+    CHECK(simulated.duplicates() == 0 && simulated.spills()[0].events == 2);
 }
 
 } // namespace

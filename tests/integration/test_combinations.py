@@ -56,7 +56,7 @@ def test_what_would_show_hidden_events_is_refused(tmp_path, options, overrides, 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_mapped_layout_is_not_skimmed(tmp_path):
+def test_a_mapped_layout_is_skimmed_but_not_into_an_rntuple(tmp_path):
     path = write_tree(tmp_path / "hits.root", [event()], tree_name="hits")
     card_file = tmp_path / "card.toml"
     card_file.write_text(
@@ -65,13 +65,12 @@ def test_a_mapped_layout_is_not_skimmed(tmp_path):
     )
     card = load_card(card_file)
     assert sum(count.observed or 0 for count in selection.select([path], card).counts) == 1
+    skim = tmp_path / "skim.root"
     with pytest.raises(ConfigError, match="mapping"):
-        selection.select(
-            [path],
-            card,
-            SelectionOptions(skim=Skim(tmp_path / "skim.root", None, rntuple=False), n_minus_one=True),
-        )
-    assert not (tmp_path / "skim.root").exists()
+        selection.select([path], card, SelectionOptions(skim=Skim(skim, rntuple=True), n_minus_one=True))
+    assert not skim.exists()
+    selection.select([path], card, SelectionOptions(skim=Skim(skim), n_minus_one=True))
+    assert sum(count.observed or 0 for count in selection.select([str(skim)], card).counts) == 1
 
 
 def test_the_compiled_library_is_named_by_every_header_it_includes():

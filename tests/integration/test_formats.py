@@ -15,6 +15,9 @@ from na64root.simulation.core_config import Signal
 from na64root.simulation.options import GunOptions, PseudodataOptions, SignalOptions
 from na64root.simulation.writer import EventFile
 from na64root.work import Work
+from support.layouts import card_of
+from support.planted import all_events, expected_flow, flow_of
+from support.tree_a import write_tree
 
 CARD = load_card()
 FEW = {"2016": 4e8, "2017": 4e8, "2018": 8e8}
@@ -154,7 +157,7 @@ FIELDS = {"run": "std::uint32_t", "spill": "std::uint32_t", "spillevent": "std::
         ({"ecalTotal": "std::int32_t"}, "ecalTotal|Int_t (Double_t or Float_t is expected)"),
         ({"run": "double"}, "run|Double_t (an integer is expected)"),
         ({"VETO_ene": "std::array<double,3>"}, "VETO_ene|Double_t[3] (Double_t or Float_t, [6] is expected)"),
-        ({"VETO_ene": "std::vector<double>"}, "VETO_ene|std::vector<double> (Double_t or Float_t, [6]"),
+        ({"VETO_ene": "std::vector<std::int32_t>"}, "VETO_ene|Int_t[6] (Double_t or Float_t, [6]"),
     ],
 )
 def test_other_types_and_lengths(tmp_path, fields, message):
@@ -196,3 +199,57 @@ def test_flipped_and_cut_bits_never_crash_and_never_pass(tmp_path):
     assert all(str(path) in message and "\n" not in message for path, message in refused.items())
     assert tmp_path / "0.root" in refused
     assert len(refused) > 5
+
+
+def as_snapshot(plain: str, path: str) -> None:
+    options = root().RDF.RSnapshotOptions()
+    options.fOutputFormat = root().RDF.ESnapshotOutputFormat.kRNTuple
+    root().RDataFrame("tree", plain).Snapshot("tree", path, "", options)
+
+
+def as_importer(plain: str, path: str) -> None:
+    root().ROOT.Experimental.RNTupleImporter.Create(plain, "tree", path).Import()
+
+
+def as_uproot(plain: str, path: str) -> None:
+    import uproot
+
+    with uproot.open(plain) as source, uproot.recreate(path) as target:
+        target.mkrntuple("tree", source["tree"].arrays(library="np"))
+
+
+@pytest.mark.parametrize("write", [as_snapshot, as_importer, as_uproot])
+def test_rntuples_of_others_are_of_layout_a(tmp_path, planted_tree, write):
+    """Arrays as RVec, as std::array, and as std::array of std::array."""
+    path = str(tmp_path / "other.root")
+    write(planted_tree, path)
+    for threads in (1, 2):
+        found = selection.select([path], CARD, work=Work(threads=threads))
+        assert flow_of(found) == expected_flow()
+
+
+def test_an_rntuple_whose_arrays_have_another_shape_is_named(tmp_path):
+    code = (
+        "void na64root_test_shape(const char *path) { auto model = ROOT::RNTupleModel::Create();"
+        ' for (auto n : {"run", "spill", "spillevent"}) model->MakeField<std::uint32_t>(n);'
+        ' model->MakeField<std::array<std::array<std::array<double, 2>, 6>, 6>>("ECAL_ene");'
+        ' auto w = ROOT::RNTupleWriter::Recreate(std::move(model), "tree", path); w->Fill(); }'
+    )
+    declare(f"#include <ROOT/RNTupleModel.hxx>\n#include <ROOT/RNTupleWriter.hxx>\n{code}")
+    root().na64root_test_shape(str(tmp_path / "shape.root"))
+    with pytest.raises(
+        DataError, match=r"ECAL_ene in .* is Double_t\[6\]\[6\]\[2\] .*\[2\]\[6\]\[6\] is expected"
+    ):
+        ntuple.open_ntuple([str(tmp_path / "shape.root")])
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_doubles_in_fewer_bits_are_read(tmp_path, mapped):
+    codes = {"ecalTotal": "d", "hcal0": "d", "hcal1": "d", "showerChi2": "f"}
+    codes |= {"ECAL_ene": "d", "HCAL_ene": "f"}
+    path = write_tree(tmp_path / "packed.root", all_events(), types=codes)
+    text = '[layout]\ntree = "tree"\nbase = "A"\n' + "[layout.branches]\n" * mapped
+    text += "".join(f'{name} = "{name}"\n' for name in codes if mapped)
+    found = selection.select([path], card_of(tmp_path, text) if mapped else CARD)
+    counted = {key: n for key, n in flow_of(found).items() if key[2] in ("trigger", "straw", "srd")}
+    assert counted == {key: n for key, n in expected_flow().items() if key in counted}

@@ -388,10 +388,10 @@ def small(tmp_path_factory) -> str:
     [
         ({"ecalTotal": '"ecal_enrgy"'}, "which FILE has not (did you mean ecal_energy?)"),
         ({"ecalTotl": '"ecalTotal"'}, "unknown branch layout.branches.ecalTotl (did you mean ecalTotal?)"),
-        ({"ECAL_ene": '"HCAL_ene"'}, "HCAL_ene is Double_t[36] (72 numbers are expected)"),
+        ({"ECAL_ene": '"HCAL_ene"'}, "HCAL_ene is Double_t[4][3][3] ([2][6][6] is expected)"),
         ({"ECAL_ene": '"ecalTotal"'}, "ecalTotal is Double_t (an array of numbers is expected)"),
-        ({"ecalTotal": '"ECAL_ene"'}, "ECAL_ene is Double_t[72] (a number is expected)"),
-        ({"hcal0": '"ECAL_ene[72]"'}, "ECAL_ene[72] is Double_t[72] (at least 73 numbers are expected)"),
+        ({"ecalTotal": '"ECAL_ene"'}, "ECAL_ene is Double_t[2][6][6] (a number is expected)"),
+        ({"hcal0": '"ECAL_ene[72]"'}, "ECAL_ene[72] is Double_t[2][6][6] (at least 73 numbers are expected)"),
         ({"isPhysics": '"ecalTotal"'}, "ecalTotal is Double_t (a Bool_t or an integer is expected)"),
         ({"run": '"ecalTotal"'}, "ecalTotal is Double_t (an integer is expected)"),
         (

@@ -11,7 +11,10 @@ import numpy as np
 from na64root.cling import root
 
 # Leaf codes of TTree::Branch and their NumPy types.
-TYPES = {"D": np.float64, "F": np.float32, "I": np.int32, "i": np.uint32, "O": np.bool_, "b": np.uint8}
+TYPES = {
+    **{"D": np.float64, "F": np.float32, "I": np.int32, "i": np.uint32, "O": np.bool_, "b": np.uint8},
+    **{"L": np.int64, "l": np.uint64, "d": np.float64, "f": np.float32},
+}
 
 BRANCHES: dict[str, tuple[str, tuple[int, ...]]] = {
     **dict.fromkeys(["run", "spill", "spillevent", "runevent"], ("i", ())),

@@ -207,7 +207,7 @@ def test_no_signature_possible(tmp_path, card):
         ({"ecalTotal": "I"}, {}, "ecalTotal|Int_t (Double_t or Float_t is expected)"),
         ({"run": "D"}, {}, "run|Double_t (an integer is expected)"),
         ({"isPhysics": "D"}, {}, "isPhysics|Double_t (Bool_t is expected)"),
-        ({}, {"ECAL_ene": (6, 6)}, "ECAL_ene|Double_t[36] (Double_t or Float_t, [2][6][6] is expected)"),
+        ({}, {"ECAL_ene": (6, 6)}, "ECAL_ene|Double_t[6][6] (Double_t or Float_t, [2][6][6] is expected)"),
         ({}, {"VETO_ene": (3,)}, "VETO_ene|Double_t[3] (Double_t or Float_t, [6] is expected)"),
         ({}, {"HCAL_ene": ()}, "HCAL_ene|Double_t (Double_t or Float_t, [4][3][3] is expected)"),
         ({}, {"hcal0": (2,)}, "hcal0|Double_t[2] (Double_t or Float_t is expected)"),

@@ -77,20 +77,19 @@ class EventNumbers {
 };
 
 // Decides in an event loop which events are left out: those of given spills, and, where `once`, each event
-// whose number came before. In one thread that is every occurrence but the first, in the order of the files;
-// several threads find whether there are any, not which is the first: where duplicates() is not zero after
-// such a loop, repeat it with one.
+// whose number came before; not in simulation, which may use a number twice. In one thread that is every
+// occurrence but the first, in the order of the files; several threads find whether there are any, not which
+// is the first: where duplicates() is not zero after such a loop, repeat it with one.
 class EventFilter {
   public:
     EventFilter(unsigned threads, bool once) : slots_(threads ? threads : 1), once_(once) {}
 
     void leave_out_spill(std::uint32_t run, std::uint32_t spill) { left_out_.insert(key(run, spill)); }
 
-    // Simulation may use a number twice: an event with a weight other than 1 is no duplicate.
     bool keep(unsigned slot, std::uint32_t run, std::uint32_t spill, std::uint32_t spillevent,
               double weight) {
         Slot &own = slots_.at(slot);
-        if (once_ && weight == 1.0 && !own.numbers.add(run, spill, spillevent)) {
+        if (once_ && !own.numbers.add(run, spill, spillevent)) {
             ++own.duplicates;
             return false;
         }
@@ -161,25 +160,26 @@ class SpillRecorder {
     };
     static_assert(sizeof(Spill) == 8 + 6 * 8 + 2 * 8 + 2 * 4 * energy_bins, "read as one record from Python");
 
-    // `missing`: ECAL energy below the first threshold, HCAL energy below the second.
-    SpillRecorder(double ecal_below, double hcal_below) : ecal_below_(ecal_below), hcal_below_(hcal_below) {}
+    // `missing`: ECAL energy below the first threshold, HCAL energy below the second. `once`: a number that
+    // came before is a duplicate, as it is not in simulation.
+    SpillRecorder(double ecal_below, double hcal_below, bool once)
+        : ecal_below_(ecal_below), hcal_below_(hcal_below), once_(once) {}
 
     // One event, in the order of the files. A duplicate is counted as such and is in no spill; a NaN or
     // infinite energy is in no mean.
-    bool add(std::uint32_t run, std::uint32_t spill, std::uint32_t spillevent, double weight, bool trigger,
-             double ecal, double hcal) {
+    bool add(std::uint32_t run, std::uint32_t spill, std::uint32_t spillevent, bool trigger, double ecal,
+             double hcal) {
         const auto number = std::make_tuple(run, spill, spillevent);
         if (any_ && number < previous_)
             ++out_of_order_;
         any_ = true;
         previous_ = number;
-        if (weight == 1.0 && !numbers_.add(run, spill, spillevent)) {
+        if (once_ && !numbers_.add(run, spill, spillevent)) {
             ++duplicates_;
             if (examples_.size() < 3 * most_examples)
                 examples_.insert(examples_.end(), {run, spill, spillevent});
             return false;
         }
-        weighted_ = weighted_ || weight != 1.0;
         Spill &sums = spill_of(run, spill);
         ++sums.events;
         if (!trigger)
@@ -210,7 +210,6 @@ class SpillRecorder {
     const std::vector<std::uint32_t> &duplicate_examples() const { return examples_; }
     // Events with a smaller number than the one before.
     std::uint64_t out_of_order() const { return out_of_order_; }
-    bool weighted() const { return weighted_; }
 
   private:
     static constexpr std::size_t most_examples = 20;
@@ -235,6 +234,7 @@ class SpillRecorder {
     }
 
     double ecal_below_, hcal_below_;
+    bool once_;
     EventNumbers numbers_;
     std::vector<Spill> spills_;
     std::unordered_map<std::uint64_t, std::size_t> places_;
@@ -242,7 +242,7 @@ class SpillRecorder {
     std::tuple<std::uint32_t, std::uint32_t, std::uint32_t> previous_{};
     std::vector<std::uint32_t> examples_;
     std::uint64_t duplicates_ = 0, out_of_order_ = 0;
-    bool any_ = false, weighted_ = false;
+    bool any_ = false;
 };
 
 } // namespace na64root

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..config import BackgroundMethod, Card, Signature
 from ..errors import DataError
-from ..ntuple import Input
+from ..ntuple import Input, Ntuple, electrons_of_simulation
 from ..records import Count, provenance
 from ..selection.blinding import in_signal_box
 from ..selection.cut_table import predicates
@@ -37,7 +37,8 @@ def estimate(
         inputs: data.
         simulation: a simulated background sample whose weights sum to the events of `simulation_eot`.
         eot, simulation_eot: exposure of run periods, taken as it is; of others that of the card, for the data
-            as :func:`na64root.selection.exposure.input_exposure`.
+            as :func:`na64root.selection.exposure.input_exposure`, for the simulation that of its files,
+            where they say so.
         without_spills: run and spill of those that are left out of the data.
         blind: leave out the events in the signal boxes, which are all that pass the cuts `ecal` and `hcal` of
             a signature, whatever its other cuts say; of the simulation too, to be compared.
@@ -77,6 +78,10 @@ def estimate(
     plane = np.histogram2d(shown.ecal, shown.hcal, bins=[ecal_edges, hcal_edges], weights=shown.weight)[0]
     simulated = read(simulation, card.for_simulation, blind=blind, work=work) if simulation else None
     notes = [*sample.notes, *of_input.notes]
+    made_for = card.exposure(simulation_eot)
+    if simulated is not None:
+        made_for, said = _exposure_of_simulation(card, simulated.ntuple, simulation_eot)
+        notes += said
     files = [*sample.ntuple.files, *(simulated.ntuple.files if simulated else ())]
     if blind:
         notes.append("blind: events in the signal boxes, after the cuts ecal and hcal, are in no region")
@@ -90,7 +95,7 @@ def estimate(
             "S2": (boxes.S2.background.value * share, boxes.S2.background_uncertainty.value * share),
         },
         chosen={"S1": card.backgrounds.S1, "S2": card.backgrounds.S2},
-        dimuon=dimuon_control(card, sample, exposure, simulated, card.exposure(simulation_eot)),
+        dimuon=dimuon_control(card, sample, exposure, simulated, made_for),
         sideband=None if "sideband" in missing else sideband_curve(sample.events, card),
         ecal_edges_GeV=ecal_edges.tolist(),
         hcal_edges_GeV=hcal_edges.tolist(),
@@ -101,6 +106,25 @@ def estimate(
         notes=notes,
         provenance=provenance(card, input_files=files, input_details=sample.ntuple.details),
     )
+
+
+def _exposure_of_simulation(
+    card: Card, ntuple: Ntuple, by_hand: Mapping[str, float] | None
+) -> tuple[dict[str, float], list[str]]:
+    """Electrons on target of simulated background, by hand, by its files or the card's; and a note."""
+    given = card.exposure(by_hand)
+    if by_hand and ("all" in by_hand or by_hand.keys() >= given.keys()):
+        return given, []
+    held = electrons_of_simulation([ntuple.made_by_na64root.get(path) for path in ntuple.paths])
+    if held is None:
+        return given, [
+            f"the card's exposure is assumed for the simulation ({ntuple.paths[0]} does not say its own): "
+            "give --mc-eot"
+        ]
+    names = [name for name in given if name not in (by_hand or {})]
+    exposure = given | {name: held.get(name, 0.0) for name in names}
+    told = ", ".join(f"{name}={exposure[name]:.4g}" for name in names)
+    return exposure, [f"the simulation has electrons on target by its own files: {told}"]
 
 
 def with_estimates(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..annotations import Array
 from ..config import SIGNATURES, Card
 from ..errors import DataError
-from ..event_loop.compiled import defined, filtered
+from ..event_loop.compiled import define, defined, filtered
 from ..event_loop.expressions import Call, Code
 from ..event_loop.histograms import stable
 from ..ntuple import (
@@ -243,7 +243,7 @@ def _loop(
     r12 = Call("hcal_r12_in_period", ("HCAL_ene", "na64_period"), (hcal_cores(card),))
     quiet = defined(quiet, {"na64_r12": r12})
     values = ", ".join(f"static_cast<double>({columns[name]})" for name in COLUMNS)
-    taken = quiet.Define("na64_regions", f"ROOT::RVecD{{{values}}}").Take["ROOT::RVecD"]("na64_regions")
+    taken = define(quiet, "na64_regions", f"ROOT::RVecD{{{values}}}").Take["ROOT::RVecD"]("na64_regions")
     rows = np.array([np.asarray(row) for row in taken.GetValue()]).reshape(-1, len(COLUMNS))
     # The order of events under several threads is open; sums shall not depend on it.
     rows = rows[np.lexsort(rows.T)]
@@ -252,7 +252,6 @@ def _loop(
     in_period = (
         [float(trigger_sum.GetBinContent(i + 1)) for i in range(periods)] if trigger_sum else [1.0] * periods
     )
-    weighted = bool(trigger_sum and trigger_sum.GetSumw2N())
     not_applied = [name for name, condition in table.items() if condition is None]
     return (
         left_out,
@@ -260,7 +259,7 @@ def _loop(
         Sample(
             events=Events(**dict(zip(COLUMNS, rows.T.copy(), strict=True))),
             dimuons=(stable(float(muon_sum.GetBinContent(1))), stable(float(squares))),
-            weighted=weighted,
+            weighted=ntuple.simulated,
             triggers=dict(zip((period.name for period in card.periods), in_period, strict=True)),
             ntuple=ntuple,
             notes=[

@@ -108,9 +108,9 @@ class Card(Model):
     @property
     def for_simulation(self) -> "Card":
         """The card for simulated events: their runs stand for periods, and no list of good runs has them; a
-        file that is left out would be missing in their normalisation.
+        file that is left out would be missing in their normalisation. Values for "no value" are the same.
         """
-        return self.model_copy(update={"input": InputConfig()})
+        return self.model_copy(update={"input": InputConfig(sentinels=self.input.sentinels)})
 
     def exposure(self, eot: Mapping[str, float] | None = None) -> dict[str, float]:
         """Electrons on target of each period: the card's, or those of `eot`, by period.

@@ -20,10 +20,10 @@ class Beam(Model):
 
 
 class RunRange(Model):
-    """First and last run, both included."""
+    """First and last run, both included; runs are numbers of 32 bits."""
 
-    first_run: int = Field(ge=0)
-    last_run: int = Field(ge=0)
+    first_run: int = Field(ge=0, le=2**32 - 1)
+    last_run: int = Field(ge=0, le=2**32 - 1)
 
     @model_validator(mode="after")
     def _ordered(self) -> "RunRange":

@@ -2,7 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from .quantity import Model, Switch
 
@@ -61,7 +67,21 @@ class LayoutConfig(Model):
 
 
 class InputConfig(Model):
-    """Which of the input is used: damaged files are an error or left out, runs are those of a list or all."""
+    """Which of the input is used: damaged files are an error or left out, runs are those of a list or all.
+
+    Attributes:
+        sentinels: by branch of layout A, the values that stand for "no value" in it: such an event fails
+            every cut on that quantity.
+    """
 
     skip_bad_files: Switch = "off"
     good_runs: str = ""
+    sentinels: dict[str, Annotated[list[float], Field(min_length=1)]] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A card without sentinels keeps the checksum that it has had.
+        values: dict[str, Any] = serialise(self)
+        if not self.sentinels:
+            values.pop("sentinels", None)
+        return values

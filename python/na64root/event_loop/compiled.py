@@ -179,10 +179,20 @@ def frame(tree: str, files: Sequence[str], present: Collection[str]) -> Node:
     return Node(_Graph(tree, files, present))
 
 
+def define(node: Any, name: str, expression: Any) -> Any:
+    """A node with a column of ours, also where the files have one of that name, which it then hides."""
+    if isinstance(node, Node):
+        return node.Define(name, expression)
+    known = [str(column) for column in node.GetColumnNames()]
+    # A branch of a friend tree goes by its name without the alias too.
+    taken = any(column == name or column.endswith(f".{name}") for column in known)
+    return node.Redefine(name, expression) if taken else node.Define(name, expression)
+
+
 def defined(node: Any, columns: Mapping[str, Expression]) -> Any:
     """A node, of the library or of RDataFrame, with these columns more; each may read those before it."""
     for name, expression in columns.items():
-        node = node.Define(name, _for(node, expression))
+        node = define(node, name, _for(node, expression))
     return node
 
 

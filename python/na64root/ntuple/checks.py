@@ -7,29 +7,42 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..cling import compiler_messages, root
 from ..config import Card, FriendTree, LayoutConfig
 from ..errors import DataError
+from ..event_loop.compiled import define
 from ..records import InputFile, SkippedFile
 from .baskets import check_anchor, check_baskets, check_baskets_of_tree, check_pages
 from .columns import RNTUPLE, TTREE, fields_of, layout_of, leaves_of, text_of, trees_in
+from .facts import facts_in, require_entries
 from .files import (
     UnknownLayoutError,
     expand,
-    facts_in,
     input_file_of,
     object_in,
     opened_file,
     paths_of_friends,
+    quiet_root,
 )
 from .frame import Friend, Input, Ntuple, names_in_use, source_frame
 from .good_runs import good_runs_of
+from .identity import NUMBERS, check_stored_friends, identified, require_same_order, require_whole
 from .layouts import ACCEPTED, EXPECTED, TREE_A, Branch, Column, column_of
-from .mapping import Definition, check_mapping, definition, element_of, nearest, source_names
+from .mapping import (
+    Definition,
+    check_mapping,
+    check_sentinels,
+    definition,
+    element_of,
+    flat,
+    nearest,
+    source_names,
+    without_sentinels,
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +69,11 @@ def open_ntuple(inputs: Input, card: Card | None = None, *, unpack: bool = True)
     mapping = card.layout if card is not None else None
     if mapping is not None:
         check_mapping(mapping)
+    if card is not None:
+        check_sentinels(card.input.sentinels)
     good_runs = good_runs_of(card) if card is not None else None
     skip = card is not None and card.input.skip_bad_files == "on"
+    also = _named_in(card) if card is not None else frozenset()
     paths = expand(inputs)
     found: list[_Found] = []
     skipped: list[SkippedFile] = []
@@ -65,7 +81,7 @@ def open_ntuple(inputs: Input, card: Card | None = None, *, unpack: bool = True)
     friends_of = paths_of_friends(mapping, paths) if mapping else [[] for _ in paths]
     for path, friend_paths in zip(paths, friends_of, strict=True):
         try:
-            one = _check_file(path, mapping, friend_paths, unpack=unpack or skip, every_page=skip)
+            one = _check_file(path, mapping, friend_paths, also, unpack=unpack or skip, every_page=skip)
             _check_alike(found, one)
         except DataError as error:
             if not skip:
@@ -97,8 +113,25 @@ def open_ntuple(inputs: Input, card: Card | None = None, *, unpack: bool = True)
         good_runs=good_runs.file if good_runs else None,
         unpacked=unpack or skip or first.mapping is not None,
         made_by_na64root={one.file.path: one.facts for one in found if one.facts is not None},
+        definitions=first.flats,
+        tree_class="TTree" if first.kind == TTREE else "ROOT::RNTuple",
     )
-    return ntuple if first.mapping is None else _mapped(ntuple, first)
+    ntuple = identified(ntuple if first.mapping is None else _mapped(ntuple, first))
+    return _without_sentinels(ntuple, card.input.sentinels if card is not None else {})
+
+
+def _without_sentinels(ntuple: Ntuple, sentinels: Mapping[str, Sequence[float]]) -> Ntuple:
+    """The input with NaN where a branch has what the card says is no value."""
+    present = [name for name in sentinels if name in ntuple.present]
+    made = [d for name in present for d in without_sentinels(TREE_A.branch(name), sentinels[name])]
+    return replace(ntuple, definitions=(*ntuple.definitions, *made), sentinels=tuple(present))
+
+
+def _named_in(card: Card) -> frozenset[str]:
+    """Words of the card's own expressions, which may name any branch."""
+    text = "".join(cut.model_dump_json() for cut in card.selection.declared)
+    text += card.systematics.model_dump_json()
+    return frozenset(re.findall(r"[A-Za-z_][\w.]*", text))
 
 
 def _unpacked(ntuple: Ntuple) -> Ntuple:
@@ -125,20 +158,33 @@ class _Found:
     columns: dict[str, Column] = field(default_factory=dict)
     friends: tuple[InputFile, ...] = ()
     facts: dict[str, Any] | None = None
+    flats: tuple[Definition, ...] = ()
 
 
 def _check_file(
-    path: str, mapping: LayoutConfig | None, friend_paths: Sequence[str], *, unpack: bool, every_page: bool
+    path: str,
+    mapping: LayoutConfig | None,
+    friend_paths: Sequence[str],
+    also: Collection[str],
+    *,
+    unpack: bool,
+    every_page: bool,
 ) -> _Found:
     """Check one file.
 
-    `unpack`: also the baskets of a TTree of layout A. `every_page`: also all of an RNTuple, which otherwise
-    checks itself where it is read.
+    `also`: names that may be of branches that are read beside those of the layout. `unpack`: also the baskets
+    of a TTree of layout A. `every_page`: also all of an RNTuple, which otherwise checks itself where it is
+    read.
     """
     with opened_file(path) as file:
-        layout, mapping = layout_of(file, path, mapping)
-        found = _check_tree(file, path, layout, mapping, friend_paths if mapping else (), unpack)
-        found = replace(found, facts=facts_in(file))
+        facts = facts_in(file, path)
+        layout, mapping = layout_of(file, path, mapping, facts)
+        if mapping is None:
+            friend_paths = ()
+        elif facts is not None and "skim_cut" in facts:
+            friend_paths = [path] * len(friend_paths)  # a skim holds its friends
+        found = replace(_check_tree(file, path, layout, mapping, friend_paths, also, unpack), facts=facts)
+        require_entries(facts, found.file.entries, path)
     if every_page and found.kind == RNTUPLE:
         names = list(found.types)
         check_pages(found.tree, path, names)
@@ -151,6 +197,7 @@ def _check_tree(
     layout: str,
     mapping: LayoutConfig | None,
     friend_paths: Sequence[str],
+    also: Collection[str],
     unpack: bool,
 ) -> _Found:
     name = mapping.tree if mapping else TREE_A.tree
@@ -158,11 +205,12 @@ def _check_tree(
     directory = object_in(file, folder) if folder else file
     key = directory.GetKey(last) if directory else None
     what = text_of(key.GetClassName()) if key else "?"
-    tree = object_in(file, name) if what != "ROOT::RNTuple" else None
+    with quiet_root():  # friends that it was written with are looked at below
+        tree = object_in(file, name) if what != "ROOT::RNTuple" else None
     if what == "ROOT::RNTuple":
         check_anchor(file, key, name, path)
         kind, tree = RNTUPLE, None
-        entries, columns = fields_of(path, name)
+        entries, columns = fields_of(path, name, _read_of(mapping, also))
     else:
         if not tree or not tree.InheritsFrom("TTree"):
             raise DataError(
@@ -171,15 +219,24 @@ def _check_tree(
         kind, entries, columns = TTREE, int(tree.GetEntries()), {}
     if entries == 0:
         raise DataError(f"tree '{name}' in {path} has no entries (events are expected): leave it out")
+    if tree is not None:
+        check_stored_friends(tree, path, _names_of_numbers(mapping))
+        require_whole(tree, path, _read_of(mapping, also))
     if mapping is not None:
         return _check_mapped(tree, columns, path, kind, entries, layout, mapping, friend_paths)
     if tree is not None:
         columns = leaves_of(tree, [branch.name for branch in TREE_A.branches])
     types = {}
+    flats: list[Definition] = []
     for branch in TREE_A.branches:
         if branch.name in columns:
-            _check_column(branch, columns[branch.name], path)
-            types[branch.name] = columns[branch.name].type
+            column = columns[branch.name]
+            flattened = flat(branch, column) if kind == RNTUPLE and branch.used else None
+            if flattened is not None:
+                flats.append(Definition(branch.name, flattened))
+                column = Column(column.type, branch.length, array=True)
+            _check_column(branch, column, path)
+            types[branch.name] = str(columns[branch.name]) if kind == RNTUPLE else column.type
     if tree is not None and unpack:
         check_baskets_of_tree(
             tree, entries, [b.name for b in TREE_A.branches if b.used and b.name in types], path
@@ -195,7 +252,30 @@ def _check_tree(
                 f"{message}, or say in [layout] how to read it", path, list(trees_in(file))
             )
         raise DataError(message)
-    return _Found(input_file_of(path, entries), kind, layout, name, types)
+    return _Found(input_file_of(path, entries), kind, layout, name, types, flats=tuple(flats))
+
+
+def _names_of_numbers(mapping: LayoutConfig | None) -> dict[str, list[str]]:
+    """The names that the branches with the numbers of an event may have in a file and in its friends."""
+    names = {}
+    for number in NUMBERS:
+        mapped = mapping.branches.get(number) if mapping is not None else None
+        branch = mapped.branch if mapped is not None and mapped.branch is not None else number
+        names[number] = list(dict.fromkeys([branch, branch.rpartition(".")[2], number]))
+    return names
+
+
+def _read_of(mapping: LayoutConfig | None, also: Collection[str]) -> set[str]:
+    """Names that may be of branches that are read of a file."""
+    names = set(also)
+    if mapping is None or mapping.base == "A":
+        names |= {branch.name for branch in TREE_A.branches if branch.used}
+    if mapping is not None:
+        names -= mapping.branches.keys()  # a branch of that name is not what is read
+    for mapped in mapping.branches.values() if mapping is not None else ():
+        text = mapped.branch or mapped.expression or ""
+        names |= {text, text.partition("[")[0]} | set(re.findall(r"[A-Za-z_][\w.]*", text))
+    return names
 
 
 def _check_mapped(
@@ -212,7 +292,7 @@ def _check_mapped(
     if mapping.friends and kind == RNTUPLE:
         raise DataError(f"{path} holds an RNTuple (only a TTree has friends): leave out layout.friends")
     friends = [
-        _check_friend(friend, friend_path, path, entries)
+        _check_friend(friend, friend_path, tree, path, mapping)
         for friend, friend_path in zip(mapping.friends, friend_paths, strict=True)
     ]
     try:
@@ -247,7 +327,10 @@ def _check_mapped(
         lengths = fields
     for name, column in columns.items():
         if column.array and name in lengths:
-            columns[name] = replace(column, length=lengths[name].length if lengths[name].array else 0)
+            of_file = lengths[name]
+            columns[name] = replace(
+                column, length=of_file.length if of_file.array else 0, shape=of_file.shape
+            )
     if mapping.base == "A":
         for branch in TREE_A.branches:
             if branch.name in lengths and branch.name not in mapping.branches:
@@ -270,28 +353,28 @@ def _needed(mapping: LayoutConfig, known: Sequence[str], path: str, *, optional:
                     f"({nearest(source, known)}): correct the mapping"
                 )
     if mapping.base == "A":
-        names |= dict.fromkeys(b.name for b in TREE_A.branches if b.used and b.name in known)
+        own = [b.name for b in TREE_A.branches if b.used and b.name not in mapping.branches]
+        names |= dict.fromkeys(name for name in own if name in known)
         for name in TREE_A.required:
             if name not in names and name not in mapping.branches:
                 raise DataError(f"{path} has no branch {name} (layout A has it): map it in [layout.branches]")
     return list(names)
 
 
-def _check_friend(friend: FriendTree, path: str, of: str, entries: int) -> InputFile:
-    """The file with the friend tree of one input file: as many entries."""
+def _check_friend(friend: FriendTree, path: str, tree: Any, of: str, mapping: LayoutConfig) -> InputFile:
+    """The file with the friend tree of one input file: the same events in the same order."""
     with opened_file(path) as file:
-        tree = object_in(file, friend.tree)
-        if not tree or not tree.InheritsFrom("TTree"):
+        other = object_in(file, friend.tree)
+        if not other or not other.InheritsFrom("TTree"):
             held = ", ".join(list(trees_in(file))[:5]) or "none"
             raise DataError(
                 f"{path} has no TTree '{friend.tree}' (its trees: {held}): correct layout.friends"
             )
-        if int(tree.GetEntries()) != entries:
-            raise DataError(
-                f"friend tree '{friend.tree}' in {path} has {int(tree.GetEntries())} entries, {of} has "
-                f"{entries} (the same events are expected): give its friend"
-            )
-    return input_file_of(path, entries)
+        require_same_order(tree, of, other, path, _names_of_numbers(mapping))
+        prefix = f"{friend.alias}."
+        read = {name.removeprefix(prefix) for name in _read_of(mapping, ()) if name.startswith(prefix)}
+        require_whole(other, path, read)
+        return input_file_of(path, int(other.GetEntries()))
 
 
 def _check_alike(found: Sequence[_Found], one: _Found) -> None:
@@ -368,7 +451,7 @@ def _compiled(frame: Any, made: Definition, where: str, known: Sequence[str]) ->
     """The frame with a column more; what the compiler says of a wrong expression becomes one line."""
     with compiler_messages() as text:
         try:
-            return frame.Define(made.name, made.expression)
+            return define(frame, made.name, made.expression)
         except root().std.exception as error:
             cause = str(error).splitlines()[-1].strip()
         said = text()
@@ -380,7 +463,7 @@ def _compiled(frame: Any, made: Definition, where: str, known: Sequence[str]) ->
 
 
 def _check_column(branch: Branch, column: Column, path: str) -> None:
-    if branch.used and (column.type not in ACCEPTED[branch.kind] or column.length != branch.length):
+    if branch.used and (column.type not in ACCEPTED[branch.kind] or not column.fits(branch.shape)):
         shape = "".join(f"[{n}]" for n in branch.shape)
         raise DataError(
             f"branch {branch.name} in {path} is {column} "

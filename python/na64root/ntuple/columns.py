@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ..cling import literal, root
+from ..cling import declare_header, literal, root
 from ..config import LayoutConfig
 from ..errors import DataError
 from .files import UnknownLayoutError, object_in
@@ -40,10 +40,14 @@ def trees_in(directory: Any, prefix: str = "") -> dict[str, str]:
     return trees
 
 
-def layout_of(file: Any, path: str, mapping: LayoutConfig | None) -> tuple[str, LayoutConfig | None]:
-    """A, B or card, with the mapping where there is one. What na64root wrote itself is of layout A."""
+def layout_of(
+    file: Any, path: str, mapping: LayoutConfig | None, facts: Mapping[str, Any] | None
+) -> tuple[str, LayoutConfig | None]:
+    """A, B or card, with the mapping where there is one. What na64root simulated is of layout A; a skim is of
+    that of its input, as its `facts` say.
+    """
     names = sorted({text_of(key.GetName()) for key in file.GetListOfKeys()})
-    if mapping is not None and "na64root" not in names:
+    if mapping is not None and ("na64root" not in names or (facts or {}).get("layout") == "card"):
         if mapping.tree not in names and not object_in(file, mapping.tree):
             held = ", ".join(list(trees_in(file))[:5]) or "none"
             raise DataError(f"{path} has no tree '{mapping.tree}' (its trees: {held}): correct layout.tree")
@@ -83,27 +87,42 @@ def leaves_of(tree: Any, names: Sequence[str]) -> dict[str, Column]:
         if leaf:
             fixed = not leaf.GetLeafCount() and "<" not in str(leaf.GetTypeName())
             length = int(leaf.GetLenStatic()) if fixed or "<" in str(leaf.GetTypeName()) else 0
-            array = fixed and "[" in str(leaf.GetTitle())
-            columns[name] = Column(str(leaf.GetTypeName()), length, array)
+            sizes = re.findall(r"\[(\d+)\]", str(leaf.GetTitle()))  # not the range of a Double32_t
+            array = fixed and bool(sizes)
+            shape = tuple(map(int, sizes)) if array and len(sizes) > 1 else ()
+            columns[name] = Column(str(leaf.GetTypeName()), length, array, shape)
         else:
             columns[name] = Column(str(found.GetClassName()))
     return columns
 
 
-def fields_of(path: str, name: str) -> tuple[int, dict[str, Column]]:
-    """Entries of an RNTuple and its top-level fields."""
+def fields_of(
+    path: str, name: str, whole: Collection[str] = (), *, every: bool = False
+) -> tuple[int, dict[str, Column]]:
+    """Entries of an RNTuple and its top-level fields; those in `whole`, or `every` one, have all entries.
+
+    Raises:
+        DataError: it cannot be read; one of these fields was added after the first entry.
+    """
     ROOT = root()
+    declare_header("rntuple_check.hpp")
     try:
         reader = ROOT.RNTupleReader.Open(name, literal(path))
         descriptor = reader.GetDescriptor()
         types = {str(f.GetFieldName()): str(f.GetTypeName()) for f in descriptor.GetTopLevelFields()}
         entries = int(reader.GetNEntries())
+        late = [str(field) for field in ROOT.na64root_ntuple.fields_added_later(descriptor)]
     except ROOT.std.exception:
         raise DataError(
             f"the RNTuple '{name}' in {path} cannot be read (the file is damaged): copy it again"
         ) from None
-    columns = {}
+    for field_name in late:
+        if every or field_name in whole:
+            raise DataError(
+                f"branch {field_name} in {path} was added after the first entries of the RNTuple (its "
+                "missing values would be read as 0): fill it in every event"
+            )
+    columns: dict[str, Column] = {}
     for field_name, text in types.items():
-        array = re.fullmatch(r"std::array<([\w:]+),(\d+)>", text)
-        columns[field_name] = column_of(text) if array or "<" not in text else Column(text)
+        columns[field_name] = column_of(text)
     return entries, columns

@@ -1,10 +1,9 @@
-"""Finding the files of an input, opening them, and what a file says of itself."""
+"""Finding the files of an input, and opening them."""
 
 from __future__ import annotations
 
 import contextlib
 import glob
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -155,22 +154,6 @@ def opened_file(path: str) -> Iterator[Any]:
             yield file
         finally:
             file.Close()
-
-
-def about(path: str) -> dict[str, Any] | None:
-    """What a file that na64root wrote says of how it was made; None of any other file."""
-    with opened_file(path) as file:
-        return facts_in(file)
-
-
-def facts_in(file: Any) -> dict[str, Any] | None:
-    """As :func:`about`, of a file that is open."""
-    text = object_in(file, "na64root")
-    try:
-        facts = json.loads(str(text.GetTitle())) if text else None
-    except ValueError:
-        return None
-    return facts if isinstance(facts, dict) else None
 
 
 def input_file_of(path: str, entries: int) -> InputFile:

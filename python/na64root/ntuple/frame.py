@@ -34,7 +34,9 @@ class Ntuple:
     `schema` and `present` are of the columns that :meth:`data_frame` gives, those of layout A; `layout` says
     what the files hold: A, B or `card` for the mapping of the card. `definitions` make the columns of layout
     A, in this order; they are empty for files of layout A. `made_by_na64root` is what :func:`about` says, by
-    path, of the files of which it says something.
+    path, of the files of which it says something. `simulated`: some mcWeight is not 1, or the files say so;
+    it holds for all events together. `sentinels` are branches in which the card's values for "no value" are
+    NaN.
     """
 
     schema: Schema
@@ -48,6 +50,9 @@ class Ntuple:
     good_runs: GoodRunList | None = None
     unpacked: bool = False
     made_by_na64root: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    tree_class: str = "TTree"
+    simulated: bool = False
+    sentinels: tuple[str, ...] = ()
 
     @property
     def paths(self) -> list[str]:
@@ -99,6 +104,7 @@ class Ntuple:
                 frame = frame.Redefine(made.name, made.expression)
             else:
                 frame = frame.Define(made.name, made.expression)
+            columns.add(made.name)
         return frame
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from ..cling import implicit_threads, include, root
+from ..cling import declare_header, implicit_threads, include, root
 from ..config import Card
 from ..errors import DataError
+from ..event_loop.compiled import define
 from ..records import InputDetails, InputFile, Provenance, Record, SkippedFile, provenance
 from .checks import open_ntuple
 from .columns import fields_of, leaves_of
@@ -54,6 +55,7 @@ class Inspection(Record):
 
     `duplicates` are events whose number (run, spill, place in it) came before, which the selection leaves
     out; `repeated_files` have one checksum. `made_by_na64root`: of files that were simulated or skimmed, how.
+    `like_no_value`: by branch, values such as -999 that look like "no value", with the share of events.
     """
 
     files: list[InputFile]
@@ -67,6 +69,7 @@ class Inspection(Record):
     can_evaluate: CanEvaluate
     duplicates: int
     repeated_files: list[list[str]]
+    like_no_value: dict[str, dict[str, float]]
     files_skipped: list[SkippedFile]
     proposed_layout: ProposedLayout | None
     notes: list[str]
@@ -97,7 +100,7 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
         S2=not ntuple.schema.missing_for_signature("S2", ntuple.present),
         cuts_not_applied=ntuple.schema.cuts_without_branches(ntuple.present),
     )
-    content = _content(ntuple, card) if "run" in ntuple.present else _Content([], {}, 0, 0)
+    content = _content(ntuple, card) if "run" in ntuple.present else _Content([], {}, 0, 0, {})
     repeated = repeated_files(ntuple.files)
     selected = "once in a selection" if card.quality.duplicates == "count_once" else "in a selection too"
     return Inspection(
@@ -112,10 +115,17 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
         can_evaluate=can_evaluate,
         duplicates=content.duplicates,
         repeated_files=repeated,
+        like_no_value=content.like_no_value,
         files_skipped=list(ntuple.skipped),
         proposed_layout=None,
         notes=notes_on_files(content.duplicates, repeated, f"here each time, {selected}")
-        + (_notes_on_b(ntuple) if ntuple.layout == "B" else []),
+        + (_notes_on_b(ntuple) if ntuple.layout == "B" else [])
+        + [
+            f"{name} is {value} in {share:.3g} of the events: if that stands for no value, say so in "
+            "[input.sentinels]"
+            for name, values in content.like_no_value.items()
+            for value, share in values.items()
+        ],
         provenance=provenance(card, input_files=ntuple.files, input_details=ntuple.details),
     )
 
@@ -126,6 +136,7 @@ class _Content:
     periods: dict[str, PeriodContent]
     spills: int
     duplicates: int
+    like_no_value: dict[str, dict[str, float]]
 
 
 def _content(ntuple: Ntuple, card: Card) -> _Content:
@@ -135,11 +146,19 @@ def _content(ntuple: Ntuple, card: Card) -> _Content:
     include("event_numbers.hpp")
     numbers = root().na64root.EventNumbers()
     # As the selection counts them: simulation may use a number twice.
-    weight = "mcWeight" if "mcWeight" in ntuple.present else "1.0"
     add = f"reinterpret_cast<na64root::EventNumbers *>({root().addressof(numbers)}ul)->add"
-    is_new = f"{weight} != 1.0 || {add}(run, spill, spillevent)"
+    is_new = "true" if ntuple.simulated else f"{add}(run, spill, spillevent)"
+    declare_header("suspects.hpp")
+    measured = [
+        branch.name
+        for branch in ntuple.schema.branches
+        if branch.kind == "floating" and branch.used and branch.name in ntuple.present - {"mcWeight"}
+    ]
+    suspects = root().na64root_ntuple.Suspects(len(measured))
+    see = f"reinterpret_cast<na64root_ntuple::Suspects *>({root().addressof(suspects)}ul)->add"
+    seen = "".join(f"{see}({i}, {name}); " for i, name in enumerate(measured))
     with implicit_threads(1), reading(ntuple):
-        frame = ntuple.data_frame().Define("na64_is_new", is_new)
+        frame = define(ntuple.data_frame(), "na64_is_new", f"{seen}return {is_new};")
         data = frame.AsNumpy(["run", "spill", "na64_is_new", *(flags if known else ())])
     runs = np.asarray(data["run"], dtype=np.int64)
     spills = np.asarray(data["spill"], dtype=np.int64)
@@ -160,7 +179,21 @@ def _content(ntuple: Ntuple, card: Card) -> _Content:
             spills=_distinct(runs[member], spills[member]),
         )
     duplicates = int(np.count_nonzero(~np.asarray(data["na64_is_new"], dtype=bool)))
-    return _Content([int(run) for run in np.unique(runs)], periods, _distinct(runs, spills), duplicates)
+    like_no_value = {
+        name: {
+            f"{suspects.value(k):g}": float(suspects.events(i, k)) / ntuple.entries
+            for k in range(int(suspects.size()))
+            if suspects.events(i, k)
+        }
+        for i, name in enumerate(measured)
+    }
+    return _Content(
+        [int(run) for run in np.unique(runs)],
+        periods,
+        _distinct(runs, spills),
+        duplicates,
+        {name: values for name, values in like_no_value.items() if values},
+    )
 
 
 def _notes_on_b(ntuple: Ntuple) -> list[str]:
@@ -215,6 +248,7 @@ def _inspect_unknown(card: Card, error: UnknownLayoutError) -> Inspection:
         files_skipped=error.skipped,
         duplicates=0,
         repeated_files=[],
+        like_no_value={},
         proposed_layout=ProposedLayout(
             note="a proposal from names, types and scales: check each line, then paste it into a card",
             mapping=best.record,

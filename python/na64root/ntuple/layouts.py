@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +32,8 @@ _INTEGERS = frozenset(
 )
 
 
-_FLOATING = frozenset(["Double_t", "Float_t"])
+# The last two are doubles and floats with fewer bits in the file.
+_FLOATING = frozenset(["Double_t", "Float_t", "Double32_t", "Float16_t"])
 
 
 # Types of the fields of an RNTuple, by the names that the leaves of a TTree have.
@@ -185,26 +187,52 @@ TREE_A = Schema(
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a file: type of an element, number of elements (0: it varies), whether it is an array."""
+    """A column of a file: type of an element, number of elements (0: it varies), whether it is an array.
+
+    `shape`: of an array of more than one dimension, as the file has it; 0 where it varies. `nested`: such an
+    array is one of arrays in memory, and not one row of numbers.
+    """
 
     type: str
     length: int = 1
     array: bool = False
+    shape: tuple[int, ...] = ()
+    nested: bool = False
 
     def __str__(self) -> str:
+        if self.shape:
+            return self.type + "".join(f"[{n or 'n'}]" for n in self.shape)
         size = "[n]" if self.length == 0 else f"[{self.length}]" if self.array or self.length > 1 else ""
         return f"{self.type}{size}"
 
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether an array is of this shape, or one row of as many numbers."""
+        return self.length == math.prod(shape) and self.shape in ((), tuple(shape))
+
 
 def column_of(type_name: str) -> Column:
-    """The column of an RDataFrame type: a number, or an array of numbers; anything else keeps its name."""
-    array = re.fullmatch(r"(?:ROOT::VecOps::RVec|ROOT::RVec|(?:std::)?vector)<([\w: ]+)(?:,.*)?>", type_name)
-    fixed = re.fullmatch(r"std::array<([\w: ]+),(\d+)>", type_name.replace(" ", ""))
-    if fixed:
-        return Column(_element(fixed[1]), int(fixed[2]), array=True)
-    if array:
-        return Column(_element(array[1]), 0, array=True)
-    return Column(_element(type_name))
+    """The column of an RDataFrame type: a number, or an array of numbers, also of arrays; anything else keeps
+    its name.
+    """
+    element, shape = type_name.strip(), []
+    while True:
+        fixed = re.fullmatch(r"std::array<(.+),\s*(\d+)\s*>", element)
+        varies = re.fullmatch(_VARIES + r"<(.+?)(?:,\s*(?:ROOT::|std::)\w*[Aa]lloc\w*<.*>\s*)?>", element)
+        found = fixed or varies
+        if not found:
+            break
+        element = found[1].strip()
+        shape.append(int(fixed[2]) if fixed else 0)
+    if not shape:
+        return Column(_element(type_name))
+    if not re.fullmatch(r"[\w: ]+", element):
+        return Column(type_name)
+    if len(shape) == 1:
+        return Column(_element(element), shape[0], array=True)
+    return Column(_element(element), math.prod(shape), True, tuple(shape), nested=True)
+
+
+_VARIES = r"(?:ROOT::VecOps::RVec|ROOT::RVec|(?:std::)?vector)"
 
 
 def _element(name: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,6 +151,18 @@ def definition(branch: Branch, mapped: MappedBranch, source: str, element: int |
         value = f"static_cast<{cast}>({value}){scale}" if cast else value
         check = "" if element is None else _require_length(source, element + 1, column, where, read)
         return f"{check}return {value};" if check else value
+    axes = mapped.axes or branch.axes
+    stored = mapped.shape or [branch.shape[branch.axes.index(axis)] for axis in axes]
+    if column.shape and mapped.index is None and tuple(stored) != column.shape:
+        raise DataError(
+            f"{where}: {read} is {column} ({''.join(f'[{n}]' for n in stored)} is expected): correct its "
+            "axes and shape"
+        )
+    if column.nested:
+        raise DataError(
+            f"{where}: {read} is {column}, an array of arrays (one row of numbers is expected): make it flat "
+            "by an expression"
+        )
     index = _stored_index(branch, mapped)
     exact = _stored_length(branch, mapped)
     check = _require_length(source, exact or max(index) + 1, column, where, read, exact is not None)
@@ -179,13 +192,89 @@ def _require_length(
             return ""
         raise DataError(f"{where}: {read} is {column} ({words} numbers are expected): correct the mapping")
     test = "!=" if exact else "<"
-    # In pieces, so that a name of a column is not replaced by the variable that RDataFrame makes of it. A
-    # length_error is how the reader knows that the mapping, and not the file, is wrong.
-    literal = " ".join(json.dumps(where[i : i + 3]) for i in range(0, len(where), 3))
+    # A length_error is how the reader knows that the mapping, and not the file, is wrong.
+    literal = _literal(where)
     return (
         f"if ({source}.size() {test} {length}) throw std::length_error({literal} "
         f'": " + std::to_string({source}.size()) + " numbers in an event, {words} are expected"); '
     )
+
+
+def flat(branch: Branch, column: Column) -> str | None:
+    """The C++ expression that makes one row of numbers of an array in another container, as an RNTuple may
+    hold it; None where it is one already.
+    """
+    if not branch.shape or not column.array or not (column.nested or column.length == 0):
+        return None
+    sizes = branch.shape if column.nested else (branch.length,)
+    if column.nested and (
+        len(column.shape) != len(sizes)
+        or any(n not in (0, m) for n, m in zip(column.shape, sizes, strict=True))
+    ):
+        return None
+    # Each axis is held to its length: another shape with as many numbers would mix up the cells.
+    name, loops = branch.name, ""
+    for axis, size in enumerate(sizes):
+        loops += (
+            f"if ({name}.size() != {size}) throw std::length_error({_literal(branch.name)} "
+            f'" has another shape in an event"); for (const auto &na64_axis{axis} : {name}) {{ '
+        )
+        name = f"na64_axis{axis}"
+    fill = f"na64_cells.push_back(static_cast<double>({name})); " + "}" * len(sizes)
+    return f"ROOT::RVecD na64_cells; na64_cells.reserve({branch.length}); {loops}{fill} return na64_cells;"
+
+
+def check_sentinels(sentinels: Mapping[str, Sequence[float]]) -> None:
+    """Raise ConfigError where `input.sentinels` names what is no measured quantity of layout A."""
+    known = {branch.name: branch for branch in TREE_A.branches}
+    for name in sentinels:
+        if name not in known:
+            raise ConfigError(
+                f"unknown branch input.sentinels.{name} ({nearest(name, known)}): use a name of layout A"
+            )
+        if known[name].kind not in ("floating", "count") or not known[name].used or name == "mcWeight":
+            raise ConfigError(
+                f"input.sentinels.{name} is not possible (no cut looks at a measured value of it): "
+                "leave it out"
+            )
+
+
+def without_sentinels(branch: Branch, values: Sequence[float]) -> tuple[Definition, Definition]:
+    """Whether an event has such a value in a branch; and the branch with NaN in its place, which fails every
+    cut.
+    """
+    listed = " || ".join(
+        "std::isnan(na64_x)" if math.isnan(value) else f"na64_x == {_cpp(value)}" for value in values
+    )
+    test = f"const auto na64_is = [](double na64_x) {{ return {listed}; }}; "
+    nan = "std::numeric_limits<double>::quiet_NaN()"
+    name = branch.name
+    if branch.shape:
+        has = f"{test} for (const auto na64_one : {name}) if (na64_is(na64_one)) return true; return false;"
+        kept = (
+            f"{test} ROOT::RVecD na64_cells({name}.begin(), {name}.end()); "
+            f"for (double &na64_one : na64_cells) if (na64_is(na64_one)) na64_one = {nan}; return na64_cells;"
+        )
+    else:
+        has = f"{test} return na64_is({name});"
+        kept = f"{test} return na64_is({name}) ? {nan} : static_cast<double>({name});"
+    return Definition(f"{SENTINEL}{name}", has), Definition(name, kept)
+
+
+# Begins the name of the column that says whether an event has such a value.
+SENTINEL = "na64_no_value_"
+
+
+def _cpp(value: float) -> str:
+    # A float in the file is compared as a float: 1e30 has other digits as a double.
+    if math.isinf(value):
+        return f"{'-' if value < 0 else ''}std::numeric_limits<double>::infinity()"
+    return f"{float(value).hex()} || na64_x == static_cast<double>(static_cast<float>({float(value).hex()}))"
+
+
+def _literal(text: str) -> str:
+    """A C++ literal in pieces, so that a name of a column is not replaced by RDataFrame's variable of it."""
+    return " ".join(json.dumps(text[i : i + 3]) for i in range(0, len(text), 3))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

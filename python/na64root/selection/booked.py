@@ -18,7 +18,15 @@ from ..errors import DataError
 from ..event_loop import compiled
 from ..event_loop.expressions import Call, Code
 from ..event_loop.histograms import Histogram, bins, record, stable, variances
-from ..ntuple import DEFINING_CUTS, Ntuple, notes_on_files, period_names, repeated_files, require_all_read
+from ..ntuple import (
+    DEFINING_CUTS,
+    SENTINEL,
+    Ntuple,
+    notes_on_files,
+    period_names,
+    repeated_files,
+    require_all_read,
+)
 from ..records import Count, CutFlowRow, provenance
 from .blinding import BOX_CUTS, NOTE, hidden_cuts, signal_boxes
 from .cut_table import (
@@ -110,6 +118,7 @@ class Booked:
         self.candidates: dict[Signature, tuple[list[str], Any]] = {}
         self.left_out = LeftOut(self.ntuple, self.card, self._without_spills)
         start = self.left_out.applied_to(start)
+        self.no_value = {name: start.Filter(f"{SENTINEL}{name}").Count() for name in self.ntuple.sentinels}
         derived = definitions(self.card, self.ntuple.present)
         if self.variations:
             start = self.variations.on_branches(start, derived, self.cuts)
@@ -288,9 +297,8 @@ class Booked:
 
     @property
     def weighted(self) -> bool:
-        """Whether some event has another weight than 1; runs the event loop if it has not run."""
-        # A histogram begins to keep sums of squared weights with the first weight that is not 1.
-        return self.initial.sums is not None and int(self.initial.sums.GetValue().GetSumw2N()) > 0
+        """Whether the sample is simulation."""
+        return self.ntuple.simulated
 
     def result(self, of_input: InputExposure, lacking: Mapping[Signature, Sequence[str]]) -> SelectionResult:
         """The records; runs the event loop if it has not run."""
@@ -309,6 +317,7 @@ class Booked:
             histograms.update(self.variations.histograms(self.weighted))
         candidates = [candidate for s in self.candidates for candidate in self._candidates(s)]
         candidates.sort(key=lambda c: (c.run, c.spill, c.spillevent, c.signature))
+        notes += _impossible(candidates)
         cutflow, errors = self._cutflow()
         return SelectionResult(
             cutflow=cutflow,
@@ -452,6 +461,11 @@ class Booked:
             notes += self.variations.notes
         if self.weighted:
             notes.append("mcWeight differs from 1: simulation, counts are expected and not observed")
+        for name, count in self.no_value.items():
+            if lacking_value := int(count.GetValue()):
+                notes.append(
+                    f"{lacking_value} events have no value of {name} (input.sentinels): no cut on it passes"
+                )
         return notes
 
     def _candidates(self, signature: Signature) -> list[Candidate]:
@@ -509,6 +523,33 @@ class _PeriodCounts:
         weights = bins(sums, (self.bins,))[1:-1]
         squares = variances(sums, (self.bins,))[1:-1]
         return counts, weights, squares
+
+
+# Of a selected event, the quantities below which nothing is measured, and the branches they are made of.
+_IMPOSSIBLE = {
+    "out_of_time_GeV": (-20.0, "ecalTotalNoTimecut"),
+    "ecal_GeV": (-1.0, "ecalTotal"),
+    "hcal1_GeV": (-1.0, "hcal0"),
+    "hcal2_GeV": (-1.0, "hcal1"),
+    "hcal3_GeV": (-1.0, "hcal2"),
+    "veto_GeV": (-1.0, "VETO_ene"),
+    "shower_chi2": (0.0, "showerChi2"),
+}
+
+
+def _impossible(candidates: Sequence[Candidate]) -> list[str]:
+    """A note for each quantity of selected events that looks like "no value" and not like a measurement."""
+    notes = []
+    for field, (least, branch) in _IMPOSSIBLE.items():
+        values = [
+            v for v in (getattr(candidate, field) for candidate in candidates) if v is not None and v < least
+        ]
+        if values:
+            notes.append(
+                f"{len(values)} selected events have {branch} as low as no measurement ({field} down to "
+                f"{min(values):g}): if that stands for no value, say so in [input.sentinels]"
+            )
+    return notes
 
 
 def _row(period: str, signature: str, cut: str, events: Any, weighted: Any) -> CutFlowRow:

@@ -16,7 +16,7 @@ from .. import cling
 from ..cling import compiler_messages, root
 from ..config import SIGNATURES, Card, DeclaredCut, Quantity, Signature
 from ..errors import ConfigError
-from ..event_loop.compiled import defined
+from ..event_loop.compiled import define, defined
 from ..event_loop.expressions import Call, Code, Constant, Expression, Number, Rows, Sum, literal
 from ..ntuple import DEFINING_CUTS, Ntuple, good_runs_of, run_ranges
 from ..records import Record
@@ -421,7 +421,7 @@ def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> No
     for (name, what), (kind, text) in texts.items():
         with compiler_messages() as messages:
             try:
-                node.Define(f"na64_check_{name}_{what}", f"static_cast<{kind}>({text})")
+                define(node, f"na64_check_{name}_{what}", f"static_cast<{kind}>({text})")
                 continue
             except root().std.exception as error:
                 said = messages() + str(error)

@@ -237,10 +237,10 @@ def table(node: Any, name: str, columns: Sequence[str]) -> Any:
     if cling.is_distributed(node):  # without Take
         names = [f"{name}_{i}" for i in range(len(columns))]
         for helping, number in zip(names, numbers, strict=True):
-            node = node.Define(helping, number)
+            node = compiled.define(node, helping, number)
         return _Rows(node.AsNumpy(names, lazy=True), names)
     # One column of one type: each type taken costs a second of just-in-time compilation.
-    return node.Define(name, f"ROOT::RVecD{{{', '.join(numbers)}}}").Take["ROOT::RVecD"](name)
+    return compiled.define(node, name, f"ROOT::RVecD{{{', '.join(numbers)}}}").Take["ROOT::RVecD"](name)
 
 
 @dataclass(frozen=True)

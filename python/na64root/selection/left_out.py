@@ -49,7 +49,8 @@ class LeftOut:
 
     def __init__(self, ntuple: Ntuple, card: Card, spills: Collection[tuple[int, int]] = ()) -> None:
         self._ntuple, self._spills = ntuple, spills
-        self._once = card.quality.duplicates == "count_once"
+        # Simulation may use a number twice, as samples of several seeds do.
+        self._once = card.quality.duplicates == "count_once" and not ntuple.simulated
         self._filter: Any = None
         self._numbers: Any = None
         self._in_spills: Any = None
@@ -75,18 +76,19 @@ class LeftOut:
         """No worker sees all events: a cluster finds duplicates, and does not leave them out."""
         weight = ["mcWeight"] if "mcWeight" in self._ntuple.present else []
         if self._once:
-            self._numbers = frame.AsNumpy(["run", "spill", "spillevent", *weight], lazy=True)
+            self._numbers = frame.AsNumpy(["run", "spill", "spillevent"], lazy=True)
         if not self._spills:
             return frame
         spills = ", ".join(f"{{{run}u, {spill}u}}" for run, spill in sorted(self._spills))
         pair = "std::pair<std::uint32_t, std::uint32_t>"
         column = "na64_in_spill_left_out"
-        frame = frame.Define(
+        frame = compiled.define(
+            frame,
             column,
             f"static const std::set<{pair}> left_out{{{spills}}}; "
             f"return left_out.count({pair}(run, spill)) != 0;",
         )
-        one = frame.Filter(column).Define("na64_weight_left_out", *(weight or ["1.0"]))
+        one = compiled.define(frame.Filter(column), "na64_weight_left_out", *(weight or ["1.0"]))
         model = ("", "", 1, 0.5, 1.5)
         self._in_spills = one.Count(), one.Histo1D(model, column, "na64_weight_left_out")
         return frame.Filter(f"!{column}", "quality")
@@ -97,8 +99,6 @@ class LeftOut:
         if self._numbers is not None:
             columns = self._numbers.GetValue()
             numbers = np.stack([columns[name] for name in ("run", "spill", "spillevent")], axis=1)
-            if "mcWeight" in columns:
-                numbers = numbers[columns["mcWeight"] == 1.0]
             return len(numbers) - len(np.unique(numbers, axis=0))
         return int(self._filter.duplicates()) if self._filter is not None else 0
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..config import Card, Signature
 from ..errors import ConfigError
+from ..event_loop.compiled import define
 from ..event_loop.histograms import Histogram, record
 from ..records import Record
 from .cut_table import Cut, Variable
@@ -48,7 +49,7 @@ class FailedCuts:
                     f"{signature} has {len(cuts)} cuts (at most {_MOST_CUTS} are possible): declare fewer"
                 )
             bits = (f"(std::uint64_t{{!({cut.expression})}} << {i})" for i, cut in enumerate(cuts))
-            node = node.Define(f"na64_failed_{signature}", " | ".join(bits) or "std::uint64_t{0}")
+            node = define(node, f"na64_failed_{signature}", " | ".join(bits) or "std::uint64_t{0}")
         self.node = node
 
     def passed(self, names: Mapping[Signature, Sequence[str]]) -> str:
@@ -77,7 +78,7 @@ class Distributions:
                 for variable in cut.variables:
                     # Of one type in all histograms: each combination of types costs a second of compilation.
                     column = f"na64_variable_{signature}_{cut.name}_{variable.name}"
-                    shown = others.Define(column, f"static_cast<double>({variable.expression})")
+                    shown = define(others, column, f"static_cast<double>({variable.expression})")
                     model = (column, "", variable.bins, variable.low, variable.high)
                     self.actions.append(
                         (signature, cut, variable, shown.Histo1D(model, column, "na64_weight"))

@@ -119,7 +119,7 @@ class Quality(Record):
         out_of_order: events with a smaller number than the one before.
         repeated_files: files of the same content, by checksum.
         blind: events in the signal boxes are in nothing of this but `entries`, the size of the input.
-        weighted: some mcWeight is not 1; such events are simulation, whose numbers may come twice.
+        weighted: simulation (some mcWeight is not 1, or the files say so), whose numbers may come twice.
     """
 
     entries: int
@@ -232,7 +232,7 @@ def assess(inputs: Input, card: Card, *, blind: bool = False) -> Quality:
         duplicate_examples=[EventNumber(run=r, spill=s, spillevent=e) for r, s, e in examples.tolist()],
         out_of_order=out_of_order,
         repeated_files=repeated,
-        weighted=bool(recorder.weighted()),
+        weighted=ntuple.simulated,
         runs=_runs(run[order], [names[i] for i in index[order]], columns, order, flags),
         spills=spills,
         outliers=outliers,
@@ -410,13 +410,12 @@ def spills(ntuple: Ntuple, card: Card, *, blind: bool = False) -> tuple[NDArray[
         for path in ntuple.paths:
             check_baskets(path, ntuple.schema, read & ntuple.present)
     cling.include("event_numbers.hpp")
-    recorder = root().na64root.SpillRecorder(0.0, 0.0)
+    recorder = root().na64root.SpillRecorder(0.0, 0.0, False)
     with implicit_threads(1), reading(ntuple):
         frame = ntuple.data_frame()
         if blind:
             frame = without_signal_boxes(frame, card, ntuple)
-        # Of weight 0, an event is in no set of numbers.
-        add = f"{pointer_to('SpillRecorder', recorder)}->add(run, spill, 0u, 0.0, false, 0.0, 0.0)"
+        add = f"{pointer_to('SpillRecorder', recorder)}->add(run, spill, 0u, false, 0.0, 0.0)"
         frame.Filter(add).Count().GetValue()
     run, spill, _ = _columns(recorder)
     return run, spill
@@ -427,7 +426,9 @@ def _record(ntuple: Ntuple, card: Card, blind: bool) -> tuple[Any, int]:
     quality = card.quality
     cling.include("selection.hpp")
     cling.include("event_numbers.hpp")
-    recorder = root().na64root.SpillRecorder(quality.ecal_below_GeV.value, quality.hcal_below_GeV.value)
+    recorder = root().na64root.SpillRecorder(
+        quality.ecal_below_GeV.value, quality.hcal_below_GeV.value, not ntuple.simulated
+    )
     present = ntuple.present
     nan = "std::numeric_limits<double>::quiet_NaN()"
     known = not ntuple.schema.missing_for("trigger", present)
@@ -436,7 +437,6 @@ def _record(ntuple: Ntuple, card: Card, blind: bool) -> tuple[Any, int]:
         "run",
         "spill",
         "spillevent",
-        "mcWeight" if "mcWeight" in present else "1.0",
         PHYSICS_TRIGGER.expression if known else "true",
         "ecalTotal" if "ecalTotal" in present else nan,
         Sum(modules).expression if present.issuperset(modules) else nan,

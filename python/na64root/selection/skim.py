@@ -1,27 +1,21 @@
-"""Skims: the selected events with all branches of the input, written in the loop that selects them."""
+"""Skims: the selected events with all branches of the input, found in one loop and copied after it."""
 
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import cling
-from ..cling import literal, no_room, root
+from ..cling import declare_header, implicit_threads, in_literal_folder, literal, named, no_room, root
 from ..config import Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
-from ..ntuple import Ntuple
-from ..ntuple.columns import fields_of
-from ..ntuple.files import object_in, opened_file
+from ..ntuple import TREE_A, Ntuple, fields_of, object_in, opened_file, quiet_root, require_whole, simulations
 from ..records import Provenance, Record
 from .blinding import refuse_hidden_cuts
 from .n_minus_one import FailedCuts
-
-_ARRAY = re.compile(r"std::array<[\w:]+,(\d+)>")
-
 
 # ZSTD, at the level that ROOT itself advises.
 _COMPRESSION_LEVEL = 5
@@ -85,11 +79,13 @@ class SkimExposure(Record):
 class SkimFacts(Record):
     """How a skim was made, which its file holds as JSON in `na64root`.
 
-    `skim_cut` is as in :class:`Skimmed`. `blind`: without the events in the signal boxes. `simulation` is
-    what simulated input files say of themselves.
+    `skim_cut` and `events` are as in :class:`Skimmed`. `layout`: of the trees, as in the provenance. `blind`:
+    without the events in the signal boxes. `simulation` is what simulated input files say of themselves.
     """
 
     skim_cut: str | None
+    events: int
+    layout: str = "A"
     blind: bool
     simulation: list[dict[str, Any]]
     exposure: SkimExposure
@@ -97,7 +93,11 @@ class SkimFacts(Record):
 
 
 class SkimWriter:
-    """A skim, booked on the events of a node and written by the event loop."""
+    """A skim, booked on the events of a node: the loop says which pass, then they are copied as they are.
+
+    A tree keeps its own layout and a file of several trees (friends of a mapping) all of them, so that the
+    card that reads the input reads the skim.
+    """
 
     def __init__(
         self,
@@ -112,86 +112,225 @@ class SkimWriter:
         exposure: SkimExposure,
         rntuple: bool,
     ) -> None:
-        """`path`: where the loop writes. `made`, `cut`, `blind`, `exposure`: for the file, how it was made.
+        """`path`: what is written. `made`, `cut`, `blind`, `exposure`: for the file, how it was made.
 
         Raises:
-            ConfigError: an RNTuple is to become a TTree; the input is of another layout.
+            ConfigError: an RNTuple is to become a TTree; a tree of another layout an RNTuple.
+            DataError: a branch that a skim cannot keep.
         """
-        if ntuple.layout != "A":
+        self.path, self.ntuple, self.rntuple = path, ntuple, rntuple
+        self.how = made, cut, blind, exposure
+        from_rntuple = ntuple.tree_class != "TTree"
+        if from_rntuple and not rntuple:
             raise ConfigError(
-                f"{ntuple.paths[0]} cannot be skimmed (it is read through a mapping, which a skim lacks): "
-                "leave out --skim"
-            )
-        ROOT = root()
-        self.path, self.tree = path, ntuple.schema.tree
-        node = failed.node.Filter(failed.passed(names))
-        frame = ntuple.data_frame()
-        defined = {str(name) for name in frame.GetDefinedColumnNames()}
-        branches = [str(name) for name in frame.GetColumnNames() if str(name) not in defined]
-        from_rntuple, lengths = _array_lengths(ntuple.paths[0], ntuple.schema.tree)
-        if from_rntuple and not rntuple and lengths:
-            raise ConfigError(
-                f"{ntuple.paths[0]} is an RNTuple (its arrays have no form in a TTree): skim it by "
+                f"{ntuple.paths[0]} is an RNTuple (its columns have no form in a TTree): skim it by "
                 "--format rntuple"
             )
-        if rntuple:
-            for name, length in lengths.items():
-                # As the simulation writes them: what has a length in the input keeps it.
-                node = node.Redefine(
-                    name,
-                    f"std::array<std::decay_t<decltype({name}[0])>, {length}> copy{{}}; "
-                    f"std::copy({name}.begin(), {name}.end(), copy.begin()); return copy;",
+        self.converted = rntuple and not from_rntuple
+        if self.converted and ntuple.layout != "A":
+            raise ConfigError(
+                f"{ntuple.paths[0]} is a TTree that is read through a mapping (an RNTuple of it would not be "
+                "read by the same): leave out --format rntuple"
+            )
+        declare_header("copying.hpp")
+        ROOT = root()
+        node = failed.node.Filter(failed.passed(names))
+        if from_rntuple:
+            _require_alike_fields(ntuple)
+        else:
+            _require_alike(ntuple, as_fields=self.converted)
+        self.entries = ROOT.na64root_copying.take_entries(ROOT.RDF.AsRNode(node))
+
+    def checked(self, skim: Skim) -> Skimmed:
+        """The skim, written and compared with its input; nothing where no event passed.
+
+        Raises:
+            Na64Error: the file is not whole, or holds something else than the input.
+        """
+        ROOT = root()
+        entries = self.entries.GetValue().sorted(self._first_entries())
+        events = int(entries.size())
+        if events == 0:
+            return Skimmed(file=None, events=0, cut=skim.cut)
+        copying = ROOT.na64root_copying
+        as_ntuple = self.rntuple and not self.converted
+        copied = self.path.with_name(f"{self.path.name}.ttree") if self.converted else self.path
+        try:
+            with quiet_root():
+                file = _opened(copied, "RECREATE")
+                for name, paths in self.trees:
+                    (copying.copy_ntuple if as_ntuple else copying.copy_tree)(name, paths, entries, file)
+                file.Close()
+                compare = copying.first_different_ntuple if as_ntuple else copying.first_different
+                for name, paths in self.trees:
+                    if different := str(compare(name, paths, entries, in_literal_folder(copied))):
+                        raise Na64Error(
+                            f"branch {different} of '{name}' is not in the skim {skim.path} as in "
+                            f"{self.ntuple.paths[0]} (it cannot be copied): leave out --skim"
+                        )
+                if self.converted:
+                    _as_rntuple(self.ntuple.tree, copied, self.path)
+        except (OSError, ROOT.std.exception) as error:
+            cause = named(str(error.what() if hasattr(error, "what") else error).strip().splitlines()[-1])
+            raise Na64Error(
+                f"cannot write the skim {skim.path} ({cause}): choose another place for --skim"
+            ) from None
+        finally:
+            if self.converted:
+                copied.unlink(missing_ok=True)
+        if file.TestBit(ROOT.TFile.kWriteError):
+            raise Na64Error(_FULL.format(skim.path))
+        if _events_in(str(self.path), self.ntuple.tree) != events:
+            raise Na64Error(_FULL.format(skim.path))
+        _keep_facts(self.path, self._facts(events))
+        return Skimmed(file=str(skim.path), events=events, cut=skim.cut)
+
+    def _first_entries(self) -> Any:
+        """The entry of all files together with which each begins, by the names that ROOT gives them."""
+        ROOT = root()
+        first, starts = 0, ROOT.std.map["std::string", "long"]()
+        for file in self.ntuple.files:
+            with opened_file(file.path) as opened:
+                starts[str(opened.GetName())] = starts[file.path] = first
+            first += file.entries
+        return starts
+
+    @property
+    def trees(self) -> list[tuple[str, list[str]]]:
+        """Names and files of the trees that are copied."""
+        return _literally(_trees(self.ntuple))
+
+    def _facts(self, events: int) -> SkimFacts:
+        made, cut, blind, exposure = self.how
+        # Of a skim of a skim, what the first was made of.
+        simulation = simulations(list(self.ntuple.made_by_na64root.values()))
+        return SkimFacts(
+            skim_cut=cut,
+            events=events,
+            layout=self.ntuple.layout,
+            blind=blind,
+            simulation=simulation,
+            exposure=exposure,
+            provenance=made,
+        )
+
+
+_FULL = "cannot write {} (the file system took no more data): choose another place for --skim"
+
+
+def _opened(path: Path, mode: str) -> Any:
+    """A file of ROOT to write to; raises OSError where there is no room."""
+    try:
+        file = root().TFile.Open(in_literal_folder(path), mode, "", _compression())
+    except OSError:
+        file = None
+    if not file or file.IsZombie():
+        raise no_room()
+    return file
+
+
+def _compression() -> int:
+    return 100 * int(root().RCompressionSetting.EAlgorithm.kZSTD) + _COMPRESSION_LEVEL
+
+
+def _require_alike_fields(ntuple: Ntuple) -> None:
+    """Raise DataError where a field of RNTuples is not in every file, in every entry, and of one type."""
+    first: dict[str, str] | None = None
+    for path in ntuple.paths:
+        columns = fields_of(path, ntuple.tree, every=True)[1]
+        texts = {name: str(column) for name, column in columns.items()}
+        if first is not None and texts != first:
+            other = sorted(name for name in texts.keys() | first.keys() if texts.get(name) != first.get(name))
+            raise DataError(
+                f"{path} has other branches than {ntuple.paths[0]} ({other[0]}; a skim would mix them): skim "
+                "files of one kind"
+            )
+        first = texts
+
+
+def _require_alike(ntuple: Ntuple, *, as_fields: bool) -> None:
+    """Raise DataError where a branch is not in every file, in every entry, and of one type; `as_fields`: also
+    where an RNTuple has no such field.
+    """
+    describe = root().na64root_copying.described
+    trees = _trees(ntuple)
+    if len({name for name, _ in trees}) < len(trees):
+        raise DataError(
+            f"{ntuple.paths[0]} has a friend tree of its own name '{ntuple.tree}' (a skim keeps both in one "
+            "file): leave out --skim"
+        )
+    for name, paths in trees:
+        first: list[str] | None = None
+        for path in paths:
+            with opened_file(path) as file:
+                tree = object_in(file, name)
+                require_whole(tree, path, [str(branch.GetName()) for branch in tree.GetListOfBranches()])
+                if tree.GetListOfFriends() and tree.GetListOfFriends().GetSize():
+                    used = {b.name for b in TREE_A.branches if b.used and b.name in ntuple.present}
+                    other = sorted(used - {str(branch.GetName()) for branch in tree.GetListOfBranches()})
+                    if other:
+                        raise DataError(
+                            f"branch {other[0]} of {path} is not its own (it is of a friend tree that it was "
+                            "written with, which a skim does not keep): leave out --skim"
+                        )
+                for branch in tree.GetListOfBranches() if as_fields else ():
+                    if why := str(root().na64root_copying.no_field(branch)):
+                        raise DataError(
+                            f"branch {branch.GetName()} in {path} cannot be in an RNTuple as it is ({why}): "
+                            "leave out --format rntuple"
+                        )
+                texts = [str(text) for text in describe(tree)]
+            if first is not None and texts != first:
+                other = sorted(set(texts) ^ set(first)) or ["their order"]
+                raise DataError(
+                    f"{path} has other branches than {paths[0]} ({other[0]}; a skim would mix them): skim "
+                    "files of one kind"
                 )
+            first = texts
+
+
+def _trees(ntuple: Ntuple) -> list[tuple[str, list[str]]]:
+    friends = [(friend.tree, [file.path for file in friend.files]) for friend in ntuple.friends]
+    return [(ntuple.tree, ntuple.paths), *friends]
+
+
+def _literally(trees: Sequence[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
+    """Names and files of trees, as ROOT is to be given them."""
+    return [(tree, [literal(path) for path in paths]) for tree, paths in trees]
+
+
+def _as_rntuple(tree: str, source: Path, target: Path) -> None:
+    """Write a whole TTree of layout A as an RNTuple: arrays of one length become std::array."""
+    ROOT = root()
+    with implicit_threads(1):
+        frame = ROOT.RDataFrame(tree, in_literal_folder(source))
+        for name, length in _array_lengths(str(source), tree).items():
+            # As the simulation writes them: what has a length in the input keeps it.
+            frame = frame.Redefine(
+                name,
+                f"std::array<std::decay_t<decltype({name}[0])>, {length}> copy{{}}; "
+                f"std::copy({name}.begin(), {name}.end(), copy.begin()); return copy;",
+            )
         options = ROOT.RDF.RSnapshotOptions()
-        options.fLazy = True
         options.fVector2RVec = False  # what is a vector stays one
         options.fCompressionAlgorithm = ROOT.RCompressionSetting.EAlgorithm.kZSTD
         options.fCompressionLevel = _COMPRESSION_LEVEL
-        formats = ROOT.RDF.ESnapshotOutputFormat
-        options.fOutputFormat = formats.kRNTuple if rntuple else formats.kTTree
-        # Of a skim of a skim, what the first was made of.
-        said = ntuple.made_by_na64root.values()
-        simulation = [simulated for other in said for simulated in other.get("simulation", [other])]
-        facts = SkimFacts(
-            skim_cut=cut, blind=blind, simulation=simulation, exposure=exposure, provenance=made
-        )
-        # The file of an RNTuple stays open as long as the booked nodes: what else it holds is there before.
-        # Several threads would write that again and again into the file of a TTree: there it comes after.
-        self.tree_facts = None if rntuple else facts
-        if rntuple:
-            _keep_facts(path, "RECREATE", facts)
-            options.fMode = "UPDATE"
-        self.count = node.Count()
-        self.snapshot = node.Snapshot(self.tree, str(path), branches, options)
-
-    def checked(self, skim: Skim) -> Skimmed:
-        """What the loop has written; nothing where no event passed.
-
-        Raises:
-            Na64Error: the file is not whole.
-        """
-        events = int(self.count.GetValue())
-        if events == 0:
-            self.path.unlink()
-            return Skimmed(file=None, events=0, cut=skim.cut)
-        if _events_in(str(self.path), self.tree) != events:
-            raise Na64Error(_no_room_for(skim.path))
-        if self.tree_facts is not None:
-            _keep_facts(self.path, "UPDATE", self.tree_facts)
-        return Skimmed(file=str(skim.path), events=events, cut=skim.cut)
+        options.fOutputFormat = ROOT.RDF.ESnapshotOutputFormat.kRNTuple
+        frame.Snapshot(tree, in_literal_folder(target), "", options)
 
 
-def skims_among(ntuple: Ntuple) -> dict[str, SkimExposure]:
-    """What the files that are skims say of their exposure, by path.
+def skims_among(ntuple: Ntuple) -> dict[str, list[SkimExposure]]:
+    """What the files that are skims say of their exposure, by path; merged ones of that of each part.
 
     Raises:
         DataError: one says so in another form.
     """
     found = {}
     for path, facts in ntuple.made_by_na64root.items():
-        if "skim_cut" in facts and "exposure" in facts:
+        parts = facts.get("exposures", [facts["exposure"]] if "exposure" in facts else [])
+        if "skim_cut" in facts and parts:
             try:
-                found[path] = SkimExposure.model_validate(facts["exposure"])
+                found[path] = [SkimExposure.model_validate(part) for part in parts]
             except ValueError:
                 raise DataError(
                     f"{path} is a skim whose exposure cannot be read (another version of na64root wrote it): "
@@ -200,20 +339,12 @@ def skims_among(ntuple: Ntuple) -> dict[str, SkimExposure]:
     return found
 
 
-def _keep_facts(path: Path, mode: str, facts: SkimFacts) -> None:
-    ROOT = root()
-    compression = 100 * int(ROOT.RCompressionSetting.EAlgorithm.kZSTD) + _COMPRESSION_LEVEL
-    try:
-        file = ROOT.TFile.Open(str(path), mode, "", compression)
-    except OSError:
-        raise no_room() from None
-    stored = file.WriteTObject(ROOT.TNamed("na64root", facts.model_dump_json()))
+def _keep_facts(path: Path, facts: SkimFacts) -> None:
+    file = _opened(path, "UPDATE")
+    stored = file.WriteTObject(root().TNamed("na64root", facts.model_dump_json()))
     file.Close()
-    if stored <= 0 or file.TestBit(ROOT.TFile.kWriteError):
-        raise Na64Error(
-            f"cannot write how the skim {path.name} was made (the file system took no more data): choose "
-            "another place for --skim"
-        )
+    if stored <= 0 or file.TestBit(root().TFile.kWriteError):
+        raise Na64Error(_FULL.format(path.name))
 
 
 @contextlib.contextmanager
@@ -224,22 +355,19 @@ def no_room_is_told(skim: Skim | None, made: Path | None) -> Iterator[None]:
         return
     cling.declare_header("last_words.hpp")
     known, folder = root().na64root_skim, made.resolve().parent.parent
-    known.prepare(f"na64root: {' '.join(_no_room_for(skim.path).split())}\n", cling.litter(folder))
+    known.prepare(f"na64root: {' '.join(_FULL.format(skim.path).split())}\n", cling.litter(folder))
     try:
         yield
     finally:
         known.forget()
 
 
-def _no_room_for(path: Path) -> str:
-    return f"cannot write {path} (the file system took no more data): choose another place for --skim"
-
-
 def _events_in(path: str, tree: str) -> int:
     """How many events a skim holds that was just written; 0 where it cannot be read."""
     try:
         with opened_file(path) as file:
-            key = file.GetKey(tree)
+            folder, _, name = tree.rpartition("/")
+            key = (object_in(file, folder) if folder else file).GetKey(name)
             if key and str(key.GetClassName()) == "ROOT::RNTuple":
                 return fields_of(path, tree)[0]
             written = object_in(file, tree)
@@ -248,21 +376,12 @@ def _events_in(path: str, tree: str) -> int:
         return 0
 
 
-def _array_lengths(path: str, tree: str) -> tuple[bool, dict[str, int]]:
-    """Whether a file holds an RNTuple, and the length of each array that has the same in every event."""
-    ROOT = root()
-    file = ROOT.TFile.Open(literal(path), "READ")
-    try:
-        if str(file.GetKey(tree).GetClassName()) == "ROOT::RNTuple":
-            reader = ROOT.RNTupleReader.Open(tree, literal(path))  # keeps what it describes
-            fields = reader.GetDescriptor().GetTopLevelFields()
-            arrays = {str(f.GetFieldName()): _ARRAY.fullmatch(str(f.GetTypeName())) for f in fields}
-            return True, {name: int(match[1]) for name, match in arrays.items() if match}
-        lengths = {}
+def _array_lengths(path: str, tree: str) -> dict[str, int]:
+    """The length of each array of a TTree that has the same in every event."""
+    lengths = {}
+    with opened_file(path) as file:
         for branch in file.Get(tree).GetListOfBranches():
             leaf = branch.GetListOfLeaves()[0] if branch.GetNleaves() == 1 else None
             if leaf and not leaf.GetLeafCount() and leaf.GetLenStatic() > 1:
                 lengths[str(branch.GetName())] = int(leaf.GetLenStatic())
-        return False, lengths
-    finally:
-        file.Close()
+    return lengths

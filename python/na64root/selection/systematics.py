@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .. import cling
 from ..config import Card, Signature, SystematicSource, VariationKind
 from ..errors import ConfigError
+from ..event_loop.compiled import define
 from ..event_loop.expressions import Expression, literal
 from ..event_loop.histograms import Histogram, bins, record, stable, variances
 from ..ntuple import Ntuple
@@ -124,7 +125,7 @@ class Variations:
             definitions, cuts: of the cut table, for all that is defined and filtered after this.
         """
         self._distributed = cling.is_distributed(frame)
-        frame = frame.Define(NOMINAL, _nominal(definitions, cuts))
+        frame = define(frame, NOMINAL, _nominal(definitions, cuts))
         return self._vary(frame, derived=False)
 
     def on_quantities(self, frame: Any) -> Any:
