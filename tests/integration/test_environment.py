@@ -66,6 +66,7 @@ def expected(data, tmp_path_factory) -> tuple[dict[str, Any], dict[str, bytes]]:
     return results_of(out)
 
 
+@pytest.mark.slow
 def test_the_surroundings_of_a_run_do_not_change_its_result(tmp_path, data, expected):
     """All at once, in the current folder and at home."""
     (tmp_path / ".rootlogon.C").write_text(ROOTLOGON)
@@ -154,7 +155,7 @@ def test_names_are_utf8_whatever_the_locale(data):
     assert json.loads(done.stdout)["files"][0]["path"] == data
 
 
-@pytest.mark.parametrize("format", ["ttree", "rntuple"])
+@pytest.mark.parametrize("format", ["ttree", pytest.param("rntuple", marks=pytest.mark.slow)])
 def test_a_limit_on_the_size_of_files_is_one_line(tmp_path, format):
     """As a full disk: nothing is left, the process is not killed."""
     random = np.random.default_rng(1)

@@ -137,6 +137,7 @@ def test_a_person_is_shown_the_path_as_it_is(tmp_path, data, name):
     assert str(folder / "quality.pdf") in shown.replace("\n", "")
 
 
+@pytest.mark.slow
 def test_results_that_find_no_room_leave_the_old_ones(tmp_path):
     """A limit on the size of files, as a full disk: the datacard has room, the workspace has not."""
     export = [sys.executable, "-m", "na64root", "export", "-o", str(tmp_path)]

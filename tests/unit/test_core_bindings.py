@@ -40,6 +40,20 @@ def event_config():
 
 EVENTS = event_config()
 
+
+def likelihood():
+    """Two bins that follow a common signal uncertainty, a counted and a normal background."""
+    made = _core.ProfileLikelihood()
+    made.add_parameter(-8.0, 8.0)
+    made.add_parameter(0.0, 3.0, 20.0)
+    made.add_parameter(-3.0, 8.0)
+    for parameter, slope, offset in ((1, 1.0, 0.0), (2, 0.1, 0.3)):
+        made.add_bin(0.5, 0.6 if parameter == 1 else 1.0)
+        made.add_power(True, 0, 0.2)
+        made.add_linear(False, parameter, slope, offset)
+    return made
+
+
 # Arguments of every constructor; classes without one are made by functions.
 CONSTRUCTORS = {
     "Element": [("X", 10.0, 20.0)],
@@ -86,6 +100,11 @@ CONSTRUCTORS = {
             (0.0, _core.Constraint.lognormal, _core.Treatment.hybrid),
             (0.0, _core.Constraint.gaussian, _core.Treatment.none),
         )
+    ],
+    "ProfileLikelihood": [()],
+    "ToyEnsemble": [
+        (likelihood(), [1.0, 0.0], [0.0, 20.0, 0.0], treatment)
+        for treatment in (_core.Treatment.frequentist, _core.Treatment.hybrid)
     ],
     "DetectorConfig": [()],
     "GunConfig": [()],
@@ -189,6 +208,15 @@ CALLS = {
     "CountingExperiment.asymptotic_confidence_levels": (2.0,),
     "CountingExperiment.asymptotic_upper_limit": (0.9,),
     "CountingExperiment.asymptotic_expected_limits": (0.9,),
+    "ProfileLikelihood.add_parameter": (-8.0, 8.0),
+    "ProfileLikelihood.add_bin": (0.4, 0.3),
+    "ProfileLikelihood.add_power": (True, 0, 0.2),
+    "ProfileLikelihood.add_linear": (False, 2, 0.1, 0.3),
+    "ProfileLikelihood.conditional": (2.0, [1.0, 0.0], [0.0, 20.0, 0.0]),
+    "ProfileLikelihood.free": ([1.0, 0.0], [0.0, 20.0, 0.0]),
+    "ProfileLikelihood.ratio": (2.0, [1.0, 0.0], [0.0, 20.0, 0.0]),
+    "ToyEnsemble.observed": (2.0,),
+    "ToyEnsemble.statistics": (2.0, 0.0, 3, 0, 50, 2),
     "EventConfig.add_period": (_core.EventPeriod(),),
     "EventGenerator.generate": (*SAMPLE, 2),
 }
@@ -232,6 +260,8 @@ def make(name, arguments):
 def objects(name):
     if name in MADE:
         return [MADE[name]]
+    if name == "ProfileLikelihood":  # methods change it
+        return [likelihood()]
     return [make(name, arguments) for arguments in CONSTRUCTORS[name]]
 
 

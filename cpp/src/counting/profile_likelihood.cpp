@@ -52,6 +52,10 @@ class ProfileLikelihood::Minimiser {
         double value = evaluate(x_);
         bool converged = false;
         for (int attempt = 0; attempt < 200 && !converged && std::isfinite(value); ++attempt) {
+            if (!fixed && x_[0] > 0.0 && rises_from_no_signal()) {
+                x_[0] = 0.0;
+                value = evaluate(x_);
+            }
             derivatives();
             const double gain = newton_step(); // of -ln L, to first order
             if (gain < 1e-13 * (1.0 + std::abs(value))) {
@@ -138,6 +142,20 @@ class ProfileLikelihood::Minimiser {
             }
         }
         return value;
+    }
+
+    // Whether -ln L rises in the signal from zero on, the other parameters where they are: it is convex in
+    // it.
+    bool rises_from_no_signal() const {
+        double slope = 0.0;
+        for (std::size_t i = 0; i < bins_.size(); ++i) {
+            const double signal = yield(bins_[i].signal, x_.data() + 1);
+            const double background = yield(bins_[i].background, x_.data() + 1);
+            slope += signal;
+            if (counts_[i] > 0.0 && signal > 0.0)
+                slope -= signal * counts_[i] / background; // -infinity without background
+        }
+        return slope >= 0.0;
     }
 
     // Adds the slopes of a yield in its parameters, and its second derivatives times `curving` to the

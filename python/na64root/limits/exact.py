@@ -202,7 +202,10 @@ def _enumerated(
     except RuntimeError as cause:
         if criterion == "clsb":  # every signal may be excluded
             raise _no_limit(cause, criterion) from None
-        return _of_own_toys(model, cl, treatment, criterion, expected, work, str(cause))
+        try:
+            return _of_own_toys(model, cl, treatment, criterion, expected, work, str(cause))
+        except ConvergenceError:
+            raise _no_limit(cause, criterion) from None
     if not own_toys.agree(model, limit, error, cl=cl, treatment=treatment, criterion=criterion, work=work):
         why = "enumeration and toys give different probabilities"
         return _of_own_toys(model, cl, treatment, criterion, expected, work, why, start=limit)

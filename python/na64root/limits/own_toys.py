@@ -37,6 +37,10 @@ CHECKING_TOYS, MANY_CHECKING_TOYS = 500, 100_000
 FAR = 2.0
 
 
+# Events in bins that share a background from which on many toys are made; fewer are enumerated well.
+SEVERAL = 3
+
+
 # So many toys of each kind are to be as improbable as the data, or they cannot tell.
 TELLING = 10
 
@@ -129,11 +133,13 @@ def agree(
 ) -> bool:
     """Whether toys confirm that CLs (or CLs+b) is 1 - cl at this limit, within its error and theirs.
 
-    Where data are so improbable that toys cannot tell, nothing contradicts.
+    Where data are so improbable that toys cannot tell, or one of their fits fails, nothing contradicts.
     """
     number = MANY_CHECKING_TOYS if _is_risky(model, treatment) else CHECKING_TOYS
-    toys = OwnToys(model, treatment, work)
-    (found,) = toys.run([(mu, number, round(WITHOUT_PER_WITH * number))])
+    try:
+        (found,) = OwnToys(model, treatment, work).run([(mu, number, round(WITHOUT_PER_WITH * number))])
+    except ConvergenceError:
+        return True
     _, without_signal = found.tail(found.observed)
     if min(1.0, (1.0 - cl) / WITHOUT_PER_WITH) * without_signal < TELLING:
         return True
@@ -151,9 +157,12 @@ def _is_risky(model: CountingModel, treatment: Treatment) -> bool:
     variance = background + sum(b.background_uncertainty**2 for b in model.bins)
     if abs(observed - background) > FAR * math.sqrt(variance + 1.0):
         return True
-    uncertain = [
-        group
-        for b, group in zip(model.bins, model.background_groups, strict=True)
-        if b.background_uncertainty > 0.0
-    ]
-    return observed > 0 and len(set(uncertain)) < len(uncertain)
+    for group in set(model.background_groups):
+        members = [
+            b
+            for b, name in zip(model.bins, model.background_groups, strict=True)
+            if name == group and b.background_uncertainty > 0.0
+        ]
+        if len(members) > 1 and sum(b.observed for b in members) >= SEVERAL:
+            return True
+    return False

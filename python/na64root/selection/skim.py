@@ -172,9 +172,7 @@ class SkimWriter:
                     _as_rntuple(self.ntuple.tree, copied, self.path)
         except (OSError, ROOT.std.exception) as error:
             cause = named(str(error.what() if hasattr(error, "what") else error).strip().splitlines()[-1])
-            raise Na64Error(
-                f"cannot write the skim {skim.path} ({cause}): choose another place for --skim"
-            ) from None
+            raise Na64Error(f"cannot write {skim.path} ({cause}): choose another place for --skim") from None
         finally:
             if self.converted:
                 copied.unlink(missing_ok=True)
