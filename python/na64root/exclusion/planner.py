@@ -326,7 +326,7 @@ class _Exposures:
             (_scaled(count, scale), count.signature, self._weight[count.signature]) for count in self._counts
         ]
         model = counting_model(self._card, bins, share / (SHARES - 1))
-        limit = limits.card_limit(model, self._card, expected=True)
+        limit = limits.card_limit(model, self._card, expected=True, checked=False)
         if limit.expected.median is None:
             raise ConfigError(
                 f"no median limit with limit.treatment = {self._card.limit.treatment} (signal uncertainties "

@@ -105,7 +105,7 @@ class LimitByShare:
         return self._limit(share_s1, expected=False).upper_limit
 
     def _limit(self, share_s1: float, *, expected: bool) -> LimitResult:
-        return limits.card_limit(self.model(share_s1), self._card, expected=expected)
+        return limits.card_limit(self.model(share_s1), self._card, expected=expected, checked=False)
 
 
 def _interpolated(shares: Array, values: Sequence[float]) -> Callable[[Array], Array]:

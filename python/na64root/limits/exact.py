@@ -135,6 +135,7 @@ def upper_limit(
     precision: float = 0.05,
     expected: bool = True,
     criterion: Criterion = "cls",
+    checked: bool = True,
 ) -> LimitResult:
     """The upper limit on the total expected number of signal events, with the expected band.
 
@@ -146,6 +147,8 @@ def upper_limit(
         expected: also the limits expected without signal; None where that part of the experiments excludes no
             signal, however large, because a gaussian signal uncertainty lets it vanish.
         criterion: ``cls``, or ``clsb`` for CLs+b, which excludes signals to which the data are not sensitive.
+        checked: have toys check an enumeration that may be some per cent off (many events, data far from what was
+            expected); without, hundreds of limits take seconds.
 
     Raises:
         ConfigError: a level outside (0, 1), an unknown method, treatment or criterion.
@@ -168,7 +171,7 @@ def upper_limit(
         return scan.result()
     if method == "asymptotic":
         return _asymptotic(model, cl, treatment, criterion, expected)
-    return _enumerated(model, cl, treatment, criterion, expected, work)
+    return _enumerated(model, cl, treatment, criterion, expected, work, checked)
 
 
 def _asymptotic(
@@ -185,7 +188,13 @@ def _asymptotic(
 
 
 def _enumerated(
-    model: CountingModel, cl: float, treatment: Treatment, criterion: Criterion, expected: bool, work: Work
+    model: CountingModel,
+    cl: float,
+    treatment: Treatment,
+    criterion: Criterion,
+    expected: bool,
+    work: Work,
+    checked: bool,
 ) -> LimitResult:
     """The limit by enumeration, which toys check: where they do not agree, or none is found, they set it."""
     events = sum(b.observed + b.background for b in model.bins)
@@ -206,7 +215,9 @@ def _enumerated(
             return _of_own_toys(model, cl, treatment, criterion, expected, work, str(cause))
         except ConvergenceError:
             raise _no_limit(cause, criterion) from None
-    if not own_toys.agree(model, limit, error, cl=cl, treatment=treatment, criterion=criterion, work=work):
+    if checked and not own_toys.agree(
+        model, limit, error, cl=cl, treatment=treatment, criterion=criterion, work=work
+    ):
         why = "enumeration and toys give different probabilities"
         return _of_own_toys(model, cl, treatment, criterion, expected, work, why, start=limit)
     bands: Sequence[float | None] = (None,) * 5
@@ -291,17 +302,26 @@ def _result(
     )
 
 
-def card_limit(model: CountingModel, card: Card, *, expected: bool = False) -> LimitResult:
+def card_limit(
+    model: CountingModel, card: Card, *, expected: bool = False, checked: bool = True
+) -> LimitResult:
     """The exact upper limit at the card's confidence level, with the card's treatment of the nuisances.
 
     Args:
         expected: also the limits expected without signal, as for :func:`upper_limit`.
+        checked: as there.
 
     Raises:
         ConfigError, ConvergenceError: as :func:`upper_limit`.
     """
     limit = card.limit
-    return upper_limit(model, cl=limit.confidence_level.value, treatment=limit.treatment, expected=expected)
+    return upper_limit(
+        model,
+        cl=limit.confidence_level.value,
+        treatment=limit.treatment,
+        expected=expected,
+        checked=checked,
+    )
 
 
 def _finite(value: float) -> float | None:
