@@ -155,7 +155,8 @@ def test_names_are_utf8_whatever_the_locale(data):
     assert json.loads(done.stdout)["files"][0]["path"] == data
 
 
-@pytest.mark.parametrize("format", ["ttree", pytest.param("rntuple", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["ttree", "rntuple"])
 def test_a_limit_on_the_size_of_files_is_one_line(tmp_path, format):
     """As a full disk: nothing is left, the process is not killed."""
     random = np.random.default_rng(1)

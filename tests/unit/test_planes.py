@@ -235,6 +235,7 @@ def test_what_was_kept_for_another_scan_is_not_used(card, tmp_path):
     assert whole.upper_limit_mu != scan(card, small(card, *axes), expected=False).upper_limit_mu
 
 
+@pytest.mark.slow
 def test_columns_of_another_seed_are_not_used_where_they_are_simulated(tmp_path):
     """The chain has no seed; samples do."""
     axes = "mass=0.2:0.3:2", "epsilon=3e-3:6e-3:2"

@@ -147,8 +147,8 @@ def upper_limit(
         expected: also the limits expected without signal; None where that part of the experiments excludes no
             signal, however large, because a gaussian signal uncertainty lets it vanish.
         criterion: ``cls``, or ``clsb`` for CLs+b, which excludes signals to which the data are not sensitive.
-        checked: have toys check an enumeration that may be some per cent off (many events, data far from what was
-            expected); without, hundreds of limits take seconds.
+        checked: have toys check an enumeration that may be some per cent off (many events, data far from
+            what was expected); without, hundreds of limits take seconds.
 
     Raises:
         ConfigError: a level outside (0, 1), an unknown method, treatment or criterion.
