@@ -1,5 +1,6 @@
-// What is said where a skim cannot be written to its end. ROOT opens it again behind the loop, where no exception
-// can pass: a file that the file system cut off would end the process by std::terminate, with all that is left.
+// What is said where a skim cannot be written to its end. ROOT opens it again behind the loop, where no
+// exception can pass: a file that the file system cut off would end the process by std::terminate, with all
+// that is left.
 #ifndef NA64ROOT_CLING_LAST_WORDS_HPP
 #define NA64ROOT_CLING_LAST_WORDS_HPP
 
@@ -31,7 +32,9 @@ inline void prepare(const std::string &words, const std::vector<std::string> &fo
     litter = folders;
     handler_before = std::set_terminate(&end_process);
 }
-inline void forget() { std::set_terminate(handler_before); }
+inline void forget() {
+    std::set_terminate(handler_before);
+}
 
 } // namespace na64root_skim
 
