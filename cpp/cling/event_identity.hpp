@@ -16,20 +16,6 @@ inline TLeaf *leaf_of(TTree &tree, const std::string &name) {
     return branch ? static_cast<TLeaf *>(branch->GetListOfLeaves()->At(0)) : nullptr;
 }
 
-// Whether the number in a branch differs from 1 in some event.
-inline bool differs_from_one(TTree &tree, const std::string &name) {
-    TLeaf *leaf = leaf_of(tree, name);
-    TBranch *branch = leaf ? leaf->GetBranch() : nullptr;
-    bool differs = false;
-    for (Long64_t i = 0; branch && !differs && i < tree.GetEntries(); ++i) {
-        branch->GetEntry(i);
-        differs = leaf->GetValue() != 1.0;
-    }
-    if (branch)
-        branch->DropBaskets("all");
-    return differs;
-}
-
 // First entry in which a whole number differs between two trees of as many entries; -1 where none does.
 inline long first_difference(TTree &one, const std::string &of_one, TTree &other,
                              const std::string &of_other) {

@@ -25,6 +25,10 @@ SOURCES = PREFIX / "rdf"
 HEADER = SOURCES / "booking.hpp"
 
 
+# What is compiled, apart from headers.
+TRANSLATION_UNITS = ("booking.cpp", "survey.cpp")
+
+
 # As the core: no contraction to fused multiply-add, so that every engine gives the same bits.
 FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-pthread")
 
@@ -33,21 +37,39 @@ FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-pthread
 CORE_HEADERS = ("selection.hpp", "event_numbers.hpp")
 
 
-ROOT_LIBRARIES = ("ROOTDataFrame", "ROOTVecOps", "TreePlayer", "Tree", "Hist", "RIO", "Core")
+# Likewise of those for Cling.
+CLING_HEADERS = ("rntuple_check.hpp", "suspects.hpp")
+
+
+ROOT_LIBRARIES = ("ROOTDataFrame", "ROOTVecOps", "ROOTNTuple", "TreePlayer", "Tree", "Hist", "RIO", "Core")
 
 
 @functools.cache
 def booking() -> Any | None:
     """The functions of `booking.hpp`, loaded; None where the library cannot be built, with a warning."""
-    path = build()
-    if path is None:
-        return None
-    ROOT = root()
-    if ROOT.gSystem.Load(literal(path)) < 0:
-        log.warning("cannot load %s: events are selected by code compiled just in time, slower", path)
+    if not _loaded():
         return None
     declare(f'#include "{literal(SOURCES)}/{HEADER.name}"', optimised=False)  # declarations only
-    return ROOT.na64root.rdf
+    return root().na64root.rdf
+
+
+@functools.cache
+def surveying() -> Any:
+    """The functions of `survey.hpp`; where the library cannot be built Cling compiles them."""
+    loaded = _loaded()
+    declare(f'#include "{literal(SOURCES)}/survey.{"hpp" if loaded else "cpp"}"', optimised=not loaded)
+    return root().na64root.rdf
+
+
+@functools.cache
+def _loaded() -> bool:
+    path = build()
+    if path is None:
+        return False
+    if root().gSystem.Load(literal(path)) < 0:
+        log.warning("cannot load %s: events are selected by code compiled just in time, slower", path)
+        return False
+    return True
 
 
 def build() -> Path | None:
@@ -107,7 +129,7 @@ def _command(output: Path) -> list[str]:
         f"-I{INCLUDE_PATH}",
         "-isystem",
         str(ROOT.TROOT.GetIncludeDir()),
-        str(SOURCES / "booking.cpp"),
+        *(str(SOURCES / name) for name in TRANSLATION_UNITS),
         "-o",
         str(output),
         f"-L{libraries}",
@@ -131,6 +153,8 @@ def _key() -> str:
     ):
         digest.update(str(text).encode() + b"\0")
     core = INCLUDE_PATH / "na64root"
-    for source in (*sorted(SOURCES.iterdir()), *(core / name for name in CORE_HEADERS)):
+    cling = PREFIX / "cling"
+    included = (*(core / name for name in CORE_HEADERS), *(cling / name for name in CLING_HEADERS))
+    for source in (*sorted(SOURCES.iterdir()), *included):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

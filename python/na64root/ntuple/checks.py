@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..event_loop.compiled import define
 from ..records import InputFile, SkippedFile
 from .baskets import check_anchor, check_baskets, check_baskets_of_tree, check_pages
-from .columns import RNTUPLE, TTREE, fields_of, layout_of, leaves_of, text_of, trees_in
+from .columns import PROPOSED, RNTUPLE, TTREE, fields_of, layout_of, leaves_of, text_of, trees_in
 from .facts import facts_in, require_entries
 from .files import (
     UnknownLayoutError,
@@ -86,17 +86,19 @@ def open_ntuple(inputs: Input, card: Card | None = None, *, unpack: bool = True)
         except DataError as error:
             if not skip:
                 raise
-            if isinstance(error, UnknownLayoutError) and error.trees and unknown is None:
+            if isinstance(error, UnknownLayoutError) and unknown is None:
                 unknown = error
             skipped.append(SkippedFile(path=path, cause=str(error)))
             log.warning("left out: %s", error)
             continue
         found.append(one)
     if not found:
-        message = f"all {len(paths)} files are bad (nothing is left of the input), the first: "
+        bad = f"all {len(paths)} files are bad (nothing is left of the input), the first"
         if unknown is not None:
-            raise UnknownLayoutError(f"{message}{skipped[0].cause}", unknown.path, unknown.trees, skipped)
-        raise DataError(f"{message}{skipped[0].cause}")
+            same = skipped[0].path == unknown.path
+            why = f"{bad}: {unknown.problem}" if same else f"{bad}: {skipped[0].cause}; also {unknown.problem}"
+            raise UnknownLayoutError(why, unknown.way_out, unknown.path, skipped)
+        raise DataError(f"{bad}: {skipped[0].cause}")
     first = found[0]
     friends = tuple(
         Friend(friend.tree, friend.alias, tuple(one.friends[i] for one in found))
@@ -116,7 +118,10 @@ def open_ntuple(inputs: Input, card: Card | None = None, *, unpack: bool = True)
         definitions=first.flats,
         tree_class="TTree" if first.kind == TTREE else "ROOT::RNTuple",
     )
-    ntuple = identified(ntuple if first.mapping is None else _mapped(ntuple, first))
+    if first.mapping is None:
+        ntuple = identified(ntuple, {name: first.types[name] for name in NUMBERS})
+    else:
+        ntuple = identified(_mapped(ntuple, first))
     return _without_sentinels(ntuple, card.input.sentinels if card is not None else {})
 
 
@@ -226,6 +231,14 @@ def _check_tree(
         return _check_mapped(tree, columns, path, kind, entries, layout, mapping, friend_paths)
     if tree is not None:
         columns = leaves_of(tree, [branch.name for branch in TREE_A.branches])
+    missing = [required for required in TREE_A.required if required not in columns]
+    if missing:
+        expected = EXPECTED[TREE_A.branch(missing[0]).kind]
+        message = f"{path} has no branch {missing[0]} ({expected} per event is expected)"
+        if len(missing) > 1:  # another tree of that name
+            way_out = f"add it to the ntuple, or say in [layout] how to read it{PROPOSED}"
+            raise UnknownLayoutError(message, way_out, path)
+        raise DataError(f"{message}: add it to the ntuple, or say in [layout] how to read it")
     types = {}
     flats: list[Definition] = []
     for branch in TREE_A.branches:
@@ -241,17 +254,6 @@ def _check_tree(
         check_baskets_of_tree(
             tree, entries, [b.name for b in TREE_A.branches if b.used and b.name in types], path
         )
-    missing = [required for required in TREE_A.required if required not in types]
-    if missing:
-        expected = EXPECTED[TREE_A.branch(missing[0]).kind]
-        message = (
-            f"{path} has no branch {missing[0]} ({expected} per event is expected): add it to the ntuple"
-        )
-        if len(missing) == len(TREE_A.required):
-            raise UnknownLayoutError(
-                f"{message}, or say in [layout] how to read it", path, list(trees_in(file))
-            )
-        raise DataError(message)
     return _Found(input_file_of(path, entries), kind, layout, name, types, flats=tuple(flats))
 
 

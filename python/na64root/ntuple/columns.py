@@ -15,6 +15,10 @@ from .layouts import LAYOUT_B, TREE_A, TREE_B_NEEDED, Column, column_of
 TTREE, RNTUPLE = "a TTree", "an RNTuple"
 
 
+# Where there is a tree to make a proposal of.
+PROPOSED = " (na64root inspect proposes that)"
+
+
 _TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple")
 
 
@@ -61,10 +65,9 @@ def layout_of(
             return "B", LAYOUT_B
     found = ", ".join(names[:5]) or "nothing"
     raise UnknownLayoutError(
-        f"{path} has no tree '{TREE_A.tree}' (it holds {found}): give an NA64 ntuple, or say in "
-        "[layout] how to read it (na64root inspect proposes that)",
+        f"{path} has no tree '{TREE_A.tree}' (it holds {found})",
+        "give an NA64 ntuple, or say in [layout] how to read it" + PROPOSED * bool(trees),
         path,
-        list(trees),
     )
 
 

@@ -98,16 +98,14 @@ def quiet_root() -> Iterator[None]:
 
 
 class UnknownLayoutError(DataError):
-    """A readable ROOT file whose trees are of no known layout; `trees` are their names.
+    """A readable ROOT file that is of no known layout: `problem` says why, `way_out` what can be done.
 
     `skipped` are the other files of the input, where they were left out.
     """
 
-    def __init__(
-        self, message: str, path: str, trees: Sequence[str], skipped: Sequence[SkippedFile] = ()
-    ) -> None:
-        super().__init__(message)
-        self.path, self.trees = path, list(trees)
+    def __init__(self, problem: str, way_out: str, path: str, skipped: Sequence[SkippedFile] = ()) -> None:
+        super().__init__(f"{problem}: {way_out}")
+        self.problem, self.way_out, self.path = problem, way_out, path
         self.skipped = [file for file in skipped if file.path != path]
 
 

@@ -11,8 +11,9 @@ from ..cling import declare_header, implicit_threads, root
 from ..errors import DataError
 from ..event_loop.compiled import define
 from .baskets import check_baskets, check_baskets_of_tree
+from .contents import Survey
 from .facts import says_simulation
-from .files import object_in, opened_file, quiet_root
+from .files import quiet_root
 from .frame import Ntuple, reading
 from .layouts import TREE_A
 
@@ -30,31 +31,42 @@ _FIT = frozenset(
 )
 
 
-def identified(ntuple: Ntuple) -> Ntuple:
+def identified(ntuple: Ntuple, types: Mapping[str, str] | None = None) -> Ntuple:
     """The input with `simulated` decided, once for all of it; its run, spill and event numbers fit.
+
+    Args:
+        types: of its numbers, where these are columns of the files themselves.
 
     Raises:
         DataError: a number that is negative or has more than 32 bits; a branch cannot be unpacked.
     """
-    said = list(ntuple.made_by_na64root.values())
-    simulated = says_simulation(said)
+    simulated = says_simulation(list(ntuple.made_by_na64root.values()))
     weights = "mcWeight" in ntuple.present and not simulated
-    made = {one.name for one in ntuple.definitions}
+    if types is not None:
+        asked = [name for name, text in types.items() if text not in _FIT]
+        asked += ["mcWeight"] * weights
+        if not asked:
+            return replace(ntuple, simulated=simulated)
+        survey = Survey(ntuple.paths, ntuple.tree, asked, others=False)
+        if set(asked) <= set(survey.read):
+            for name in asked:
+                if name != "mcWeight":
+                    _require_fitting(name, survey.extremes(name), ntuple)
+            return replace(
+                ntuple, simulated=simulated or (weights and survey.extremes("mcWeight") != (1, 1))
+            )
     with reading(ntuple):
         frame = ntuple.data_frame()
         types = {name: str(frame.GetColumnType(name)) for name in NUMBERS if name in ntuple.present}
         wide = {name: text for name, text in types.items() if text not in _FIT}
-        by_frame = weights and (ntuple.tree_class != "TTree" or "mcWeight" in made)
         if not ntuple.unpacked and (wide or weights):
             read = {*wide, *(["mcWeight"] if weights else [])}
             for path in ntuple.paths:
                 check_baskets(path, ntuple.schema, read)
-        if wide or by_frame:
+        if wide or weights:
             with implicit_threads(1):
-                differs = _looked_at(frame, ntuple, wide, weights=by_frame)
+                differs = _looked_at(frame, ntuple, wide, weights=weights)
             simulated = simulated or differs
-    if weights and not by_frame:
-        simulated = any(_weighted(path, ntuple.tree) for path in ntuple.paths)
     return replace(ntuple, simulated=simulated)
 
 
@@ -70,21 +82,18 @@ def _looked_at(frame: Any, ntuple: Ntuple, wide: Mapping[str, str], *, weights: 
         frame = define(frame, "na64_not_one", "static_cast<double>(mcWeight) != 1.0 ? 1.0 : 0.0")
         differs = frame.Max("na64_not_one")
     for name, (least, most) in ends.items():
-        for value in (int(least.GetValue()), int(most.GetValue())):
-            if not 0 <= value <= _LARGEST:
-                raise DataError(
-                    f"branch {name} in {ntuple.paths[0]}{' and others' * (len(ntuple.paths) > 1)} has the "
-                    f"value {value} (numbers of runs, spills and events are 0 to {_LARGEST}): make it "
-                    "smaller by an expression in [layout.branches], or correct the ntuple"
-                )
+        _require_fitting(name, (int(least.GetValue()), int(most.GetValue())), ntuple)
     return bool(differs.GetValue()) if weights else False
 
 
-def _weighted(path: str, name: str) -> bool:
-    declare_header("event_identity.hpp")
-    with opened_file(path) as file, quiet_root():
-        tree = object_in(file, name)
-        return bool(root().na64root_ntuple.differs_from_one(tree, "mcWeight"))
+def _require_fitting(name: str, extremes: tuple[float, float], ntuple: Ntuple) -> None:
+    for value in extremes:
+        if not 0 <= value <= _LARGEST:
+            raise DataError(
+                f"branch {name} in {ntuple.paths[0]}{' and others' * (len(ntuple.paths) > 1)} has the "
+                f"value {value} (numbers of runs, spills and events are 0 to {_LARGEST}): make it "
+                "smaller by an expression in [layout.branches], or correct the ntuple"
+            )
 
 
 def require_same_order(

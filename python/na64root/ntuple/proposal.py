@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ class Proposal:
     tree: str
     branches: dict[str, dict[str, str]]
     unmapped: list[str]
+    reasons: dict[str, str]
 
     @property
     def record(self) -> dict[str, Any]:
@@ -77,13 +78,13 @@ class Proposal:
 def propose(
     tree: str,
     columns: Mapping[str, Column],
-    largest: Callable[[Sequence[str]], dict[str, float]],
+    largest: Callable[[str], float],
     beam: float,
 ) -> Proposal:
     """A mapping of the columns of a tree to layout A.
 
     Args:
-        largest: the largest finite values of some columns in the first events of the file.
+        largest: the largest finite number of a column in the events that were looked at.
         beam: energy of the beam in GeV: calorimeters and track see about that; in MeV it is a thousand times
             as much.
     """
@@ -101,7 +102,7 @@ def propose(
         if -score >= _SIMILAR_ENOUGH and name not in taken and column_name not in taken.values():
             taken[name] = column_name
     energies = [branch.name for branch in TREE_A.branches if branch.energy and branch.name in taken]
-    scale = largest([taken[name] for name in energies])
+    scale = {taken[name]: largest(taken[name]) for name in energies}
     calorimeters = [scale[taken[name]] for name in energies if name != "trackMomentum"]
     branches: dict[str, dict[str, str]] = {}
     for branch in TREE_A.branches:
@@ -112,7 +113,7 @@ def propose(
                 top = scale[source] if branch.name == "trackMomentum" else max(calorimeters)
                 branches[branch.name]["unit"] = _unit_of(top, beam)
     missing = [branch.name for branch in TREE_A.branches if branch.used and branch.name not in taken]
-    return Proposal(tree, branches, [name for name in missing if name != "mcWeight"])
+    return Proposal(tree, branches, [name for name in missing if name != "mcWeight"], {})
 
 
 def _may_be(branch: Branch, column: Column) -> bool:
