@@ -39,7 +39,7 @@ using na64root_ntuple::Suspects;
 using Shape = std::vector<long>; // 0 where it varies
 
 // Of a column that nothing reads: bytes of a file that are looked at.
-constexpr long most_bytes = 8'000'000;
+constexpr long most_bytes = 2'000'000;
 
 // JSON
 
@@ -382,11 +382,8 @@ std::pair<std::string, int> inside_collections(std::string type) {
     return {type, depth};
 }
 
-std::string object_of(const std::string &type) {
-    return "an object (" + type +
-           "), not a number, an array of numbers or text: an expression in "
-           "[layout.branches] can take a number of it";
-}
+constexpr const char *an_object = "an object, of which an expression in [layout.branches] can take a number";
+constexpr const char *split = "an object, whose members are columns of their own";
 
 // How a leaf of a TBranchElement lies in its baskets.
 void place_in_object(Leaf &one, TBranchElement &branch) {
@@ -428,12 +425,13 @@ void place_in_object(Leaf &one, TBranchElement &branch) {
         one.element = "float";
     }
     if (!is_number(one.element) || kind == TStreamerInfo::kBits || kind == TStreamerInfo::kCharStar) {
-        one.not_read =
-            kind == TStreamerInfo::kBits ? "bits that ROOT keeps of an object" : object_of(one.type);
+        one.not_read = kind == TStreamerInfo::kBits ? "bits that ROOT keeps of an object" : an_object;
     } else if (in_collection) {
         one.lies = Lies::to_the_end;
         if (one.shape.empty() || one.shape[0] != 0)
             one.shape.insert(one.shape.begin(), 0);
+        if (one.shape.size() == 1 && one.leaf->GetLenStatic() > 1)
+            one.shape.push_back(one.leaf->GetLenStatic());
         if (kind > TStreamerInfo::kOffsetP && kind < TStreamerInfo::kOffsetP + 20)
             one.not_read = "arrays of different lengths in a collection of objects";
     } else if (kind > TStreamerInfo::kOffsetP && kind < TStreamerInfo::kOffsetP + 20) {
@@ -449,8 +447,7 @@ void list_leaves(TBranch &branch, std::vector<Leaf> &found) {
     const std::string name =
         of_object ? std::string(branch.GetFullName().Data()) : std::string(branch.GetName());
     if (branch.GetListOfBranches()->GetEntries()) {
-        Leaf object{name,   branch.GetClassName(), "", {}, "an object, kept in the columns of its members",
-                    &branch};
+        Leaf object{name, branch.GetClassName(), "", {}, split, &branch};
         if (of_object && (of_object->GetType() == 3 || of_object->GetType() == 4)) {
             object.type = of_object->GetType() == 3
                               ? "TClonesArray of " + std::string(of_object->GetClonesName())
@@ -484,7 +481,7 @@ void list_leaves(TBranch &branch, std::vector<Leaf> &found) {
             place_in_object(one, *of_object);
         } else if (!plain || kind == "TLeafObject") {
             one.type = plain || !*branch.GetClassName() ? one.type : branch.GetClassName();
-            one.not_read = object_of(one.type);
+            one.not_read = an_object;
         } else if (kind == "TLeafC") {
             one.type = "char*";
             one.shape.clear();
@@ -493,7 +490,7 @@ void list_leaves(TBranch &branch, std::vector<Leaf> &found) {
             one.element = "double";
             one.lies = Lies::as_root_says;
         } else if (!is_number(one.type)) {
-            one.not_read = object_of(one.type);
+            one.not_read = an_object;
         } else if (leaf->GetLeafCount()) {
             one.lies = Lies::to_the_end;
         } else {
@@ -860,7 +857,7 @@ void list_fields(const Descriptor &all, ROOT::DescriptorId_t id, Field one, std:
             id = inner[0];
         } else if (field.GetStructure() == Structure::kRecord) {
             Field object = one;
-            object.not_read = "an object, kept in the columns of its members";
+            object.not_read = split;
             found.push_back(object);
             for (const auto member : inner) {
                 Field next = one;
@@ -877,7 +874,7 @@ void list_fields(const Descriptor &all, ROOT::DescriptorId_t id, Field one, std:
             const bool read = field.GetStructure() == Structure::kPlain && inner.empty() &&
                               (is_number(one.element) || one.element == "std::string");
             if (!read)
-                one.not_read = object_of(shown_type(one.type));
+                one.not_read = an_object;
             found.push_back(one);
             return;
         }

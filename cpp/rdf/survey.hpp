@@ -13,7 +13,7 @@ std::string contents(const std::string &file);
 
 // The columns of a TTree or an RNTuple, over all files: type, shape, range, an example, and how many numbers
 // are NaN, infinite, or look like "no value". Those in `whole` are read in every event, and a basket of them
-// must be sound; of `others`, where they are asked for, no more than some megabytes of a file are looked at.
+// must be sound; of `others`, where they are asked for, no more than two megabytes of a file are looked at.
 std::string survey(const std::vector<std::string> &files, const std::string &tree,
                    const std::vector<std::string> &whole, bool others);
 

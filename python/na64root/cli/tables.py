@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..exclusion.planner import Plan
     from ..limits.export import Exported
     from ..limits.side_by_side import Limits
-    from ..ntuple import Inspection
+    from ..ntuple import ColumnContent, Inspection, TreeContent
     from ..records import Discovery, Interval, LimitReport, PlaneResult, Record
     from ..reports.selection_report import SelectionReport
     from ..selection.quality import Quality
@@ -39,6 +39,10 @@ CRITERIA = {"cls": "CLs", "clsb": "CLs+b"}
 
 # Candidates that are printed; all of them are in results.json.
 MOST_CANDIDATES = 20
+
+
+# Objects of a class that are named.
+MOST_NAMES = 20
 
 
 # Duplicates that are printed; `quality --json` has some more, and their number.
@@ -394,13 +398,70 @@ def _show_side_by_side(limit: Limits, console: Console) -> None:
 def show_inspection(record: Inspection, console: Console) -> None:
     """What the files hold, by run period and branch."""
     values = record.model_dump()
-    del values["proposed_layout"], values["notes"], values["made_by_na64root"]
+    for name in ("proposed_layout", "notes", "made_by_na64root", "trees", "objects", "folders"):
+        del values[name]
     _show_values(values, console)
+    for tree in record.trees:
+        _show_tree(tree, console)
+    held = {**record.objects, **({"folders": record.folders} if record.folders else {})}
+    for kind, names in held.items():
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        console.print(f"{kind}: {', '.join(names[:MOST_NAMES])}{more}", soft_wrap=True)
     for note in record.notes:
         console.print(note, soft_wrap=True, markup=False)
     if record.proposed_layout is not None:
         console.print()
         console.print(record.proposed_layout.toml, soft_wrap=True, markup=False, end="")
+
+
+def _show_tree(tree: TreeContent, console: Console) -> None:
+    """The columns of a tree, a line each."""
+    from rich.table import Table
+
+    if tree.not_read is not None:
+        console.print(_titled(f"\n[bold]{tree.name}[/]: {tree.not_read}"), soft_wrap=True)
+        return
+    console.print(_titled(f"\n[bold]{tree.name}[/]: {tree.kind}, {tree.entries} events"), soft_wrap=True)
+    table = Table("branch", "type", box=None)
+    for column in ("least", "most"):
+        table.add_column(column, justify="right")
+    for column in ("odd values", "example", "events"):
+        table.add_column(column)
+    not_read: dict[str, list[str]] = {}
+    for found in tree.columns:
+        if found.not_read is not None:
+            not_read.setdefault(found.not_read, []).append(f"{found.name} ({_type_of(found)})")
+            continue
+        odd = {"NaN": found.nan, "infinite": found.infinite, **found.like_no_value}
+        table.add_row(
+            found.name,
+            _type_of(found),
+            *(_number(end) for end in (found.minimum, found.maximum)),
+            ", ".join(f"{value} {100 * share:.3g} %" for value, share in odd.items() if share),
+            _example_of(found),
+            "" if found.events == tree.entries else f"first {found.events}",
+        )
+    if table.row_count:
+        console.print(table)
+    for why, names in not_read.items():
+        console.print(f"not read, {why}: {', '.join(names)}", soft_wrap=True)
+
+
+def _type_of(column: ColumnContent) -> str:
+    """As `Double_t[2][6][6]`; the type of a collection says that already."""
+    sizes = "".join(f"[{n or 'n'}]" for n in column.shape)
+    return column.type if "<" in column.type else column.type + sizes
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else str(value) if isinstance(value, int) else f"{value:.6g}"
+
+
+def _example_of(column: ColumnContent) -> str:
+    if isinstance(column.example, list):
+        some = ["none" if x is None else _number(x) for x in column.example]
+        return ", ".join(some) + ", ..." * (len(some) == 3)
+    return repr(column.example) if isinstance(column.example, str) else _number(column.example)
 
 
 def show_quality(record: Quality, console: Console) -> None:

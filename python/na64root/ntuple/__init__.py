@@ -1,15 +1,17 @@
 """NA64 ntuples: files found and checked before they are read, the frame that reads them.
 
-`files` finds and opens, `facts` reads what a file says of itself, `columns` sees trees and layouts, `baskets`
-unpacks, `identity` looks at numbers of events, friends and weights, `checks` does all of it for an input;
-`layouts`, `mapping` and `proposal` are about branches of this and of other layouts; `frame` is the checked
-input, `periods` and `good_runs` say where its events belong, `inspection` what they are. Nothing here loops
-over events but the inspection, and the look at their numbers where a type does not fix what they can be.
+`files` finds and opens, `facts` reads what a file says of itself, `columns` sees trees and layouts,
+`contents` what any file holds, `baskets` unpacks, `identity` looks at numbers of events, friends and weights,
+`checks` does all of it for an input; `layouts`, `mapping` and `proposal` are about branches of this and of
+other layouts; `frame` is the checked input, `periods` and `good_runs` say where its events belong,
+`inspection` what they are. Nothing here loops over events but the inspection, and the look at their numbers
+where a type does not fix what they can be.
 """
 
 from .baskets import check_baskets
 from .checks import open_ntuple
 from .columns import fields_of
+from .contents import ColumnContent, TreeContent
 from .facts import about, electrons_of_simulation, simulations
 from .files import (
     UnknownLayoutError,
@@ -33,12 +35,14 @@ __all__ = [
     "LAYOUT_B",
     "SENTINEL",
     "TREE_A",
+    "ColumnContent",
     "Friend",
     "GoodRuns",
     "Input",
     "Inspection",
     "Ntuple",
     "Schema",
+    "TreeContent",
     "UnknownLayoutError",
     "about",
     "check_baskets",

@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..event_loop.compiled import define
 from ..records import InputFile, SkippedFile
 from .baskets import check_anchor, check_baskets, check_baskets_of_tree, check_pages
-from .columns import PROPOSED, RNTUPLE, TTREE, fields_of, layout_of, leaves_of, text_of, trees_in
+from .columns import OLD_RNTUPLE, PROPOSED, RNTUPLE, TTREE, fields_of, layout_of, leaves_of, text_of, trees_in
 from .facts import facts_in, require_entries
 from .files import (
     UnknownLayoutError,
@@ -96,7 +96,9 @@ def open_ntuple(inputs: Input, card: Card | None = None, *, unpack: bool = True)
         bad = f"all {len(paths)} files are bad (nothing is left of the input), the first"
         if unknown is not None:
             same = skipped[0].path == unknown.path
-            why = f"{bad}: {unknown.problem}" if same else f"{bad}: {skipped[0].cause}; also {unknown.problem}"
+            why = (
+                f"{bad}: {unknown.problem}" if same else f"{bad}: {skipped[0].cause}; also {unknown.problem}"
+            )
             raise UnknownLayoutError(why, unknown.way_out, unknown.path, skipped)
         raise DataError(f"{bad}: {skipped[0].cause}")
     first = found[0]
@@ -210,6 +212,12 @@ def _check_tree(
     directory = object_in(file, folder) if folder else file
     key = directory.GetKey(last) if directory else None
     what = text_of(key.GetClassName()) if key else "?"
+    if what == OLD_RNTUPLE:
+        raise UnknownLayoutError(
+            f"'{name}' in {path} is an RNTuple of a format before 1.0 (no ROOT of today reads it)",
+            "write it anew, as a TTree with the ROOT that wrote it, or with ROOT 6.34 or later",
+            path,
+        )
     with quiet_root():  # friends that it was written with are looked at below
         tree = object_in(file, name) if what != "ROOT::RNTuple" else None
     if what == "ROOT::RNTuple":
@@ -217,9 +225,11 @@ def _check_tree(
         kind, tree = RNTUPLE, None
         entries, columns = fields_of(path, name, _read_of(mapping, also))
     else:
-        if not tree or not tree.InheritsFrom("TTree"):
-            raise DataError(
-                f"'{name}' in {path} is a {what} (a TTree or RNTuple is expected): give an NA64 ntuple"
+        if not tree or not isinstance(tree, root().TTree):
+            raise UnknownLayoutError(
+                f"'{name}' in {path} is a {what} (a TTree or RNTuple is expected)",
+                "give an NA64 ntuple",
+                path,
             )
         kind, entries, columns = TTREE, int(tree.GetEntries()), {}
     if entries == 0:
@@ -367,7 +377,7 @@ def _check_friend(friend: FriendTree, path: str, tree: Any, of: str, mapping: La
     """The file with the friend tree of one input file: the same events in the same order."""
     with opened_file(path) as file:
         other = object_in(file, friend.tree)
-        if not other or not other.InheritsFrom("TTree"):
+        if not other or not isinstance(other, root().TTree):
             held = ", ".join(list(trees_in(file))[:5]) or "none"
             raise DataError(
                 f"{path} has no TTree '{friend.tree}' (its trees: {held}): correct layout.friends"

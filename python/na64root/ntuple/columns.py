@@ -15,6 +15,10 @@ from .layouts import LAYOUT_B, TREE_A, TREE_B_NEEDED, Column, column_of
 TTREE, RNTUPLE = "a TTree", "an RNTuple"
 
 
+# The class of an RNTuple of a format before 1.0.
+OLD_RNTUPLE = "ROOT::Experimental::RNTuple"
+
+
 # Where there is a tree to make a proposal of.
 PROPOSED = " (na64root inspect proposes that)"
 

@@ -10,6 +10,7 @@ from ..cling import literal, root
 from ..errors import DataError
 from ..event_loop.library import surveying
 from ..records import Record
+from .columns import OLD_RNTUPLE
 from .files import quiet_root
 from .layouts import Column, column_of
 
@@ -20,10 +21,9 @@ _TREES = {
     "TNtupleD": "TTree",
     "ROOT::RNTuple": "RNTuple",
 }
-OLD_RNTUPLE = "ROOT::Experimental::RNTuple"
 _UNREADABLE = {
-    OLD_RNTUPLE: "an RNTuple of a format before 1.0, which ROOT reads no more: write it anew with the ROOT "
-    "that wrote it as a TTree, or as an RNTuple with ROOT 6.34 or later",
+    OLD_RNTUPLE: "an RNTuple of a format before 1.0, which no ROOT of today reads: write it anew, as a TTree "
+    "with the ROOT that wrote it, or with ROOT 6.34 or later",
     "TChain": "a chain, which names other files: give these",
 }
 _FOLDERS = ("TDirectoryFile", "TDirectory")
@@ -33,9 +33,9 @@ class ColumnContent(Record):
     """A column of a tree: what it is, and what its numbers are in the `events` that were looked at.
 
     `shape` is that of an event, with 0 where it varies, and `lengths` the least and the most numbers of an
-    event then. `nan`, `infinite` and `like_no_value` (values such as -999) are shares of the numbers; `minimum`
-    and `maximum` are of the finite ones. `example`: a number, the first numbers of an array, a text.
-    `not_read`: why there is none of that.
+    event then. `nan`, `infinite` and `like_no_value` (values such as -999) are shares of the numbers;
+    `minimum` and `maximum` are of the finite ones. `example`: a number, the first numbers of an array, a
+    text. `not_read`: why there is none of that.
     """
 
     name: str
@@ -63,7 +63,9 @@ class TreeContent(Record):
 
 
 class FileContent(Record):
-    """The keys of a file by their class, those in folders as folder/name; `older_cycles` are not looked at."""
+    """The keys of a file by their class, those in folders as folder/name; `older_cycles`: of trees, how many
+    keys of that name are not looked at.
+    """
 
     trees: dict[str, str]
     objects: dict[str, list[str]]
@@ -201,7 +203,9 @@ def _content_of(column: Mapping[str, Any]) -> ColumnContent:
     )
 
 
-def trees_of(path: str, content: FileContent, *, leave_out: str | None = None) -> dict[str, Survey | TreeContent]:
+def trees_of(
+    path: str, content: FileContent, *, leave_out: str | None = None
+) -> dict[str, Survey | TreeContent]:
     """The trees of a file, looked at; what cannot be as the record that says why."""
     found: dict[str, Survey | TreeContent] = {}
     for name, kind in content.trees.items():

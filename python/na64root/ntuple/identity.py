@@ -52,9 +52,7 @@ def identified(ntuple: Ntuple, types: Mapping[str, str] | None = None) -> Ntuple
             for name in asked:
                 if name != "mcWeight":
                     _require_fitting(name, survey.extremes(name), ntuple)
-            return replace(
-                ntuple, simulated=simulated or (weights and survey.extremes("mcWeight") != (1, 1))
-            )
+            return replace(ntuple, simulated=simulated or (weights and survey.extremes("mcWeight") != (1, 1)))
     with reading(ntuple):
         frame = ntuple.data_frame()
         types = {name: str(frame.GetColumnType(name)) for name in NUMBERS if name in ntuple.present}

@@ -17,7 +17,7 @@ from ..event_loop.library import surveying
 from ..records import InputDetails, InputFile, Provenance, Record, SkippedFile, provenance
 from .checks import open_ntuple
 from .contents import FileContent, Survey, TreeContent, contents_of, tree_content, trees_of
-from .files import UnknownLayoutError, input_file_of, notes_on_files, repeated_files
+from .files import UnknownLayoutError, input_file_of, notes_on_files, quiet_root, repeated_files
 from .frame import Ntuple, reading
 from .layouts import LAYOUT_B, TREE_A, TREE_B_UNUSED
 from .periods import period_index, period_names
@@ -219,9 +219,8 @@ class _Spills:
 
 def _spills_in_files(ntuple: Ntuple, flags: Sequence[str], *, once: bool) -> _Spills:
     """Of files of which every column is as layout A has it, by the library."""
-    with reading(ntuple):
-        paths = list(map(literal, ntuple.paths))
-        numbers = list(ntuple.schema.required)
+    paths, numbers = list(map(literal, ntuple.paths)), list(ntuple.schema.required)
+    with quiet_root():
         found = json.loads(str(surveying().spills(paths, ntuple.tree, numbers, list(flags), once)))
     return _Spills(np.asarray(found["spills"], dtype=np.int64).reshape(-1, 4), found["duplicates"])
 
@@ -263,7 +262,9 @@ def _spills_in_frame(
 def _notes_on_b(survey: Survey) -> list[str]:
     """What the tree of 2022 and later holds, and what of it this search can use."""
     columns = set(survey.read)
-    used = [f"{name} = {mapped.branch}" for name, mapped in LAYOUT_B.branches.items() if mapped.branch in columns]
+    used = [
+        f"{name} = {mapped.branch}" for name, mapped in LAYOUT_B.branches.items() if mapped.branch in columns
+    ]
     return [
         f"tree {LAYOUT_B.tree} of 2022 and later (layout B): read as {', '.join(used)}",
         *(f"{name} is not used: {reason}" for name, (_, reason) in TREE_B_UNUSED.items() if name in columns),

@@ -40,12 +40,18 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
-_SIMILAR_ENOUGH = 0.75
+_SIMILAR_ENOUGH = 0.8
+
+
+# Shorter names are alike by chance, as chi2 and phi2: they must be the same.
+_SHORTEST_SIMILAR = 5
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A mapping that is guessed from names, types, lengths and the scale of energies."""
+    """A mapping that is guessed from names, types, lengths and the scale of energies, with the reason of each
+    guess; empty where no branch is like an energy of a calorimeter.
+    """
 
     tree: str
     branches: dict[str, dict[str, str]]
@@ -69,7 +75,7 @@ class Proposal:
         ]
         for name, mapped in self.branches.items():
             values = ", ".join(f"{key} = {json.dumps(value)}" for key, value in mapped.items())
-            lines.append(f"{name} = {{ {values} }}")
+            lines.append(f"{name} = {{ {values} }}  # {self.reasons[name]}")
         if self.unmapped:
             lines.append(f"# nothing like it in the tree: {', '.join(self.unmapped)}")
         return "\n".join(lines) + "\n"
@@ -89,58 +95,80 @@ def propose(
             as much.
     """
     candidates = sorted(
-        (
-            (-_similarity(branch, name), branch.name, name)
-            for branch in TREE_A.branches
-            if branch.used
-            for name, column in columns.items()
-            if _may_be(branch, column)
-        ),
+        (-similarity, branch.name, name, why)
+        for branch in TREE_A.branches
+        if branch.used
+        for name, column in columns.items()
+        if _may_be(branch, column)
+        for similarity, why in [_similarity(branch, name)]
+        if similarity >= _SIMILAR_ENOUGH
     )
-    taken: dict[str, str] = {}
-    for score, name, column_name in candidates:
-        if -score >= _SIMILAR_ENOUGH and name not in taken and column_name not in taken.values():
-            taken[name] = column_name
+    taken: dict[str, tuple[str, str]] = {}
+    for _, name, column_name, why in candidates:
+        if name not in taken and all(column_name != other for other, _ in taken.values()):
+            taken[name] = column_name, why
     energies = [branch.name for branch in TREE_A.branches if branch.energy and branch.name in taken]
-    scale = {taken[name]: largest(taken[name]) for name in energies}
-    calorimeters = [scale[taken[name]] for name in energies if name != "trackMomentum"]
+    scale = {taken[name][0]: largest(taken[name][0]) for name in energies}
+    calorimeters = {taken[name][0]: scale[taken[name][0]] for name in energies if name != "trackMomentum"}
+    if not calorimeters:  # of a run and an event there are trees of every kind
+        taken = {}
     branches: dict[str, dict[str, str]] = {}
+    reasons: dict[str, str] = {}
     for branch in TREE_A.branches:
         if branch.name in taken:
-            source = taken[branch.name]
+            source, why = taken[branch.name]
             branches[branch.name] = {"branch": source}
+            reasons[branch.name] = f"{why}, {columns[source]}"
             if branch.energy:
-                top = scale[source] if branch.name == "trackMomentum" else max(calorimeters)
-                branches[branch.name]["unit"] = _unit_of(top, beam)
+                top = source if branch.name == "trackMomentum" else max(calorimeters, key=lambda n: scale[n])
+                unit, because = _unit_of(scale[top], beam)
+                branches[branch.name]["unit"] = unit
+                reasons[branch.name] += f"; {unit}: {_shown(top)} {because}"
     missing = [branch.name for branch in TREE_A.branches if branch.used and branch.name not in taken]
-    return Proposal(tree, branches, [name for name in missing if name != "mcWeight"], {})
+    return Proposal(tree, branches, [name for name in missing if name != "mcWeight"], reasons)
 
 
 def _may_be(branch: Branch, column: Column) -> bool:
+    """Whether a mapping could read the column as the branch is."""
     kinds = ACCEPTED[branch.kind] if branch.kind in ("flag", "integer") else ACCEPTED["count"]
-    if column.type not in kinds or column.array != bool(branch.shape):
+    if column.type not in kinds or column.array != bool(branch.shape) or column.nested:
         return False
-    return not column.array or column.length in (0, branch.length)
+    return not column.array or (column.length == 0 and not column.shape) or column.fits(branch.shape)
 
 
-def _similarity(branch: Branch, name: str) -> float:
-    """0 to 1, of the best of the names of the quantity; a last word that says only energy counts little."""
+def _similarity(branch: Branch, name: str) -> tuple[float, str]:
+    """0 to 1, of the best of the names of the quantity, and in words; a last word that says only energy
+    counts little.
+    """
 
     def folded(text: str) -> str:
         return re.sub(r"[^a-z0-9]", "", text.lower())
 
-    def ratio(one: str, other: str) -> float:
-        return difflib.SequenceMatcher(None, one, other).ratio()
-
     def stem(text: str) -> str:
         return re.sub(r"(?<=.)(edep|energy|ene|total|tot|sum|gev|mev)$", "", folded(text))
 
-    names = (branch.name, *_OTHER_NAMES.get(branch.name, ()))
-    return max(max(ratio(folded(name), folded(o)), 0.95 * ratio(stem(name), stem(o))) for o in names)
+    def ratio(one: str, other: str) -> float:
+        if one == other or min(len(one), len(other)) < _SHORTEST_SIMILAR:
+            return float(one == other)
+        return difflib.SequenceMatcher(None, one, other).ratio()
+
+    if name == branch.name:
+        return 1.0, "the same name"
+    best, by = max(
+        (max(ratio(folded(name), folded(o)), 0.95 * ratio(stem(name), stem(o))), o)
+        for o in (branch.name, *_OTHER_NAMES.get(branch.name, ()))
+    )
+    return best, f"{_shown(name)} is {'another name of it' if best == 1.0 else f'like {by}'}"
 
 
-def _unit_of(largest: float, beam: float) -> str:
-    """The unit in which the largest value is nearest to the energy of the beam."""
+def _shown(name: str) -> str:
+    """A name in a comment, on one line."""
+    return "".join(c if c.isprintable() else "?" for c in name)
+
+
+def _unit_of(largest: float, beam: float) -> tuple[str, str]:
+    """The unit in which the largest value is nearest to the energy of the beam, and why."""
     if not largest > 0.0:
-        return "GeV"
-    return min(UNITS, key=lambda unit: abs(math.log10(largest / (beam * UNITS[unit]))))
+        return "GeV", "has no energy to tell the unit by"
+    unit = min(UNITS, key=lambda unit: abs(math.log10(largest / (beam * UNITS[unit]))))
+    return unit, f"goes up to {largest:.3g}, the beam has {beam * UNITS[unit]:g} {unit}"
