@@ -93,7 +93,8 @@ std::string number(long double value, bool integral) {
     for (char *c = text; *c; ++c)
         if (*c == ',') // the decimal sign of some locales
             *c = '.';
-    return text;
+    // A whole number is one of a whole type.
+    return integral || std::strpbrk(text, ".e") ? text : std::string(text) + ".0";
 }
 
 template <class Range, class Text> std::string listed(const Range &items, Text &&text) {
@@ -112,6 +113,7 @@ template <class Range, class Text> std::string listed(const Range &items, Text &
 struct Sizes {
     std::size_t events = 0, each = 0;
     std::vector<std::size_t> one_by_one;
+    bool told_apart = true; // which numbers are of which event
     std::size_t of(std::size_t event) const { return one_by_one.empty() ? each : one_by_one[event]; }
 };
 
@@ -125,6 +127,7 @@ class Numbers {
             see_size(size);
         if (sizes.one_by_one.empty() && sizes.events)
             see_size(sizes.each);
+        told_apart_ &= sizes.told_apart;
         if (example_is_dull_)
             take_example(values, sizes);
         T low = std::numeric_limits<T>::max(), high = std::numeric_limits<T>::lowest();
@@ -168,9 +171,11 @@ class Numbers {
         const auto shown = [this](long double value) { return number(value, integral_); };
         return "\"events\":" + std::to_string(events_) + ",\"values\":" + std::to_string(values_) +
                ",\"nan\":" + std::to_string(nan_) + ",\"infinite\":" + std::to_string(infinite_) +
-               ",\"minimum\":" + shown(low_) + ",\"maximum\":" + shown(high_) + ",\"lengths\":[" +
-               std::to_string(events_ ? shortest_ : 0) + ',' + std::to_string(longest_) +
-               "],\"example\":" + listed(example_, shown) + ",\"suspect_values\":" + suspects +
+               ",\"minimum\":" + shown(low_) + ",\"maximum\":" + shown(high_) + ",\"lengths\":" +
+               (told_apart_ && events_
+                    ? '[' + std::to_string(shortest_) + ',' + std::to_string(longest_) + ']'
+                    : "null") +
+               ",\"example\":" + listed(example_, shown) + ",\"suspect_values\":" + suspects +
                "},\"suspect_events\":" + of_events + '}';
     }
 
@@ -224,7 +229,7 @@ class Numbers {
         longest_ = std::max(longest_, static_cast<long>(size));
     }
 
-    bool integral_ = false, example_is_dull_ = true;
+    bool integral_ = false, example_is_dull_ = true, told_apart_ = true;
     long events_ = 0, values_ = 0, nan_ = 0, infinite_ = 0;
     long shortest_ = std::numeric_limits<long>::max(), longest_ = 0;
     long double low_ = std::numeric_limits<long double>::infinity(), high_ = -low_;
@@ -265,24 +270,17 @@ struct Column {
 
 // Calls `use` with a number of a type by any of its names; false where it is none.
 template <class Use> bool with_type(const std::string &name, Use &&use) {
-    static const std::map<std::string, char> codes{{"Double_t", 'd'},      {"double", 'd'},
-                                                   {"Float_t", 'f'},       {"float", 'f'},
-                                                   {"Int_t", 'i'},         {"int", 'i'},
-                                                   {"std::int32_t", 'i'},  {"UInt_t", 'I'},
-                                                   {"unsigned int", 'I'},  {"std::uint32_t", 'I'},
-                                                   {"unsigned", 'I'},      {"Long64_t", 'l'},
-                                                   {"Long_t", 'l'},        {"long", 'l'},
-                                                   {"long long", 'l'},     {"std::int64_t", 'l'},
-                                                   {"ULong64_t", 'L'},     {"ULong_t", 'L'},
-                                                   {"unsigned long", 'L'}, {"unsigned long long", 'L'},
-                                                   {"std::uint64_t", 'L'}, {"Short_t", 's'},
-                                                   {"short", 's'},         {"std::int16_t", 's'},
-                                                   {"UShort_t", 'S'},      {"unsigned short", 'S'},
-                                                   {"std::uint16_t", 'S'}, {"Char_t", 'c'},
-                                                   {"char", 'c'},          {"signed char", 'c'},
-                                                   {"std::int8_t", 'c'},   {"UChar_t", 'C'},
-                                                   {"unsigned char", 'C'}, {"std::uint8_t", 'C'},
-                                                   {"Bool_t", 'b'},        {"bool", 'b'}};
+    // clang-format off
+    static const std::map<std::string, char> codes{
+        {"Double_t", 'd'}, {"double", 'd'}, {"Float_t", 'f'}, {"float", 'f'}, {"Int_t", 'i'}, {"int", 'i'},
+        {"std::int32_t", 'i'}, {"UInt_t", 'I'}, {"unsigned int", 'I'}, {"std::uint32_t", 'I'}, {"unsigned", 'I'},
+        {"Long64_t", 'l'}, {"Long_t", 'l'}, {"long", 'l'}, {"long long", 'l'}, {"std::int64_t", 'l'},
+        {"ULong64_t", 'L'}, {"ULong_t", 'L'}, {"unsigned long", 'L'}, {"unsigned long long", 'L'},
+        {"std::uint64_t", 'L'}, {"Short_t", 's'}, {"short", 's'}, {"std::int16_t", 's'}, {"UShort_t", 'S'},
+        {"unsigned short", 'S'}, {"std::uint16_t", 'S'}, {"Char_t", 'c'}, {"char", 'c'}, {"signed char", 'c'},
+        {"std::int8_t", 'c'}, {"UChar_t", 'C'}, {"unsigned char", 'C'}, {"std::uint8_t", 'C'}, {"Bool_t", 'C'},
+        {"bool", 'C'}};
+    // clang-format on
     const auto found = codes.find(name);
     switch (found == codes.end() ? ' ' : found->second) {
     case 'd':
@@ -313,9 +311,6 @@ template <class Use> bool with_type(const std::string &name, Use &&use) {
         use(std::int8_t{});
         return true;
     case 'C':
-        use(std::uint8_t{});
-        return true;
-    case 'b':
         use(std::uint8_t{});
         return true;
     }
@@ -832,7 +827,7 @@ struct Field {
     std::string name, type, element;
     Shape shape;
     std::string not_read;
-    ROOT::DescriptorId_t id{}, collection{};
+    ROOT::DescriptorId_t id = ROOT::kInvalidDescriptorId, collection = ROOT::kInvalidDescriptorId;
 };
 
 std::string shown_type(const std::string &type) {
@@ -906,13 +901,12 @@ void each_numbers(ROOT::RNTupleReader &reader, const Field &one, bool whole, Use
         const std::size_t all = view.GetFieldRange().size(), events = reader.GetNEntries();
         std::size_t each = 1;
         bool nested = false;
-        for (std::size_t i = one.collection || !one.shape.empty() ? 0 : one.shape.size();
-             i < one.shape.size(); ++i) {
+        for (std::size_t i = 0; i < one.shape.size(); ++i) {
             nested |= i > 0 && one.shape[i] == 0;
             each *= one.shape[i] ? static_cast<std::size_t>(one.shape[i]) : 1;
         }
         const bool varies = !one.shape.empty() && one.shape[0] == 0;
-        nested |= varies && !one.collection;
+        nested |= varies && one.collection == ROOT::kInvalidDescriptorId;
         std::unique_ptr<ROOT::RNTupleCollectionView> collection;
         if (varies && !nested)
             collection =
@@ -923,19 +917,22 @@ void each_numbers(ROOT::RNTupleReader &reader, const Field &one, bool whole, Use
         for (std::size_t event = 0; event < events && (whole || at * sizeof(Stored) < most_bytes);) {
             values.clear();
             sizes = {};
+            sizes.each = each;
+            sizes.told_apart = !nested;
             while (event < events && values.size() < at_once) {
-                // Events inside of nested arrays are not told apart: all numbers are those of the first.
+                // Numbers of arrays in arrays are all taken for those of the first event.
                 const std::size_t size = nested   ? (event ? 0 : all)
                                          : varies ? each * (*collection)(event)
                                                   : each;
-                for (std::size_t end = std::min(all, at + size); at < end; ++at)
+                if (size > all - at)
+                    throw Damaged("");
+                for (const std::size_t end = at + size; at < end; ++at)
                     values.push_back(static_cast<T>(view(at)));
-                if (varies)
+                if (varies || nested)
                     sizes.one_by_one.push_back(size);
                 ++sizes.events;
                 ++event;
             }
-            sizes.each = each;
             use(values, sizes);
         }
     };

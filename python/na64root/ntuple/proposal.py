@@ -137,8 +137,8 @@ def _may_be(branch: Branch, column: Column) -> bool:
 
 
 def _similarity(branch: Branch, name: str) -> tuple[float, str]:
-    """0 to 1, of the best of the names of the quantity, and in words; a last word that says only energy
-    counts little.
+    """0 to 1, of the best of the names of the quantity, 2 of its own, and in words; a last word that says
+    only energy counts little.
     """
 
     def folded(text: str) -> str:
@@ -153,7 +153,7 @@ def _similarity(branch: Branch, name: str) -> tuple[float, str]:
         return difflib.SequenceMatcher(None, one, other).ratio()
 
     if name == branch.name:
-        return 1.0, "the same name"
+        return 2.0, "the same name"
     best, by = max(
         (max(ratio(folded(name), folded(o)), 0.95 * ratio(stem(name), stem(o))), o)
         for o in (branch.name, *_OTHER_NAMES.get(branch.name, ()))
