@@ -127,9 +127,10 @@ def _select(
 @FILES
 @INPUT
 def _inspect(common: Common, files: tuple[str, ...]) -> Record:
-    """What the files hold: schema, missing branches, runs, periods, spills, what can be evaluated.
+    """What the files hold: schema, missing branches, runs, periods, spills, what can be evaluated; every tree
+    with its branches, their types, ranges and odd values; histograms and folders.
 
-    For a tree of an unknown layout it proposes the table [layout] of a card.
+    For a tree of an unknown layout it proposes the table [layout] of a card, with a reason for each line.
     """
     from ..ntuple import inspect
 

@@ -61,7 +61,6 @@ def surveying() -> Any:
     return root().na64root.rdf
 
 
-@functools.cache
 def _loaded() -> bool:
     path = build()
     if path is None:
