@@ -7,9 +7,11 @@
 #include <exception>
 #include <string>
 
+#include "Bytes.h"
 #include "TBasket.h"
 #include "TBranch.h"
-#include "TBuffer.h"
+#include "TBufferFile.h"
+#include "TFile.h"
 #include "TLeaf.h"
 
 namespace na64root::rdf {
@@ -50,7 +52,7 @@ class Baskets {
     // offsets, or of different sizes, each of which begins in the buffer after the one before it.
     bool is_sound(Int_t number, bool fixed_size) const {
         try {
-            TBasket *basket = branch_->GetBasket(number);
+            TBasket *basket = header_is_sound(number) ? branch_->GetBasket(number) : nullptr;
             if (!basket || basket->GetNevBuf() != first_of(number + 1) - first_of(number) ||
                 !basket->GetBufferRef() || basket->GetKeylen() <= 0)
                 return false;
@@ -76,6 +78,56 @@ class Baskets {
         } catch (const std::exception &) { // a damaged size in the header of a basket
             return false;
         }
+    }
+
+    // Whether a basket on this machine's disk says of itself what its branch does, and what it is unpacked to
+    // has room for its data and the offsets of its entries: ROOT believes all that, and reads past the end.
+    bool header_is_sound(Int_t number) const {
+        TFile *file = branch_->GetFile();
+        if (!file || file->IsA() != TFile::Class() || number >= branch_->GetWriteBasket() ||
+            branch_->GetListOfBaskets()->At(number))
+            return true;
+        const Long64_t place = branch_->GetBasketSeek(number);
+        const Int_t bytes = branch_->GetBasketBytes()[number];
+        char header[1024];
+        const Int_t held = std::min<Int_t>(bytes, sizeof header);
+        if (place <= 0 || bytes < 60 || place + bytes > file->GetEND() ||
+            file->ReadBuffer(header, place, held))
+            return false;
+        TBufferFile buffer(TBuffer::kRead, held, header, kFALSE);
+        Int_t nbytes, length, size, entry_size, entries, last;
+        Short_t version, key_length, cycle;
+        UInt_t date;
+        Char_t io_bits;
+        buffer >> nbytes >> version >> length >> date >> key_length >> cycle;
+        if (nbytes != bytes || length <= 0 || key_length < 60 || key_length > held)
+            return false;
+        buffer.SetBufferOffset(buffer.Length() + (version > 1000 ? 16 : 8));
+        for (int text = 0; text < 3; ++text) { // class, name, title
+            UChar_t characters;
+            buffer >> characters;
+            Int_t more = characters;
+            if (characters == 255)
+                buffer >> more;
+            if (more < 0 || more > key_length - buffer.Length() - 19)
+                return false;
+            buffer.SetBufferOffset(buffer.Length() + more);
+        }
+        buffer >> version >> size >> entry_size;
+        if (entry_size < 0)
+            buffer >> io_bits;
+        buffer >> entries >> last;
+        if (entries != first_of(number + 1) - first_of(number) || last < key_length ||
+            last > key_length + length)
+            return false;
+        if (bytes < key_length + length || last + 4 > key_length + length)
+            return true; // packed, which is looked at while it is unpacked; or without offsets
+        char stored[4], *at = stored;
+        Int_t offsets;
+        if (file->ReadBuffer(stored, place + last, 4))
+            return false;
+        frombuf(at, &offsets);
+        return offsets >= 0 && offsets <= (key_length + length - last - 4) / 4;
     }
 
   private:

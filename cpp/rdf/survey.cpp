@@ -679,7 +679,8 @@ template <class Use> void each_basket(TBranch &branch, Long64_t entries, bool st
         throw Damaged("");
     bool more = true;
     for (Int_t i = 0; more && i < baskets.count(); ++i) {
-        TBasket *basket = strict && !baskets.is_sound(i, fixed) ? nullptr : branch.GetBasket(i);
+        const bool sound = strict ? baskets.is_sound(i, fixed) : baskets.header_is_sound(i);
+        TBasket *basket = sound ? branch.GetBasket(i) : nullptr;
         if (!basket)
             throw Damaged("");
         more = use(*basket, static_cast<long>(baskets.first_of(i + 1) - baskets.first_of(i)));
