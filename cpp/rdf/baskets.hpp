@@ -80,6 +80,27 @@ class Baskets {
         }
     }
 
+    // Likewise of entries of which nothing is known, as those of text and objects.
+    bool is_whole(Int_t number) const {
+        try {
+            TBasket *basket = header_is_sound(number) ? branch_->GetBasket(number) : nullptr;
+            if (!basket || basket->GetNevBuf() != first_of(number + 1) - first_of(number) ||
+                !basket->GetBufferRef() || basket->GetKeylen() <= 0)
+                return false;
+            const Int_t *offsets = basket->GetEntryOffset();
+            const Int_t end = basket->GetLast();
+            bool sound = end >= basket->GetKeylen() && end <= basket->GetBufferRef()->BufferSize();
+            Int_t previous = basket->GetKeylen();
+            for (Int_t i = 0; sound && offsets && i < basket->GetNevBuf(); ++i) {
+                sound = offsets[i] >= previous && offsets[i] <= end;
+                previous = offsets[i];
+            }
+            return sound;
+        } catch (const std::exception &) {
+            return false;
+        }
+    }
+
     // Whether a basket on this machine's disk says of itself what its branch does, and what it is unpacked to
     // has room for its data and the offsets of its entries: ROOT believes all that, and reads past the end.
     bool header_is_sound(Int_t number) const {
@@ -137,12 +158,16 @@ class Baskets {
     bool packed_ = false; // Double32_t or Float16_t
 };
 
+// What is known of the entries of a branch.
+enum class EntriesAre { of_one_size, of_different_sizes, unknown };
+
 // All baskets of a branch, one after another in memory.
-inline bool baskets_are_sound(TBranch &branch, Long64_t entries, bool fixed_size) {
+inline bool baskets_are_sound(TBranch &branch, Long64_t entries, EntriesAre are) {
     const Baskets baskets(branch, entries);
     bool sound = baskets.fit();
     for (Int_t i = 0; sound && i < baskets.count(); ++i) {
-        sound = baskets.is_sound(i, fixed_size);
+        sound = are == EntriesAre::unknown ? baskets.is_whole(i)
+                                           : baskets.is_sound(i, are == EntriesAre::of_one_size);
         branch.DropBaskets();
     }
     return sound;

@@ -313,6 +313,38 @@ def test_columns_go_by_the_names_of_rdataframe(kinds):
     assert len(survey.read) > 30
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("word", "string"),
+        ("other_word", "TString"),
+        ("text", "Char_t[n]"),
+        ("words", "string[n]"),
+        ("rows", "Float_t[n]"),
+        ("set", "set<int>"),
+        ("plain", "TVector2"),
+        ("particle.", "TParticle"),
+        ("particles", "TClonesArray"),
+        ("leaves.b", None),
+        ("small", None),
+    ],
+)
+def test_no_sound_column_is_called_damaged(kinds, tmp_path, name, what):
+    """Whatever a mapping names: it is read, or said to be of another type."""
+    card = tmp_path / "card.toml"
+    card.write_text(
+        'extends = "paper2021"\n[layout]\ntree = "events"\n[layout.branches]\nrun = "n"\nspill = "n"\n'
+        f'spillevent = "n"\necalTotal = {json.dumps(name)}\n',
+        "utf-8",
+    )
+    if what is None:
+        assert "ecalTotal" in ntuple.open_ntuple([kinds], load_card(card)).present
+        return
+    with pytest.raises(DataError) as caught:
+        ntuple.open_ntuple([kinds], load_card(card))
+    assert f"ecalTotal: {name} is {what} (a number is expected)" in str(caught.value)
+
+
 FIELDS = r"""
 #include <ROOT/RNTupleModel.hxx>
 #include <ROOT/RNTupleWriter.hxx>

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from ..cling import declare, declare_header, literal, root
@@ -11,7 +11,7 @@ from ..errors import DataError
 from ..event_loop.library import SOURCES
 from .columns import leaves_of
 from .files import quiet_root
-from .layouts import Schema
+from .layouts import ACCEPTED, Schema
 
 
 @functools.cache
@@ -37,14 +37,37 @@ def check_pages(tree: str, path: str, names: Sequence[str]) -> None:
 def check_baskets_of_tree(tree: Any, entries: int, names: Sequence[str], path: str) -> None:
     """Raise DataError where a basket of these branches of a TTree cannot be unpacked."""
     _declare_basket_check()
+    known = root().na64root.rdf.EntriesAre
     sizes = leaves_of(tree, names)
     for name in names:
         branch = tree.GetBranch(name)
         if not branch or not branch.GetListOfLeaves().GetEntries():
             continue  # a column within an object
-        fixed = sizes[name].length > 0 and "<" not in sizes[name].type
-        if not root().na64root.rdf.baskets_are_sound(branch, entries, fixed):
-            raise DataError(f"branch {name} in {path} cannot be read (the file is damaged): copy it again")
+        column, members = sizes[name], list(_members(branch))
+        vector = column.type.startswith(("vector<", "ROOT::VecOps::RVec<"))
+        are = known.of_different_sizes if vector or column.length == 0 else known.of_one_size
+        if members or not (vector or (column.type in _NUMBERS and _of_numbers(branch))):
+            are = known.unknown  # text, objects, other collections
+        for one in members or [branch]:
+            if not root().na64root.rdf.baskets_are_sound(one, entries, are):
+                raise DataError(
+                    f"branch {name} in {path} cannot be read (the file is damaged): copy it again"
+                )
+
+
+_NUMBERS = ACCEPTED["count"] | ACCEPTED["flag"]
+
+
+def _members(branch: Any) -> Iterator[Any]:
+    """The branches with the members of a split object."""
+    for member in branch.GetListOfBranches():
+        below = list(_members(member))
+        yield from below or [member]
+
+
+def _of_numbers(branch: Any) -> bool:
+    """Whether its leaf has numbers, and not characters, which have the type of numbers too."""
+    return str(branch.GetListOfLeaves()[0].ClassName()) != "TLeafC"
 
 
 def check_baskets(path: str, schema: Schema, present: Collection[str]) -> None:

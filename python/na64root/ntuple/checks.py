@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..event_loop.compiled import define
 from ..records import InputFile, SkippedFile
 from .baskets import check_anchor, check_baskets, check_baskets_of_tree, check_pages
-from .columns import OLD_RNTUPLE, PROPOSED, RNTUPLE, TTREE, fields_of, layout_of, leaves_of, text_of, trees_in
+from .columns import OLD_RNTUPLE, PROPOSED, RNTUPLE, TTREE, fields_of, layout_of, leaves_of, trees_in
 from .facts import facts_in, require_entries
 from .files import (
     UnknownLayoutError,
@@ -27,6 +27,7 @@ from .files import (
     opened_file,
     paths_of_friends,
     quiet_root,
+    text_of,
 )
 from .frame import Friend, Input, Ntuple, names_in_use, source_frame
 from .good_runs import good_runs_of
@@ -211,7 +212,7 @@ def _check_tree(
     folder, _, last = name.rpartition("/")
     directory = object_in(file, folder) if folder else file
     key = directory.GetKey(last) if directory else None
-    what = text_of(key.GetClassName()) if key else "?"
+    what = text_of(key.GetClassName) if key else "?"
     if what == OLD_RNTUPLE:
         raise UnknownLayoutError(
             f"'{name}' in {path} is an RNTuple of a format before 1.0 (no ROOT of today reads it)",

@@ -9,7 +9,7 @@ from typing import Any
 from ..cling import declare_header, literal, root
 from ..config import LayoutConfig
 from ..errors import DataError
-from .files import UnknownLayoutError, object_in
+from .files import UnknownLayoutError, object_in, text_of
 from .layouts import LAYOUT_B, TREE_A, TREE_B_NEEDED, Column, column_of
 
 TTREE, RNTUPLE = "a TTree", "an RNTuple"
@@ -26,23 +26,15 @@ PROPOSED = " (na64root inspect proposes that)"
 _TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple")
 
 
-def text_of(characters: Any) -> str:
-    """A name in a file, of which a damaged one can hold anything."""
-    try:
-        return "".join(c if c.isprintable() else "?" for c in str(characters))
-    except UnicodeDecodeError:
-        return "?"
-
-
 def trees_in(directory: Any, prefix: str = "") -> dict[str, str]:
     """The class of each tree in a file by its name, those in folders as folder/name."""
     trees = {}
     for key in directory.GetListOfKeys():
-        name, kind = prefix + text_of(key.GetName()), text_of(key.GetClassName())
+        name, kind = prefix + text_of(key.GetName), text_of(key.GetClassName)
         if kind in _TREE_CLASSES:
             trees[name] = kind
         elif kind == "TDirectoryFile" and prefix.count("/") < 3:
-            below = object_in(directory, text_of(key.GetName()))
+            below = object_in(directory, text_of(key.GetName))
             if below:
                 trees |= trees_in(below, name + "/")
     return trees
@@ -54,7 +46,7 @@ def layout_of(
     """A, B or card, with the mapping where there is one. What na64root simulated is of layout A; a skim is of
     that of its input, as its `facts` say.
     """
-    names = sorted({text_of(key.GetName()) for key in file.GetListOfKeys()})
+    names = sorted({text_of(key.GetName) for key in file.GetListOfKeys()})
     if mapping is not None and ("na64root" not in names or (facts or {}).get("layout") == "card"):
         if mapping.tree not in names and not object_in(file, mapping.tree):
             held = ", ".join(list(trees_in(file))[:5]) or "none"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import DataError
-from .files import opened_file
+from .files import opened_file, text_of
 
 Facts = dict[str, Any]
 
@@ -27,7 +27,7 @@ def facts_in(file: Any, path: str) -> Facts | None:
     said = []
     # hadd keeps what each file said, as cycles of one key: all of them count.
     for key in file.GetListOfKeys():
-        if str(key.GetName()) != "na64root":
+        if text_of(key.GetName) != "na64root":
             continue
         try:
             facts = json.loads(str(key.ReadObj().GetTitle()))

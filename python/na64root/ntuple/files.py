@@ -6,7 +6,7 @@ import contextlib
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,14 @@ def input_file_of(path: str, entries: int) -> InputFile:
         sha256="" if remote else sha256_of(Path(path)),
         entries=entries,
     )
+
+
+def text_of(name: Callable[[], Any]) -> str:
+    """What a function of ROOT says, which in a damaged file can be anything."""
+    try:
+        return "".join(c if c.isprintable() else "?" for c in str(name()))
+    except (UnicodeDecodeError, TypeError):  # how ROOT passes on that it is no UTF-8
+        return "?"
 
 
 def object_in(directory: Any, name: str) -> Any:
