@@ -77,9 +77,7 @@ class EventLoop:
         """A frame of the compiled library; raises NotCompiledError where it cannot serve."""
         if self._distributed or self.work.engine.just_in_time:
             raise compiled.NotCompiledError("strings are asked for")
-        if ntuple.definitions or ntuple.friends:
-            raise compiled.NotCompiledError("columns of another layout")
-        return compiled.frame(ntuple.tree, ntuple.paths, ntuple.present)
+        return ntuple.compiled_frame()
 
     def data_frame(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from .exposure import input_exposure
 from .left_out import LeftOut
 from .options import SelectionOptions
 from .records import SelectionResult
-from .skim import Skim, no_room_is_told
+from .skim import Skim, no_room_is_told, skim_of
 from .systematics import Variations
 
 
@@ -74,13 +75,16 @@ def select(
             for_skim=options.skim is not None,
         )
         event_loop = EventLoop(work)
+        skim = None
+        if options.skim is not None and skim_path is not None and exposure.of_skim is not None:
+            skim = functools.partial(
+                skim_of, options.skim, ntuple, card, skim_path, exposure.of_skim, blind=options.blind
+            )
 
         def loop() -> tuple[LeftOut, Booked]:
             with reading(ntuple), no_room_is_told(options.skim, skim_path):
                 variations = Variations(card, ntuple, work.seed) if options.systematics else None
-                booked = Booked(ntuple, card, event_loop, options, variations)
-                if options.n_minus_one or options.skim is not None:
-                    booked.book_failed_cuts(options.n_minus_one, options.skim, skim_path, exposure.of_skim)
+                booked = Booked(ntuple, card, event_loop, options, variations, skim)
                 booked.run()
             return booked.left_out, booked
 

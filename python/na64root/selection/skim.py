@@ -13,7 +13,7 @@ from ..cling import declare_header, implicit_threads, in_literal_folder, literal
 from ..config import Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
 from ..ntuple import TREE_A, Ntuple, fields_of, object_in, opened_file, quiet_root, require_whole, simulations
-from ..records import Provenance, Record
+from ..records import Provenance, Record, provenance
 from .blinding import refuse_hidden_cuts
 from .n_minus_one import FailedCuts
 
@@ -211,6 +211,30 @@ class SkimWriter:
             exposure=exposure,
             provenance=made,
         )
+
+
+def skim_of(
+    skim: Skim,
+    ntuple: Ntuple,
+    card: Card,
+    path: Path,
+    exposure: SkimExposure,
+    failed: FailedCuts,
+    *,
+    blind: bool,
+) -> SkimWriter:
+    """The skim that is asked for, booked to be written at `path`; raises as :class:`SkimWriter`."""
+    return SkimWriter(
+        failed,
+        required_cuts(card, skim.cut, list(failed.applied), blind=blind),
+        ntuple,
+        path,
+        provenance(card, input_files=ntuple.files, input_details=ntuple.details),
+        cut=skim.cut,
+        blind=blind,
+        exposure=exposure,
+        rntuple=skim.rntuple,
+    )
 
 
 _FULL = "cannot write {} (the file system took no more data): choose another place for --skim"
