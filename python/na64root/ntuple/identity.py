@@ -11,6 +11,7 @@ from ..cling import declare_header, implicit_threads, root
 from ..errors import DataError
 from ..event_loop.compiled import define
 from .baskets import check_baskets, check_baskets_of_tree
+from .columns import leaves_of
 from .facts import says_simulation
 from .files import object_in, opened_file, quiet_root
 from .frame import Ntuple, reading
@@ -41,8 +42,7 @@ def identified(ntuple: Ntuple) -> Ntuple:
     weights = "mcWeight" in ntuple.present and not simulated
     made = {one.name for one in ntuple.definitions}
     with reading(ntuple):
-        frame = ntuple.data_frame()
-        types = {name: str(frame.GetColumnType(name)) for name in NUMBERS if name in ntuple.present}
+        types = _types(ntuple)
         wide = {name: text for name, text in types.items() if text not in _FIT}
         by_frame = weights and (ntuple.tree_class != "TTree" or "mcWeight" in made)
         if not ntuple.unpacked and (wide or weights):
@@ -51,11 +51,23 @@ def identified(ntuple: Ntuple) -> Ntuple:
                 check_baskets(path, ntuple.schema, read)
         if wide or by_frame:
             with implicit_threads(1):
-                differs = _looked_at(frame, ntuple, wide, weights=by_frame)
+                differs = _looked_at(ntuple.data_frame(), ntuple, wide, weights=by_frame)
             simulated = simulated or differs
     if weights and not by_frame:
         simulated = any(_weighted(path, ntuple.tree) for path in ntuple.paths)
     return replace(ntuple, simulated=simulated)
+
+
+def _types(ntuple: Ntuple) -> dict[str, str]:
+    """Types of the numbers of events, by ROOT's names."""
+    names = [name for name in NUMBERS if name in ntuple.present]
+    if ntuple.tree_class != "TTree" or ntuple.definitions or ntuple.friends:
+        frame = ntuple.data_frame()
+        return {name: str(frame.GetColumnType(name)) for name in names}
+    # Without an RDataFrame, which takes longer to make than such a file to be selected.
+    with opened_file(ntuple.paths[0]) as file:
+        columns = leaves_of(object_in(file, ntuple.tree), names)
+    return {name: column.type for name, column in columns.items()}
 
 
 def _looked_at(frame: Any, ntuple: Ntuple, wide: Mapping[str, str], *, weights: bool) -> bool:
