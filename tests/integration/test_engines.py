@@ -24,6 +24,7 @@ from na64root.exclusion.grids import Axis, Plane
 from na64root.exclusion.planes import scan
 from na64root.limits import Bin, CountingModel, upper_limit
 from na64root.ntuple import open_ntuple
+from na64root.ntuple.facts import about
 from na64root.selection import SelectionOptions, engines, select
 from na64root.selection.booked import Booked
 from na64root.selection.left_out import LeftOut
@@ -508,11 +509,51 @@ def test_n_minus_one_on_every_engine(weighted_parts, cluster):
     assert blind[0] == blind[1]
 
 
-def test_a_skim_on_a_cluster_is_one_line(tmp_path, planted_tree, cluster):
-    skim = Skim(tmp_path / "skim.root")
-    with pytest.raises(ConfigError, match="a skim cannot be written on a cluster"):
-        select([planted_tree], CARD, SelectionOptions(skim=skim), work=Work(engine=at(cluster)))
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize(
+    ("cut", "options"),
+    [
+        ("veto", SelectionOptions(n_minus_one=True)),
+        ("preshower", SelectionOptions(blind=True, without_spills=[(4000, 1)])),
+        (None, SelectionOptions()),
+    ],
+    ids=["cut", "blind", "selected"],
+)
+def test_a_skim_of_a_cluster_is_that_of_this_machine(tmp_path, chain, cluster, cut, options):
+    """Each file is a task; with what is left out, in the order of the files, and the same facts."""
+    made, rows = [], []
+    for engine in (THREADS, at(cluster)):
+        skim = Skim(tmp_path / f"{engine.name}.root", cut=cut)
+        result = select(chain, CARD, replace(options, skim=skim), work=Work(engine=engine))
+        made.append(result.skim.events)
+        columns = root().RDataFrame("tree", str(skim.path)).AsNumpy(["run", "spill", "spillevent", "hcal1"])
+        rows.append(np.stack([columns[name].astype(float) for name in sorted(columns)]))
+        assert rows[-1].shape == (4, result.skim.events)
+    assert made[0] == made[1] > 500
+    assert np.array_equal(*rows)
+    facts = [about(str(tmp_path / f"{engine}.root")) for engine in ("threads", "dask")]
+    assert facts[0] == facts[1]
+    if options.without_spills:
+        assert not (rows[0][3] == 1).any()
+
+
+def test_a_skim_of_a_mapped_tree_with_a_friend_on_a_cluster(tmp_path, cluster):
+    path = write_tree(tmp_path / "main.root", numbered_events(), omit=["hcal1"])
+    write_tree(tmp_path / "friend.root", numbered_events(), tree_name="f")
+    mapping = (
+        '[layout]\ntree = "tree"\nbase = "A"\n[layout.branches]\nhcal1 = "f.hcal1"\n'
+        f'[[layout.friends]]\ntree = "f"\nalias = "f"\nfiles = ["{tmp_path}/friend.root"]\n'
+    )
+    card = card_of(tmp_path, mapping)
+    skims = [Skim(tmp_path / f"{name}.root", cut="trigger") for name in ("here", "there")]
+    for engine, skim in zip((THREADS, at(cluster)), skims, strict=True):
+        events = select([path], card, SelectionOptions(skim=skim), work=Work(engine=engine)).skim.events
+        assert events > 10
+    for tree in ("tree", "f"):
+        here, there = (
+            root().RDataFrame(tree, str(skim.path)).AsNumpy(["spillevent", "ecalTotal"]) for skim in skims
+        )
+        assert len(here["spillevent"]) == events
+        assert all(np.array_equal(here[name], there[name], equal_nan=True) for name in here)
 
 
 @pytest.mark.slow

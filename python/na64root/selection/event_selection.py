@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..cling import in_literal_folder
 from ..config import SIGNATURES, Card
-from ..errors import ConfigError, DataError
+from ..errors import DataError
 from ..inputs import one_run
 from ..ntuple import Input, note_files, open_ntuple, reading
 from ..records import ResultsFolder, one_file
@@ -49,11 +49,6 @@ def select(
     """
     card.exposure(options.eot)  # before anything is read
     refuse_systematics(options.blind, options.systematics)
-    if options.skim is not None and work.engine.name == "dask":
-        raise ConfigError(
-            "a skim cannot be written on a cluster (engine dask: each worker would write a file of its own): "
-            "leave out --skim, or use --engine threads"
-        )
     note_files(inputs)
     with _beside(options.skim) as skim_path:
         # Runs and spills are read before the loop where they decide on the exposure.
@@ -78,7 +73,15 @@ def select(
         skim = None
         if options.skim is not None and skim_path is not None and exposure.of_skim is not None:
             skim = functools.partial(
-                skim_of, options.skim, ntuple, card, skim_path, exposure.of_skim, blind=options.blind
+                skim_of,
+                options.skim,
+                ntuple,
+                card,
+                skim_path,
+                exposure.of_skim,
+                spills=options.without_spills,
+                blind=options.blind,
+                on_each_file=event_loop.on_each_file,
             )
 
         def loop() -> tuple[LeftOut, Booked]:
