@@ -1,8 +1,8 @@
 #include "booking.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,330 +12,16 @@
 
 #include "ROOT/RDF/RActionImpl.hxx"
 #include "ROOT/RDataFrame.hxx"
-#include "TAxis.h"
 #include "TChain.h"
 #include "TFile.h"
 #include "TH1D.h"
 #include "TH2D.h"
 #include "TKey.h"
-#include "na64root/event_numbers.hpp"
+#include "event_columns.hpp"
+#include "event_state.hpp"
 #include "na64root/selection.hpp"
-#include "sound_baskets.hpp"
 
 namespace na64root::rdf {
-
-namespace {
-
-// Columns by the stage of the loop that first reads them. A stage is read only for events that something
-// later still wants, so that expensive arrays stay packed where no event of a basket gets so far.
-enum Stage { of_all, of_triggers, of_ecal_cells, of_beam, of_veto, of_rest, number_of_stages };
-
-enum Column {
-    run_number,
-    weight,
-    one,
-    period,
-    is_physics,
-    is_trigger_physics,
-    is_on_spill,
-    is_calibration,
-    ecal_total,
-    hcal0,
-    hcal1,
-    hcal2,
-    hcal_sum,
-    ecal_no_time_cut,
-    out_of_time,
-    straw_x,
-    straw_y,
-    leading_cell,
-    srd0,
-    srd1,
-    srd2,
-    momentum,
-    preshower,
-    veto,
-    r,
-    shower_chi2,
-    spill,
-    spill_event,
-    number_of_columns
-};
-
-struct Known {
-    const char *name;
-    Column column;
-    Stage stage;
-    const char *branch; // that it is made of, "" for none
-};
-
-constexpr Known known_columns[] = {
-    {"run", run_number, of_all, "run"},
-    {"na64_weight", weight, of_all, ""},
-    {"na64_one", one, of_all, ""},
-    {"na64_period", period, of_all, "run"},
-    {"isPhysics", is_physics, of_all, "isPhysics"},
-    {"isTriggerPhysics", is_trigger_physics, of_all, "isTriggerPhysics"},
-    {"isOnSpill", is_on_spill, of_all, "isOnSpill"},
-    {"isCalibration", is_calibration, of_all, "isCalibration"},
-    {"ecalTotal", ecal_total, of_all, "ecalTotal"},
-    {"hcal0", hcal0, of_all, "hcal0"},
-    {"hcal1", hcal1, of_all, "hcal1"},
-    {"hcal2", hcal2, of_all, "hcal2"},
-    {"na64_hcal", hcal_sum, of_all, "hcal0"},
-    {"ecalTotalNoTimecut", ecal_no_time_cut, of_triggers, "ecalTotalNoTimecut"},
-    {"na64_out_of_time", out_of_time, of_triggers, "ecalTotalNoTimecut"},
-    {"straw3X", straw_x, of_triggers, "straw3X"},
-    {"straw3Y", straw_y, of_triggers, "straw3Y"},
-    {"na64_leading_cell", leading_cell, of_ecal_cells, "ECAL_ene"},
-    {"na64_srd0", srd0, of_beam, "SRD_ene"},
-    {"na64_srd1", srd1, of_beam, "SRD_ene"},
-    {"na64_srd2", srd2, of_beam, "SRD_ene"},
-    {"trackMomentum", momentum, of_beam, "trackMomentum"},
-    {"ecal0", preshower, of_beam, "ecal0"},
-    {"na64_veto", veto, of_veto, "VETO_ene"},
-    {"na64_r", r, of_rest, "HCAL_ene"},
-    {"showerChi2", shower_chi2, of_rest, "showerChi2"},
-    {"spill", spill, of_all, "spill"},
-    {"spillevent", spill_event, of_all, "spillevent"},
-};
-
-using Predicate = bool (*)(const double *values, const int *arguments);
-
-template <class To> To argument(double value) {
-    if constexpr (std::is_same_v<To, bool>)
-        return value != 0.0;
-    else
-        return static_cast<To>(value);
-}
-
-template <auto Function, class Signature = decltype(Function)> struct Call;
-template <auto Function, class... Arguments> struct Call<Function, bool (*)(Arguments...)> {
-    static constexpr std::size_t arity = sizeof...(Arguments);
-    static bool call(const double *values, const int *arguments) {
-        return call(values, arguments, std::index_sequence_for<Arguments...>{});
-    }
-    template <std::size_t... I>
-    static bool call(const double *values, const int *arguments, std::index_sequence<I...>) {
-        return Function(argument<Arguments>(values[arguments[I]])...);
-    }
-};
-
-struct Compiled {
-    Predicate call;
-    std::size_t arity;
-};
-
-template <auto Function> constexpr Compiled compiled() {
-    return {&Call<Function>::call, Call<Function>::arity};
-}
-
-const std::map<std::string, Compiled> &predicates() {
-    static const std::map<std::string, Compiled> all = {
-        {"in_run_period", compiled<&in_run_period>()},
-        {"passes_trigger", compiled<&passes_trigger>()},
-        {"passes_pile_up", compiled<&passes_pile_up>()},
-        {"passes_straw", compiled<&passes_straw>()},
-        {"passes_beam_cell", compiled<&passes_beam_cell>()},
-        {"passes_srd", compiled<&passes_srd>()},
-        {"passes_momentum", compiled<&passes_momentum>()},
-        {"passes_preshower", compiled<&passes_preshower>()},
-        {"passes_ecal", compiled<&passes_ecal>()},
-        {"passes_veto", compiled<&passes_veto>()},
-        {"passes_hcal_s1", compiled<&passes_hcal_s1>()},
-        {"passes_hcal_s2", compiled<&passes_hcal_s2>()},
-        {"passes_r", compiled<&passes_r>()},
-        {"passes_shower_chi2", compiled<&passes_shower_chi2>()},
-    };
-    return all;
-}
-
-// A derived column as the stages make it: a function of columns. `take` keeps its numbers, or says no to
-// them.
-struct Definition {
-    std::string column, function;
-    std::vector<std::string> of;
-    bool (*take)(Settings &settings, const std::vector<double> &numbers);
-};
-
-const std::vector<Definition> &definitions() {
-    using Numbers = std::vector<double>;
-    const auto none = [](Settings &, const Numbers &numbers) { return numbers.empty(); };
-    const auto is_one = [](Settings &, const Numbers &numbers) { return numbers == Numbers{1.0}; };
-    static const std::vector<Definition> all = {
-        {"na64_weight",
-         "sum",
-         {"mcWeight"},
-         [](Settings &settings, const Numbers &numbers) {
-             settings.weighted = true;
-             return numbers.empty();
-         }},
-        {"na64_weight", "constant", {}, is_one},
-        {"na64_one", "constant", {}, is_one},
-        {"na64_period",
-         "run_period",
-         {"run"},
-         [](Settings &settings, const Numbers &numbers) {
-             settings.ranges.assign(numbers.begin(), numbers.end());
-             return numbers.size() % 2 == 0;
-         }},
-        {"na64_hcal", "sum", {"hcal0", "hcal1", "hcal2"}, none},
-        {"na64_out_of_time", "out_of_time_energy", {"ecalTotalNoTimecut", "ecalTotal"}, none},
-        {"na64_leading_cell", "leading_ecal_cell", {"ECAL_ene"}, none},
-        {"na64_srd0", "sum", {"SRD_ene[0]"}, none},
-        {"na64_srd1", "sum", {"SRD_ene[1]"}, none},
-        {"na64_srd2", "sum", {"SRD_ene[2]"}, none},
-        {"na64_veto",
-         "veto_energy",
-         {"VETO_ene"},
-         [](Settings &settings, const Numbers &numbers) {
-             settings.photomultiplier_balance = numbers.empty() ? 0.0 : numbers.front();
-             return numbers.size() == 1;
-         }},
-        {"na64_r",
-         "hcal_r_in_period",
-         {"HCAL_ene", "na64_period"},
-         [](Settings &settings, const Numbers &numbers) {
-             settings.cores.assign(numbers.begin(), numbers.end());
-             return !numbers.empty() && numbers.size() % hcal_modules_behind_ecal == 0;
-         }},
-    };
-    return all;
-}
-
-// What is done with an event of a node, in the order of booking.
-struct Operation {
-    enum Kind { cut, fill, list } kind;
-    int node;   // the node before a cut
-    int result; // node after a cut, number of a histogram or table
-    std::vector<int> values;
-    Predicate predicate = nullptr;
-};
-
-// Sums of a histogram in one or two dimensions in the order of TH1's bins, with ROOT's own axes: TH1::Fill
-// does too much to count events.
-struct Sums {
-    std::shared_ptr<const TAxis> x, y; // no y in one dimension
-    std::vector<double> weights, squares;
-
-    Sums(std::shared_ptr<const TAxis> x_axis, std::shared_ptr<const TAxis> y_axis)
-        : x(std::move(x_axis)), y(std::move(y_axis)),
-          weights((x->GetNbins() + 2) * (y ? y->GetNbins() + 2 : 1)), squares(weights.size()) {}
-    int bin(const double *values, const std::vector<int> &columns) const {
-        const int first = x->TAxis::FindFixBin(values[columns[0]]);
-        return y ? first + (x->GetNbins() + 2) * y->TAxis::FindFixBin(values[columns[1]]) : first;
-    }
-    void fill(int bin, double weight) {
-        weights[bin] += weight;
-        squares[bin] += weight * weight;
-    }
-    void add(const Sums &other) {
-        for (std::size_t i = 0; i < weights.size(); ++i) {
-            weights[i] += other.weights[i];
-            squares[i] += other.squares[i];
-        }
-    }
-    template <class Histogram> void copy_to(Histogram &histogram) const {
-        // Always, so that ROOT's settings of the process (TH1::SetDefaultSumw2) make no difference.
-        if (!histogram.GetSumw2N())
-            histogram.Sumw2();
-        for (std::size_t i = 0; i < weights.size(); ++i) {
-            histogram.SetBinContent(static_cast<int>(i), weights[i]);
-            histogram.GetSumw2()->SetAt(squares[i], static_cast<int>(i));
-        }
-    }
-};
-
-struct alignas(64) Slot {
-    std::vector<double> values; // columns, then the numbers in arguments of cuts
-    std::vector<char> alive;    // whether the event passed the cuts up to a node
-    std::vector<Sums> histograms;
-    std::vector<std::vector<double>> tables;
-    std::atomic<unsigned long> done{0};
-    SoundBaskets sound;
-};
-
-} // namespace
-
-// What is booked, and the events at work, one in each slot.
-struct State {
-    std::unique_ptr<TChain> chain; // of a TTree, null for an RNTuple
-    std::vector<RunRange> ranges;
-    double balance = 0.0;
-    std::vector<HcalCore> cores;
-    bool once = false;
-    std::vector<unsigned> spills; // run and spill of each that is left out
-    std::optional<EventFilter> filter;
-    Excluded excluded;
-
-    std::vector<double> values; // numbers in arguments of cuts, behind the columns
-    std::vector<Stage> node_stages{of_all};
-    std::vector<Operation> operations[number_of_stages];
-    std::vector<int> awaited[number_of_stages]; // nodes that later stages work on
-    std::vector<Sums> histograms;               // empty ones
-    std::size_t tables = 0;
-    std::vector<std::string> branches[number_of_stages]; // that a stage reads
-    std::vector<std::unique_ptr<Slot>> slots;
-    std::atomic<bool> prepared{false};
-
-    void prepare(unsigned n_slots) {
-        for (int stage = 0; stage < number_of_stages; ++stage)
-            for (int later = stage + 1; later < number_of_stages; ++later)
-                for (const auto &operation : operations[later])
-                    if (node_stages[operation.node] <= stage)
-                        awaited[stage].push_back(operation.node);
-        for (unsigned i = 0; i < n_slots; ++i) {
-            auto slot = std::make_unique<Slot>();
-            slot->values = values;
-            slot->alive.assign(node_stages.size(), 1);
-            slot->histograms = histograms;
-            slot->tables.resize(tables);
-            slots.push_back(std::move(slot));
-        }
-        if (once || !spills.empty())
-            filter.emplace(n_slots, once);
-        for (std::size_t i = 0; i + 1 < spills.size(); i += 2)
-            filter->leave_out_spill(spills[i], spills[i + 1]);
-        prepared = true;
-    }
-
-    // The work of a stage on an event; whether a later stage wants it.
-    bool work(Slot &slot, Stage stage) const {
-        const double *values = slot.values.data();
-        for (const auto &operation : operations[stage]) {
-            const bool alive = slot.alive[operation.node];
-            const auto &v = operation.values;
-            if (operation.kind == Operation::cut)
-                slot.alive[operation.result] = alive && operation.predicate(values, v.data());
-            else if (!alive)
-                continue;
-            else if (operation.kind == Operation::fill) {
-                Sums &sums = slot.histograms[operation.result];
-                sums.fill(sums.bin(values, v), values[v.back()]);
-            } else
-                for (const int column : v)
-                    slot.tables[operation.result].push_back(values[column]);
-        }
-        for (const int node : awaited[stage])
-            if (slot.alive[node])
-                return slot.sound.require(stage + 1, branches[stage + 1]);
-        return false;
-    }
-
-    void merge() {
-        Slot &all = *slots.front();
-        for (std::size_t i = 1; i < slots.size(); ++i) {
-            const Slot &slot = *slots[i];
-            for (std::size_t h = 0; h < histograms.size(); ++h)
-                all.histograms[h].add(slot.histograms[h]);
-            for (std::size_t t = 0; t < tables; ++t)
-                all.tables[t].insert(all.tables[t].end(), slot.tables[t].begin(), slot.tables[t].end());
-        }
-        if (filter)
-            excluded = {filter->duplicates(), filter->events_in_spills(), filter->weights_in_spills(),
-                        filter->squares_in_spills()};
-    }
-};
 
 namespace {
 
@@ -374,6 +60,7 @@ struct OfAll {
         values[hcal1] = h1;
         values[hcal2] = h2;
         values[hcal_sum] = h0 + h1 + h2;
+        std::fill(slot.failed.begin(), slot.failed.end(), 0);
         return state->work(slot, of_all);
     }
 };
@@ -418,7 +105,9 @@ struct OfVeto {
     std::shared_ptr<State> state;
     bool operator()(unsigned slot_number, const ROOT::RVecD &photomultipliers) const {
         Slot &slot = *state->slots[slot_number];
-        slot.values[veto] = veto_energy(photomultipliers, state->balance);
+        const auto index = static_cast<std::size_t>(slot.values[period]);
+        const auto &balances = state->balances;
+        slot.values[veto] = veto_energy(photomultipliers, balances[std::min(index, balances.size() - 1)]);
         return state->work(slot, of_veto);
     }
 };
@@ -441,6 +130,9 @@ class OfRest : public ROOT::Detail::RDF::RActionImpl<OfRest> {
         Slot &slot = *state_->slots[slot_number];
         double *values = slot.values.data();
         values[r] = hcal_r_in_period(hcal, values[period], state_->cores);
+        values[r12] = hcal_r12_in_period(hcal, values[period], state_->cores);
+        values[hcal1_centre] = hcal[4];
+        values[hcal2_centre] = hcal[13];
         values[shower_chi2] = chi2;
         state_->work(slot, of_rest);
     }
@@ -532,7 +224,9 @@ class Graph {
         State &state = *state_;
         for (std::size_t i = 0; i + 1 < settings.ranges.size(); i += 2)
             state.ranges.push_back({settings.ranges[i], settings.ranges[i + 1]});
-        state.balance = settings.photomultiplier_balance;
+        state.balances = settings.photomultiplier_balances;
+        if (state.balances.empty())
+            state.balances.push_back(0.0);
         state.once = settings.once;
         state.spills = settings.spills;
         for (std::size_t i = 0; i + hcal_modules_behind_ecal <= settings.cores.size();
@@ -567,20 +261,79 @@ class Graph {
 
     int filter(int node, const std::string &predicate, const std::vector<std::string> &columns,
                const std::vector<double> &numbers) {
-        const auto found = predicates().find(predicate);
-        if (found == predicates().end() || found->second.arity != columns.size() + numbers.size())
-            return -1;
-        Operation operation{Operation::cut, node, static_cast<int>(state_->node_stages.size()), {}};
-        operation.predicate = found->second.call;
-        const auto stage = take(operation, columns);
+        Operation operation{Operation::cut, node};
+        const auto stage = call(operation, predicate, columns, numbers);
+        return stage ? make_node(*stage, std::move(operation)) : -1;
+    }
+
+    int without(int node, const std::vector<int> &others) {
+        Operation operation{Operation::without, node};
+        operation.values = others;
+        Stage stage = state_->node_stages[node];
+        for (const int other : others)
+            stage = std::max(stage, state_->node_stages[other]);
+        return make_node(stage, std::move(operation));
+    }
+
+    int tally(int node) {
+        state_->tallies.push_back({node, {}});
+        return static_cast<int>(state_->tallies.size()) - 1;
+    }
+
+    int fails(int tally, const std::string &predicate, const std::vector<std::string> &columns,
+              const std::vector<double> &numbers) {
+        Tally &tallied = state_->tallies[tally];
+        Operation operation{Operation::fails, tallied.node};
+        const auto stage = call(operation, predicate, columns, numbers);
         if (!stage)
             return -1;
-        for (const double number : numbers) {
-            state_->values.push_back(number);
-            operation.values.push_back(static_cast<int>(state_->values.size()) - 1);
-        }
-        state_->node_stages.push_back(*stage);
+        operation.result = static_cast<int>(tallied.stages.size());
+        operation.tally = tally;
+        operation.bits = std::uint64_t{1} << operation.result;
+        tallied.stages.push_back(*stage);
         return book(*stage, std::move(operation));
+    }
+
+    int passing(int tally, std::uint64_t but) {
+        const Tally &tallied = state_->tallies[tally];
+        Operation operation{Operation::passing, tallied.node};
+        operation.tally = tally;
+        operation.bits = but;
+        Stage stage = state_->node_stages[tallied.node];
+        for (std::size_t bit = 0; bit < tallied.stages.size(); ++bit)
+            if (!(but >> bit & 1))
+                stage = std::max(stage, tallied.stages[bit]);
+        return make_node(stage, std::move(operation));
+    }
+
+    bool compute(int node, const std::string &name, const std::string &function,
+                 const std::vector<std::string> &columns, const std::vector<double> &numbers) {
+        Operation operation{Operation::compute, node};
+        const auto stage = function == "sum" && numbers.empty() ? take(operation, columns)
+                                                                : call(operation, function, columns, numbers);
+        if (!stage || computed_.count(name))
+            return false;
+        operation.result = place(0.0);
+        computed_[name] = {operation.result, *stage};
+        book(*stage, std::move(operation));
+        return true;
+    }
+
+    bool record(int node, const std::string &trigger, const std::string &ecal, const std::string &hcal,
+                double ecal_below, double hcal_below, bool once) {
+        Operation operation{Operation::record, node};
+        Stage stage = state_->node_stages[node];
+        for (const auto &[name, unknown] : {std::pair{trigger, 1.0}, {ecal, undefined}, {hcal, undefined}}) {
+            const auto column = name.empty() ? std::nullopt : find(name);
+            if (!name.empty() && !column)
+                return false;
+            operation.values.push_back(column ? column->place : place(unknown));
+            if (column)
+                stage = std::max(stage, column->stage);
+        }
+        state_->recorder.emplace(ecal_below, hcal_below, once);
+        book(stage, std::move(operation));
+        return true;
     }
 
     int histogram(int node, const std::vector<std::string> &names, std::shared_ptr<const TAxis> x,
@@ -651,11 +404,56 @@ class Graph {
         return ROOT::RDataFrame(*state.chain);
     }
 
-    const Known *find(const std::string &name) const {
+    // Where the events at work have a column, and the stage that reads or computes it.
+    struct Place {
+        int place;
+        Stage stage;
+    };
+
+    std::optional<Place> find(const std::string &name) const {
         for (const Known &column : known_columns)
             if (name == column.name && (!*column.branch || present_.count(column.branch)))
-                return &column;
-        return nullptr;
+                return Place{column.column, column.stage};
+        const auto made = computed_.find(name);
+        return made == computed_.end() ? std::nullopt : std::optional(made->second);
+    }
+
+    // A place for a number of every event.
+    int place(double value) {
+        state_->values.push_back(value);
+        return static_cast<int>(state_->values.size()) - 1;
+    }
+
+    // A predicate of columns and then of numbers: those of one call, or of one in each run period.
+    std::optional<Stage> call(Operation &operation, const std::string &predicate,
+                              const std::vector<std::string> &columns, const std::vector<double> &numbers) {
+        const auto found = predicates().find(predicate);
+        if (found == predicates().end() || found->second.arity < columns.size())
+            return std::nullopt;
+        const std::size_t taken = found->second.arity - columns.size();
+        if (taken ? numbers.empty() || numbers.size() % taken : !numbers.empty())
+            return std::nullopt;
+        operation.predicate = found->second.call;
+        const auto stage = take(operation, columns);
+        if (!stage)
+            return std::nullopt;
+        const std::vector<int> of_columns = operation.values;
+        for (std::size_t i = 0; i < numbers.size(); i += taken) {
+            auto &arguments = operation.in_period.emplace_back(of_columns);
+            for (std::size_t j = 0; j < taken; ++j)
+                arguments.push_back(place(numbers[i + j]));
+        }
+        if (operation.in_period.size() == 1) {
+            operation.values = operation.in_period.front();
+            operation.in_period.clear();
+        }
+        return stage;
+    }
+
+    int make_node(Stage stage, Operation operation) {
+        operation.result = static_cast<int>(state_->node_stages.size());
+        state_->node_stages.push_back(stage);
+        return book(stage, std::move(operation));
     }
 
     int book(Stage stage, Operation operation) {
@@ -668,17 +466,18 @@ class Graph {
     std::optional<Stage> take(Operation &operation, const std::vector<std::string> &names) const {
         Stage stage = state_->node_stages[operation.node];
         for (const auto &name : names) {
-            const Known *column = find(name);
+            const auto column = find(name);
             if (!column)
                 return std::nullopt;
-            operation.values.push_back(column->column);
+            operation.values.push_back(column->place);
             stage = std::max(stage, column->stage);
         }
         return stage;
     }
 
     int fill(Operation::Kind kind, int node, int result, const std::vector<std::string> &names) {
-        Operation operation{kind, node, result, {}};
+        Operation operation{kind, node};
+        operation.result = result;
         const auto stage = take(operation, names);
         return stage ? book(*stage, std::move(operation)) : -1;
     }
@@ -734,6 +533,7 @@ class Graph {
     std::shared_ptr<State> state_;
     Node node_;
     std::set<std::string> present_;
+    std::map<std::string, Place> computed_;
     std::vector<std::string> inputs_[number_of_stages];
     bool whole_hits_ = false;
     std::map<int, std::unique_ptr<TH1D>> histograms1_;
@@ -761,6 +561,33 @@ bool define(Settings &settings, const std::string &column, const std::string &fu
 int filter(Graph &graph, int node, const std::string &predicate, const std::vector<std::string> &columns,
            const std::vector<double> &numbers) {
     return graph.filter(node, predicate, columns, numbers);
+}
+
+int without(Graph &graph, int node, const std::vector<int> &others) {
+    return graph.without(node, others);
+}
+
+int tally(Graph &graph, int node) {
+    return graph.tally(node);
+}
+
+int fails(Graph &graph, int tally, const std::string &predicate, const std::vector<std::string> &columns,
+          const std::vector<double> &numbers) {
+    return graph.fails(tally, predicate, columns, numbers);
+}
+
+int passing(Graph &graph, int tally, unsigned long but) {
+    return graph.passing(tally, but);
+}
+
+bool compute(Graph &graph, int node, const std::string &column, const std::string &function,
+             const std::vector<std::string> &of, const std::vector<double> &numbers) {
+    return graph.compute(node, column, function, of, numbers);
+}
+
+bool record(Graph &graph, int node, const std::string &trigger, const std::string &ecal,
+            const std::string &hcal, double ecal_below, double hcal_below, bool once) {
+    return graph.record(node, trigger, ecal, hcal, ecal_below, hcal_below, once);
 }
 
 int histogram(Graph &graph, int node, const std::string &x, const std::string &weight, int bins, double low,
@@ -805,6 +632,16 @@ TH1D *histogram1(Graph &graph, int number) {
 
 TH2D *histogram2(Graph &graph, int number) {
     return graph.histogram2(number);
+}
+
+Recorded recorded(const Graph &graph) {
+    const SpillRecorder &found = graph.state().recorder.value();
+    return {reinterpret_cast<std::uintptr_t>(found.spills().data()),
+            found.spills().size(),
+            SpillRecorder::energy_bins,
+            found.duplicates(),
+            found.out_of_order(),
+            found.duplicate_examples()};
 }
 
 const std::vector<double> &rows(const Graph &graph, int table) {

@@ -13,11 +13,12 @@ from na64root import selection
 from na64root.analyze import DataOptions
 from na64root.analyze.counts import data_of
 from na64root.backgrounds import estimate
-from na64root.backgrounds.events import read
+from na64root.backgrounds.events import COLUMNS, read
 from na64root.backgrounds.regions import check_regions
 from na64root.backgrounds.sideband import sideband
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
+from na64root.event_loop import compiled
 from na64root.ntuple import baskets, checks, files
 from na64root.selection.blinding import in_signal_box
 from na64root.simulation import simulate
@@ -74,6 +75,21 @@ def test_every_region_counts_its_planted_events(tmp_path, threads):
     simulated = estimate([mc], CARD, work=Work(threads=threads))
     assert simulated.of("S2", "abcd").value == 0.5
     assert simulated.weighted
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_the_library_and_strings_take_the_same_events(tmp_path, monkeypatch, blind):
+    mc = planted(tmp_path, "mc.root", extra={"mcWeight": 0.5})
+    inputs = [planted(tmp_path), mc]
+    card = load_card(overrides=["quality.duplicates=keep"])
+    in_library = [read([path], card, blind=blind) for path in inputs]
+    monkeypatch.setattr(compiled, "booking", lambda: None)
+    for path, found in zip(inputs, in_library, strict=True):
+        other = read([path], card, blind=blind)
+        for name in COLUMNS:
+            assert np.array_equal(getattr(other.events, name), getattr(found.events, name), equal_nan=True)
+        assert (other.dimuons, other.triggers, other.notes) == (found.dimuons, found.triggers, found.notes)
+        assert len(found.events.weight) > 5
 
 
 def test_an_event_that_comes_twice_is_in_a_region_once(tmp_path):

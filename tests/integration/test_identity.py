@@ -137,7 +137,7 @@ def marked(path: str, tree: str, index: bool = False) -> None:
     file = root().TFile.Open(path, "UPDATE")
     opened = file.Get(tree)
     if index:
-        opened.BuildIndex("hcal3", "hcal2")
+        opened.BuildIndex("spill", "spillevent")
     else:
         opened.SetBit(root().TTree.EStatusBits.kEntriesReshuffled)
     opened.Write("", root().TObject.kOverwrite)

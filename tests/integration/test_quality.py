@@ -11,6 +11,7 @@ import pytest
 from na64root import selection
 from na64root.cling import implicit_threads, root
 from na64root.config import load_card
+from na64root.event_loop import compiled
 from na64root.ntuple import frame, inspect
 from na64root.selection import SelectionOptions
 from na64root.selection.left_out import LeftOut
@@ -35,6 +36,32 @@ def bad_spill(tmp_path_factory):
                 changes = {"run": run, "spill": spill, "spillevent": number, "ecalTotal": energy}
                 events.append(event(**changes, ecalTotalNoTimecut=energy))
     return write_tree(tmp_path_factory.mktemp("quality") / "spills.root", events)
+
+
+@pytest.mark.parametrize("blind", [False, True])
+@pytest.mark.parametrize("lacking", [[], ["isPhysics"], ["ecalTotal", "hcal1"]])
+def test_the_library_and_strings_record_the_same(tmp_path, monkeypatch, blind, lacking):
+    random = np.random.default_rng(5)
+    numbers = random.integers(2, 300, 400)
+    events = [
+        event(
+            run=int(random.choice([2000, 4000])),
+            spill=int(random.integers(1, 4)),
+            spillevent=int(number),
+            isPhysics=bool(random.random() < 0.8),
+            ecalTotal=float(random.choice([random.uniform(0.0, 100.0), np.nan, 1e9, -3.0])),
+            hcal1=float(random.choice([random.exponential(5.0), np.inf])),
+        )
+        for number in numbers
+    ]
+    path = write_tree(tmp_path / "events.root", events, omit=lacking)
+    in_library = assess([path], CARD, blind=blind)
+    assert in_library.duplicates > 0
+    assert in_library.out_of_order > 0
+    assert in_library.duplicate_examples
+    monkeypatch.setattr(compiled, "booking", lambda: None)
+    assert assess([path], CARD, blind=blind) == in_library
+    assert in_library.entries == 400
 
 
 def test_a_dead_calorimeter_is_flagged_and_left_out_by_choice(bad_spill):

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ..annotations import Array
 from ..config import SIGNATURES, Card
 from ..errors import DataError
-from ..event_loop.compiled import define, defined, filtered
-from ..event_loop.expressions import Call, Code
+from ..event_loop.compiled import NotCompiledError, defined, filtered
+from ..event_loop.expressions import Call
 from ..event_loop.histograms import stable
 from ..ntuple import (
     Input,
@@ -25,7 +25,7 @@ from ..ntuple import (
     repeated_files,
     require_all_read,
 )
-from ..selection.blinding import require_blind, signal_boxes
+from ..selection.blinding import require_blind
 from ..selection.cut_table import (
     cuts,
     declare_functions,
@@ -34,11 +34,13 @@ from ..selection.cut_table import (
     ecal_below,
     hcal_cores,
     in_run_period,
+    outside_signal_boxes,
     predicates,
     require_compiling,
     threshold_values,
 )
 from ..selection.engines import EventLoop
+from ..selection.engines import table as rows_of
 from ..selection.left_out import LeftOut
 from ..work import Work
 from .records import DimuonControl, DimuonYield
@@ -166,7 +168,7 @@ def read(
         ConfigError: a declared cut that does not compile.
         DataError: the input cannot be read, or lacks a branch that defines a signature; a weight that is NaN.
     """
-    ntuple = open_ntuple(inputs, card)
+    ntuple = open_ntuple(inputs, card, unpack=False)
     require_blind(ntuple, blind)
     missing = [b for cut in _NEEDED for b in ntuple.schema.missing_for(cut, ntuple.present)]
     if missing:
@@ -175,39 +177,46 @@ def read(
             "give an ntuple with them"
         )
 
-    def loop() -> tuple[LeftOut, tuple[LeftOut, Any, Sample]]:
-        with reading(ntuple):
-            found = _loop(ntuple, card, without_spills, blind)
-            return found[0], found
+    event_loop = EventLoop(work.here)
 
-    left_out, all_events, sample = EventLoop(work.here).in_order(loop)[0]
+    def loop() -> tuple[LeftOut, tuple[LeftOut, list[float], list[float], Sample]]:
+        left_out = LeftOut(ntuple, card, without_spills)
+        with reading(ntuple):
+            try:
+                made = _loop(event_loop.compiled_frame(ntuple), ntuple, card, left_out, blind)
+            except NotCompiledError:
+                event_loop.check_baskets(ntuple)
+                declare_functions(card)
+                made = _loop(ntuple.data_frame(), ntuple, card, left_out, blind)
+        return left_out, (left_out, *made)
+
+    left_out, events, weights, sample = event_loop.in_order(loop)[0]
     not_read = left_out.counts().values()
-    contents = [all_events.GetBinContent(i) for i in range(len(card.periods) + 2)]
     require_all_read(
         ntuple,
-        int(all_events.GetEntries()) + sum(n for n, *_ in not_read),
-        [*contents, *(weight for _, weight, _ in not_read)],
+        round(sum(events)) + sum(n for n, *_ in not_read),
+        [*weights, *(weight for _, weight, _ in not_read)],
     )
     return sample
 
 
 def _loop(
-    ntuple: Ntuple, card: Card, without_spills: Collection[tuple[int, int]], blind: bool
-) -> tuple[LeftOut, Any, Sample]:
-    """What was left out, a histogram of all other events with their weights, and what the regions count."""
-    declare_functions(card)
-    left_out = LeftOut(ntuple, card, without_spills)
-    frame = left_out.applied_to(ntuple.data_frame())
-    frame = defined(frame, definitions(card, ntuple.present))
+    frame: Any, ntuple: Ntuple, card: Card, left_out: LeftOut, blind: bool
+) -> tuple[list[float], list[float], Sample]:
+    """All events and their weights, in parts; what the regions count. `frame` is of any engine."""
+    r12 = Call("hcal_r12_in_period", ("HCAL_ene", "na64_period"), (hcal_cores(card),))
+    frame = left_out.applied_to(frame)
+    frame = defined(frame, {**definitions(card, ntuple.present), "na64_r12": r12})
     both = {signature: cuts(card, signature, ntuple) for signature in SIGNATURES}
     require_compiling(frame, both)
     periods = len(card.periods)
     model = ("", "", periods, -0.5, periods - 0.5)
-    # What lies outside of all periods is in the last bin, so that every event is in this one.
-    seen = frame.Histo1D(model, "na64_period", "na64_weight")
+    # What lies outside of all periods is in the overflow, so that every event is in these.
+    seen = frame.Histo1D(model, "na64_period", "na64_one")
+    weighted = frame.Histo1D(model, "na64_period", "na64_weight")
     frame = filtered(frame, in_run_period(card), "period")
-    if blind and (boxes := signal_boxes(both)):
-        frame = filtered(frame, Code(f"!({boxes})"), "blind")
+    if blind:
+        frame = outside_signal_boxes(frame, both)
     of_all = [cut.name for cut in both["S1"] if not cut.declared or cut in both["S2"]]
     table = {cut.name: cut.condition for cut in both["S1"] if cut.name in of_all}
     declared = {
@@ -235,16 +244,19 @@ def _loop(
         "hcal1": "hcal0",
         "hcal2": "hcal1",
         "hcal3": "hcal2",
-        "shower_chi2": "showerChi2" if table["shower_chi2"] else "std::numeric_limits<double>::quiet_NaN()",
         "r12": "na64_r12",
-        "declared_s1": " && ".join(declared["S1"]) or "true",
-        "declared_s2": " && ".join(declared["S2"]) or "true",
     }
-    r12 = Call("hcal_r12_in_period", ("HCAL_ene", "na64_period"), (hcal_cores(card),))
-    quiet = defined(quiet, {"na64_r12": r12})
-    values = ", ".join(f"static_cast<double>({columns[name]})" for name in COLUMNS)
-    taken = define(quiet, "na64_regions", f"ROOT::RVecD{{{values}}}").Take["ROOT::RVecD"]("na64_regions")
-    rows = np.array([np.asarray(row) for row in taken.GetValue()]).reshape(-1, len(COLUMNS))
+    if table["shower_chi2"]:
+        columns["shower_chi2"] = "showerChi2"
+    for signature, conditions in declared.items():
+        if conditions:
+            columns[f"declared_{signature.lower()}"] = " && ".join(conditions)
+    taken = np.asarray(rows_of(quiet, "na64_regions", list(columns.values())).GetValue(), dtype=float)
+    found = dict(zip(columns, taken.reshape(-1, len(columns)).T, strict=True))
+    in_none = {"shower_chi2": math.nan, "declared_s1": 1.0, "declared_s2": 1.0}
+    rows = np.stack(
+        [found[name] if name in found else np.full(len(taken), in_none[name]) for name in COLUMNS], axis=1
+    )
     # The order of events under several threads is open; sums shall not depend on it.
     rows = rows[np.lexsort(rows.T)]
     muon_sum, trigger_sum = muons.GetValue(), triggers.GetValue() if triggers is not None else None
@@ -254,8 +266,8 @@ def _loop(
     )
     not_applied = [name for name, condition in table.items() if condition is None]
     return (
-        left_out,
-        seen.GetValue(),
+        _contents(seen),
+        _contents(weighted),
         Sample(
             events=Events(**dict(zip(COLUMNS, rows.T.copy(), strict=True))),
             dimuons=(stable(float(muon_sum.GetBinContent(1))), stable(float(squares))),
@@ -269,6 +281,12 @@ def _loop(
             ],
         ),
     )
+
+
+def _contents(histogram: Any) -> list[float]:
+    """Of all bins, with those at its ends."""
+    filled = histogram.GetValue()
+    return [float(filled.GetBinContent(i)) for i in range(filled.GetNbinsX() + 2)]
 
 
 def dimuon_control(

@@ -60,29 +60,54 @@ class Node:
     def __getattr__(self, name: str) -> Any:
         raise NotCompiledError(f"{name} of a node")
 
-    def Define(self, name: str, expression: Expression) -> Node:
-        """A column of the cut table, if it is the one that the library has."""
+    def Define(self, name: str, expression: Expression | str) -> Node:
+        """A column: of the cut table, if it is the one that the library has; of a node with cuts, any."""
         graph = self._graph
-        if (
-            graph._opened is not None
-            or isinstance(expression, Code)
-            or expression.numbers is None
-            or not graph.library.define(
-                graph.settings, name, expression.function, expression.columns, expression.numbers
-            )
-        ):
+        if isinstance(expression, Code | str):
+            raise NotCompiledError(f"column {name}")
+        made = expression.function, expression.columns, expression.numbers
+        if graph._opened is None and graph.library.define(graph.settings, name, *made):
+            return self
+        if not graph.library.compute(graph.opened, self._number, name, *made):
             raise NotCompiledError(f"column {name}")
         return self
 
-    def Filter(self, condition: Expression, name: str) -> Node:
+    def Filter(self, condition: Expression | str, name: str = "") -> Node:
         """The events that pass a predicate of the library."""
         graph = self._graph
-        if not isinstance(condition, Call) or condition.numbers is None:
+        if not isinstance(condition, Call):
             raise NotCompiledError(f"cut {name}")
         number = graph.library.filter(
             graph.opened, self._number, condition.function, condition.columns, condition.numbers
         )
         return Node(graph, _known(number, name))
+
+    def without(self, others: Sequence[Node]) -> Node:
+        """The events that are in none of other nodes."""
+        graph = self._graph
+        return Node(graph, graph.library.without(graph.opened, self._number, [n._number for n in others]))
+
+    def tally(self, conditions: Sequence[Expression]) -> Tally:
+        """Which of some predicates each event fails."""
+        graph = self._graph
+        number = graph.library.tally(graph.opened, self._number)
+        for condition in conditions:
+            if not isinstance(condition, Call):
+                raise NotCompiledError("a cut")
+            made = condition.function, condition.columns, condition.numbers
+            _known(graph.library.fails(graph.opened, number, *made), condition.function)
+        return Tally(graph, number)
+
+    def record_spills(
+        self, trigger: str, ecal: str, hcal: str, ecal_below: float, hcal_below: float, once: bool
+    ) -> RecordedSpills:
+        """Sums of each spill of the events, in one thread; of columns, "" for one that is not there."""
+        graph = self._graph
+        if not graph.library.record(
+            graph.opened, self._number, trigger, ecal, hcal, ecal_below, hcal_below, once
+        ):
+            raise NotCompiledError("sums of spills")
+        return RecordedSpills(graph)
 
     def Histo1D(self, model: Sequence[Any], x: str, weight: str) -> Result:
         """A histogram of a column with weights, as RDataFrame's."""
@@ -117,6 +142,30 @@ class Node:
         graph = self._graph
         number = graph.library.table(graph.opened, self._number, list(columns))
         return Table(graph, _known(number, ", ".join(columns)), len(columns))
+
+
+class Tally:
+    """The predicates that each event fails, a bit each in their order."""
+
+    def __init__(self, graph: _Graph, number: int) -> None:
+        self._graph, self._number = graph, number
+
+    def passing(self, but: int) -> Node:
+        """The events that fail none, but maybe those with their bit in `but`."""
+        graph = self._graph
+        return Node(graph, graph.library.passing(graph.opened, self._number, but))
+
+
+class RecordedSpills:
+    """What a SpillRecorder found, filled when it is asked for."""
+
+    def __init__(self, graph: _Graph) -> None:
+        self._graph = graph
+
+    def GetValue(self) -> Any:
+        """The `address` of `size` records of `SpillRecorder::Spill`; `duplicates` and the like."""
+        self._graph.run()
+        return self._graph.library.recorded(self._graph.opened)
 
 
 class Excluded:
@@ -194,6 +243,12 @@ def defined(node: Any, columns: Mapping[str, Expression]) -> Any:
     for name, expression in columns.items():
         node = define(node, name, _for(node, expression))
     return node
+
+
+def as_number(node: Any, name: str, expression: Expression) -> Any:
+    """A node, of the library or of RDataFrame, with one column more, of type double."""
+    text = f"static_cast<double>({expression.expression})"
+    return define(node, name, expression if isinstance(node, Node) else text)
 
 
 def filtered(node: Any, condition: Expression, name: str) -> Any:

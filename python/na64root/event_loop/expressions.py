@@ -26,7 +26,7 @@ class Number:
     @property
     def expression(self) -> str:
         """A C++ expression of exactly this number in the event's run period."""
-        if self.numbers:
+        if len(self.numbers) == 1:
             return f"{int(self.values[0])}" if self.whole else literal(self.values[0])
         *others, expression = map(literal, self.values)
         for i, value in reversed(list(enumerate(others))):
@@ -34,14 +34,14 @@ class Number:
         return f"static_cast<int>(({expression}))" if self.whole else f"({expression})"
 
     @property
-    def numbers(self) -> tuple[float, ...] | None:
-        """For the compiled library; None where the number is not the same in all run periods."""
-        return self.values[:1] if len(set(self.values)) == 1 else None
+    def numbers(self) -> tuple[float, ...]:
+        """One where it is the same in all run periods, or one for each."""
+        return self.values[:1] if len(set(self.values)) == 1 else self.values
 
     def of_periods(self, period: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """The number of each event, from the index of its run period; of shape (events,) or one for all."""
         values = np.array(self.values, dtype=np.int32 if self.whole else np.float64)
-        return np.asarray(values[0] if self.numbers else values[period])
+        return np.asarray(values[0] if len(self.numbers) == 1 else values[period])
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Rows:
         return f"std::array<na64root::{self.type}, {len(self.rows)}>{{{rows}}}"
 
     @property
-    def numbers(self) -> tuple[float, ...] | None:
-        """For the compiled library, row by row."""
+    def numbers(self) -> tuple[float, ...]:
+        """Row by row."""
         return tuple(float(n) for row in self.rows for n in row)
 
 
@@ -78,10 +78,19 @@ class Call:
         return f"na64root::{self.function}({', '.join(arguments)})"
 
     @property
-    def numbers(self) -> tuple[float, ...] | None:
-        """For the compiled library, one after the other; None where one depends on the run period."""
-        of_each = [parameter.numbers for parameter in self.parameters]
-        return None if None in of_each else tuple(n for numbers in of_each for n in numbers or ())
+    def numbers(self) -> tuple[float, ...]:
+        """For the compiled library: of one call, or of one for each run period after another."""
+        periods = max((len(p.numbers) for p in self.parameters if isinstance(p, Number)), default=1)
+        return tuple(
+            number
+            for i in range(periods)
+            for parameter in self.parameters
+            for number in (
+                parameter.numbers
+                if isinstance(parameter, Rows) or len(parameter.numbers) == 1
+                else parameter.numbers[i : i + 1]
+            )
+        )
 
     def of(self, columns: Mapping[str, NDArray[Any]], period: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """The function of arrays whose first axis counts the events.
@@ -93,6 +102,26 @@ class Call:
         numbers = [p.of_periods(period) for p in self.parameters if isinstance(p, Number)]
         function = getattr(_core, self.function)
         return np.asarray(function(*(columns[name] for name in self.columns), *numbers))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as it is."""
+
+    name: str
+
+    function = "sum"
+    numbers = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Itself."""
+        return (self.name,)
+
+    @property
+    def expression(self) -> str:
+        """Its name, in C++ too."""
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -138,7 +167,7 @@ class Code:
     expression: str
 
 
-Expression = Call | Sum | Constant | Code
+Expression = Call | Column | Sum | Constant | Code
 
 
 def literal(value: float) -> str:

@@ -157,3 +157,7 @@ def _key() -> str:
     for source in (*sorted(SOURCES.iterdir()), *included):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+if __name__ == "__main__":  # of `make build`, so that no first analysis waits for it
+    build()

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ..annotations import Array
 from ..records import cuts_in_order
@@ -58,9 +58,11 @@ def cut_flow(rows: Iterable[CutFlowRow]) -> Figure:
                     rotation=90,
                     fontsize=9,
                     color="black" if count else COLOURS[signature],
+                    in_layout=False,  # the axis leaves room for them
                 )
         axes.set_xticks(range(len(cuts)), cuts, rotation=60, ha="right", rotation_mode="anchor", fontsize=11)
-        axes.tick_params(axis="x", which="both", length=0)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.tick_params(axis="x", length=0)
         axes.set_title(period)
     panels[0].set_ylabel("events left after the cut" + (" (weighted)" if weighted else ""))
     if rows:
@@ -220,7 +222,8 @@ def distributions(panels: Sequence[Panel], title: str = "") -> Figure:
         axes.set_xlabel(panel.axis_title, fontsize=13)
         axes.tick_params(labelsize=11)
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        # Of small panels minor ticks are most of what is drawn, and too fine to be read.
+        axes.minorticks_off()
     for axes in grid[:, 0]:
         axes.set_ylabel("events per bin", fontsize=13)
     return figure

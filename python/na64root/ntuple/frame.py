@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from ..cling import histograms_as_ours, literal, named, optimise, root
 from ..errors import DataError
+from ..event_loop import compiled
 from ..inputs import note
 from ..records import GoodRunList, InputDetails, InputFile, SkippedFile
 from .files import expand, quiet_root
@@ -93,6 +94,16 @@ class Ntuple:
         else:
             frame = _distributed_with_friends(self.tree, self.paths, friends, distributed)
         return self.with_columns_of_layout_a(frame)
+
+    def compiled_frame(self) -> compiled.Node:
+        """The events in the compiled library.
+
+        Raises:
+            NotCompiledError: there is none, or it does not know the columns.
+        """
+        if self.definitions or self.friends:
+            raise compiled.NotCompiledError("columns of another layout")
+        return compiled.frame(self.tree, self.paths, self.present)
 
     def with_columns_of_layout_a(self, frame: Any) -> Any:
         """A frame over the files, of any engine, with the columns of layout A defined."""

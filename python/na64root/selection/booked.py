@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from ..ntuple import (
     repeated_files,
     require_all_read,
 )
-from ..records import Count, CutFlowRow, provenance
+from ..records import Count, CutFlowRow
 from .blinding import BOX_CUTS, NOTE, hidden_cuts, signal_boxes
 from .cut_table import (
     cuts,
@@ -36,6 +35,7 @@ from .cut_table import (
     descriptions,
     functions,
     in_run_period,
+    outside_signal_boxes,
     require_compiling,
 )
 from .engines import EventLoop, table
@@ -44,7 +44,7 @@ from .left_out import LeftOut
 from .n_minus_one import Distributions, FailedCuts
 from .options import SelectionOptions
 from .records import Candidate, ExpectedCount, SelectedColumns, SelectionResult
-from .skim import Skim, SkimExposure, Skimmed, SkimWriter, required_cuts
+from .skim import Skimmed, SkimWriter
 from .systematics import VARIED_HISTOGRAMS, Variations, declare_variations
 
 _INITIAL = "initial"
@@ -63,7 +63,9 @@ class Booked:
         event_loop: EventLoop,
         options: SelectionOptions,
         variations: Variations | None,
+        skim: Callable[[FailedCuts], SkimWriter] | None = None,
     ) -> None:
+        """`skim` books one, of the options, on what knows which cuts an event fails."""
         self.ntuple, self.card, self.columns, self.blind = ntuple, card, list(options.columns), options.blind
         self.variations, self.event_loop = variations, event_loop
         self.names = period_names(card)
@@ -71,12 +73,9 @@ class Booked:
         self.has_weight = "mcWeight" in ntuple.present
         self.cuts = {s: cuts(card, s, ntuple) for s in SIGNATURES}
         self._without_spills = options.without_spills
-        self.n_minus_one: Distributions | None = None
-        self.skim: tuple[Skim, SkimWriter] | None = None
-        # What the compiled library has not: nodes of RDataFrame, cuts beside or in place of the default ones.
-        own_cuts = bool(card.selection.declared or card.selection.period)
-        just_in_time = variations or options.blind or options.n_minus_one or options.skim or own_cuts
-        if just_in_time or not self._book_compiled():
+        self.wanted, self._skim = options, skim
+        # The compiled library knows no nodes of RDataFrame.
+        if variations or skim or not self._book_compiled():
             self._book_strings()
 
     def run(self) -> None:
@@ -116,6 +115,8 @@ class Booked:
         self.rows: dict[tuple[Signature, str], _PeriodCounts] = {}
         self.histograms: dict[str, Callable[[], dict[str, Histogram]]] = {}
         self.candidates: dict[Signature, tuple[list[str], Any]] = {}
+        self.n_minus_one: Distributions | None = None
+        self.skim: SkimWriter | None = None
         self.left_out = LeftOut(self.ntuple, self.card, self._without_spills)
         start = self.left_out.applied_to(start)
         self.no_value = {name: start.Filter(f"{SENTINEL}{name}").Count() for name in self.ntuple.sentinels}
@@ -131,10 +132,10 @@ class Booked:
         # Weights below zero are in the underflow.
         signs = ("", "", 1, 0.0, 1.0)
         self.signs = start.Histo1D(signs, "na64_weight", "na64_one") if self.has_weight else None
-        if self.blind and (boxes := signal_boxes(self.cuts)):
-            start = compiled.filtered(start, Code(f"!({boxes})"), "blind")
+        if self.blind and signal_boxes(self.cuts):
+            start = outside_signal_boxes(start, self.cuts)
             self.initial = _PeriodCounts(start, len(self.names), self.has_weight)
-        in_period = self.in_period = compiled.filtered(start, in_run_period(self.card), "period")
+        in_period = compiled.filtered(start, in_run_period(self.card), "period")
         self._book_plane("ecal_hcal_initial", "All triggers", in_period)
         # Cuts of both signatures with the same condition on the same node are one filter.
         shared: dict[tuple[int, Call | Code], tuple[Any, _PeriodCounts]] = {}
@@ -165,41 +166,24 @@ class Booked:
                 self._book_candidates(signature, node)
                 if self.variations:
                     self.variations.book(signature, node)
+        if self.wanted.n_minus_one or self._skim:
+            self._book_failed_cuts(in_period)
         if self.variations:
             self.variations.prepare()
 
-    def book_failed_cuts(
-        self,
-        n_minus_one: bool,
-        skim: Skim | None,
-        skim_path: Path | None,
-        exposure: SkimExposure | None,
-    ) -> None:
-        """Also book what knows which cuts an event fails: N-1, a skim that is written at the path given."""
+    def _book_failed_cuts(self, node: Any) -> None:
+        """What knows which cuts an event of the run periods fails: N-1, a skim."""
         table = {
             s: cuts
             for s, cuts in self.cuts.items()
             if not self.ntuple.schema.missing_for_signature(s, self.ntuple.present)
         }
-        failed = FailedCuts(self.in_period, table)
-        if n_minus_one:
+        failed = FailedCuts(node, table)
+        if self.wanted.n_minus_one:
             # Blinded, all other cuts leave nothing: one of those that bound the box has to fail.
             self.n_minus_one = Distributions(failed, self.card, BOX_CUTS if self.blind else None)
-        if skim is not None and skim_path is not None and exposure is not None:
-            names = required_cuts(self.card, skim.cut, list(table), blind=self.blind)
-            how = provenance(self.card, input_files=self.ntuple.files, input_details=self.ntuple.details)
-            made = SkimWriter(
-                failed,
-                names,
-                self.ntuple,
-                skim_path,
-                how,
-                cut=skim.cut,
-                blind=self.blind,
-                exposure=exposure,
-                rntuple=skim.rntuple,
-            )
-            self.skim = skim, made
+        if self._skim:
+            self.skim = self._skim(failed)
 
     def _hidden(self, signature: Signature) -> set[str]:
         """Blinded, the cuts after which only events in the signal box are left."""
@@ -343,10 +327,9 @@ class Booked:
         )
 
     def _skimmed(self, notes: list[str]) -> Skimmed | None:
-        if self.skim is None:
+        if self.skim is None or self.wanted.skim is None:
             return None
-        wanted, booked = self.skim
-        made = booked.checked(wanted)
+        made = self.skim.checked(self.wanted.skim)
         if made.file is None:
             notes.append("no event passed the cuts of the skim: it was not written")
         return made

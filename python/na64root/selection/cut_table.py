@@ -16,8 +16,8 @@ from .. import cling
 from ..cling import compiler_messages, root
 from ..config import SIGNATURES, Card, DeclaredCut, Quantity, Signature
 from ..errors import ConfigError
-from ..event_loop.compiled import define, defined
-from ..event_loop.expressions import Call, Code, Constant, Expression, Number, Rows, Sum, literal
+from ..event_loop.compiled import Node, define, defined, filtered
+from ..event_loop.expressions import Call, Code, Column, Constant, Expression, Number, Rows, Sum, literal
 from ..ntuple import DEFINING_CUTS, Ntuple, good_runs_of, run_ranges
 from ..records import Record
 
@@ -43,15 +43,20 @@ class Threshold(Record):
 
 @dataclass(frozen=True)
 class Variable:
-    """A quantity that a cut looks at: an expression of columns, its axis, what the cut accepts by period."""
+    """A quantity that a cut looks at, made of columns; its axis, what the cut accepts by period."""
 
     name: str
-    expression: str
+    quantity: Expression
     title: str
     bins: int
     low: float
     high: float
     accepted: tuple[Range, ...]
+
+    @property
+    def expression(self) -> str:
+        """The quantity in C++."""
+        return self.quantity.expression
 
 
 @dataclass(frozen=True)
@@ -199,12 +204,13 @@ def _variables(card: Card, cut: str, signature: Signature) -> tuple[Variable, ..
 
     s = signature.lower()
     if cut == "trigger":
-        passed = PHYSICS_TRIGGER.expression
-        return (Variable("trigger", passed, "Physics trigger (1: yes)", 2, -0.5, 1.5, _passed(card)),)
+        return (
+            Variable("trigger", PHYSICS_TRIGGER, "Physics trigger (1: yes)", 2, -0.5, 1.5, _passed(card)),
+        )
     if cut == "pile_up":
         ranges = accepted(None, "pile_up.out_of_time_max_GeV")
         title = "ECAL energy out of time [GeV]"
-        return (Variable("out_of_time", "na64_out_of_time", title, 60, -20.0, 100.0, ranges),)
+        return (Variable("out_of_time", Column("na64_out_of_time"), title, 60, -20.0, 100.0, ranges),)
     if cut == "straw":
         # Both ends are accepted, and hits are whole numbers.
         hits = zip(
@@ -212,51 +218,56 @@ def _variables(card: Card, cut: str, signature: Signature) -> tuple[Variable, ..
         )
         ranges = tuple((low - 0.5, high + 0.5) for low, high in hits)
         return tuple(
-            Variable(name, name, f"Hits in {name}", 21, -0.5, 20.5, ranges) for name in ("straw3X", "straw3Y")
+            Variable(name, Column(name), f"Hits in {name}", 21, -0.5, 20.5, ranges)
+            for name in ("straw3X", "straw3Y")
         )
     if cut == "beam_cell":
         x, y = threshold_values(card, "beam_cell.x"), threshold_values(card, "beam_cell.y")
         cells = [6.0 * i + j for i, j in zip(x, y, strict=True)]
         ranges = around(cells, [0.5] * len(cells))
         title = "Leading ECAL cell, 6x + y (-1: none)"
-        return (Variable("leading_cell", "na64_leading_cell", title, 37, -1.5, 35.5, ranges),)
+        return (Variable("leading_cell", Column("na64_leading_cell"), title, 37, -1.5, 35.5, ranges),)
     if cut == "srd":
         ranges = accepted("srd.module_min_GeV", "srd.module_max_GeV")
         return tuple(
-            Variable(f"srd{i}", f"na64_srd{i}", f"SRD module {i} energy [GeV]", 100, 0.0, 0.1, ranges)
+            Variable(f"srd{i}", Column(f"na64_srd{i}"), f"SRD module {i} energy [GeV]", 100, 0.0, 0.1, ranges)
             for i in range(3)
         )
     if cut == "momentum":
         ranges = around(
             threshold_values(card, "momentum.nominal_GeV"), threshold_values(card, "momentum.window_GeV")
         )
-        return (Variable("momentum", "trackMomentum", "Track momentum [GeV]", 120, 80.0, 120.0, ranges),)
+        return (
+            Variable("momentum", Column("trackMomentum"), "Track momentum [GeV]", 120, 80.0, 120.0, ranges),
+        )
     if cut == "preshower":
         ranges = accepted("preshower.energy_min_GeV", None)
-        return (Variable("preshower", "ecal0", "Preshower energy [GeV]", 100, 0.0, 20.0, ranges),)
+        return (Variable("preshower", Column("ecal0"), "Preshower energy [GeV]", 100, 0.0, 20.0, ranges),)
     if cut == "ecal":
         ranges = accepted(None, f"ecal.{s}_max_GeV")
-        return (Variable("ecal", "ecalTotal", "ECAL energy [GeV]", 120, 0.0, 120.0, ranges),)
+        return (Variable("ecal", Column("ecalTotal"), "ECAL energy [GeV]", 120, 0.0, 120.0, ranges),)
     if cut == "veto":
         ranges = accepted(None, "veto.energy_max_GeV")
-        return (Variable("veto", "na64_veto", "VETO energy [GeV]", 60, -0.01, 0.05, ranges),)
+        return (Variable("veto", Column("na64_veto"), "VETO energy [GeV]", 60, -0.01, 0.05, ranges),)
     if cut == "hcal" and signature == "S1":
         quiet = accepted(None, "hcal.s1_hcal1_max_GeV")
         loud = accepted("hcal.s1_signal_min_GeV", None)
-        behind = Sum(("hcal1", "hcal2")).expression
+        behind = Sum(("hcal1", "hcal2"))
         return (
-            Variable("hcal1", "hcal0", "HCAL1 energy [GeV]", 122, -2.0, 120.0, quiet),
+            Variable("hcal1", Column("hcal0"), "HCAL1 energy [GeV]", 122, -2.0, 120.0, quiet),
             Variable("hcal2_hcal3", behind, "HCAL2 + HCAL3 energy [GeV]", 120, 0.0, 120.0, loud),
         )
     if cut == "hcal":
         ranges = accepted(None, "hcal.s2_total_max_GeV")
         return (
-            Variable("hcal", "na64_hcal", "HCAL1 + HCAL2 + HCAL3 energy [GeV]", 122, -2.0, 120.0, ranges),
+            Variable(
+                "hcal", Column("na64_hcal"), "HCAL1 + HCAL2 + HCAL3 energy [GeV]", 122, -2.0, 120.0, ranges
+            ),
         )
     if cut == "r":
-        return (Variable("r", "na64_r", "R", 100, 0.0, 1.0, accepted(None, "r.r_max")),)
+        return (Variable("r", Column("na64_r"), "R", 100, 0.0, 1.0, accepted(None, "r.r_max")),)
     ranges = accepted(None, "shower_chi2.chi2_max")
-    return (Variable("shower_chi2", "showerChi2", "ECAL shower chi2", 60, 0.0, 120.0, ranges),)
+    return (Variable("shower_chi2", Column("showerChi2"), "ECAL shower chi2", 60, 0.0, 120.0, ranges),)
 
 
 def _passed(card: Card) -> tuple[Range, ...]:
@@ -347,13 +358,13 @@ def _declared_variable(
     """What a declared cut looks at; without a quantity, whether it passes."""
     quantity = cut.quantity
     if quantity is None:
-        return Variable(cut.name, expression, f"{cut.name} (1: passed)", 2, -0.5, 1.5, _passed(card))
+        return Variable(cut.name, Code(expression), f"{cut.name} (1: passed)", 2, -0.5, 1.5, _passed(card))
     low, high = (
         None if edge is None else cut.thresholds[edge].value for edge in (quantity.above, quantity.below)
     )
     return Variable(
         cut.name,
-        filled(quantity.expression),
+        Code(filled(quantity.expression)),
         quantity.title,
         quantity.bins,
         quantity.low,
@@ -362,7 +373,7 @@ def _declared_variable(
     )
 
 
-def signal_boxes(table: dict[Signature, list[Cut]]) -> str | None:
+def signal_boxes(table: Mapping[Signature, Sequence[Cut]]) -> str | None:
     """A C++ expression that is true inside the signal box of a signature, in the plane of its energies.
 
     That is after the cuts `ecal` and `hcal`, whatever the other cuts say. None where the files know no box.
@@ -373,6 +384,23 @@ def signal_boxes(table: dict[Signature, list[Cut]]) -> str | None:
         if all(bounds):
             boxes.append(" && ".join(f"({bound})" for bound in bounds))
     return " || ".join(f"({box})" for box in boxes) or None
+
+
+def outside_signal_boxes(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> Any:
+    """The events of a node, of the library or of RDataFrame, that are in no signal box of a table."""
+    if (boxes := signal_boxes(table)) is None:
+        return node
+    if not isinstance(node, Node):
+        return node.Filter(f"!({boxes})", "blind")
+    inside = []
+    for cuts_of_one in table.values():
+        bounds: list[Any] = [cut.condition for cut in cuts_of_one if cut.name in BOX_CUTS]
+        if all(bounds):
+            box = node
+            for bound in bounds:
+                box = filtered(box, bound, "box")
+            inside.append(box)
+    return node.without(inside)
 
 
 def functions(card: Card) -> tuple[tuple[str, str], ...]:
@@ -400,11 +428,10 @@ def declare_functions(card: Card) -> None:
 
 def without_signal_boxes(frame: Any, card: Card, ntuple: Ntuple) -> Any:
     """A frame of an input without the events that are in the signal box of a signature, in whatever run."""
-    declare_functions(card)
-    boxes = signal_boxes({signature: cuts(card, signature, ntuple) for signature in SIGNATURES})
-    if boxes is None:
-        return frame
-    return defined(frame, definitions(card, ntuple.present)).Filter(f"!({boxes})", "blind")
+    if not isinstance(frame, Node):
+        declare_functions(card)
+    table = {signature: cuts(card, signature, ntuple) for signature in SIGNATURES}
+    return outside_signal_boxes(defined(frame, definitions(card, ntuple.present)), table)
 
 
 def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> None:

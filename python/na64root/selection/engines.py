@@ -77,9 +77,7 @@ class EventLoop:
         """A frame of the compiled library; raises NotCompiledError where it cannot serve."""
         if self._distributed or self.work.engine.just_in_time:
             raise compiled.NotCompiledError("strings are asked for")
-        if ntuple.definitions or ntuple.friends:
-            raise compiled.NotCompiledError("columns of another layout")
-        return compiled.frame(ntuple.tree, ntuple.paths, ntuple.present)
+        return ntuple.compiled_frame()
 
     def data_frame(
         self,
@@ -127,6 +125,34 @@ class EventLoop:
             return
         for path in ntuple.paths:
             check_baskets(path, ntuple.schema, ntuple.present)
+
+    def on_each_file(self, function: Callable[[Ntuple], Result], ntuple: Ntuple) -> list[Result] | None:
+        """What a function gives for each file alone, a task of the cluster each; within :meth:`in_order`.
+
+        None on one machine.
+
+        Raises:
+            DataError: there are friends, and not one file of them for each file.
+        """
+        if not self._distributed:
+            return None
+        ntuple = _with_absolute_paths(ntuple)
+        if any(len(friend.files) != len(ntuple.files) for friend in ntuple.friends):
+            raise DataError(
+                f"friends of {ntuple.paths[0]} are not in a file for each of its files (each is a task of "
+                "the cluster): use --engine threads"
+            )
+        parts = [
+            replace(
+                ntuple,
+                files=(file,),
+                friends=tuple(replace(friend, files=(friend.files[i],)) for friend in ntuple.friends),
+            )
+            for i, file in enumerate(ntuple.files)
+        ]
+        links = cling.links()
+        there = functools.partial(_on_worker, function, links)
+        return list(self._client.gather(self._client.map(there, parts, pure=False)))
 
     def in_order(self, loop: Callable[[], tuple[LeftOut, Result]]) -> tuple[Result, int]:
         """What `loop` gives, run once on the engine; and how often it was run.
@@ -262,6 +288,11 @@ def _problem(path: str, schema: Schema, present: Collection[str]) -> str:
     except DataError as error:
         return str(error)
     return ""
+
+
+def _on_worker(function: Callable[[Ntuple], Result], links: Mapping[str, str], ntuple: Ntuple) -> Result:
+    cling.have_links(links)
+    return function(ntuple)
 
 
 def _import_root() -> Any:

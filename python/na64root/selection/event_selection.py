@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..cling import in_literal_folder
 from ..config import SIGNATURES, Card
-from ..errors import ConfigError, DataError
+from ..errors import DataError
 from ..inputs import one_run
 from ..ntuple import Input, note_files, open_ntuple, reading
 from ..records import ResultsFolder, one_file
@@ -20,7 +21,7 @@ from .exposure import input_exposure
 from .left_out import LeftOut
 from .options import SelectionOptions
 from .records import SelectionResult
-from .skim import Skim, no_room_is_told
+from .skim import Skim, no_room_is_told, skim_of
 from .systematics import Variations
 
 
@@ -48,11 +49,6 @@ def select(
     """
     card.exposure(options.eot)  # before anything is read
     refuse_systematics(options.blind, options.systematics)
-    if options.skim is not None and work.engine.name == "dask":
-        raise ConfigError(
-            "a skim cannot be written on a cluster (engine dask: each worker would write a file of its own): "
-            "leave out --skim, or use --engine threads"
-        )
     note_files(inputs)
     with _beside(options.skim) as skim_path:
         # Runs and spills are read before the loop where they decide on the exposure.
@@ -74,13 +70,24 @@ def select(
             for_skim=options.skim is not None,
         )
         event_loop = EventLoop(work)
+        skim = None
+        if options.skim is not None and skim_path is not None and exposure.of_skim is not None:
+            skim = functools.partial(
+                skim_of,
+                options.skim,
+                ntuple,
+                card,
+                skim_path,
+                exposure.of_skim,
+                spills=options.without_spills,
+                blind=options.blind,
+                on_each_file=event_loop.on_each_file,
+            )
 
         def loop() -> tuple[LeftOut, Booked]:
             with reading(ntuple), no_room_is_told(options.skim, skim_path):
                 variations = Variations(card, ntuple, work.seed) if options.systematics else None
-                booked = Booked(ntuple, card, event_loop, options, variations)
-                if options.n_minus_one or options.skim is not None:
-                    booked.book_failed_cuts(options.n_minus_one, options.skim, skim_path, exposure.of_skim)
+                booked = Booked(ntuple, card, event_loop, options, variations, skim)
                 booked.run()
             return booked.left_out, booked
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..config import Card, Signature
 from ..errors import ConfigError
-from ..event_loop.compiled import define
+from ..event_loop.compiled import Node, Tally, as_number, define
 from ..event_loop.histograms import Histogram, record
 from ..records import Record
 from .cut_table import Cut, Variable
@@ -34,7 +34,10 @@ class NMinusOne(Record):
 
 
 class FailedCuts:
-    """A node with the columns `na64_failed_S1` and `na64_failed_S2`: bit i is set where cut i rejects."""
+    """The events of a node by the cuts that reject them: of each signature a bit for each cut.
+
+    On an RDataFrame these are the columns `na64_failed_S1` and `na64_failed_S2`.
+    """
 
     def __init__(self, node: Any, table: Mapping[Signature, Sequence[Cut]]) -> None:
         """`table`: the cuts of each signature in order; those that the file cannot make have no bit.
@@ -48,9 +51,24 @@ class FailedCuts:
                 raise ConfigError(
                     f"{signature} has {len(cuts)} cuts (at most {_MOST_CUTS} are possible): declare fewer"
                 )
+        self.tallies: dict[Signature, Tally] = {}
+        if isinstance(node, Node):
+            for signature, cuts in self.applied.items():
+                self.tallies[signature] = node.tally([cut.condition for cut in cuts if cut.condition])
+            return
+        for signature, cuts in self.applied.items():
             bits = (f"(std::uint64_t{{!({cut.expression})}} << {i})" for i, cut in enumerate(cuts))
             node = define(node, f"na64_failed_{signature}", " | ".join(bits) or "std::uint64_t{0}")
         self.node = node
+
+    def all_but(self, signature: Signature) -> list[Any]:
+        """For each cut of a signature a node of the events that pass all others."""
+        cuts = range(len(self.applied[signature]))
+        if self.tallies:
+            return [self.tallies[signature].passing(1 << i) for i in cuts]
+        mask = f"na64_failed_{signature}"
+        node = self.node.Filter(f"({mask} & ({mask} - 1)) == 0")  # one at most
+        return [node.Filter(f"({mask} | {1 << i}ull) == {1 << i}ull") for i in cuts]
 
     def passed(self, names: Mapping[Signature, Sequence[str]]) -> str:
         """A C++ expression: the event passes the named cuts of a signature, of any of those given."""
@@ -69,16 +87,13 @@ class Distributions:
         self.periods = [period.name for period in card.periods]
         self.actions: list[tuple[Signature, Cut, Variable, Any]] = []
         for signature, cuts in failed.applied.items():
-            mask = f"na64_failed_{signature}"
-            node = failed.node.Filter(f"({mask} & ({mask} - 1)) == 0")  # one at most
-            for i, cut in enumerate(cuts):
+            for cut, others in zip(cuts, failed.all_but(signature), strict=True):
                 if only is not None and cut.name not in only:
                     continue
-                others = node.Filter(f"({mask} | {1 << i}ull) == {1 << i}ull")
                 for variable in cut.variables:
                     # Of one type in all histograms: each combination of types costs a second of compilation.
                     column = f"na64_variable_{signature}_{cut.name}_{variable.name}"
-                    shown = define(others, column, f"static_cast<double>({variable.expression})")
+                    shown = as_number(others, column, variable.quantity)
                     model = (column, "", variable.bins, variable.low, variable.high)
                     self.actions.append(
                         (signature, cut, variable, shown.Histo1D(model, column, "na64_weight"))

@@ -19,6 +19,7 @@ from .. import cling
 from ..annotations import Array
 from ..cling import implicit_threads, root
 from ..config import Card, QualityConfig
+from ..event_loop.compiled import NotCompiledError
 from ..event_loop.expressions import Sum
 from ..ntuple import (
     Input,
@@ -181,10 +182,10 @@ def assess(inputs: Input, card: Card, *, blind: bool = False) -> Quality:
         DataError: as :func:`na64root.ntuple.open_ntuple` and :func:`.blinding.require_blind`, or the events
             cannot be read.
     """
-    ntuple = open_ntuple(inputs, card)
+    ntuple = open_ntuple(inputs, card, unpack=False)
     require_blind(ntuple, blind)
-    recorder, loops = _record(ntuple, card, blind)
-    run, spill, columns = _columns(recorder)
+    recorded = _record(ntuple, card, blind)
+    run, spill, columns = recorded.run, recorded.spill, recorded.columns
     names = period_names(card)
     index = period_index(card, run, spill)
     order = np.lexsort([spill, run])
@@ -223,13 +224,12 @@ def assess(inputs: Input, card: Card, *, blind: bool = False) -> Quality:
         )
         for i in order
     ]
-    examples = np.asarray(recorder.duplicate_examples(), dtype=np.int64).reshape(-1, 3)
-    duplicates, out_of_order = int(recorder.duplicates()), int(recorder.out_of_order())
+    duplicates, out_of_order = recorded.duplicates, recorded.out_of_order
     repeated = repeated_files(ntuple.files)
     return Quality(
         entries=ntuple.entries,
         duplicates=duplicates,
-        duplicate_examples=[EventNumber(run=r, spill=s, spillevent=e) for r, s, e in examples.tolist()],
+        duplicate_examples=[EventNumber(run=r, spill=s, spillevent=e) for r, s, e in recorded.examples],
         out_of_order=out_of_order,
         repeated_files=repeated,
         weighted=ntuple.simulated,
@@ -239,7 +239,7 @@ def assess(inputs: Input, card: Card, *, blind: bool = False) -> Quality:
         criterion=criterion(card.quality),
         ecal_below_GeV=card.quality.ecal_below_GeV.value,
         hcal_below_GeV=card.quality.hcal_below_GeV.value,
-        event_loops=loops,
+        event_loops=recorded.event_loops,
         files={},
         notes=notes_on_files(duplicates, repeated) + _notes(out_of_order, ntuple, card, index),
         blind=blind,
@@ -403,52 +403,106 @@ def spills(ntuple: Ntuple, card: Card, *, blind: bool = False) -> tuple[NDArray[
     Raises:
         DataError: the events cannot be read.
     """
+    recorded = _record(ntuple, card, blind, sums=False)
+    return recorded.run, recorded.spill
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What a SpillRecorder found: run, spill and sums of each spill, of shape (n_spills, ...)."""
+
+    run: NDArray[np.int64]
+    spill: NDArray[np.int64]
+    columns: dict[str, Array]
+    duplicates: int
+    out_of_order: int
+    examples: list[list[int]]
+    event_loops: int
+
+
+def _record(ntuple: Ntuple, card: Card, blind: bool, *, sums: bool = True) -> _Recorded:
+    """The event loop, in one thread: the order of the events is part of the question.
+
+    Args:
+        sums: of triggers and energies too, where the input has them; and events that come twice.
+    """
+    with implicit_threads(1), reading(ntuple):
+        try:
+            return _record_compiled(ntuple, card, blind, sums)
+        except NotCompiledError:
+            return _record_strings(ntuple, card, blind, sums)
+
+
+_MODULES = ("hcal0", "hcal1", "hcal2")
+
+
+def _record_compiled(ntuple: Ntuple, card: Card, blind: bool, sums: bool) -> _Recorded:
+    quality, present = card.quality, ntuple.present
+    trigger = ecal = hcal = ""
+    frame = ntuple.compiled_frame()
+    if sums and present.issuperset(_MODULES):
+        hcal = "na64_hcal"
+        frame = frame.Define(hcal, Sum(_MODULES))
+    if sums and "ecalTotal" in present:
+        ecal = "ecalTotal"
+    seen = without_signal_boxes(frame, card, ntuple) if blind else frame
+    if sums and not ntuple.schema.missing_for("trigger", present):
+        trigger = "na64_triggered"
+        seen = seen.Define(trigger, PHYSICS_TRIGGER)
+    found = seen.record_spills(
+        trigger,
+        ecal,
+        hcal,
+        quality.ecal_below_GeV.value,
+        quality.hcal_below_GeV.value,
+        sums and not ntuple.simulated,
+    ).GetValue()
+    # Copies: what is found lives with the library's graph.
+    return _Recorded(
+        *_columns(int(found.address), int(found.size), int(found.energy_bins)),
+        duplicates=int(found.duplicates),
+        out_of_order=int(found.out_of_order),
+        examples=np.asarray(found.examples, dtype=np.int64).reshape(-1, 3).tolist(),
+        event_loops=frame.GetNRuns(),
+    )
+
+
+def _record_strings(ntuple: Ntuple, card: Card, blind: bool, sums: bool) -> _Recorded:
+    """By code compiled just in time; where the files are not unpacked yet, the branches it reads are."""
+    quality, present = card.quality, ntuple.present
     if not ntuple.unpacked:
         # What else the selection reads is unpacked where it is read, by its event loop.
         box = {name for cut in BOX_CUTS for name in ntuple.schema.cut_inputs[cut]}
-        read = {"run", "spill"} | (box if blind else set())
+        read = present if sums else {"run", "spill"} | (box if blind else set())
         for path in ntuple.paths:
-            check_baskets(path, ntuple.schema, read & ntuple.present)
-    cling.include("event_numbers.hpp")
-    recorder = root().na64root.SpillRecorder(0.0, 0.0, False)
-    with implicit_threads(1), reading(ntuple):
-        frame = ntuple.data_frame()
-        if blind:
-            frame = without_signal_boxes(frame, card, ntuple)
-        add = f"{pointer_to('SpillRecorder', recorder)}->add(run, spill, 0u, false, 0.0, 0.0)"
-        frame.Filter(add).Count().GetValue()
-    run, spill, _ = _columns(recorder)
-    return run, spill
-
-
-def _record(ntuple: Ntuple, card: Card, blind: bool) -> tuple[Any, int]:
-    """The event loop: a filled SpillRecorder, and how many loops it took."""
-    quality = card.quality
+            check_baskets(path, ntuple.schema, read & present)
     cling.include("selection.hpp")
     cling.include("event_numbers.hpp")
     recorder = root().na64root.SpillRecorder(
-        quality.ecal_below_GeV.value, quality.hcal_below_GeV.value, not ntuple.simulated
+        quality.ecal_below_GeV.value, quality.hcal_below_GeV.value, sums and not ntuple.simulated
     )
-    present = ntuple.present
-    nan = "std::numeric_limits<double>::quiet_NaN()"
-    known = not ntuple.schema.missing_for("trigger", present)
-    modules = ("hcal0", "hcal1", "hcal2")
-    arguments = [
-        "run",
-        "spill",
-        "spillevent",
-        PHYSICS_TRIGGER.expression if known else "true",
-        "ecalTotal" if "ecalTotal" in present else nan,
-        Sum(modules).expression if present.issuperset(modules) else nan,
-    ]
-    # The order of the events is part of the question.
-    with implicit_threads(1), reading(ntuple):
-        frame = ntuple.data_frame()
-        seen = without_signal_boxes(frame, card, ntuple) if blind else frame
-        seen.Filter(
-            f"{pointer_to('SpillRecorder', recorder)}->add({', '.join(arguments)})"
-        ).Count().GetValue()
-    return recorder, int(frame.GetNRuns())
+    arguments = ["run", "spill", "0u", "false", "0.0", "0.0"]
+    if sums:
+        nan = "std::numeric_limits<double>::quiet_NaN()"
+        known = not ntuple.schema.missing_for("trigger", present)
+        arguments[2:] = [
+            "spillevent",
+            PHYSICS_TRIGGER.expression if known else "true",
+            "ecalTotal" if "ecalTotal" in present else nan,
+            Sum(_MODULES).expression if present.issuperset(_MODULES) else nan,
+        ]
+    frame = ntuple.data_frame()
+    seen = without_signal_boxes(frame, card, ntuple) if blind else frame
+    seen.Filter(f"{pointer_to('SpillRecorder', recorder)}->add({', '.join(arguments)})").Count().GetValue()
+    spills = recorder.spills()
+    size = int(spills.size())
+    return _Recorded(
+        *_columns(root().addressof(spills[0]) if size else 0, size, int(recorder.energy_bins)),
+        duplicates=int(recorder.duplicates()),
+        out_of_order=int(recorder.out_of_order()),
+        examples=np.asarray(recorder.duplicate_examples(), dtype=np.int64).reshape(-1, 3).tolist(),
+        event_loops=int(frame.GetNRuns()),
+    )
 
 
 def pointer_to(name: str, instance: Any) -> str:
@@ -456,20 +510,20 @@ def pointer_to(name: str, instance: Any) -> str:
     return f"reinterpret_cast<na64root::{name} *>({root().addressof(instance)}ul)"
 
 
-def _columns(recorder: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[str, Array]]:
-    """Run, spill and sums of each recorded spill."""
-    spills = recorder.spills()
-    bins = (int(recorder.energy_bins),)
+def _columns(
+    address: int, size: int, energy_bins: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[str, Array]]:
+    """Run, spill and sums of each recorded spill, copied from `size` records of SpillRecorder::Spill."""
+    bins = (energy_bins,)
     numbers = ["events", "triggers", "ecal_known", "hcal_known", "both_known", "missing"]
-    # The members of SpillRecorder::Spill, one record after another in memory.
     fields: list[tuple[Any, ...]] = [("run", "u4"), ("spill", "u4")]
     fields += [(name, "u8") for name in numbers]
     fields += [("ecal_sum", "f8"), ("hcal_sum", "f8")]
     fields += [("ecal_histogram", "u4", bins), ("hcal_histogram", "u4", bins)]
     layout = np.dtype(fields)
-    table = np.zeros(0, dtype=layout)
-    if spills.size() > 0:
-        memory = (ctypes.c_char * (layout.itemsize * spills.size())).from_address(root().addressof(spills[0]))
+    table: NDArray[Any] = np.zeros(0, dtype=layout)
+    if size > 0:
+        memory: Any = (ctypes.c_char * (layout.itemsize * size)).from_address(address)
         table = np.frombuffer(memory, dtype=layout)
     columns = {name: table[name].astype(float) for name in layout.names or () if name not in ("run", "spill")}
     return table["run"].astype(np.int64), table["spill"].astype(np.int64), columns

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .. import cling
 from ..cling import declare_header, implicit_threads, in_literal_folder, literal, named, no_room, root
-from ..config import Card, Signature
+from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
-from ..ntuple import TREE_A, Ntuple, fields_of, object_in, opened_file, quiet_root, require_whole, simulations
-from ..records import Provenance, Record
+from ..event_loop.compiled import defined, filtered
+from ..ntuple import (
+    TREE_A,
+    Ntuple,
+    fields_of,
+    object_in,
+    opened_file,
+    quiet_root,
+    reading,
+    require_whole,
+    simulations,
+)
+from ..records import Provenance, Record, provenance
 from .blinding import refuse_hidden_cuts
+from .cut_table import cuts, declare_functions, definitions, in_run_period, outside_signal_boxes
+from .left_out import LeftOut
 from .n_minus_one import FailedCuts
 
 # ZSTD, at the level that ROOT itself advises.
 _COMPRESSION_LEVEL = 5
+
+
+# Gives what a function finds in each file, where a cluster looks; None where this machine does.
+OnEachFile: TypeAlias = Callable[
+    [Callable[[Ntuple], NDArray[np.int64]], Ntuple], Sequence[NDArray[np.int64]] | None
+]
 
 
 @dataclass(frozen=True)
@@ -101,8 +124,7 @@ class SkimWriter:
 
     def __init__(
         self,
-        failed: FailedCuts,
-        names: Mapping[Signature, Sequence[str]],
+        entries: Callable[[], Any],
         ntuple: Ntuple,
         path: Path,
         made: Provenance,
@@ -112,7 +134,9 @@ class SkimWriter:
         exposure: SkimExposure,
         rntuple: bool,
     ) -> None:
-        """`path`: what is written. `made`, `cut`, `blind`, `exposure`: for the file, how it was made.
+        """`entries` gives those that pass, of all files together in their order, once the loop has run.
+
+        `path`: what is written. `made`, `cut`, `blind`, `exposure`: for the file, how it was made.
 
         Raises:
             ConfigError: an RNTuple is to become a TTree; a tree of another layout an RNTuple.
@@ -132,14 +156,11 @@ class SkimWriter:
                 f"{ntuple.paths[0]} is a TTree that is read through a mapping (an RNTuple of it would not be "
                 "read by the same): leave out --format rntuple"
             )
-        declare_header("copying.hpp")
-        ROOT = root()
-        node = failed.node.Filter(failed.passed(names))
         if from_rntuple:
             _require_alike_fields(ntuple)
         else:
             _require_alike(ntuple, as_fields=self.converted)
-        self.entries = ROOT.na64root_copying.take_entries(ROOT.RDF.AsRNode(node))
+        self.entries = entries
 
     def checked(self, skim: Skim) -> Skimmed:
         """The skim, written and compared with its input; nothing where no event passed.
@@ -148,7 +169,7 @@ class SkimWriter:
             Na64Error: the file is not whole, or holds something else than the input.
         """
         ROOT = root()
-        entries = self.entries.GetValue().sorted(self._first_entries())
+        entries = self.entries()
         events = int(entries.size())
         if events == 0:
             return Skimmed(file=None, events=0, cut=skim.cut)
@@ -183,16 +204,6 @@ class SkimWriter:
         _keep_facts(self.path, self._facts(events))
         return Skimmed(file=str(skim.path), events=events, cut=skim.cut)
 
-    def _first_entries(self) -> Any:
-        """The entry of all files together with which each begins, by the names that ROOT gives them."""
-        ROOT = root()
-        first, starts = 0, ROOT.std.map["std::string", "long"]()
-        for file in self.ntuple.files:
-            with opened_file(file.path) as opened:
-                starts[str(opened.GetName())] = starts[file.path] = first
-            first += file.entries
-        return starts
-
     @property
     def trees(self) -> list[tuple[str, list[str]]]:
         """Names and files of the trees that are copied."""
@@ -211,6 +222,90 @@ class SkimWriter:
             exposure=exposure,
             provenance=made,
         )
+
+
+def skim_of(
+    skim: Skim,
+    ntuple: Ntuple,
+    card: Card,
+    path: Path,
+    exposure: SkimExposure,
+    failed: FailedCuts,
+    *,
+    spills: Collection[tuple[int, int]],
+    blind: bool,
+    on_each_file: OnEachFile,
+) -> SkimWriter:
+    """The skim that is asked for, booked to be written at `path`; raises as :class:`SkimWriter`.
+
+    Args:
+        failed: what the loop knows of the cuts.
+        spills: that are left out.
+        on_each_file: of the event loop. A cluster looks at each file by itself, since no worker knows the
+            entries of all files together.
+    """
+    names = required_cuts(card, skim.cut, list(failed.applied), blind=blind)
+    there = functools.partial(_entries_of_file, card=card, names=names, spills=tuple(spills), blind=blind)
+    in_files = on_each_file(there, ntuple)
+    return SkimWriter(
+        _entries_here(failed, names, ntuple) if in_files is None else _put_together(in_files, ntuple),
+        ntuple,
+        path,
+        provenance(card, input_files=ntuple.files, input_details=ntuple.details),
+        cut=skim.cut,
+        blind=blind,
+        exposure=exposure,
+        rntuple=skim.rntuple,
+    )
+
+
+def _entries_here(
+    failed: FailedCuts, names: Mapping[Signature, Sequence[str]], ntuple: Ntuple
+) -> Callable[[], Any]:
+    declare_header("copying.hpp")
+    ROOT = root()
+    taken = ROOT.na64root_copying.take_entries(ROOT.RDF.AsRNode(failed.node.Filter(failed.passed(names))))
+    return lambda: taken.GetValue().sorted(_first_entries(ntuple))
+
+
+def _put_together(in_files: Sequence[NDArray[np.int64]], ntuple: Ntuple) -> Callable[[], Any]:
+    declare_header("copying.hpp")
+    first = np.cumsum([0, *(file.entries for file in ntuple.files)])
+    entries = np.concatenate([start + found for start, found in zip(first, in_files, strict=False)])
+    return lambda: root().std.vector["long"](entries.tolist())
+
+
+def _first_entries(ntuple: Ntuple) -> Any:
+    """The entry of all files together with which each begins, by the names that ROOT gives them."""
+    ROOT = root()
+    first, starts = 0, ROOT.std.map["std::string", "long"]()
+    for file in ntuple.files:
+        with opened_file(file.path) as opened:
+            starts[str(opened.GetName())] = starts[file.path] = first
+        first += file.entries
+    return starts
+
+
+def _entries_of_file(
+    ntuple: Ntuple,
+    card: Card,
+    names: Mapping[Signature, Sequence[str]],
+    spills: Sequence[tuple[int, int]],
+    blind: bool,
+) -> NDArray[np.int64]:
+    """The entries of one file that pass, in their order; on a worker."""
+    declare_functions(card)
+    with implicit_threads(1), reading(ntuple):
+        left_out = LeftOut(ntuple, card, spills)  # what it applies lives with it
+        frame = left_out.applied_to(ntuple.data_frame())
+        frame = defined(frame, definitions(card, ntuple.present))
+        table = {signature: cuts(card, signature, ntuple) for signature in SIGNATURES}
+        if blind:
+            frame = outside_signal_boxes(frame, table)
+        frame = filtered(frame, in_run_period(card), "period")
+        failed = FailedCuts(frame, {signature: table[signature] for signature in names})
+        passed = failed.node.Filter(failed.passed(names))
+        return np.sort(passed.AsNumpy(["rdfentry_"])["rdfentry_"].astype(np.int64))
 
 
 _FULL = "cannot write {} (the file system took no more data): choose another place for --skim"
