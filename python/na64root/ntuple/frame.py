@@ -212,8 +212,8 @@ def reading(ntuple: Ntuple) -> Iterator[None]:
             raise DataError(f"{branch[0]} (the file is damaged): copy it again") from None
         if isinstance(error, ROOT.std.length_error):  # what a definition of a mapping throws
             raise DataError(f"cannot read all events of {names}, {cause}: correct the mapping") from None
-        # A checksum of an RNTuple, and what ROOT's reader of a TTree says of itself; anything else is thrown by
-        # what is computed of the events.
+        # A checksum of an RNTuple, and what ROOT's reader of a TTree says of itself; anything else is thrown
+        # by what is computed of the events.
         damaged = isinstance(error, ROOT.RException) or "TTreeReader" in cause
         way_out = (
             "the file is damaged, make or copy it again"
