@@ -64,14 +64,18 @@ std::size_t utf8_length(const std::string &text, std::size_t i) {
     return length;
 }
 
-// Damaged or foreign text can be any bytes: what is no printable UTF-8 becomes a question mark.
+// Damaged or foreign text can be any bytes: what is no UTF-8 becomes a question mark.
 std::string quoted(const std::string &text) {
     std::string json = "\"";
     for (std::size_t i = 0; i < text.size();) {
         const std::size_t length = utf8_length(text, i);
         const auto c = static_cast<unsigned char>(text[i]);
-        if (length == 0 || (length == 1 && (c < 0x20 || c == 0x7f))) {
+        char escaped[8];
+        if (length == 0) {
             json += '?';
+        } else if (c < 0x20) {
+            std::snprintf(escaped, sizeof escaped, "\\u%04x", c);
+            json += escaped;
         } else {
             if (c == '"' || c == '\\')
                 json += '\\';
@@ -1069,6 +1073,22 @@ std::vector<std::uint32_t> whole_numbers(TTree *tree, ROOT::RNTupleReader *reade
 }
 
 } // namespace
+
+std::string leaves(TTree &tree, const std::vector<std::string> &names) {
+    return listed(names, [&tree](const std::string &name) -> std::string {
+        TBranch *branch = tree.GetBranch(name.c_str());
+        if (!branch)
+            return "null";
+        const std::string json = "{\"class\":" + quoted(branch->GetClassName());
+        auto *leaf =
+            branch->GetNleaves() == 1 ? static_cast<TLeaf *>(branch->GetListOfLeaves()->At(0)) : nullptr;
+        if (!leaf)
+            return json + '}';
+        return json + ",\"type\":" + quoted(leaf->GetTypeName()) + ",\"title\":" + quoted(leaf->GetTitle()) +
+               ",\"length\":" + std::to_string(leaf->GetLenStatic()) +
+               ",\"counted\":" + (leaf->GetLeafCount() ? "true" : "false") + '}';
+    });
+}
 
 std::string contents(const std::string &path) {
     const auto file = opened(path);

@@ -6,7 +6,12 @@
 #include <string>
 #include <vector>
 
+class TTree;
 namespace na64root::rdf {
+
+// Type, title and length of the leaf of each of these branches of a TTree, its friends' too; null where there
+// is no such branch, and only the class of one that has not one leaf.
+std::string leaves(TTree &tree, const std::vector<std::string> &names);
 
 // What is in a file, and in folders in it to some depth: name and class of every key, older cycles apart.
 std::string contents(const std::string &file);

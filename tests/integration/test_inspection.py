@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -637,3 +640,64 @@ def test_the_json_is_whole(kinds):
     (column,) = [column for column in tree["columns"] if column["name"] == "large"]
     assert column["maximum"] == 2**60 + 4
     assert functools.reduce(lambda n, t: n + len(t["columns"]), record["trees"], 0) > 40
+
+
+# Damage, and no library
+
+INSPECTS = """
+import sys
+from na64root import ntuple
+from na64root.config import load_card
+from na64root.errors import DataError
+card, refused = load_card(), 0
+for path in sys.argv[1:]:
+    try:
+        ntuple.inspect([path], card)
+    except DataError as error:
+        refused += 1
+        assert "\\n" not in str(error), error
+print(refused)
+"""
+
+
+@pytest.mark.slow
+def test_damaged_files_of_any_kind_never_crash(tmp_path, kinds):
+    """Bits, zeros, cuts and pieces in other places, in whatever is in a file; in a process of their own."""
+    content = Path(kinds).read_bytes()
+    paths = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        damaged = bytearray(content)
+        place, other = (int(x) for x in rng.integers(4, len(content), 2))
+        length = int(rng.integers(4, 300))
+        if seed % 4 == 0:
+            for position in rng.integers(4, len(content), 3):
+                damaged[position] ^= 1 << rng.integers(0, 8)
+        elif seed % 4 == 1:
+            damaged[place : place + length] = bytes(len(damaged[place : place + length]))
+        elif seed % 4 == 2:
+            damaged[place : place + length] = damaged[other : other + length]
+        else:
+            damaged = damaged[:place]
+        paths.append(tmp_path / f"{seed}.root")
+        paths[-1].write_bytes(damaged)
+    done = subprocess.run(
+        [sys.executable, "-c", INSPECTS, *map(str, paths)], capture_output=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 50 < int(done.stdout.split()[-1]) < 200  # refused; a branch that nothing reads is named
+
+
+@pytest.mark.slow
+def test_without_a_library_cling_compiles_what_looks_at_columns(tmp_path, planted_tree):
+    code, expected = run("inspect", planted_tree, "--json")
+    assert code == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "na64root", "inspect", planted_tree, "--json"],
+        capture_output=True,
+        env={**os.environ, "XDG_CACHE_HOME": "/proc/nowhere"},
+        timeout=300,
+    )
+    assert done.returncode == 0
+    assert b"cannot compile the event loop" in done.stderr
+    assert json.loads(done.stdout) == json.loads(expected)

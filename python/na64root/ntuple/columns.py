@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ..cling import declare_header, literal, root
 from ..config import LayoutConfig
 from ..errors import DataError
+from ..event_loop.library import surveying
 from .files import UnknownLayoutError, object_in, text_of
 from .layouts import LAYOUT_B, TREE_A, TREE_B_NEEDED, Column, column_of
 
@@ -78,20 +80,18 @@ def _column_names(file: Any, path: str, tree: str) -> set[str]:
 def leaves_of(tree: Any, names: Sequence[str]) -> dict[str, Column]:
     """Type and length of the branches of a TTree that are among `names`."""
     columns = {}
-    for name in names:
-        found = tree.GetBranch(name)
-        if not found:
+    for name, leaf in zip(names, json.loads(str(surveying().leaves(tree, list(names)))), strict=True):
+        if leaf is None:
             continue
-        leaf = found.GetListOfLeaves()[0] if found.GetNleaves() == 1 else None
-        if leaf:
-            fixed = not leaf.GetLeafCount() and "<" not in str(leaf.GetTypeName())
-            length = int(leaf.GetLenStatic()) if fixed or "<" in str(leaf.GetTypeName()) else 0
-            sizes = re.findall(r"\[(\d+)\]", str(leaf.GetTitle()))  # not the range of a Double32_t
-            array = fixed and bool(sizes)
-            shape = tuple(map(int, sizes)) if array and len(sizes) > 1 else ()
-            columns[name] = Column(str(leaf.GetTypeName()), length, array, shape)
-        else:
-            columns[name] = Column(str(found.GetClassName()))
+        if "type" not in leaf:
+            columns[name] = Column(leaf["class"])
+            continue
+        kind, length = leaf["type"], leaf["length"]
+        fixed = not leaf["counted"] and "<" not in kind
+        sizes = re.findall(r"\[(\d+)\]", leaf["title"])  # not the range of a Double32_t
+        array = fixed and bool(sizes)
+        shape = tuple(map(int, sizes)) if array and len(sizes) > 1 else ()
+        columns[name] = Column(kind, length if fixed or "<" in kind else 0, array, shape)
     return columns
 
 
