@@ -132,7 +132,7 @@ def upper_limit(
     method: Method = "exact",
     treatment: Treatment = "frequentist",
     work: Work = Work(),
-    precision: float = 0.05,
+    precision: float | None = None,
     expected: bool = True,
     criterion: Criterion = "cls",
     checked: bool = True,
@@ -143,7 +143,8 @@ def upper_limit(
         cl: confidence level, 0.9 in the paper.
         method, treatment: see the table at the top of this module.
         work: of RooStats toys: their seed, and how many processes or which cluster make them.
-        precision: of RooStats toys, which are added until the limit's own relative error is below it.
+        precision: of RooStats toys, which are added until the limit's own relative error is below it; by
+            default that of :data:`.roostats.PRECISION`.
         expected: also the limits expected without signal; None where that part of the experiments excludes no
             signal, however large, because a gaussian signal uncertainty lets it vanish.
         criterion: ``cls``, or ``clsb`` for CLs+b, which excludes signals to which the data are not sensitive.
@@ -164,7 +165,7 @@ def upper_limit(
             cl=cl,
             treatment=treatment,
             work=work,
-            precision=precision,
+            precision=roostats.PRECISION[treatment] if precision is None else precision,
             expected=expected,
             criterion=criterion,
         )
