@@ -31,16 +31,25 @@ Estimate limit_by_steps(const Model &model, double cl, Criterion criterion) {
         return log_level(confidence_levels(model, mu), criterion) - target;
     };
     double limit = falling_root(excess, Fitter(model).best_signal() - target, tolerance);
+    constexpr double beside = 1.002;
+    double excess_beside = 0.0;
     for (bool again = true; again;) {
         again = false;
-        for (double factor : {1.002, 1.01, 1.03, 1.1, 1.2})
-            if (excess(factor * limit) > 0.0) {
+        excess_beside = excess(beside * limit);
+        for (double factor : {beside, 1.01, 1.03, 1.1, 1.2})
+            if ((factor == beside ? excess_beside : excess(factor * limit)) > 0.0) {
                 limit = falling_root(excess, factor * limit, tolerance);
                 again = true;
                 break;
             }
     }
-    return {limit, tolerance * limit};
+    // What was left out, and how finely priors were averaged over, moves ln CLs, and the limit by that over
+    // its slope.
+    const double value = log_level(confidence_levels(model, limit), criterion);
+    const double finer = log_level(confidence_levels(model, limit, Accuracy::fine), criterion);
+    const double slope = (excess_beside - (value - target)) / ((beside - 1.0) * limit);
+    const double moved = std::abs((finer - value) / std::min(slope, -1e-3 / limit));
+    return {limit, tolerance * limit + 2.0 * std::min(moved, limit)};
 }
 
 // ln CLs is nearly straight where auxiliary measurements fluctuate: secants find the limit.
