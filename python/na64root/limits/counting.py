@@ -145,6 +145,12 @@ class CountingModel:
         return tuple(_quadrature([b.signal_uncertainty, *sources]) for b in self.bins)
 
     @property
+    def is_certain(self) -> bool:
+        """Whether no yield has an uncertainty: all treatments are then ``none``."""
+        backgrounds = any(b.background_uncertainty for b in self.bins)
+        return not (backgrounds or self.signal_uncertainty or any(self.bin_signal_uncertainties))
+
+    @property
     def sources(self) -> dict[str, SignalSource]:
         """The named sources of the signal uncertainty."""
         return {name: s for name, s in self.signal_sources.items() if isinstance(s, SignalSource)}
