@@ -133,7 +133,7 @@ BinProbabilities::BinProbabilities(const Model &model, const Priors &priors, dou
       mean_without_(1) {
     const PooledBin &bin = model.bins[index];
     const bool first = index == 0 || bin.group < 0 || model.bins[index - 1].group != bin.group;
-    Effort::spend(1 + terms_.size() / 100);
+    Effort::spend(1 + terms_.size() / 25);
     const auto note = [&](bool with, std::size_t node, double before, double rate, double part) {
         if (part >= 1e-3 * cutoff.least)
             largest_rate_ = std::max(largest_rate_, rate);
@@ -193,7 +193,7 @@ class HybridEnumeration {
         BinProbabilities probabilities(model_, priors_, mu_, index, with, without, cutoff_);
         bool any = false;
         for (double n = 0.0;; n += 1.0) {
-            Effort::spend(probabilities.size() / 1000);
+            Effort::spend(probabilities.size() / 250);
             if (n == 0.0)
                 probabilities.start();
             else

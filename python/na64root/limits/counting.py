@@ -147,8 +147,12 @@ class CountingModel:
     @property
     def is_certain(self) -> bool:
         """Whether no yield has an uncertainty: all treatments are then ``none``."""
-        backgrounds = any(b.background_uncertainty for b in self.bins)
-        return not (backgrounds or self.signal_uncertainty or any(self.bin_signal_uncertainties))
+        return not (self.largest_signal_uncertainty or any(b.background_uncertainty for b in self.bins))
+
+    @property
+    def largest_signal_uncertainty(self) -> float:
+        """Relative, of the one common to all bins and those of single bins."""
+        return max(self.signal_uncertainty, *self.bin_signal_uncertainties)
 
     @property
     def sources(self) -> dict[str, SignalSource]:

@@ -231,7 +231,9 @@ def _enumerated(
         try:
             return _of_own_toys(model, cl, treatment, criterion, expected, work, str(cause))
         except ConvergenceError:
-            raise _no_limit(cause, criterion) from None
+            if model.constraint == "gaussian" and model.largest_signal_uncertainty > 0.0:
+                raise _vanishing_signal() from None
+            raise
     if criterion == "cls":
         _check_probable(model, engine, limit)
     found = (
@@ -289,7 +291,7 @@ def _slope(engine: CountingExperiment, limit: float, criterion: Criterion) -> fl
 
 
 def _has_expected_limits(model: CountingModel, treatment: Treatment) -> bool:
-    largest = max(model.signal_uncertainty, *model.bin_signal_uncertainties)
+    largest = model.largest_signal_uncertainty
     if treatment != "frequentist" or largest <= LARGEST_SIGNAL_UNCERTAINTY_EXPECTED:
         return True
     warnings.warn(
@@ -324,6 +326,13 @@ def _of_own_toys(
     found = scan.result()
     # As of the enumeration, the error is one that the limit hardly ever exceeds.
     return found.model_copy(update={"method": "toys", "upper_limit_error": 2.0 * found.upper_limit_error})
+
+
+def _vanishing_signal() -> ConvergenceError:
+    return ConvergenceError(
+        "no limit found (a gaussian signal uncertainty this large may let the signal vanish, and lognormal "
+        "not): check the model"
+    )
 
 
 def _no_limit(cause: RuntimeError, criterion: Criterion) -> ConvergenceError:

@@ -191,12 +191,11 @@ def check(
 def _needs_check(model: CountingModel, treatment: Treatment) -> bool:
     if treatment == "none":
         return False
-    # There -ln L may have several minima.
-    largest = max(model.signal_uncertainty, *model.bin_signal_uncertainties)
     observed = sum(b.observed for b in model.bins)
     background = sum(b.background for b in model.bins)
     variance = background + sum(b.background_uncertainty**2 for b in model.bins)
-    if observed and largest > LARGE_SIGNAL_UNCERTAINTY:
+    # There -ln L may have several minima.
+    if observed and model.largest_signal_uncertainty > LARGE_SIGNAL_UNCERTAINTY:
         return True
     if observed + background > MANY or abs(observed - background) > FAR * math.sqrt(variance + 1.0):
         return True
