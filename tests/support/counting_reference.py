@@ -288,7 +288,9 @@ class Reference:
                 share = (math.sqrt(max(observed, 0.0)) - low) / np.maximum(high - low, 1e-12)
                 step = measured[1] - measured[0]
                 crossing = measured[np.maximum(first - 1, 0)] + np.clip(share, 0.0, 1.0) * step
-                parts = np.where(q[:, 0] >= threshold - TIE, 1.0, stats.norm.sf(crossing - mean) * passed.any(axis=1))
+                parts = np.where(
+                    q[:, 0] >= threshold - TIE, 1.0, stats.norm.sf(crossing - mean) * passed.any(axis=1)
+                )
             tails.append(float(stats.poisson.pmf(counts, rate) @ parts))
         return tails[0] / tails[1], tails[1]
 

@@ -12,7 +12,7 @@ namespace na64root::counting {
 
 // Counts whose probability is below this part of the tail, in both ensembles, are left out where only counts
 // fluctuate: the tail then varies by steps.
-inline constexpr double negligible_step = 1e-6, negligible_step_fine = 1e-7;
+inline constexpr double negligible_step = 1e-6, negligible_step_fine = 2.5e-7;
 
 // Counts are left out whose probability, in both ensembles, is below the part `least` of `scale`: about what
 // the tails will be, from below.

@@ -48,14 +48,14 @@ double Fitter::best_signal() {
 // little of it. The one found lies above a maximum, below one, or neither.
 template <class Slope> double Fitter::best_of_two_signals(const Slope &slope, double found, double highest) {
     double other = found, below = 0.0;
-    for (const double part : {0.02, 0.1, 0.3, 0.6, 0.85}) {
+    for (const double part : {0.05, 0.3, 0.7}) {
         if (slope(part * found).first > 0.0) {
             other = newton_root(slope, below, part * found, 0.5 * (below + part * found));
             break;
         }
         below = part * found;
     }
-    for (const double part : {0.15, 0.4, 0.8})
+    for (const double part : {0.15, 0.5})
         if (const double above = found + part * (highest - found); other == found && slope(above).first < 0.0)
             other = newton_root(slope, above, highest, 0.5 * (above + highest));
     return other != found && profile(other).value < profile(found).value ? other : found;

@@ -82,18 +82,22 @@ inline Rule poisson_rule(std::size_t n, double mean) {
     return gauss_rule(diagonal, off_diagonal);
 }
 
-// Mean under a standard normal distribution truncated to x >= low (Gauss-Legendre over its 8 standard
-// deviations).
-inline Rule truncated_normal_rule(double low, std::size_t n) {
-    const double a = std::max(low, -8.0), b = std::max(a, 0.0) + 8.0;
-    double total = 0.0;
+// Mean over [-1, 1] (Legendre polynomials).
+inline Rule uniform_rule(std::size_t n) {
     std::vector<double> off_diagonal(n);
     for (std::size_t i = 0; i < n; ++i) {
         const double k = static_cast<double>(i + 1);
         off_diagonal[i] = k * k / (4.0 * k * k - 1.0);
     }
-    Rule rule = gauss_rule(std::vector<double>(n, 0.0), off_diagonal);
-    for (std::size_t i = 0; i < n; ++i) {
+    return gauss_rule(std::vector<double>(n, 0.0), off_diagonal);
+}
+
+// Mean under a standard normal distribution truncated to x >= low: a uniform rule over its 8 standard
+// deviations.
+inline Rule truncated_normal_rule(double low, Rule rule) {
+    const double a = std::max(low, -8.0), b = std::max(a, 0.0) + 8.0;
+    double total = 0.0;
+    for (std::size_t i = 0; i < rule.nodes.size(); ++i) {
         const double x = 0.5 * (a + b) + 0.5 * (b - a) * rule.nodes[i];
         rule.nodes[i] = x;
         rule.weights[i] *= std::exp(-0.5 * x * x);
@@ -113,12 +117,7 @@ Rule graded_rule(double low, double high, const LogDensity &log_density, const W
                  double longest) {
     constexpr std::size_t nodes = 8;
     constexpr double hardly = 4.5;
-    std::vector<double> off_diagonal(nodes);
-    for (std::size_t i = 0; i < nodes; ++i) {
-        const double k = static_cast<double>(i + 1);
-        off_diagonal[i] = k * k / (4.0 * k * k - 1.0);
-    }
-    const Rule legendre = gauss_rule(std::vector<double>(nodes, 0.0), off_diagonal);
+    const Rule legendre = uniform_rule(nodes);
     Rule rule;
     double largest = -std::numeric_limits<double>::infinity();
     for (double begin = low, next; begin < high; begin = next) {

@@ -1,5 +1,6 @@
 #include "counting/model.hpp"
 
+#include <map>
 #include <numeric>
 #include <stdexcept>
 
@@ -158,11 +159,31 @@ Outcome observation(const std::vector<PooledBin> &bins, const std::vector<Group>
 struct Fineness {
     double nodes, panel;
 };
-constexpr Fineness usual_fineness{1.0, 4.0}, finer{1.5, 2.0};
+constexpr Fineness usual_fineness{1.0, 4.0}, finer{1.25, 3.0};
 
 // Up to this ratio of a prior's width to those of the Poisson distributions that it averages a rule of Gauss
 // has nodes enough; wider ones have panels.
 constexpr double widest = 10.0;
+
+// Rules that the priors of a model have in common are made once.
+class Rules {
+  public:
+    const Rule &normal(std::size_t nodes) {
+        return made(normal_, nodes, [&] { return normal_rule(nodes); });
+    }
+    const Rule &uniform(std::size_t nodes) {
+        return made(uniform_, nodes, [&] { return uniform_rule(nodes); });
+    }
+
+  private:
+    using Made = std::map<std::size_t, Rule>;
+    template <class Make> static const Rule &made(Made &rules, std::size_t nodes, const Make &make) {
+        const auto found = rules.find(nodes);
+        return found != rules.end() ? found->second : rules.emplace(nodes, make()).first->second;
+    }
+
+    Made normal_, uniform_;
+};
 
 // `spread` and `events` are standard deviation and mean of what a prior varies.
 double relative_width(double spread, double events) {
@@ -186,7 +207,7 @@ double total_of(const std::vector<double> &counts) {
     return std::accumulate(counts.begin(), counts.end(), 0.0);
 }
 
-Rule signal_prior(const Model &model, double uncertainty, double usual, Fineness fineness) {
+Rule signal_prior(const Model &model, double uncertainty, double usual, Fineness fineness, Rules &rules) {
     if (uncertainty == 0.0)
         return {{0.0}, {1.0}};
     // About where limits are.
@@ -200,10 +221,11 @@ Rule signal_prior(const Model &model, double uncertainty, double usual, Fineness
             [&](double x) { return most * model.scale_slope(uncertainty, x); }, fineness);
     }
     const std::size_t nodes = number(usual, relative, fineness);
-    return model.lognormal_signal() ? normal_rule(nodes) : truncated_normal_rule(lowest, nodes + 15);
+    return model.lognormal_signal() ? rules.normal(nodes)
+                                    : truncated_normal_rule(lowest, rules.uniform(nodes + 15));
 }
 
-Rule background_prior(const Model &model, const Group &group, Fineness fineness) {
+Rule background_prior(const Model &model, const Group &group, Fineness fineness, Rules &rules) {
     double background = 0.0, seen = 0.0;
     for (const std::size_t i : group.bins) {
         background += model.bins[i].background;
@@ -228,8 +250,8 @@ Rule background_prior(const Model &model, const Group &group, Fineness fineness)
     if (!model.gamma_backgrounds()) {
         if (relative > widest)
             return graded_normal(group.lowest, rate, slope, fineness);
-        return model.lognormal_backgrounds() ? normal_rule(nodes)
-                                             : truncated_normal_rule(group.lowest, nodes + 6);
+        return model.lognormal_backgrounds() ? rules.normal(nodes)
+                                             : truncated_normal_rule(group.lowest, rules.uniform(nodes + 6));
     }
     // The posterior of the auxiliary count under a flat prior.
     const double count = group.auxiliary_count;
@@ -246,12 +268,12 @@ Rule background_prior(const Model &model, const Group &group, Fineness fineness)
     return rule;
 }
 
-Priors make_priors(const Model &model, Fineness fineness) {
-    Priors priors{signal_prior(model, model.signal_uncertainty, 15.0, fineness), {}, {}};
+Priors make_priors(const Model &model, Fineness fineness, Rules &rules) {
+    Priors priors{signal_prior(model, model.signal_uncertainty, 15.0, fineness, rules), {}, {}};
     for (const auto &bin : model.bins)
-        priors.own.push_back(signal_prior(model, bin.own_uncertainty, 12.0, fineness));
+        priors.own.push_back(signal_prior(model, bin.own_uncertainty, 12.0, fineness, rules));
     for (const auto &group : model.groups)
-        priors.backgrounds.push_back(background_prior(model, group, fineness));
+        priors.backgrounds.push_back(background_prior(model, group, fineness, rules));
     return priors;
 }
 
@@ -279,8 +301,9 @@ Model::Model(const CountingModel &model, Treatment treatment)
     if (groups.empty() && !own_sources && signal_uncertainty == 0.0)
         this->treatment = Treatment::none;
     if (this->treatment == Treatment::hybrid) {
-        priors = make_priors(*this, usual_fineness);
-        finer_priors = make_priors(*this, finer);
+        Rules rules;
+        priors = make_priors(*this, usual_fineness, rules);
+        finer_priors = make_priors(*this, finer, rules);
     }
 }
 

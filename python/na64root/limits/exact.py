@@ -330,7 +330,7 @@ def _of_own_toys(
 
 def _vanishing_signal() -> ConvergenceError:
     return ConvergenceError(
-        "no limit found (a gaussian signal uncertainty this large may let the signal vanish, and lognormal "
+        "no limit found (a gaussian signal uncertainty this large lets the signal vanish, and lognormal "
         "not): check the model"
     )
 
