@@ -197,8 +197,8 @@ class Reference:
             found.append((x, w / w.sum()))
         return found
 
-    def probabilities(self, mu, axes, nodes):
-        """Of all counts of the axes (outer product): averaged over priors, or at fixed parameters."""
+    def probabilities(self, mu, axes, nodes, distribution=stats.poisson.pmf):
+        """Of all counts of the axes (outer product), averaged over the priors."""
         grids = dict(zip([id(p) for p in self.parameters], self.grids(nodes), strict=True))
         theta = next((p for p in self.parameters if p.kind == "theta"), None)
         t, tw = grids[id(theta)] if theta else (np.zeros(1), np.ones(1))
@@ -217,7 +217,7 @@ class Reference:
                     scale = self._scale(self.own[i], o)[0] if own else np.ones(1)
                     b = self._background(i, x)[0] if p else np.full(1, self.background[i])
                     rate = mu * self.share[i] * kappa[:, None, None] * scale[None, None, :] + b[None, :, None]
-                    table = np.stack([stats.poisson.pmf(n, rate) @ ow for n in axes[i]], axis=-1)
+                    table = np.stack([distribution(n, rate) @ ow for n in axes[i]], axis=-1)
                     shape = [len(t), len(x)] + [1] * len(axes)
                     shape[2 + i] = len(axes[i])
                     product = product * table.reshape(shape)
@@ -242,8 +242,9 @@ class Reference:
     def cls_by_enumeration(self, mu, nodes=121):
         """CLs, exact up to the grids; of the treatments none and hybrid."""
         if len(self.share) == 1:  # q falls with the count
-            axes = [np.arange(0.0, self.observed[0, 0] + 1.0)]
-            with_signal, without = (self.probabilities(m, axes, nodes).sum() for m in (mu, 0.0))
+            with_signal, without = (
+                self.probabilities(m, [self.observed[0]], nodes, stats.poisson.cdf).sum() for m in (mu, 0.0)
+            )
             return with_signal / without, without
         axes = self.counts_that_matter(mu)
         counts = np.array(list(itertools.product(*axes)))

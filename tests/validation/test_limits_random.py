@@ -19,7 +19,7 @@ from na64root.errors import ConvergenceError
 from na64root.limits import Bin, CountingModel, upper_limit
 from support.counting_reference import Reference
 
-MOST_OUTCOMES = 3000
+MOST_OUTCOMES = 1500
 # Of the reference's toys: 1 % of CLs takes 40 thousand.
 TOYS = 6000
 # A fluctuation of toys is beyond this once in 16 thousand; of a model it is an error.
@@ -30,16 +30,12 @@ ENUMERATION, INTERPOLATION = 3e-4, 1e-3
 MOST_EVENTS = 60
 
 
-def random_model(generator):
+SIZES = {"one": (1, 2), "few": (2, 4), "several": (4, 8), "many": (9, 41)}
+
+
+def random_model(generator, shares=(0.45, 0.4, 0.13, 0.02)):
     """A model and how it is treated; most are small, so that the reference takes a second at most."""
-    size = generator.choice(["one", "few", "several", "many"], p=[0.45, 0.4, 0.13, 0.02])
-    bins = {"one": 1, "few": 2, "several": 0, "many": 0}[size]
-    if size == "few":
-        bins = int(generator.integers(2, 4))
-    if size == "several":
-        bins = int(generator.integers(4, 8))
-    if size == "many":
-        bins = int(generator.integers(9, 41))
+    bins = int(generator.integers(*SIZES[str(generator.choice(list(SIZES), p=shares))]))
     shape = str(generator.choice(["gaussian", "lognormal", "gamma"]))
     largest = 4.0 if bins == 1 else 3.0 if bins < 4 else 1.0
     background = 10.0 ** generator.uniform(-2.0, generator.uniform(0.0, largest), bins)
@@ -98,9 +94,9 @@ def enumerable(model, treatment, reference, mu):
     return math.prod(len(axis) for axis in reference.counts_that_matter(mu)) < MOST_OUTCOMES
 
 
-def judged(seed):
+def judged(seed, **options):
     """(what, pull, text): `what` is "covered", "missed", "toys" or "none", of the model of a seed."""
-    model, treatment, cl = random_model(np.random.default_rng([14, seed]))
+    model, treatment, cl = random_model(np.random.default_rng([14, seed]), **options)
     try:
         found = upper_limit(model, cl=cl, treatment=treatment, expected=False)
     except ConvergenceError as error:
@@ -109,7 +105,7 @@ def judged(seed):
     reference = Reference(model, found.treatment)
     text = f"{seed}: {found.method} {treatment} {mu:.5g} +- {stated:.2g}, {len(model.bins)} bins"
     if enumerable(model, found.treatment, reference, mu):
-        nodes = {0: 1, 1: 1001, 2: 301}.get(len(reference.parameters), 101)
+        nodes = {0: 1, 1: 1001, 2: 301}.get(len(reference.parameters), 81) if len(model.bins) == 1 else 81
         frequentist = found.treatment == "frequentist"
         above, below = (
             math.log(
@@ -135,20 +131,25 @@ def judged(seed):
 
 
 def check(results):
-    """Coverage where the reference enumerates, pulls where it makes toys, and few models without a limit."""
+    """Coverage where the reference enumerates, pulls where it makes toys, and few models without a limit.
+
+    The seeds are fixed. With others it fails by chance once in 25 times for 500 models, mostly since one of
+    300 pulls is beyond four standard deviations (2 %) or too many are beyond two (2 %); that a limit does not
+    cover is no chance where the reference enumerates.
+    """
     texts = "\n".join(text for what, pull, text in results if what in ("missed", "none") or abs(pull) > 2.5)
     covered = [what == "covered" for what, _, _ in results if what in ("covered", "missed")]
     pulls = np.array([pull for what, pull, _ in results if what == "toys"])
+    beyond = math.sqrt(0.05 * 0.95 / len(pulls))
     assert np.mean(covered) >= 0.95, texts
     assert np.abs(pulls).max() < FAR, texts
-    assert (np.abs(pulls) < 2.0).mean() >= 0.95 - 2.0 * math.sqrt(0.05 * 0.95 / len(pulls)), texts
+    assert (np.abs(pulls) < 2.0).mean() >= 0.95 - 2.0 * beyond, texts
     assert abs(pulls.mean()) < 4.0 / math.sqrt(len(pulls)), texts
     assert sum(what == "none" for what, _, _ in results) <= 0.02 * len(results), texts
 
 
 def test_thirty_models():
-    """The seeds are fixed; with others it would fail by chance once in ... (see `check`)."""
-    check([judged(seed) for seed in range(30)])
+    check([judged(seed, shares=(0.6, 0.35, 0.05, 0.0)) for seed in range(30)])
 
 
 @pytest.mark.slow
