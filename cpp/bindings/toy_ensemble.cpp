@@ -59,16 +59,20 @@ void register_toy_ensemble(py::module_ &core) {
             "statistics",
             [](const ToyEnsemble &self, double mu, double true_mu, std::uint64_t seed, std::uint64_t first,
                std::size_t toys, int threads) {
-                Doubles values;
+                ToyStatistics found;
                 {
                     py::gil_scoped_release release;
-                    values = self.statistics(mu, true_mu, seed, first, toys, threads);
+                    found = self.statistics(mu, true_mu, seed, first, toys, threads);
                 }
-                return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
+                const Doubles &values = found.values;
+                return py::make_tuple(
+                    py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data()),
+                    found.failed);
             },
             py::arg("mu"), py::arg("true_mu"), py::arg("seed"), py::arg("first"), py::arg("toys"),
             py::arg("threads") = 1,
-            "The same of toys with a true signal, shape (toys,). Raises RuntimeError where a fit fails.");
+            "The same of toys with a true signal, shape (toys,), and how many are left out since their fits "
+            "fail.");
 }
 
 } // namespace na64root::bindings

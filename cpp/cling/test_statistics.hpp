@@ -86,7 +86,11 @@ class CountedFit : public RooStats::TestStatistic {
             seen_[i] = static_cast<RooAbsReal *>(row.find(*counts_.at(i)))->getVal();
         for (std::size_t k = 0; k < measured_.size(); ++k)
             measured_[k] = static_cast<RooAbsReal *>(auxiliaries_.at(k))->getVal();
-        return likelihood_.ratio(mu, seen_, measured_, one_sided_);
+        return of(mu, seen_, measured_);
+    }
+
+    double of(double mu, const std::vector<double> &counts, const std::vector<double> &auxiliaries) const {
+        return likelihood_.ratio(mu, counts, auxiliaries, one_sided_);
     }
 
     const TString GetVarName() const override { return "-ln(likelihood ratio)"; }
@@ -96,53 +100,6 @@ class CountedFit : public RooStats::TestStatistic {
     RooArgList counts_, auxiliaries_;
     bool one_sided_;
     std::vector<double> seen_, measured_;
-};
-
-// Toys of a pdf whose observables are counts, as RooStats' FrequentistCalculator asks for them: the
-// parameters are where it puts them, auxiliary measurements and counts fluctuate. RooFit's own generator
-// takes ten times as long.
-class CountedToys : public RooStats::ToyMCSampler {
-  public:
-    // Variables of the pdf: counts with their rates, auxiliary measurements with their parameters. `means`
-    // are those of auxiliary measurements that are counts, and zero for normal ones.
-    CountedToys(RooStats::TestStatistic &statistic, int toys, const RooArgList &counts,
-                const RooArgList &rates, const RooArgList &auxiliaries, const RooArgList &parameters,
-                std::vector<double> means)
-        : RooStats::ToyMCSampler(statistic, toys), counts_(counts), rates_(rates), auxiliaries_(auxiliaries),
-          parameters_(parameters), means_(std::move(means)), row_(counts) {}
-
-    RooAbsData *GenerateToyData(RooArgSet &point, double &weight, RooAbsPdf &pdf) const override {
-        if (&pdf != variables_of_ || !variables_) {
-            variables_.reset(pdf.getVariables());
-            variables_of_ = &pdf;
-        }
-        variables_->assign(point);
-        weight = 1.0;
-        TRandom &random = *RooRandom::randomGenerator();
-        for (std::size_t k = 0; k < auxiliaries_.size(); ++k) {
-            const double at = value(parameters_, k);
-            set(auxiliaries_, k, means_[k] > 0.0 ? random.PoissonD(means_[k] * at) : random.Gaus(at, 1.0));
-        }
-        auto toy = std::make_unique<RooDataSet>("toy", "counts", row_);
-        for (std::size_t i = 0; i < counts_.size(); ++i)
-            set(counts_, i, random.PoissonD(value(rates_, i)));
-        toy->add(row_);
-        return toy.release();
-    }
-
-  private:
-    static double value(const RooArgList &list, std::size_t i) {
-        return static_cast<const RooAbsReal &>(list[i]).getVal();
-    }
-    static void set(const RooArgList &list, std::size_t i, double to) {
-        static_cast<RooRealVar &>(list[i]).setVal(to);
-    }
-
-    RooArgList counts_, rates_, auxiliaries_, parameters_;
-    std::vector<double> means_;
-    RooArgSet row_;
-    mutable std::unique_ptr<RooArgSet> variables_;
-    mutable const RooAbsPdf *variables_of_ = nullptr;
 };
 
 // A statistic whose values nearer to the observed one than a tolerance are equal to it. The observed value
@@ -182,15 +139,19 @@ class TieSafeStatistic : public RooStats::TestStatistic {
             ++failures;
             return 0.0;
         }
-        value = value > 0.0 ? value : 0.0;
         if (&data == observed_) {
-            observed_value = value;
             observed_mu_ = mu;
-            return value;
+            return observed_value = std::max(0.0, value);
         }
-        if (mu != observed_mu_)
-            throw std::logic_error("a toy was evaluated before the observed data");
-        return std::abs(value - observed_value) < tolerance_ ? observed_value : value;
+        return tied(value, mu);
+    }
+
+    // The statistic of a toy by the fit that is asked first, without data of RooFit; NaN where Evaluate has
+    // to be asked.
+    double of_numbers(double mu, const std::vector<double> &counts,
+                      const std::vector<double> &auxiliaries) const {
+        const double value = first_ && judged_ == 0 ? first_->of(mu, counts, auxiliaries) : std::nan("");
+        return valid(value) ? tied(value, mu) : std::nan("");
     }
 
     const TString GetVarName() const override { return "-ln(likelihood ratio)"; }
@@ -199,6 +160,12 @@ class TieSafeStatistic : public RooStats::TestStatistic {
     int failures = 0, disagreements = 0;
 
   private:
+    double tied(double value, double mu) const {
+        if (mu != observed_mu_)
+            throw std::logic_error("a toy was evaluated before the observed data");
+        return std::abs(value - observed_value) < tolerance_ ? observed_value : std::max(0.0, value);
+    }
+
     double evaluate(std::size_t which, RooAbsData &data, RooArgSet &parameters_of_interest) {
         RooArgSet before;
         variables_->snapshot(before);
@@ -219,6 +186,74 @@ class TieSafeStatistic : public RooStats::TestStatistic {
     CountedFit *first_ = nullptr;
     int judged_ = 0;
     double observed_mu_ = std::nan("");
+};
+
+// Toys of a pdf whose observables are counts, as RooStats' FrequentistCalculator asks for them: the
+// parameters are where it puts them, auxiliary measurements and counts fluctuate. A toy becomes data of
+// RooFit only where its statistic asks for that: these take ten times as long as the fit.
+class CountedToys : public RooStats::ToyMCSampler {
+  public:
+    // Variables of the pdf: counts with their rates, auxiliary measurements with their parameters. `means`
+    // are those of auxiliary measurements that are counts, and zero for normal ones.
+    CountedToys(TieSafeStatistic &statistic, int toys, const RooArgList &counts, const RooArgList &rates,
+                const RooArgList &auxiliaries, const RooArgList &parameters, std::vector<double> means)
+        : RooStats::ToyMCSampler(statistic, toys), statistic_(statistic), counts_(counts), rates_(rates),
+          auxiliaries_(auxiliaries), parameters_(parameters), means_(std::move(means)), row_(counts) {}
+
+    RooDataSet *GetSamplingDistributions(RooArgSet &point) override {
+        const std::unique_ptr<RooArgSet> variables{fPdf->getVariables()};
+        RooArgSet before;
+        variables->snapshot(before);
+        variables->assign(point);
+        // Where the calculator puts the parameters: the same for all toys.
+        const std::vector<double> at = values(parameters_), rates = values(rates_);
+        std::vector<double> measured(at.size()), seen(rates.size());
+        RooArgSet tested;
+        fParametersForTestStat->snapshot(tested);
+        const double mu = static_cast<RooAbsReal *>(tested.first())->getVal();
+        RooRealVar value("statistic", statistic_.GetVarName(), 0.0);
+        auto all = std::make_unique<RooDataSet>("toys", "toys", RooArgSet(value));
+        TRandom &random = *RooRandom::randomGenerator();
+        for (int toy = 0; toy < GetNToys(); ++toy) {
+            for (std::size_t k = 0; k < at.size(); ++k)
+                measured[k] = means_[k] > 0.0 ? random.PoissonD(means_[k] * at[k]) : random.Gaus(at[k], 1.0);
+            for (std::size_t i = 0; i < rates.size(); ++i)
+                seen[i] = random.PoissonD(rates[i]);
+            double found = statistic_.of_numbers(mu, seen, measured);
+            if (std::isnan(found)) {
+                variables->assign(point);
+                found = by_data(seen, measured, tested);
+            }
+            value.setVal(found);
+            all->add(RooArgSet(value));
+        }
+        variables->assign(before);
+        return all.release();
+    }
+
+  private:
+    double by_data(const std::vector<double> &seen, const std::vector<double> &measured, RooArgSet &tested) {
+        set(auxiliaries_, measured);
+        set(counts_, seen);
+        RooDataSet toy("toy", "counts", row_);
+        toy.add(row_);
+        return statistic_.Evaluate(toy, tested);
+    }
+    static std::vector<double> values(const RooArgList &list) {
+        std::vector<double> found;
+        for (const RooAbsArg *one : list)
+            found.push_back(static_cast<const RooAbsReal *>(one)->getVal());
+        return found;
+    }
+    static void set(const RooArgList &list, const std::vector<double> &to) {
+        for (std::size_t i = 0; i < to.size(); ++i)
+            static_cast<RooRealVar &>(list[i]).setVal(to[i]);
+    }
+
+    TieSafeStatistic &statistic_;
+    RooArgList counts_, rates_, auxiliaries_, parameters_;
+    std::vector<double> means_;
+    RooArgSet row_;
 };
 
 } // namespace na64root

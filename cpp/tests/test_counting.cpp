@@ -1,5 +1,6 @@
 #include "check.hpp"
 #include "na64root/counting.hpp"
+#include "na64root/profile_likelihood.hpp"
 
 #include <cmath>
 #include <limits>
@@ -9,6 +10,7 @@ using na64root::Constraint;
 using na64root::CountingBin;
 using na64root::CountingExperiment;
 using na64root::CountingModel;
+using na64root::ProfileLikelihood;
 using na64root::Treatment;
 
 namespace {
@@ -84,6 +86,46 @@ int main() {
     CountingModel many{{{1030, 1000, 20, 0.5, 0}, {510, 500, 10, 0.5, 1}}};
     CHECK_CLOSE(CountingExperiment(many, Treatment::none).upper_limit(0.9).value,
                 CountingExperiment(many, Treatment::none).asymptotic_upper_limit(0.9).value, 0.02);
+
+    // Without uncertainties all treatments are one, also between the bulks of the two ensembles.
+    for (const CountingModel &certain : {CountingModel{{{14, 0.0, 0.0, 1.0, 0}}},
+                                         CountingModel{{{3, 0.5, 0.0, 0.4, 0}, {1, 2.0, 0.0, 0.6, 1}}}})
+        for (auto treatment : {Treatment::frequentist, Treatment::hybrid})
+            CHECK(limit(certain, treatment, 0.95) == limit(certain, Treatment::none, 0.95));
+    CHECK_CLOSE(limit({{{14, 0.0, 0.0, 1.0, 0}}}, Treatment::hybrid, 0.95), poisson_limit(14, 0.05), 1e-4);
+
+    // Fits that went astray, beside that of all parameters together (independent of the nested ones): as many
+    // events as a log-normal background, where the slope is exactly zero;
+    CountingModel balanced{{{100, 100.0, 30.0, 1.0, 0}}};
+    balanced.background_constraint = Constraint::lognormal;
+    ProfileLikelihood all;
+    all.add_parameter(-20.0, 20.0);
+    all.add_bin(1.0, 100.0);
+    all.add_power(false, 0, std::log(1.3));
+    for (double mu : {20.0, 39.8, 100.0})
+        CHECK_CLOSE(CountingExperiment(balanced, Treatment::frequentist).statistic(mu),
+                    2.0 * all.ratio(mu, {100.0}, {0.0}), 1e-6);
+    // a background that two bins share, whose fit without signal begins beside a pole: at eta = 0.4945 their
+    // slope vanishes, and both rates are near the counts (analytic), so that CLb is no certainty;
+    CountingModel shared{{{2, 1.0, 0.5, 0.6, 0}, {3, 2.0, 1.5, 0.4, 0}}};
+    CHECK(CountingExperiment(shared, Treatment::frequentist).confidence_levels(6.0).background < 0.85);
+    // and two minima of the signal, where that of single bins is uncertain.
+    CountingModel two_minima{
+        {{223, 159.121, 78.9465, 1.00309, 0, 0.205518}, {1, 0.0277, 0.02436, 0.538, 0, 0.22}}};
+    two_minima.background_constraint = Constraint::lognormal;
+    ProfileLikelihood single;
+    for (int i = 0; i < 3; ++i)
+        single.add_parameter(-20.0, 20.0);
+    const double whole_share = 1.00309 + 0.538;
+    single.add_bin(1.00309 / whole_share, 159.121);
+    single.add_power(true, 0, std::log1p(0.205518));
+    single.add_power(false, 2, std::log1p(78.9465 / 159.121));
+    single.add_bin(0.538 / whole_share, 0.0277);
+    single.add_power(true, 1, std::log1p(0.22));
+    single.add_power(false, 2, std::log1p(0.02436 / 0.0277));
+    for (double mu : {10.0, 25.0, 60.0, 100.0})
+        CHECK_CLOSE(CountingExperiment(two_minima, Treatment::frequentist).statistic(mu),
+                    2.0 * single.ratio(mu, {223.0, 1.0}, {0.0, 0.0, 0.0}), 1e-6);
 
     // Misuse.
     const double nan = std::numeric_limits<double>::quiet_NaN();

@@ -4,12 +4,15 @@ Closed forms at zero events are in test_limits_closed_form.py.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from na64root.cling import root
+from na64root.errors import ConvergenceError
 from na64root.limits import Bin, CountingModel, experiment, roostats, upper_limit, workspace
+from na64root.limits.likelihood import filled
 from na64root.limits.roofit import quiet
 from na64root.limits.roostats import TIE_TOLERANCE
 from na64root.work import Work
@@ -205,6 +208,36 @@ def test_the_fits_agree(signal, background, monkeypatch):
         assert other.observed == pytest.approx(usual.observed, abs=1e-5)
         assert other.with_signal == pytest.approx(usual.with_signal, abs=1e-5)
         assert other.without_signal == pytest.approx(usual.without_signal, abs=1e-5)
+
+
+def signal_too_large(known):
+    first, *others = known.channels
+    larger = replace(first.signal, constant=1.02 * first.signal.constant)
+    return replace(known, channels=(replace(first, signal=larger), *others))
+
+
+def nuisances_at_rest(known):
+    return replace(known, nuisances=tuple(replace(n, lowest=-0.01, highest=0.01) for n in known.nuisances))
+
+
+def no_mistake(known):
+    return known
+
+
+@pytest.mark.parametrize("mistake", [signal_too_large, nuisances_at_rest, no_mistake])
+def test_a_wrong_fit_of_the_core_is_found(mistake, monkeypatch):
+    """Four fits of a batch, judged by RooStats' own, are enough to end a run by one that is a little off."""
+    model = CountingModel(
+        (Bin("a", "a", "", 2, 1.0, 0.4, 0.7), Bin("b", "b", "", 1, 0.6, 0.3, 0.3)), signal_uncertainty=0.2
+    )
+    monkeypatch.setattr(roostats, "filled", lambda core, known: filled(core, mistake(known)))
+    make = roostats._Runner(model, "frequentist", Work()).run
+    if mistake is no_mistake:
+        (toys,) = make([(5.0, 20, 5)])
+        assert toys.size == 25
+    else:
+        with pytest.raises(ConvergenceError, match=rf"not that of RooStats in \d+ of {roostats.JUDGED} toys"):
+            make([(5.0, 20, 5)])
 
 
 @pytest.mark.parametrize("treatment", ["none", "frequentist", "hybrid"])

@@ -12,6 +12,11 @@
 
 namespace na64root {
 
+struct ToyStatistics {
+    std::vector<double> values; // of the toys whose fits converged
+    std::size_t failed;         // the others
+};
+
 // The ensembles of RooStats' FrequentistCalculator and HybridCalculator. Frequentist: the nuisance parameters
 // are those of the conditional maximum of the observed data, auxiliary measurements fluctuate around them.
 // Hybrid: each toy draws the nuisance parameters from their priors, which are the constraints, within their
@@ -29,9 +34,10 @@ class ToyEnsemble {
 
     // The same of toys whose true signal is `true_mu`, the entries first ... first + toys - 1 of the seed;
     // with other threads the same. A value nearer than 1e-6 to the observed one is equal to it: toys with the
-    // counts of the data tie with them, whatever the last digits are.
-    std::vector<double> statistics(double mu, double true_mu, std::uint64_t seed, std::uint64_t first,
-                                   std::size_t toys, int threads = 1) const;
+    // counts of the data tie with them, whatever the last digits are. Those whose fit does not converge are
+    // left out and counted; throws std::runtime_error as `observed`.
+    ToyStatistics statistics(double mu, double true_mu, std::uint64_t seed, std::uint64_t first,
+                             std::size_t toys, int threads = 1) const;
 
   private:
     struct Toy {

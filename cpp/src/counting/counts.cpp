@@ -1,5 +1,6 @@
 #include "counting/counts.hpp"
 
+#include "counting/effort.hpp"
 #include "counting/probabilities.hpp"
 
 namespace na64root::counting {
@@ -65,8 +66,9 @@ namespace {
 // have lost the index eta where this bin is the first of its group.
 class BinProbabilities {
   public:
-    BinProbabilities(const Model &model, double mu, std::size_t bin, const std::vector<double> &with_before,
-                     const std::vector<double> &without_before);
+    BinProbabilities(const Model &model, const Priors &priors, double mu, std::size_t bin,
+                     const std::vector<double> &with_before, const std::vector<double> &without_before,
+                     const Cutoff &cutoff);
 
     void start() { average(); }
     // From n - 1 to n counts.
@@ -75,8 +77,15 @@ class BinProbabilities {
             terms_[j] *= rates_[j] / n;
         for (std::size_t j = 0; j < without_.size(); ++j)
             without_[j] *= rates_without_[j] / n;
+        for (const Heavy &heavy : heavy_)
+            (heavy.with ? terms_ : without_)[heavy.node] = heavy.before * poisson_probability(heavy.rate, n);
         average();
     }
+
+    // The largest rate at a node that matters: beyond, all probabilities that matter fall with n. Below they
+    // may have valleys, between the two ensembles and between nodes.
+    double largest_rate() const { return largest_rate_; }
+    std::size_t size() const { return terms_.size(); }
 
     const std::vector<double> &with() const { return with_; }
     const std::vector<double> &without() const { return without_; }
@@ -92,6 +101,14 @@ class BinProbabilities {
     }
 
   private:
+    // A node at whose rate a count of zero has a probability below the smallest number.
+    struct Heavy {
+        bool with;
+        std::size_t node;
+        double before, rate;
+    };
+    static constexpr double heavy_rate = 600.0;
+
     void average();
 
     const Rule &signal_prior_, &prior_, &own_prior_;
@@ -99,24 +116,36 @@ class BinProbabilities {
     std::vector<double> rates_, terms_; // with signal, before the average over the bin's own nuisance
     std::vector<double> rates_without_;
     std::vector<double> with_, without_, mean_with_, mean_without_;
+    std::vector<Heavy> heavy_;
+    double largest_rate_ = 0.0;
 };
 
-BinProbabilities::BinProbabilities(const Model &model, double mu, std::size_t index,
+BinProbabilities::BinProbabilities(const Model &model, const Priors &priors, double mu, std::size_t index,
                                    const std::vector<double> &with_before,
-                                   const std::vector<double> &without_before)
-    : signal_prior_(model.priors.signal),
+                                   const std::vector<double> &without_before, const Cutoff &cutoff)
+    : signal_prior_(priors.signal),
       prior_(model.bins[index].group < 0
                  ? single_node
-                 : model.priors.backgrounds[static_cast<std::size_t>(model.bins[index].group)]),
-      own_prior_(model.priors.own[index]), n_theta_(signal_prior_.nodes.size()), n_eta_(prior_.nodes.size()),
+                 : priors.backgrounds[static_cast<std::size_t>(model.bins[index].group)]),
+      own_prior_(priors.own[index]), n_theta_(signal_prior_.nodes.size()), n_eta_(prior_.nodes.size()),
       n_own_(own_prior_.nodes.size()), rates_(n_theta_ * n_eta_ * n_own_), terms_(rates_.size()),
       rates_without_(n_eta_), with_(n_theta_ * n_eta_), without_(n_eta_), mean_with_(n_theta_),
       mean_without_(1) {
     const PooledBin &bin = model.bins[index];
     const bool first = index == 0 || bin.group < 0 || model.bins[index - 1].group != bin.group;
+    Effort::spend(1 + terms_.size() / 25);
+    const auto note = [&](bool with, std::size_t node, double before, double rate, double part) {
+        if (part >= 1e-3 * cutoff.least)
+            largest_rate_ = std::max(largest_rate_, rate);
+        if (rate > heavy_rate)
+            heavy_.push_back({with, node, before, rate});
+    };
     for (std::size_t e = 0; e < n_eta_; ++e) {
         rates_without_[e] = model.background(bin, prior_.nodes[e]);
-        without_[e] = (first ? without_before[0] : without_before[e]) * std::exp(-rates_without_[e]);
+        const double before_without = first ? without_before[0] : without_before[e];
+        without_[e] = before_without * std::exp(-rates_without_[e]);
+        note(false, e, before_without, rates_without_[e],
+             prior_.weights[e] * before_without / cutoff.scale_without);
         for (std::size_t k = 0; k < n_theta_; ++k) {
             const double before = first ? with_before[k] : with_before[k * n_eta_ + e];
             for (std::size_t o = 0; o < n_own_; ++o) {
@@ -124,7 +153,10 @@ BinProbabilities::BinProbabilities(const Model &model, double mu, std::size_t in
                 rates_[j] = mu * model.signal_scale(signal_prior_.nodes[k]) *
                                 model.scale(bin.own_uncertainty, own_prior_.nodes[o]) * bin.signal +
                             rates_without_[e];
-                terms_[j] = before * own_prior_.weights[o] * std::exp(-rates_[j]);
+                const double with_own = before * own_prior_.weights[o];
+                terms_[j] = with_own * std::exp(-rates_[j]);
+                note(true, j, with_own, rates_[j],
+                     signal_prior_.weights[k] * prior_.weights[e] * with_own / cutoff.scale_with);
             }
         }
     }
@@ -147,9 +179,9 @@ void BinProbabilities::average() {
 
 class HybridEnumeration {
   public:
-    HybridEnumeration(const Model &model, double mu, const Cutoff &cutoff, std::vector<double> &counts,
-                      const VisitAveraged &visit)
-        : model_(model), mu_(mu), cutoff_(cutoff), counts_(counts), visit_(visit) {}
+    HybridEnumeration(const Model &model, const Priors &priors, double mu, const Cutoff &cutoff,
+                      std::vector<double> &counts, const VisitAveraged &visit)
+        : model_(model), priors_(priors), mu_(mu), cutoff_(cutoff), counts_(counts), visit_(visit) {}
 
     // As Enumeration::from, the probabilities of the counts given as BinProbabilities wants them.
     bool from(std::size_t index, const std::vector<double> &with, const std::vector<double> &without) const {
@@ -158,20 +190,18 @@ class HybridEnumeration {
         const PooledBin &bin = model_.bins[index];
         const bool last_of_group =
             index + 1 == model_.bins.size() || bin.group < 0 || model_.bins[index + 1].group != bin.group;
-        BinProbabilities probabilities(model_, mu_, index, with, without);
+        BinProbabilities probabilities(model_, priors_, mu_, index, with, without, cutoff_);
         bool any = false;
-        double previous = 0.0;
         for (double n = 0.0;; n += 1.0) {
+            Effort::spend(probabilities.size() / 250);
             if (n == 0.0)
                 probabilities.start();
             else
                 probabilities.advance(n);
             const double larger = std::max(probabilities.total_with() / cutoff_.scale_with,
                                            probabilities.mean_without()[0] / cutoff_.scale_without);
-            const bool falls = larger < previous;
-            previous = larger;
             if (larger < cutoff_.least) {
-                if (falls || n > 1e4)
+                if (n > probabilities.largest_rate())
                     return any;
                 any = true;
                 continue;
@@ -188,6 +218,7 @@ class HybridEnumeration {
 
   private:
     const Model &model_;
+    const Priors &priors_;
     double mu_;
     const Cutoff &cutoff_;
     std::vector<double> &counts_;
@@ -196,10 +227,10 @@ class HybridEnumeration {
 
 } // namespace
 
-void for_each_counts_hybrid(const Model &model, double mu, const Cutoff &cutoff, std::vector<double> &counts,
-                            const VisitAveraged &visit) {
-    HybridEnumeration(model, mu, cutoff, counts, visit)
-        .from(0, std::vector<double>(model.priors.signal.nodes.size(), 1.0), {1.0});
+void for_each_counts_hybrid(const Model &model, const Priors &priors, double mu, const Cutoff &cutoff,
+                            std::vector<double> &counts, const VisitAveraged &visit) {
+    HybridEnumeration(model, priors, mu, cutoff, counts, visit)
+        .from(0, std::vector<double>(priors.signal.nodes.size(), 1.0), {1.0});
 }
 
 // -------------------------------------------------------------------------------------- the mean of a weight
@@ -231,6 +262,8 @@ class MeanOverCounts {
     // `products` are [signal][eta].
     void within_group(const Span &group, std::size_t bin, const std::vector<double> &products);
     double probability(std::size_t bin, std::size_t signal_node, double eta, double n) const;
+    // At the node of the bin's own signal where it is largest.
+    double rate(std::size_t bin, std::size_t signal_node, double eta) const;
 
     const Model &model_;
     const std::function<double(Fitter &)> &weight_;
@@ -263,6 +296,14 @@ double MeanOverCounts::probability(std::size_t index, std::size_t signal_node, d
                poisson_probability(
                    signal * model_.scale(bin.own_uncertainty, own.nodes[o]) + model_.background(bin, eta), n);
     return sum;
+}
+
+double MeanOverCounts::rate(std::size_t index, std::size_t signal_node, double eta) const {
+    const PooledBin &bin = model_.bins[index];
+    double largest = 0.0;
+    for (const double node : own_rules_[index].nodes)
+        largest = std::max(largest, model_.scale(bin.own_uncertainty, node));
+    return signals_[signal_node] * bin.signal * largest + model_.background(bin, eta);
 }
 
 void MeanOverCounts::over_groups(std::size_t begin, const std::vector<double> &before) {
@@ -298,8 +339,13 @@ void MeanOverCounts::within_group(const Span &group, std::size_t bin, const std:
         over_groups(bin, averaged);
         return;
     }
-    double previous = -1.0;
-    for (double n = 0.0; n < 1e5; n += 1.0) {
+    // Up to there probabilities may rise again: nodes have their bulks at different counts.
+    double largest_rate = 0.0;
+    for (std::size_t k = 0; k < group.before.size(); ++k)
+        for (std::size_t e = 0; e < nodes; ++e)
+            if (products[k * nodes + e] * group.rule.weights[e] * signal_rule_.weights[k] >= 1e-13)
+                largest_rate = std::max(largest_rate, rate(bin, k, group.rule.nodes[e]));
+    for (double n = 0.0;; n += 1.0) {
         std::vector<double> next = products;
         double largest = 0.0;
         for (std::size_t k = 0; k < group.before.size(); ++k)
@@ -308,10 +354,8 @@ void MeanOverCounts::within_group(const Span &group, std::size_t bin, const std:
                 value *= probability(bin, k, group.rule.nodes[e], n);
                 largest = std::max(largest, value * group.rule.weights[e] * signal_rule_.weights[k]);
             }
-        const bool rises = largest > previous;
-        previous = largest;
         if (largest < 1e-13) {
-            if (!rises)
+            if (n > largest_rate)
                 break;
             continue;
         }

@@ -12,7 +12,7 @@ namespace na64root::counting {
 
 // Counts whose probability is below this part of the tail, in both ensembles, are left out where only counts
 // fluctuate: the tail then varies by steps.
-inline constexpr double negligible_step = 1e-6;
+inline constexpr double negligible_step = 1e-6, negligible_step_fine = 2.5e-7;
 
 // Counts are left out whose probability, in both ensembles, is below the part `least` of `scale`: about what
 // the tails will be, from below.
@@ -40,8 +40,8 @@ void for_each_counts(const Model &model, const Truths &truths, const Cutoff &cut
 // The same with probabilities averaged over the priors of the hybrid treatment, but for the signal's common
 // to all bins: `with` is given at each of its nodes.
 using VisitAveraged = std::function<bool(const std::vector<double> &with, double without)>;
-void for_each_counts_hybrid(const Model &model, double mu, const Cutoff &cutoff, std::vector<double> &counts,
-                            const VisitAveraged &visit);
+void for_each_counts_hybrid(const Model &model, const Priors &priors, double mu, const Cutoff &cutoff,
+                            std::vector<double> &counts, const VisitAveraged &visit);
 
 // The mean of weight(experiment) over the counts of the ensemble at mu, averaged over priors in the hybrid
 // treatment: all counts but those of a tail below 1e-13 per bin. Auxiliary measurements stay as they are

@@ -20,11 +20,11 @@ class Effort {
     Effort(const Effort &) = delete;
     Effort &operator=(const Effort &) = delete;
 
-    // One fit. Throws std::runtime_error where there were too many.
-    static void spend() {
-        if (left_ == 0)
+    // One fit, or what takes as long as some. Throws std::runtime_error where there were too many.
+    static void spend(std::uint64_t fits = 1) {
+        if (left_ < fits)
             throw std::runtime_error("there are too many counts to enumerate");
-        --left_;
+        left_ -= fits;
     }
 
   private:

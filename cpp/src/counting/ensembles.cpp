@@ -52,6 +52,8 @@ Tails tails_of_truths(const Model &model, const Test &test) {
     Cutoff cutoff;
     if (model.auxiliaries_fluctuate())
         cutoff.least = negligible(test.accuracy);
+    else if (test.accuracy == Accuracy::fine)
+        cutoff.least = negligible_step_fine;
     set_scales(cutoff, model, truths);
     Fitter experiment(model);
     PassProbability pass_probability(model, test, experiment);
@@ -75,16 +77,20 @@ Tails tails_of_truths(const Model &model, const Test &test) {
 }
 
 Tails tails_of_priors(const Model &model, const Test &test) {
+    const bool fine = test.accuracy == Accuracy::fine;
+    const Priors &priors = fine ? model.finer_priors : model.priors;
     Cutoff cutoff;
+    if (fine)
+        cutoff.least = negligible_step_fine;
     set_scales_hybrid(cutoff, model, test.mu);
     Fitter experiment(model);
     Tails tails;
-    for_each_counts_hybrid(model, test.mu, cutoff, experiment.outcome.counts,
+    for_each_counts_hybrid(model, priors, test.mu, cutoff, experiment.outcome.counts,
                            [&](const std::vector<double> &with, double without) {
                                if (experiment.statistic(test.mu) < test.threshold)
                                    return false;
                                for (std::size_t k = 0; k < with.size(); ++k)
-                                   tails.with += model.priors.signal.weights[k] * with[k];
+                                   tails.with += priors.signal.weights[k] * with[k];
                                tails.without += without;
                                return true;
                            });

@@ -176,7 +176,7 @@ std::vector<Contribution> contributions_of_truths(const Model &model, double mu)
 std::vector<Contribution> contributions_of_priors(const Model &model, double mu) {
     Fitter experiment(model);
     std::vector<Contribution> contributions;
-    for_each_counts_hybrid(model, mu, {}, experiment.outcome.counts,
+    for_each_counts_hybrid(model, model.priors, mu, {}, experiment.outcome.counts,
                            [&](const std::vector<double> &with, double without) {
                                const double root = std::sqrt(experiment.statistic(mu));
                                if (root < least_root)

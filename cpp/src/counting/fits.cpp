@@ -1,5 +1,6 @@
 #include "counting/fits.hpp"
 
+#include <stdexcept>
 #include <utility>
 
 namespace na64root::counting {
@@ -32,16 +33,35 @@ double Fitter::best_signal() {
     while (model_.own_sources && profile(highest, false).slope < 0.0)
         highest *= 2.0;
     const double guess = std::max(total - background_rate, 0.3 * total);
-    const double start = last_signal_ > 0.0 ? std::min(last_signal_, highest) : guess;
-    return last_signal_ = newton_root(
-               [&](double signal) {
-                   const Profile at = profile(signal, false);
-                   return std::make_pair(at.slope, at.curvature);
-               },
-               0.0, highest, start);
+    // Where the background is zero there is a pole, near which steps are too small to tell the end.
+    const double start =
+        last_signal_ > 0.0 ? std::clamp(last_signal_, std::min(1e-2, highest), highest) : guess;
+    const auto slope = [&](double signal) {
+        const Profile at = profile(signal, false);
+        return std::make_pair(at.slope, at.curvature);
+    };
+    const double found = newton_root(slope, 0.0, highest, start);
+    return last_signal_ = model_.own_sources ? best_of_two_signals(slope, found, highest) : found;
 }
 
-double Fitter::conditional_theta(double mu, double free_signal) {
+// Where signals of single bins are uncertain -ln L may have two minima: an excess is signal, or its bin has
+// little of it. The one found lies above a maximum, below one, or neither.
+template <class Slope> double Fitter::best_of_two_signals(const Slope &slope, double found, double highest) {
+    double other = found, below = 0.0;
+    for (const double part : {0.05, 0.3, 0.7}) {
+        if (slope(part * found).first > 0.0) {
+            other = newton_root(slope, below, part * found, 0.5 * (below + part * found));
+            break;
+        }
+        below = part * found;
+    }
+    for (const double part : {0.15, 0.5})
+        if (const double above = found + part * (highest - found); other == found && slope(above).first < 0.0)
+            other = newton_root(slope, above, highest, 0.5 * (above + highest));
+    return other != found && profile(other).value < profile(found).value ? other : found;
+}
+
+double Fitter::conditional_theta_inside(double mu, double free_signal) {
     if (!model_.signal_varies())
         return 0.0;
     const double t = outcome.signal_auxiliary, start = std::max(t, model_.lowest_theta());
@@ -60,12 +80,38 @@ double Fitter::conditional_theta(double mu, double free_signal) {
     if (at_start < 0.0)
         return newton_root(slope, start, model_.theta_of_scale(free_signal / mu), start);
     double low = std::max(start - at_start, model_.lowest_theta());
+    // The slope of the profile over signals of single bins may fall with the signal.
+    while (model_.own_sources && low > model_.lowest_theta() && slope(low).first > 0.0)
+        low = std::max(start - 2.0 * (start - low), model_.lowest_theta());
     if (free_signal > 0.0)
         low = std::max(low, model_.theta_of_scale(free_signal / mu));
     if (low == model_.lowest_theta() && slope(low).first >= 0.0)
         return low;
     return newton_root(slope, low, start, start);
 }
+
+double Fitter::conditional_theta(double mu, double free_signal) {
+    const double inside = conditional_theta_inside(mu, free_signal), lowest = model_.lowest_theta();
+    if (!model_.own_sources || !model_.signal_varies() || model_.lognormal_signal() || mu == 0.0)
+        return inside;
+    // With signals of single bins there may be a second minimum where no signal is left.
+    const double t = outcome.signal_auxiliary;
+    const auto value = [&](double theta) {
+        return profile(mu * model_.signal_scale(theta)).value + 0.5 * (theta - t) * (theta - t);
+    };
+    return value(lowest) < value(inside) ? lowest : inside;
+}
+
+namespace {
+
+// The maximum with zero would make a tie of what is no number.
+double not_negative(double statistic) {
+    if (std::isnan(statistic))
+        throw std::runtime_error("a fit has no likelihood");
+    return std::max(0.0, statistic);
+}
+
+} // namespace
 
 double Fitter::statistic(double mu) {
     const double t = outcome.signal_auxiliary;
@@ -81,7 +127,7 @@ double Fitter::statistic(double mu) {
     // Below its lowest value the pull of theta is the same in both fits, up to what is beyond it.
     const double beyond = varies ? std::max(model_.lowest_theta() - t, 0.0) : 0.0;
     const double change = profile(mu * model_.signal_scale(theta)).value - profile(free_signal).value;
-    return std::max(0.0, 2.0 * change + pull * pull + 2.0 * pull * beyond);
+    return not_negative(2.0 * change + pull * pull + 2.0 * pull * beyond);
 }
 
 double Fitter::two_sided_statistic(double mu) {
@@ -89,8 +135,8 @@ double Fitter::two_sided_statistic(double mu) {
     const double theta = conditional_theta(mu, free_signal);
     const double pull =
         model_.signal_varies() ? theta - std::max(outcome.signal_auxiliary, model_.lowest_theta()) : 0.0;
-    return std::max(0.0, 2.0 * (profile(mu * model_.signal_scale(theta)).value - profile(free_signal).value) +
-                             pull * pull);
+    return not_negative(2.0 * (profile(mu * model_.signal_scale(theta)).value - profile(free_signal).value) +
+                        pull * pull);
 }
 
 namespace {

@@ -65,6 +65,8 @@ class Fitter {
         double slope, curvature;
     };
 
+    double conditional_theta_inside(double mu, double free_signal);
+    template <class Slope> double best_of_two_signals(const Slope &slope, double found, double highest);
     double best_eta_of_one_bin(std::size_t group, double signal) const;
     double best_eta_in_bracket(std::size_t group, double signal) const;
     double best_eta_from_below(std::size_t group, double signal);

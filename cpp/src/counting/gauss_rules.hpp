@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <stdexcept>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct Rule {
 
 // Golub and Welsch, Math. Comp. 23, 221 (1969): nodes and weights from the recurrence of the orthogonal
 // polynomials, as eigenvalues and first components of the eigenvectors of a symmetric tridiagonal matrix
-// (implicit QL).
+// (implicit QL). Weights below 1e-25 are noise.
 inline Rule gauss_rule(std::vector<double> diagonal, std::vector<double> off_diagonal_squared) {
     const std::size_t n = diagonal.size();
     std::vector<double> e(n, 0.0), first(n, 0.0);
@@ -81,23 +82,59 @@ inline Rule poisson_rule(std::size_t n, double mean) {
     return gauss_rule(diagonal, off_diagonal);
 }
 
-// Mean under a standard normal distribution truncated to x >= low (Gauss-Legendre over its 8 standard
-// deviations).
-inline Rule truncated_normal_rule(double low, std::size_t n) {
-    const double a = std::max(low, -8.0), b = std::max(a, 0.0) + 8.0;
-    double total = 0.0;
+// Mean over [-1, 1] (Legendre polynomials).
+inline Rule uniform_rule(std::size_t n) {
     std::vector<double> off_diagonal(n);
     for (std::size_t i = 0; i < n; ++i) {
         const double k = static_cast<double>(i + 1);
         off_diagonal[i] = k * k / (4.0 * k * k - 1.0);
     }
-    Rule rule = gauss_rule(std::vector<double>(n, 0.0), off_diagonal);
-    for (std::size_t i = 0; i < n; ++i) {
+    return gauss_rule(std::vector<double>(n, 0.0), off_diagonal);
+}
+
+// Mean under a standard normal distribution truncated to x >= low: a uniform rule over its 8 standard
+// deviations.
+inline Rule truncated_normal_rule(double low, Rule rule) {
+    const double a = std::max(low, -8.0), b = std::max(a, 0.0) + 8.0;
+    double total = 0.0;
+    for (std::size_t i = 0; i < rule.nodes.size(); ++i) {
         const double x = 0.5 * (a + b) + 0.5 * (b - a) * rule.nodes[i];
         rule.nodes[i] = x;
         rule.weights[i] *= std::exp(-0.5 * x * x);
         total += rule.weights[i];
     }
+    for (double &weight : rule.weights)
+        weight /= total;
+    return rule;
+}
+
+// Mean over [low, high] under a density given by its logarithm, which has one maximum, of a function that
+// needs nodes at distances of about `width(x)`: panels of eight nodes of Gauss and Legendre, each `panel`
+// widths long and at most `longest`. Where the density hardly matters and only falls, panels are not as
+// short.
+template <class LogDensity, class Width>
+Rule graded_rule(double low, double high, const LogDensity &log_density, const Width &width, double panel,
+                 double longest) {
+    constexpr std::size_t nodes = 8;
+    constexpr double hardly = 4.5;
+    const Rule legendre = uniform_rule(nodes);
+    Rule rule;
+    double largest = -std::numeric_limits<double>::infinity();
+    for (double begin = low, next; begin < high; begin = next) {
+        double length = std::min(longest, panel * width(begin));
+        if (log_density(begin) < largest - hardly)
+            length = std::max(length, 0.25 * longest);
+        next = begin + length;
+        for (std::size_t i = 0; i < nodes; ++i) {
+            const double x = begin + 0.5 * length * (1.0 + legendre.nodes[i]);
+            largest = std::max(largest, log_density(x));
+            rule.nodes.push_back(x);
+            rule.weights.push_back(length * legendre.weights[i]);
+        }
+    }
+    double total = 0.0;
+    for (std::size_t i = 0; i < rule.nodes.size(); ++i)
+        total += rule.weights[i] *= std::exp(log_density(rule.nodes[i]) - largest);
     for (double &weight : rule.weights)
         weight /= total;
     return rule;

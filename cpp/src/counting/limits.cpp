@@ -30,22 +30,34 @@ Estimate limit_by_steps(const Model &model, double cl, Criterion criterion) {
     const auto excess = [&](double mu) {
         return log_level(confidence_levels(model, mu), criterion) - target;
     };
-    double limit = falling_root(excess, Fitter(model).best_signal() - target, tolerance);
+    double limit = falling_root(excess, Fitter(model).best_signal() - target, tolerance, infinity,
+                                Shape::nearly_straight);
+    constexpr double beside = 1.002;
+    double excess_beside = 0.0;
     for (bool again = true; again;) {
         again = false;
-        for (double factor : {1.002, 1.01, 1.03, 1.1, 1.2})
-            if (excess(factor * limit) > 0.0) {
-                limit = falling_root(excess, factor * limit, tolerance);
+        excess_beside = excess(beside * limit);
+        for (double factor : {beside, 1.01, 1.03, 1.1, 1.2})
+            if ((factor == beside ? excess_beside : excess(factor * limit)) > 0.0) {
+                limit = falling_root(excess, factor * limit, tolerance, infinity, Shape::nearly_straight);
                 again = true;
                 break;
             }
     }
-    return {limit, tolerance * limit};
+    // What was left out, and how finely priors were averaged over, moves ln CLs, and the limit by that over
+    // its slope.
+    const double finer = log_level(confidence_levels(model, limit, Accuracy::fine), criterion);
+    const double slope = excess_beside / ((beside - 1.0) * limit);
+    const double moved = std::abs((finer - target) / std::min(slope, -1e-3 / limit));
+    return {limit, tolerance * limit + 2.0 * std::min(moved, limit)};
 }
 
 // ln CLs is nearly straight where auxiliary measurements fluctuate: secants find the limit.
 class Secants {
   public:
+    // Relative: where two accuracies agree to the last digit, what both leave out does not vanish.
+    static constexpr double least_error = 1e-5;
+
     Secants(const Model &model, const Model &known, double cl, Criterion criterion)
         : model_(model), criterion_(criterion), target_(std::log1p(-cl)), most_(largest_limit(model)),
           limit_(upper_limit(known, nullptr, cl, criterion).value) {
@@ -61,8 +73,8 @@ class Secants {
         // Numerical error: finer rules for the auxiliary measurements and more counts, of which those still
         // left out may matter as much, and what is left of the step.
         const double finer = excess(limit_, Accuracy::fine);
-        return {limit_ - finer / slope_,
-                2.0 * std::abs((finer - value) / slope_) + 0.05 * std::abs(finer / slope_)};
+        return {limit_ - finer / slope_, 2.0 * std::abs((finer - value) / slope_) +
+                                             0.05 * std::abs(finer / slope_) + least_error * limit_};
     }
 
   private:

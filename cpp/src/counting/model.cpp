@@ -1,5 +1,6 @@
 #include "counting/model.hpp"
 
+#include <map>
 #include <numeric>
 #include <stdexcept>
 
@@ -154,49 +155,125 @@ Outcome observation(const std::vector<PooledBin> &bins, const std::vector<Group>
     return observed;
 }
 
-// How many nodes a prior needs: more than usual where it is wider than the Poisson distributions that it
-// averages, `spread` and `events` being standard deviation and mean of what it varies.
-std::size_t nodes_for(std::size_t usual, double spread, double events) {
-    const double ratio = 2.0 * spread / std::sqrt(events + 1.0);
-    return static_cast<std::size_t>(static_cast<double>(usual) * std::clamp(ratio, 1.0, 10.0));
+// How finely a prior is averaged over: nodes per width of what varies under it.
+struct Fineness {
+    double nodes, panel;
+};
+constexpr Fineness usual_fineness{1.0, 4.0}, finer{1.25, 3.0};
+
+// Up to this ratio of a prior's width to those of the Poisson distributions that it averages a rule of Gauss
+// has nodes enough; wider ones have panels.
+constexpr double widest = 10.0;
+
+// Rules that the priors of a model have in common are made once.
+class Rules {
+  public:
+    const Rule &normal(std::size_t nodes) {
+        return made(normal_, nodes, [&] { return normal_rule(nodes); });
+    }
+    const Rule &uniform(std::size_t nodes) {
+        return made(uniform_, nodes, [&] { return uniform_rule(nodes); });
+    }
+
+  private:
+    using Made = std::map<std::size_t, Rule>;
+    template <class Make> static const Rule &made(Made &rules, std::size_t nodes, const Make &make) {
+        const auto found = rules.find(nodes);
+        return found != rules.end() ? found->second : rules.emplace(nodes, make()).first->second;
+    }
+
+    Made normal_, uniform_;
+};
+
+// `spread` and `events` are standard deviation and mean of what a prior varies.
+double relative_width(double spread, double events) {
+    return std::max(1.0, 2.0 * spread / std::sqrt(events + 1.0));
+}
+
+std::size_t number(double usual, double relative, Fineness fineness) {
+    return static_cast<std::size_t>(usual * relative * fineness.nodes);
+}
+
+// A standard normal distribution from `low` on, of rates that are `rate(x)` with a slope.
+template <class Rate, class Slope>
+Rule graded_normal(double low, const Rate &rate, const Slope &slope, Fineness fineness) {
+    constexpr double reach = 8.0;
+    return graded_rule(
+        std::max(low, -reach), std::max(low, 0.0) + reach, [](double x) { return -0.5 * x * x; },
+        [&](double x) { return std::sqrt(rate(x) + 1.0) / slope(x); }, fineness.panel, 1.0);
 }
 
 double total_of(const std::vector<double> &counts) {
     return std::accumulate(counts.begin(), counts.end(), 0.0);
 }
 
-Rule signal_prior(const Model &model, double uncertainty, std::size_t usual) {
+Rule signal_prior(const Model &model, double uncertainty, double usual, Fineness fineness, Rules &rules) {
     if (uncertainty == 0.0)
         return {{0.0}, {1.0}};
     // About where limits are.
-    const double seen = total_of(model.observed.counts), signal = 2.3 + seen;
-    const std::size_t nodes = nodes_for(usual, uncertainty * signal, signal);
-    return model.lognormal_signal() ? normal_rule(nodes)
-                                    : truncated_normal_rule(model.lowest_theta(uncertainty), nodes + 15);
+    const double signal = 2.3 + total_of(model.observed.counts);
+    const double relative = relative_width(uncertainty * signal, signal);
+    const double lowest = model.lowest_theta(uncertainty);
+    if (relative > widest) {
+        const double most = 2.0 * signal;
+        return graded_normal(
+            lowest, [&](double x) { return most * model.scale(uncertainty, x); },
+            [&](double x) { return most * model.scale_slope(uncertainty, x); }, fineness);
+    }
+    const std::size_t nodes = number(usual, relative, fineness);
+    return model.lognormal_signal() ? rules.normal(nodes)
+                                    : truncated_normal_rule(lowest, rules.uniform(nodes + 15));
 }
 
-Rule background_prior(const Model &model, const Group &group) {
-    double background = 0.0;
-    for (const std::size_t i : group.bins)
+Rule background_prior(const Model &model, const Group &group, Fineness fineness, Rules &rules) {
+    double background = 0.0, seen = 0.0;
+    for (const std::size_t i : group.bins) {
         background += model.bins[i].background;
-    const std::size_t nodes = nodes_for(20, group.uncertainty, background);
-    if (model.lognormal_backgrounds())
-        return normal_rule(nodes);
-    if (model.gaussian_backgrounds())
-        return truncated_normal_rule(group.lowest, nodes + 6);
+        seen += model.observed.counts[i];
+    }
+    // Rates that are proportional to eta are averaged by narrower distributions where few events are seen.
+    const double events = model.lognormal_backgrounds() ? background : std::min(background, seen);
+    const double relative = relative_width(group.uncertainty, events);
+    const std::size_t nodes = number(20.0, relative, fineness);
+    const auto rate = [&](double x) {
+        double sum = 0.0;
+        for (const std::size_t i : group.bins)
+            sum += model.background(model.bins[i], x);
+        return sum;
+    };
+    const auto slope = [&](double x) {
+        double sum = 0.0;
+        for (const std::size_t i : group.bins)
+            sum += model.background_slope(model.bins[i], x);
+        return sum;
+    };
+    if (!model.gamma_backgrounds()) {
+        if (relative > widest)
+            return graded_normal(group.lowest, rate, slope, fineness);
+        return model.lognormal_backgrounds() ? rules.normal(nodes)
+                                             : truncated_normal_rule(group.lowest, rules.uniform(nodes + 6));
+    }
     // The posterior of the auxiliary count under a flat prior.
-    Rule rule = gamma_rule(group.auxiliary_count + 1.0, nodes);
+    const double count = group.auxiliary_count;
+    if (relative > widest) {
+        const double deviation = std::sqrt(count + 1.0) / count, reach = 8.0;
+        return graded_rule(
+            std::max(0.0, 1.0 - reach * deviation), 1.0 + (reach + 16.0 / std::sqrt(count + 1.0)) * deviation,
+            [&](double x) { return count * (std::log(std::max(x, 1e-300)) - x); },
+            [&](double x) { return std::sqrt(rate(x) + 1.0) / slope(x); }, fineness.panel, deviation);
+    }
+    Rule rule = gamma_rule(count + 1.0, nodes);
     for (double &node : rule.nodes)
-        node /= group.auxiliary_count;
+        node /= count;
     return rule;
 }
 
-Priors make_priors(const Model &model) {
-    Priors priors{signal_prior(model, model.signal_uncertainty, 15), {}, {}};
+Priors make_priors(const Model &model, Fineness fineness, Rules &rules) {
+    Priors priors{signal_prior(model, model.signal_uncertainty, 15.0, fineness, rules), {}, {}};
     for (const auto &bin : model.bins)
-        priors.own.push_back(signal_prior(model, bin.own_uncertainty, 12));
+        priors.own.push_back(signal_prior(model, bin.own_uncertainty, 12.0, fineness, rules));
     for (const auto &group : model.groups)
-        priors.backgrounds.push_back(background_prior(model, group));
+        priors.backgrounds.push_back(background_prior(model, group, fineness, rules));
     return priors;
 }
 
@@ -220,8 +297,14 @@ Model::Model(const CountingModel &model, Treatment treatment)
     monotone = monotone_bins(bins, groups);
     linear = !own_sources && (groups.empty() || gaussian_backgrounds());
     observed = observation(bins, groups);
-    if (treatment == Treatment::hybrid)
-        priors = make_priors(*this);
+    // Without anything that varies all treatments are one.
+    if (groups.empty() && !own_sources && signal_uncertainty == 0.0)
+        this->treatment = Treatment::none;
+    if (this->treatment == Treatment::hybrid) {
+        Rules rules;
+        priors = make_priors(*this, usual_fineness, rules);
+        finer_priors = make_priors(*this, finer, rules);
+    }
 }
 
 double Model::auxiliary_mean(const Truth &truth, const Coordinate &coordinate) const {

@@ -70,7 +70,7 @@ struct Model {
     // Throws std::domain_error as CountingExperiment does.
     Model(const CountingModel &model, Treatment treatment);
 
-    Treatment treatment;
+    Treatment treatment; // `none` where nothing varies
     Constraint signal_constraint, background_constraint;
     double signal_uncertainty;   // common to all bins
     double signal_bend = 0.0;    // lognormal: ln kappa = theta times this
@@ -81,7 +81,7 @@ struct Model {
     bool linear = false;         // rates are linear in the signal and in the etas
     double total_signal = 0.0;   // of all bins
     Outcome observed;
-    Priors priors; // of the hybrid treatment only
+    Priors priors, finer_priors; // of the hybrid treatment only; these tell the error of those
 
     bool signal_varies() const { return signal_uncertainty > 0.0; }
     // Whether auxiliary measurements belong to the ensembles.

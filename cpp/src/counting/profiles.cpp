@@ -149,8 +149,9 @@ double Fitter::best_eta_in_bracket(std::size_t index, double signal) const {
     const Group &group = model_.groups[index];
     const double auxiliary = outcome.background_auxiliaries[index], count = total_count(group);
     double high = highest_eta(group, auxiliary, count), total_slope = 0.0;
+    // Below the auxiliary measurement the backgrounds fall by no more than their slopes there.
     for (const std::size_t i : group.bins)
-        total_slope += model_.background_slope(model_.bins[i], high);
+        total_slope += model_.background_slope(model_.bins[i], auxiliary);
     double low = std::max(auxiliary - total_slope, group.lowest);
     // At the end of the range there may be a pole: a background of zero with a count.
     if (low == group.lowest && count == 0.0)
@@ -158,6 +159,9 @@ double Fitter::best_eta_in_bracket(std::size_t index, double signal) const {
     double eta = std::clamp(auxiliary, low, high);
     for (int step = 0; step < 200; ++step) {
         const auto [slope, curvature] = slope_in_eta(index, eta, signal);
+        // At the root itself the bracket says nothing, and half of it may lead to where no rate is left.
+        if (slope == 0.0)
+            return eta;
         (slope < 0.0 ? low : high) = eta;
         double next = eta - slope / curvature;
         if (!(next > low && next < high))
@@ -181,7 +185,7 @@ double Fitter::best_eta_from_below(std::size_t index, double signal) {
             total_slope += model_.bins[i].uncertainty;
         if (count == 0.0)
             return std::max(group.lowest, auxiliary - total_slope);
-        bound = std::max(group.lowest * (1.0 - 1e-9), auxiliary - total_slope);
+        bound = std::max(group.lowest + 1e-9 * (1.0 + std::abs(group.lowest)), auxiliary - total_slope);
     } else {
         for (const std::size_t i : group.bins)
             total_slope += model_.bins[i].background;
@@ -194,10 +198,11 @@ double Fitter::best_eta_from_below(std::size_t index, double signal) {
     double eta = std::max(bound, last);
     for (int step = 0; step < 200; ++step) {
         const auto [slope, curvature] = slope_in_eta(index, eta, signal);
-        if (slope >= 0.0 && eta <= bound)
-            return std::max(eta, group.lowest);
+        if (slope >= 0.0 && eta <= bound) // within rounding of the end of the range it rests there
+            return eta <= group.lowest + 1e-8 * (1.0 + std::abs(group.lowest)) ? group.lowest : eta;
         const double next = std::max(bound, eta - slope / curvature);
-        if (std::abs(next - eta) <= 1e-5 * (1.0 + std::abs(eta)))
+        // Near the pole at the end of the range steps are as small as the distance from it.
+        if (std::abs(next - eta) <= 1e-5 * std::min(1.0 + std::abs(eta), eta - group.lowest))
             return last = next;
         eta = next;
     }

@@ -32,6 +32,41 @@ double bracketed_root(Function &&f, double a, double fa, double b, double fb, do
     return 0.5 * (low + high);
 }
 
+// The same for a function that is nearly straight but for steps: by secants of which no end stays for long
+// (the Illinois method, G. Dowell and P. Jarratt, BIT 11, 168 (1971)), until the last one is straight.
+template <class Function>
+double nearly_straight_root(Function &&f, double a, double fa, double b, double fb, double tolerance) {
+    if (fa == 0.0)
+        return a;
+    if (fb == 0.0)
+        return b;
+    double weight_a = fa, weight_b = fb;
+    int side = 0; // of the last point
+    for (int step = 0; step < 200; ++step) {
+        const double slope = (fb - fa) / (b - a);
+        double x = a - weight_a * (b - a) / (weight_b - weight_a);
+        if (!(x > a && x < b) || step % 4 == 3)
+            x = 0.5 * (a + b);
+        const double value = f(x);
+        if (b - a <= tolerance || std::abs(value) <= 0.3 * tolerance * std::abs(slope))
+            return x;
+        if ((value > 0.0) == (fa > 0.0)) {
+            a = x;
+            fa = weight_a = value;
+            if (side == 1)
+                weight_b *= 0.5;
+            side = 1;
+        } else {
+            b = x;
+            fb = weight_b = value;
+            if (side == -1)
+                weight_a *= 0.5;
+            side = -1;
+        }
+    }
+    throw std::runtime_error("root finding did not converge in 200 steps");
+}
+
 // Newton's method for a function that rises through zero in [low, high], by bisection where a step leaves the
 // bracket. `f` gives value and derivative.
 template <class Function> double newton_root(Function &&f, double low, double high, double start) {
@@ -52,10 +87,14 @@ template <class Function> double newton_root(Function &&f, double low, double hi
     throw std::runtime_error("a fit did not converge in 200 steps");
 }
 
+// What is known of a function besides its ends: nothing, or that it is nearly straight but for steps.
+enum class Shape { any, nearly_straight };
+
 // The root of a falling function of mu > 0: brackets by steps from `start`, then solves. Infinite where the
 // function has not fallen to zero at `most`.
 template <class Function>
-double falling_root(Function &&f, double start, double tolerance, double most = infinity) {
+double falling_root(Function &&f, double start, double tolerance, double most = infinity,
+                    Shape shape = Shape::any) {
     double low = start, at_low = f(low), high = low, at_high = at_low, step = 1.3;
     for (int i = 0; at_high > 0.0; ++i) {
         low = high;
@@ -78,7 +117,8 @@ double falling_root(Function &&f, double start, double tolerance, double most = 
         if (i == 60 || low < 1e-6) // nearer to zero the statistics of all counts are ties
             throw std::runtime_error("no lower end of the limit found: every signal is excluded");
     }
-    return bracketed_root(f, low, at_low, high, at_high, tolerance * low);
+    return shape == Shape::any ? bracketed_root(f, low, at_low, high, at_high, tolerance * low)
+                               : nearly_straight_root(f, low, at_low, high, at_high, tolerance * low);
 }
 
 } // namespace na64root::counting

@@ -57,8 +57,8 @@ double ToyEnsemble::observed(double mu) const {
     return value;
 }
 
-std::vector<double> ToyEnsemble::statistics(double mu, double true_mu, std::uint64_t seed,
-                                            std::uint64_t first, std::size_t toys, int threads) const {
+ToyStatistics ToyEnsemble::statistics(double mu, double true_mu, std::uint64_t seed, std::uint64_t first,
+                                      std::size_t toys, int threads) const {
     const double reference = observed(mu);
     std::vector<double> truth;
     if (treatment_ == Treatment::frequentist) {
@@ -74,12 +74,14 @@ std::vector<double> ToyEnsemble::statistics(double mu, double true_mu, std::uint
             Random random(seed, first + static_cast<std::uint64_t>(i), Stream::toy);
             draw(toy, true_mu, truth, random);
             const double value = likelihood_.ratio(mu, toy.counts, toy.auxiliaries);
-            if (!std::isfinite(value))
-                throw std::runtime_error("the fit of a toy does not converge");
             values[static_cast<std::size_t>(i)] = std::abs(value - reference) < tie ? reference : value;
         }
     });
-    return values;
+    const auto converged =
+        std::remove_if(values.begin(), values.end(), [](double value) { return !std::isfinite(value); });
+    const auto failed = static_cast<std::size_t>(values.end() - converged);
+    values.erase(converged, values.end());
+    return {std::move(values), failed};
 }
 
 void ToyEnsemble::draw(Toy &toy, double true_mu, const std::vector<double> &truth, Random &random) const {

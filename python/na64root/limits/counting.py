@@ -145,6 +145,16 @@ class CountingModel:
         return tuple(_quadrature([b.signal_uncertainty, *sources]) for b in self.bins)
 
     @property
+    def is_certain(self) -> bool:
+        """Whether no yield has an uncertainty: all treatments are then ``none``."""
+        return not (self.largest_signal_uncertainty or any(b.background_uncertainty for b in self.bins))
+
+    @property
+    def largest_signal_uncertainty(self) -> float:
+        """Relative, of the one common to all bins and those of single bins."""
+        return max(self.signal_uncertainty, *self.bin_signal_uncertainties)
+
+    @property
     def sources(self) -> dict[str, SignalSource]:
         """The named sources of the signal uncertainty."""
         return {name: s for name, s in self.signal_sources.items() if isinstance(s, SignalSource)}

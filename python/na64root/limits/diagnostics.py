@@ -32,10 +32,6 @@ from .toy_scan import Toys
 
 log = logging.getLogger(__name__)
 
-# Relative, of the limit by RooStats toys; the default of limits.upper_limit.
-PRECISION = 0.05
-
-
 # Points of the curve of CLs, and the levels of its expected bands: near 1, where mu is nearly zero, the
 # engine does not resolve expected limits.
 CURVE_POINTS = 150
@@ -117,7 +113,7 @@ def diagnose(
             cl=cl,
             treatment=treatment,
             work=work,
-            precision=PRECISION,
+            precision=roostats.PRECISION[treatment],
             expected=True,
         )
         limit = scan.result()

@@ -87,6 +87,19 @@ MOST_FITS = 1_000_000
 OWN_TOYS_PRECISION = 0.005
 
 
+# Where data as far from the background have a probability without signal (CLb) below this, a limit would
+# rest on the tail of a distribution that nobody knows so well.
+LEAST_CLB = 1e-8
+
+
+# A bin so many standard deviations below its background asks for CLb.
+DEFICIT = 4.0
+
+
+# Relative change of a limit at which the slope of CLs is taken.
+BESIDE = 1.02
+
+
 # Below this many expected background events the asymptotic formulae are off by more than ten per cent.
 ASYMPTOTIC_MINIMUM = 5.0
 
@@ -132,7 +145,7 @@ def upper_limit(
     method: Method = "exact",
     treatment: Treatment = "frequentist",
     work: Work = Work(),
-    precision: float = 0.05,
+    precision: float | None = None,
     expected: bool = True,
     criterion: Criterion = "cls",
     checked: bool = True,
@@ -141,9 +154,11 @@ def upper_limit(
 
     Args:
         cl: confidence level, 0.9 in the paper.
-        method, treatment: see the table at the top of this module.
+        method, treatment: see the table at the top of this module; the treatment of a model without any
+            uncertainty is ``none``, and named so in the result.
         work: of RooStats toys: their seed, and how many processes or which cluster make them.
-        precision: of RooStats toys, which are added until the limit's own relative error is below it.
+        precision: of RooStats toys, which are added until the limit's own relative error is below it; by
+            default that of :data:`.roostats.PRECISION`.
         expected: also the limits expected without signal; None where that part of the experiments excludes no
             signal, however large, because a gaussian signal uncertainty lets it vanish.
         criterion: ``cls``, or ``clsb`` for CLs+b, which excludes signals to which the data are not sensitive.
@@ -152,19 +167,22 @@ def upper_limit(
 
     Raises:
         ConfigError: a level outside (0, 1), an unknown method, treatment or criterion.
-        ConvergenceError: no limit found (with CLs+b all signals may be excluded), or a fit that failed.
+        ConvergenceError: no limit found (with CLs+b all signals may be excluded), a fit that failed, or
+            data too improbable without signal for a limit by CLs to mean anything.
     """
     check_choice("criterion", criterion, CRITERIA)
     check_choice("method", method, METHODS)
     check_choice("treatment", treatment, TREATMENTS)
     _check_level(cl)
+    if model.is_certain:
+        treatment = "none"
     if method == "roostats":
         scan = roostats.scan_toys(
             model,
             cl=cl,
             treatment=treatment,
             work=work,
-            precision=precision,
+            precision=roostats.PRECISION[treatment] if precision is None else precision,
             expected=expected,
             criterion=criterion,
         )
@@ -214,12 +232,23 @@ def _enumerated(
         try:
             return _of_own_toys(model, cl, treatment, criterion, expected, work, str(cause))
         except ConvergenceError:
-            raise _no_limit(cause, criterion) from None
-    if checked and not own_toys.agree(
-        model, limit, error, cl=cl, treatment=treatment, criterion=criterion, work=work
-    ):
-        why = "enumeration and toys give different probabilities"
-        return _of_own_toys(model, cl, treatment, criterion, expected, work, why, start=limit)
+            if model.constraint == "gaussian" and model.largest_signal_uncertainty > 0.0:
+                raise _vanishing_signal() from None
+            raise
+    if criterion == "cls":
+        _check_probable(model, engine, limit)
+    found = (
+        own_toys.check(model, limit, cl=cl, treatment=treatment, criterion=criterion, work=work)
+        if checked
+        else None
+    )
+    if found is not None:
+        slope = _slope(engine, limit, criterion)
+        if not found.agrees(error * slope):
+            why = "enumeration and toys give different probabilities"
+            return _of_own_toys(model, cl, treatment, criterion, expected, work, why, start=limit)
+        # What the check does not exclude may be wrong.
+        error += min(found.doubt / slope, limit)
     bands: Sequence[float | None] = (None,) * 5
     if expected and _has_expected_limits(model, treatment):
         try:
@@ -238,8 +267,32 @@ def _enumerated(
     return _result(limit, error, bands, cl, "exact", treatment, criterion)
 
 
+def _check_probable(model: CountingModel, engine: CountingExperiment, limit: float) -> None:
+    """Raise ConvergenceError where the data are too improbable without signal."""
+    if not any(
+        b.observed < b.background - DEFICIT * math.hypot(math.sqrt(b.background), b.background_uncertainty)
+        for b in model.bins
+    ) and not sum(b.observed - b.background for b in model.bins) < -DEFICIT * math.sqrt(
+        sum(b.background + b.background_uncertainty**2 for b in model.bins)
+    ):
+        return
+    _, without_signal, _ = engine.confidence_levels(limit)
+    if without_signal < LEAST_CLB:
+        raise ConvergenceError(
+            f"no limit (without signal, data like these have a probability of {without_signal:.0e}, and a "
+            "limit would mean nothing): check counts and backgrounds"
+        )
+
+
+def _slope(engine: CountingExperiment, limit: float, criterion: Criterion) -> float:
+    """How fast ln CLs (or CLs+b) falls with mu at a limit."""
+    place = 2 if criterion == "cls" else 0
+    here, beside = (engine.confidence_levels(mu)[place] for mu in (limit, BESIDE * limit))
+    return max(math.log(here / beside), 1e-3) / ((BESIDE - 1.0) * limit)
+
+
 def _has_expected_limits(model: CountingModel, treatment: Treatment) -> bool:
-    largest = max(model.signal_uncertainty, *model.bin_signal_uncertainties)
+    largest = model.largest_signal_uncertainty
     if treatment != "frequentist" or largest <= LARGEST_SIGNAL_UNCERTAINTY_EXPECTED:
         return True
     warnings.warn(
@@ -274,6 +327,13 @@ def _of_own_toys(
     found = scan.result()
     # As of the enumeration, the error is one that the limit hardly ever exceeds.
     return found.model_copy(update={"method": "toys", "upper_limit_error": 2.0 * found.upper_limit_error})
+
+
+def _vanishing_signal() -> ConvergenceError:
+    return ConvergenceError(
+        "no limit found (a gaussian signal uncertainty this large lets the signal vanish, and lognormal "
+        "not): check the model"
+    )
 
 
 def _no_limit(cause: RuntimeError, criterion: Criterion) -> ConvergenceError:

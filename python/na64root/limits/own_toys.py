@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,6 +32,15 @@ LEAST_PRECISION = 0.03
 CHECKING_TOYS = 100_000
 
 
+# Where the data are so improbable that these are too few, as many times more are made.
+MORE_TOYS, MOST_BINS_FOR_MORE_TOYS = 8, 2
+
+
+# Of toys whose fit does not converge at most this part is left out, which moves CLs by less than 1 % of it;
+# beyond, or with fewer toys than one over it, none.
+MOST_FAILED = 1e-4
+
+
 # Limits of fewer events, seen and expected, agree with closed forms and hold-out counts: they need no check
 # unless the data are far from what was expected, or several events are in bins that share a background.
 MANY, SEVERAL = 10, 3
@@ -40,12 +50,20 @@ MANY, SEVERAL = 10, 3
 FAR = 2.0
 
 
+# Signals more uncertain than this are checked too.
+LARGE_SIGNAL_UNCERTAINTY = 0.4
+
+
 # So many toys of each kind are to be as improbable as the data, or they cannot tell.
 TELLING = 10
 
 
 # Their CLs may be off by this many of its errors (false alarms: 6e-5), which costs the time of more toys.
 AGREEMENT = 4.0
+
+
+# A check excludes no difference below this many of its errors: 2.3 % of its cases.
+EXCLUDED = 2.0
 
 
 class OwnToys:
@@ -59,13 +77,13 @@ class OwnToys:
             [nuisance.nominal for nuisance in known.nuisances],
             CoreTreatment.__members__[treatment],
         )
-        self._work, self._made = work, 0
+        self._work, self._made, self._failed = work, 0, 0
 
     def run(self, points: Sequence[tuple[float, int, int]]) -> list[Toys]:
         """Toys for each (mu, number with signal, number without).
 
         Raises:
-            ConvergenceError: a fit did not converge.
+            ConvergenceError: too many fits did not converge.
         """
         return [self._toys(*point) for point in points]
 
@@ -73,15 +91,19 @@ class OwnToys:
         made = []
         try:
             for true_mu, number in ((mu, with_signal), (0.0, without_signal)):
-                made.append(
-                    self._ensemble.statistics(
-                        mu, true_mu, self._work.seed, self._made, number, self._work.threads
-                    )
+                values, failed = self._ensemble.statistics(
+                    mu, true_mu, self._work.seed, self._made, number, self._work.threads
                 )
+                made.append(values)
                 self._made += number
+                self._failed += failed
             observed = self._ensemble.observed(mu)
         except RuntimeError as error:
             raise ConvergenceError(f"no toys at mu = {mu:g} ({error}): check the model") from None
+        if self._failed > MOST_FAILED * self._made:
+            raise ConvergenceError(
+                f"{self._failed} fits of {self._made} toys did not converge (mu = {mu:g}): check the model"
+            )
         return Toys(mu, observed, *(np.asarray(values) for values in made))
 
 
@@ -120,35 +142,50 @@ def scan_own_toys(
     return scan
 
 
-def agree(
-    model: CountingModel,
-    mu: float,
-    error: float,
-    *,
-    cl: float,
-    treatment: Treatment,
-    criterion: Criterion,
-    work: Work,
-) -> bool:
-    """Whether toys confirm that CLs (or CLs+b) is 1 - cl at this limit, within its error and theirs.
+@dataclass(frozen=True)
+class Check:
+    """What toys say of a limit: how far ln CLs (or CLs+b) is from ln(1 - cl) there, and their error.
 
-    Where enumeration is known to be right no toys are made.
-    Where data are so improbable that toys cannot tell, or one of their fits fails, nothing contradicts.
+    Both are None where toys cannot tell, because the data are too improbable.
+    """
+
+    difference: float | None
+    error: float | None
+
+    def agrees(self, slack: float) -> bool:
+        """Whether the difference is one that toys, and a ``slack`` of ln CLs, may have."""
+        if self.difference is None or self.error is None:
+            return True
+        return self.difference < AGREEMENT * self.error + slack
+
+    @property
+    def doubt(self) -> float:
+        """A difference in ln CLs that they do not exclude."""
+        if self.difference is None or self.error is None:
+            return 0.0
+        return max(self.difference, EXCLUDED * self.error)
+
+
+def check(
+    model: CountingModel, mu: float, *, cl: float, treatment: Treatment, criterion: Criterion, work: Work
+) -> Check | None:
+    """CLs (or CLs+b) at a limit by toys; None where enumeration is known to be right, and no toys are made.
+
+    Raises:
+        ConvergenceError: too many of their fits failed.
     """
     if not _needs_check(model, treatment):
-        return True
-    point = mu, CHECKING_TOYS, round(WITHOUT_PER_WITH * CHECKING_TOYS)
-    try:
-        (found,) = OwnToys(model, treatment, work).run([point])
-    except ConvergenceError:
-        return True
-    _, without_signal = found.tail(found.observed)
-    if min(1.0, (1.0 - cl) / WITHOUT_PER_WITH) * without_signal < TELLING:
-        return True
-    value, deviation = found.log_level(criterion)
-    # How ln CLs follows mu is not known here; it falls by about one per event at few events, less at many.
-    slack = error / mu
-    return abs(value - math.log1p(-cl)) < AGREEMENT * deviation + slack
+        return None
+    make = OwnToys(model, treatment, work)
+    for number in (CHECKING_TOYS, MORE_TOYS * CHECKING_TOYS):
+        (found,) = make.run([(mu, number, round(WITHOUT_PER_WITH * number))])
+        _, without_signal = found.tail(found.observed)
+        if min(1.0, (1.0 - cl) / WITHOUT_PER_WITH) * without_signal >= TELLING:
+            value, error = found.log_level(criterion)
+            return Check(abs(value - math.log1p(-cl)), error)
+        if len(model.bins) > MOST_BINS_FOR_MORE_TOYS:
+            break
+    return Check(None, None)
 
 
 def _needs_check(model: CountingModel, treatment: Treatment) -> bool:
@@ -157,6 +194,9 @@ def _needs_check(model: CountingModel, treatment: Treatment) -> bool:
     observed = sum(b.observed for b in model.bins)
     background = sum(b.background for b in model.bins)
     variance = background + sum(b.background_uncertainty**2 for b in model.bins)
+    # There -ln L may have several minima.
+    if observed and model.largest_signal_uncertainty > LARGE_SIGNAL_UNCERTAINTY:
+        return True
     if observed + background > MANY or abs(observed - background) > FAR * math.sqrt(variance + 1.0):
         return True
     for group in set(model.background_groups):

@@ -33,7 +33,7 @@ MakeToys = Callable[[Sequence[tuple[float, int, int]]], "list[Toys]"]
 
 # Toys with signal in a batch, at most, so that processes end a round together; as a batch costs a model, at
 # least 100.
-LARGEST_BATCH = 1000
+LARGEST_BATCH = 10_000
 
 
 # Toys with signal at each mu of the first round, and of those for the expected limits.
