@@ -900,7 +900,6 @@ std::vector<Field> fields_of(const Descriptor &all) {
 // Calls `use` with the numbers of a field, some events after another.
 template <class T, class Use>
 void each_numbers(ROOT::RNTupleReader &reader, const Field &one, bool whole, Use &&use) {
-    using Stored = std::conditional_t<std::is_same_v<T, std::uint8_t>, std::uint8_t, T>;
     constexpr std::size_t at_once = 1 << 15;
     const auto read = [&](auto view) {
         const std::size_t all = view.GetFieldRange().size(), events = reader.GetNEntries();
@@ -919,7 +918,7 @@ void each_numbers(ROOT::RNTupleReader &reader, const Field &one, bool whole, Use
         std::vector<T> values;
         Sizes sizes;
         std::size_t at = 0;
-        for (std::size_t event = 0; event < events && (whole || at * sizeof(Stored) < most_bytes);) {
+        for (std::size_t event = 0; event < events && (whole || at * sizeof(T) < most_bytes);) {
             values.clear();
             sizes = {};
             sizes.each = each;
@@ -946,7 +945,7 @@ void each_numbers(ROOT::RNTupleReader &reader, const Field &one, bool whole, Use
     else if (one.element == "char")
         read(reader.GetDirectAccessView<char>(one.id));
     else
-        read(reader.GetDirectAccessView<Stored>(one.id));
+        read(reader.GetDirectAccessView<T>(one.id));
 }
 
 void survey_ntuple(ROOT::RNTupleReader &reader, int file, const std::vector<std::string> &whole, bool others,

@@ -514,6 +514,28 @@ def test_of_a_large_branch_that_nothing_reads_the_beginning_is_looked_at(tmp_pat
     assert (whole.events, whole.maximum) == (len(values), len(values) - 1)
 
 
+@pytest.mark.parametrize("skip", ["off", "on"])
+def test_what_is_read_is_looked_at_in_every_event(tmp_path, skip):
+    uproot = pytest.importorskip("uproot")
+    path = str(tmp_path / "data.root")
+    number = np.arange(320_000)
+    columns = {
+        "run": np.full(len(number), 4000, "u4"),
+        "spill": (number // 1000).astype("u4"),
+        "spillevent": (number % 1000 + 1).astype("u4"),
+        "showerChi2": np.where(number < 240_000, 2.0, -999.0),
+    }
+    with uproot.recreate(path) as file:
+        file.mktree("tree", {name: values.dtype for name, values in columns.items()})
+        for part in np.split(number, 8):
+            file["tree"].extend({name: values[part] for name, values in columns.items()})
+    record = ntuple.inspect([path], load_card(overrides=[f"input.skip_bad_files={skip}"]))
+    assert record.like_no_value == {"showerChi2": {"-999": 0.25}}
+    assert (record.spills, record.periods["2018"].entries, record.duplicates) == (320, 320_000, 0)
+    (tree,) = record.trees
+    assert {column.events for column in tree.columns} == {320_000}
+
+
 def test_columns_are_counted_over_all_files(tmp_path):
     paths = [
         write_tree(tmp_path / f"{i}.root", [event(run=4000 + i, showerChi2=-999.0 if i else 2.0)] * 3)

@@ -104,8 +104,8 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
     except UnknownLayoutError as error:
         return _inspect_unknown(card, error)
     schema = ntuple.schema
-    used = [] if ntuple.unpacked else [b.name for b in schema.branches if b.used and b.name in ntuple.present]
-    survey = Survey(ntuple.paths, ntuple.tree, used)
+    used = [b.name for b in schema.branches if b.used and b.name in ntuple.present]
+    survey = Survey(ntuple.paths, ntuple.tree, used if ntuple.layout == "A" else [])
     content = _content(ntuple, card, survey) if "run" in ntuple.present else _Content([], {}, 0, 0, {})
     repeated = repeated_files(ntuple.files)
     selected = "once in a selection" if card.quality.duplicates == "count_once" else "in a selection too"
