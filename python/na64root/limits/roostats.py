@@ -44,9 +44,8 @@ TIE_TOLERANCE = 1e-4
 JUDGED = 10
 
 
-# Of the limit, relative, where no other is asked for: a second or some. Toys of the hybrid are RooStats' own
-# in all steps, a hundred times slower.
-PRECISION: dict[Treatment, float] = {"none": 0.01, "frequentist": 0.01, "hybrid": 0.05}
+# Of the limit, relative, where no other is asked for: a second or some.
+PRECISION = 0.01
 
 
 # Steps outwards of the search for the end of an interval, relative.
@@ -117,18 +116,16 @@ def _run_inverter(
     with_signal.SetSnapshot(root.RooArgSet(mu))
     statistic, _tries = _tie_safe_statistic(w, with_signal, known, one_sided=True)
 
+    # Own by nobody but this function; without, the calculator makes one of its own.
+    sampler = None if known is None else _counted_toys(w, known, statistic, number_with + number_without)
+    models = (data, background_only, with_signal, *(() if sampler is None else (sampler,)))
     if treatment == "hybrid" and with_signal.GetNuisanceParameters():
         prior = prior_of(w, with_signal)
-        calculator = root.RooStats.HybridCalculator(data, background_only, with_signal)
+        calculator = root.RooStats.HybridCalculator(*models)
         calculator.ForcePriorNuisanceNull(prior)
         calculator.ForcePriorNuisanceAlt(prior)
-    elif known is not None:
-        made = _counted_toys(
-            w, known, statistic, number_with + number_without
-        )  # the calculator does not own it
-        calculator = root.RooStats.FrequentistCalculator(data, background_only, with_signal, made)
     else:
-        calculator = root.RooStats.FrequentistCalculator(data, background_only, with_signal)
+        calculator = root.RooStats.FrequentistCalculator(*models)
     calculator.SetToys(number_with, number_without)
     sampler = calculator.GetTestStatSampler()
     sampler.SetTestStatistic(statistic)
