@@ -16,6 +16,7 @@ import dataclasses
 import math
 import multiprocessing
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -42,6 +43,11 @@ TIE_TOLERANCE = 1e-4
 
 # So many values of each batch, the observed one among them, are compared with RooStats' own.
 JUDGED = 10
+
+
+# Processes take some seconds to start; until toys have taken as long, they are made in this one. What they
+# are does not depend on it.
+SECONDS_OF_PROCESSES = 5.0
 
 
 # Of the limit, relative, where no other is asked for: a second or some.
@@ -256,16 +262,7 @@ class _Runner:
         self.model, self.treatment, self.seed = model, treatment, work.seed
         self._next = 0
         self._pool, self._own = work.executor, work.executor is None
-        if self._own and work.threads > 1:
-            self._pool = ProcessPoolExecutor(
-                work.threads,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=end_with_parent,
-                initargs=(os.getpid(),),
-            )
-            # They load ROOT while the first batches, which come one at a time, run here.
-            for _ in range(work.threads):
-                self._pool.submit(cling.declare_header, "test_statistics.hpp")
+        self._threads, self._spent = work.threads, 0.0
 
     def run(self, points: Sequence[tuple[float, int, int]]) -> list[Toys]:
         """Toys for each (mu, number with signal, number without)."""
@@ -284,7 +281,23 @@ class _Runner:
                 )
             )
             self._next += 1
-        return list((self._pool.map if self._pool and len(batches) > 1 else map)(_run_batch, batches))
+        if self._own and self._pool is None and self._threads > 1 and self._spent >= SECONDS_OF_PROCESSES:
+            self._start()
+        started = time.monotonic()
+        made = list((self._pool.map if self._pool and len(batches) > 1 else map)(_run_batch, batches))
+        self._spent += time.monotonic() - started
+        return made
+
+    def _start(self) -> None:
+        self._pool = ProcessPoolExecutor(
+            self._threads,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=end_with_parent,
+            initargs=(os.getpid(),),
+        )
+        # They load ROOT together.
+        for _ in range(self._threads):
+            self._pool.submit(cling.declare_header, "test_statistics.hpp")
 
     def close(self) -> None:
         if self._pool and self._own:
