@@ -188,8 +188,10 @@ class TieSafeStatistic : public RooStats::TestStatistic {
     double observed_mu_ = std::nan("");
 };
 
-// Toys of a pdf whose observables are counts, as RooStats' FrequentistCalculator asks for them: the
-// parameters are where it puts them, auxiliary measurements and counts fluctuate. A toy becomes data of
+// Toys of a pdf whose observables are counts, as RooStats' calculators ask for them. With a prior of the
+// nuisance parameters (HybridCalculator) these are drawn from it by RooFit, and the auxiliary measurements
+// are as measured; without (FrequentistCalculator) the parameters are where the calculator puts them, and the
+// auxiliary measurements fluctuate. A toy becomes data of
 // RooFit only where its statistic asks for that: these take ten times as long as the fit.
 class CountedToys : public RooStats::ToyMCSampler {
   public:
@@ -205,9 +207,11 @@ class CountedToys : public RooStats::ToyMCSampler {
         RooArgSet before;
         variables->snapshot(before);
         variables->assign(point);
-        // Where the calculator puts the parameters: the same for all toys.
-        const std::vector<double> at = values(parameters_), rates = values(rates_);
-        std::vector<double> measured(at.size()), seen(rates.size());
+        const bool averaged = fPriorNuisance && fNuisancePars && !fNuisancePars->empty();
+        const std::unique_ptr<RooDataSet> drawn{
+            averaged ? fPriorNuisance->generate(*fNuisancePars, GetNToys()) : nullptr};
+        const std::vector<double> at = values(parameters_);
+        std::vector<double> rates = values(rates_), measured = values(auxiliaries_), seen(rates.size());
         RooArgSet tested;
         fParametersForTestStat->snapshot(tested);
         const double mu = static_cast<RooAbsReal *>(tested.first())->getVal();
@@ -215,8 +219,13 @@ class CountedToys : public RooStats::ToyMCSampler {
         auto all = std::make_unique<RooDataSet>("toys", "toys", RooArgSet(value));
         TRandom &random = *RooRandom::randomGenerator();
         for (int toy = 0; toy < GetNToys(); ++toy) {
-            for (std::size_t k = 0; k < at.size(); ++k)
-                measured[k] = means_[k] > 0.0 ? random.PoissonD(means_[k] * at[k]) : random.Gaus(at[k], 1.0);
+            if (averaged) {
+                variables->assign(*drawn->get(toy));
+                rates = values(rates_);
+            } else
+                for (std::size_t k = 0; k < at.size(); ++k)
+                    measured[k] =
+                        means_[k] > 0.0 ? random.PoissonD(means_[k] * at[k]) : random.Gaus(at[k], 1.0);
             for (std::size_t i = 0; i < rates.size(); ++i)
                 seen[i] = random.PoissonD(rates[i]);
             double found = statistic_.of_numbers(mu, seen, measured);

@@ -111,9 +111,9 @@ using File = na64root_writer::Writer<na64root::TreeAEvent, Generator>;
 """
 
 
-def ntuple(events: int) -> Path:
+def ntuple(events: int, *, rntuple: bool = False) -> Path:
     """The file with that many events, made where it is not there."""
-    path = FOLDER / f"tree_a_{events}.root"
+    path = FOLDER / f"{'rntuple' if rntuple else 'tree'}_a_{events}.root"
     if path.exists():
         return path
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ def ntuple(events: int) -> Path:
 
     bench = getattr(root(), f"na64root_bench_{events}")
     temporary = path.with_suffix(".part")
-    file = bench.File(bench.Generator(), str(temporary), "benchmark, layout A", False, 1)
+    file = bench.File(bench.Generator(), str(temporary), "benchmark, layout A", rntuple, 1)
     file.fill(0, events)
     file.close("{}")
     temporary.rename(path)

@@ -22,10 +22,11 @@ from benchmark.bench_ntuple import FOLDER, ntuple
 from na64root import load_card
 from na64root.cling import root
 from na64root.event_loop import compiled
-from na64root.ntuple import TREE_A, open_ntuple
+from na64root.ntuple import TREE_A, open_ntuple, reading
 from na64root.selection import SelectionOptions
 from na64root.selection.booked import Booked
 from na64root.selection.engines import EventLoop
+from na64root.selection.systematics import Variations
 from na64root.work import THREADS, Engine, Work
 from support.tree_a import event, s1_event, write_tree
 
@@ -73,16 +74,23 @@ def file() -> Path:
     return ntuple(EVENTS)
 
 
-def loop(path: Path, engine: Engine) -> float:
+def loop(
+    path: Path,
+    engine: Engine,
+    options: SelectionOptions = SelectionOptions(),
+    clock=time.process_time,
+    threads=1,
+) -> float:
     """CPU seconds of the loop alone, just-in-time compilation of a first, empty one left out."""
     opened = open_ntuple([str(path)], unpack=False)
-    event_loop = EventLoop(Work(engine=engine))
-    with event_loop.running(1):
-        booked = Booked(opened, CARD, event_loop, SelectionOptions(), None)
-        assert isinstance(booked.frame, compiled.Node) != engine.just_in_time
-        started = time.process_time()
+    event_loop = EventLoop(Work(engine=engine, threads=threads))
+    with event_loop.running(threads), reading(opened):
+        variations = Variations(CARD, opened, 1) if options.systematics else None
+        booked = Booked(opened, CARD, event_loop, options, variations)
+        assert isinstance(booked.frame, compiled.Node) != (engine.just_in_time or options.systematics)
+        started = clock()
         booked.run()
-        return time.process_time() - started
+        return clock() - started
 
 
 def read_speed(path: Path) -> float:
@@ -116,6 +124,57 @@ def test_event_loop(benchmark, file):
     )
     assert of_strings >= 1.5
     assert of_reading >= 0.6
+
+
+@pytest.mark.benchmark(group="more than the plain loop, 5 million events, ratios")
+def test_beside_the_plain_loop(benchmark, file):
+    """N-1 and systematics in the same loop; an RNTuple; elapsed time of two threads."""
+    small, rntuple = ntuple(1000), ntuple(EVENTS, rntuple=True)
+    full, varied = SelectionOptions(n_minus_one=True), SelectionOptions(systematics=True)
+    plain, n_minus_one, of_rntuple, elapsed, by_two = [], [], [], [], []
+
+    def rounds() -> None:
+        for _ in range(ROUNDS):
+            plain.append(loop(file, THREADS))
+            n_minus_one.append(loop(file, THREADS, full))
+            of_rntuple.append(loop(rntuple, THREADS))
+            elapsed.append(loop(file, THREADS, clock=time.monotonic))
+            by_two.append(loop(file, THREADS, clock=time.monotonic, threads=2))
+
+    benchmark.pedantic(rounds, rounds=1)
+    systematics = loop(file, THREADS, varied) - loop(small, THREADS, varied)
+    print(
+        f"\nplain loop {min(plain):.2f} s CPU; N-1 {min(n_minus_one) / min(plain):.2f} times, systematics "
+        f"{systematics / min(plain):.2f} times that; rate of an RNTuple {min(plain) / min(of_rntuple):.2f}, "
+        f"of two threads {min(elapsed) / min(by_two):.2f}"
+    )
+
+
+@pytest.mark.benchmark(group="commands on pseudo-data of 153 thousand events, CPU seconds")
+def test_commands(benchmark):
+    """With everything that they write, from the start of the interpreter."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path, results = FOLDER / "pseudodata.root", FOLDER / "results"
+    program = [sys.executable, "-m", "na64root"]
+    if not path.exists():
+        used_by(*program, "simulate", "pseudodata", "-o", str(path))
+    verbs = {
+        "select": ["-o", str(results)],
+        "inspect": [],
+        "quality": ["-o", str(results)],
+        "background": ["-o", str(results)],
+        "analyze": ["-o", str(results)],
+    }
+    used: dict[str, list[float]] = {verb: [] for verb in verbs}
+
+    def rounds() -> None:
+        for _ in range(ROUNDS):
+            for verb, options in verbs.items():
+                force = ["--force"] if options else []
+                used[verb].append(used_by(*program, verb, str(path), *options, *force).cpu)
+
+    benchmark.pedantic(rounds, rounds=1)
+    print("\n" + ", ".join(f"{verb} {min(cpu):.1f} s" for verb, cpu in used.items()))
 
 
 @pytest.mark.benchmark(group="whole command, 5 million events, CPU seconds of one thread")

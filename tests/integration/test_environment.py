@@ -279,8 +279,11 @@ def test_the_pool_of_toys_ends_with_its_parent(monkeypatch):
         def shutdown(self, **_: Any) -> None: ...
 
     monkeypatch.setattr(roostats, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(roostats, "SECONDS_OF_PROCESSES", 0.0)
     model: Any = None
-    roostats._Runner(model, "none", work.Work(threads=2)).close()
+    runner = roostats._Runner(model, "none", work.Work(threads=2))
+    assert runner.run([]) == []
+    runner.close()
     assert seen["initializer"] is work.end_with_parent
     assert seen["initargs"] == (os.getpid(),)
 

@@ -132,10 +132,17 @@ def test_pulls_of_many_random_models():
     assert 0.65 < values.std(ddof=1) < 1.45, values
 
 
-def test_processes_change_nothing():
+def test_processes_change_nothing(monkeypatch):
+    """They start once toys take long, and then make the same."""
+    started, start = [], roostats._Runner._start
+    monkeypatch.setattr(roostats._Runner, "_start", lambda self: started.append(start(self)))
     model = empty_bins(2)
     options = {"method": "roostats", "precision": 0.2, "expected": False, "treatment": "none"}
-    assert upper_limit(model, **options) == upper_limit(model, **options, work=Work(threads=2))
+    here = upper_limit(model, **options, work=Work(threads=2))
+    assert not started
+    monkeypatch.setattr(roostats, "SECONDS_OF_PROCESSES", 0.0)
+    assert upper_limit(model, **options, work=Work(threads=2)) == here
+    assert len(started) == 1
 
 
 def test_scan_widens_itself():

@@ -113,7 +113,7 @@ def diagnose(
             cl=cl,
             treatment=treatment,
             work=work,
-            precision=roostats.PRECISION[treatment],
+            precision=roostats.PRECISION,
             expected=True,
         )
         limit = scan.result()

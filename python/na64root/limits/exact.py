@@ -182,7 +182,7 @@ def upper_limit(
             cl=cl,
             treatment=treatment,
             work=work,
-            precision=roostats.PRECISION[treatment] if precision is None else precision,
+            precision=roostats.PRECISION if precision is None else precision,
             expected=expected,
             criterion=criterion,
         )

@@ -16,6 +16,7 @@ import dataclasses
 import math
 import multiprocessing
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -44,9 +45,13 @@ TIE_TOLERANCE = 1e-4
 JUDGED = 10
 
 
-# Of the limit, relative, where no other is asked for: a second or some. Toys of the hybrid are RooStats' own
-# in all steps, a hundred times slower.
-PRECISION: dict[Treatment, float] = {"none": 0.01, "frequentist": 0.01, "hybrid": 0.05}
+# Processes take some seconds to start; until toys have taken as long, they are made in this one. What they
+# are does not depend on it.
+SECONDS_OF_PROCESSES = 5.0
+
+
+# Of the limit, relative, where no other is asked for: a second or some.
+PRECISION = 0.01
 
 
 # Steps outwards of the search for the end of an interval, relative.
@@ -117,18 +122,16 @@ def _run_inverter(
     with_signal.SetSnapshot(root.RooArgSet(mu))
     statistic, _tries = _tie_safe_statistic(w, with_signal, known, one_sided=True)
 
+    # Own by nobody but this function; without, the calculator makes one of its own.
+    sampler = None if known is None else _counted_toys(w, known, statistic, number_with + number_without)
+    models = (data, background_only, with_signal, *(() if sampler is None else (sampler,)))
     if treatment == "hybrid" and with_signal.GetNuisanceParameters():
         prior = prior_of(w, with_signal)
-        calculator = root.RooStats.HybridCalculator(data, background_only, with_signal)
+        calculator = root.RooStats.HybridCalculator(*models)
         calculator.ForcePriorNuisanceNull(prior)
         calculator.ForcePriorNuisanceAlt(prior)
-    elif known is not None:
-        made = _counted_toys(
-            w, known, statistic, number_with + number_without
-        )  # the calculator does not own it
-        calculator = root.RooStats.FrequentistCalculator(data, background_only, with_signal, made)
     else:
-        calculator = root.RooStats.FrequentistCalculator(data, background_only, with_signal)
+        calculator = root.RooStats.FrequentistCalculator(*models)
     calculator.SetToys(number_with, number_without)
     sampler = calculator.GetTestStatSampler()
     sampler.SetTestStatistic(statistic)
@@ -259,16 +262,7 @@ class _Runner:
         self.model, self.treatment, self.seed = model, treatment, work.seed
         self._next = 0
         self._pool, self._own = work.executor, work.executor is None
-        if self._own and work.threads > 1:
-            self._pool = ProcessPoolExecutor(
-                work.threads,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=end_with_parent,
-                initargs=(os.getpid(),),
-            )
-            # They load ROOT while the first batches, which come one at a time, run here.
-            for _ in range(work.threads):
-                self._pool.submit(cling.declare_header, "test_statistics.hpp")
+        self._threads, self._spent = work.threads, 0.0
 
     def run(self, points: Sequence[tuple[float, int, int]]) -> list[Toys]:
         """Toys for each (mu, number with signal, number without)."""
@@ -287,7 +281,23 @@ class _Runner:
                 )
             )
             self._next += 1
-        return list((self._pool.map if self._pool and len(batches) > 1 else map)(_run_batch, batches))
+        if self._own and self._pool is None and self._threads > 1 and self._spent >= SECONDS_OF_PROCESSES:
+            self._start()
+        started = time.monotonic()
+        made = list((self._pool.map if self._pool and len(batches) > 1 else map)(_run_batch, batches))
+        self._spent += time.monotonic() - started
+        return made
+
+    def _start(self) -> None:
+        self._pool = ProcessPoolExecutor(
+            self._threads,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=end_with_parent,
+            initargs=(os.getpid(),),
+        )
+        # They load ROOT together.
+        for _ in range(self._threads):
+            self._pool.submit(cling.declare_header, "test_statistics.hpp")
 
     def close(self) -> None:
         if self._pool and self._own:

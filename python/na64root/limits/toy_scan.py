@@ -36,8 +36,12 @@ MakeToys = Callable[[Sequence[tuple[float, int, int]]], "list[Toys]"]
 LARGEST_BATCH = 10_000
 
 
-# Toys with signal at each mu of the first round, and of those for the expected limits.
+# Toys with signal at each mu of the first round.
 FIRST_TOYS = 1000
+
+
+# Toys with and without signal at each mu for the expected limits.
+TOYS_OF_BANDS = 4000
 
 
 # Toys without signal per toy with signal: CLb, the larger of the two probabilities, needs fewer.
@@ -409,7 +413,7 @@ def _widen(make: MakeToys, scan: Scan, low: float, high: float) -> None:
     """Toys over the range of the expected limits, at distances in ln mu that a fit can use."""
     steps = max(2, math.ceil(math.log(high / low) / WIDEST))
     wide = [low * (high / low) ** (i / steps) for i in range(steps + 1)]
-    for new in make([(mu, FIRST_TOYS, FIRST_TOYS) for mu in wide]):
+    for new in make([(mu, TOYS_OF_BANDS, TOYS_OF_BANDS) for mu in wide]):
         scan.add(new)
     scan.wide = True
 
