@@ -57,6 +57,17 @@ int main() {
     CHECK(std::abs(uncertain.free({3.0, 5.0}, {0.4}).parameters[0] - (0.4)) <= 1e-6);
     CHECK(uncertain.ratio(30.0, {3.0, 5.0}, {0.4}) > 0.0);
 
+    // Without signal: counts in a bin that has hardly any background leave the fit of the others alone
+    // (analytic, as above).
+    ProfileLikelihood bare;
+    bare.add_parameter(-2.0 + 1e-10, 8.0);
+    bare.add_bin(0.5, 1.0);
+    bare.add_linear(false, 0, 1.5, 3.0);
+    bare.add_bin(0.5, 1e-10);
+    const auto without = bare.conditional(0.0, {2.0, 11.0}, {0.0});
+    CHECK(without.converged);
+    CHECK(std::abs(without.parameters[0] - gaussian.conditional(0.0, {2.0}, {0.0}).parameters[0]) <= 1e-7);
+
     // Forty bins of thousands of events, each background with a parameter of its own: it converges.
     ProfileLikelihood large;
     std::vector<double> counts, auxiliaries;

@@ -289,7 +289,8 @@ def test_something_seen_is_told(capsys):
 
 @pytest.mark.filterwarnings("default:no two-sided interval:UserWarning")
 def test_an_interval_that_would_take_minutes_is_left_out_with_a_word(capsys):
-    code, text = run("limit", "--observed", "1,0,0", "--background", "0.1,0.2,0.3", "--json")
+    uncertain = ["--background", "0.1,0.2,0.3", "--background-uncertainty", "0.05,0.1,0.1"]
+    code, text = run("limit", "--observed", "1,0,0", *uncertain, "--json")
     assert code == 0
     assert json.loads(text)["interval"] is None
     assert json.loads(text)["discovery"]["p_value"] > 0.1

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from na64root.limits import Bin, CountingModel, discovery, experiment, upper_limit
+from na64root._core import ToyEnsemble
+from na64root.errors import ConvergenceError
+from na64root.limits import Bin, CountingModel, discovery, exact, experiment, own_toys, upper_limit
 from na64root.work import Work
 
 
@@ -118,6 +120,70 @@ def test_a_shared_background_far_from_its_expectation():
     for ours, (theirs, error) in zip(levels, tails_by_numpy(found.upper_limit), strict=False):
         assert abs(ours - theirs) < 4.0 * error  # false alarm 6e-5
     assert levels[2] == pytest.approx(0.1, rel=1e-3)
+
+
+TWELVE = one_bin(12, 9.0, 3.0)
+
+
+def test_a_wrong_enumeration_is_replaced(monkeypatch):
+    """An engine of a background that is a tenth larger: toys find it, and set the limit."""
+    right = upper_limit(TWELVE, treatment="hybrid", expected=False)
+    assert right.method == "exact"
+    wrong = experiment(one_bin(12, 9.9, 3.0), "hybrid")
+    assert abs(wrong.upper_limit(0.9)[0] - right.upper_limit) > 0.5
+    monkeypatch.setattr(exact, "experiment", lambda model, treatment: wrong)
+    found = upper_limit(TWELVE, treatment="hybrid", expected=False)
+    assert found.method == "toys"
+    assert abs(found.upper_limit - right.upper_limit) < found.upper_limit_error + 0.01
+
+
+def test_a_limit_states_what_its_check_does_not_exclude(monkeypatch):
+    """An engine that is wrong by less than the check can tell must not claim its own error."""
+    right = upper_limit(TWELVE, treatment="hybrid", expected=False)
+    wrong = experiment(one_bin(12, 9.1, 3.0), "hybrid")
+    monkeypatch.setattr(exact, "experiment", lambda model, treatment: wrong)
+    found = upper_limit(TWELVE, treatment="hybrid", expected=False)
+    assert found.method == "exact"
+    difference = abs(found.upper_limit - right.upper_limit)
+    unchecked = upper_limit(TWELVE, treatment="hybrid", expected=False, checked=False)
+    assert unchecked.upper_limit_error < difference < found.upper_limit_error < 0.02 * right.upper_limit
+
+
+@pytest.mark.parametrize(("failed", "ends"), [(1, False), (200, True)])
+def test_fits_that_fail_in_a_check_are_counted(failed, ends, monkeypatch):
+    class Failing:
+        def __init__(self, *arguments):
+            self.ensemble = ToyEnsemble(*arguments)
+
+        def observed(self, mu):
+            return self.ensemble.observed(mu)
+
+        def statistics(self, *arguments):
+            values, _ = self.ensemble.statistics(*arguments)
+            return values[failed:], failed
+
+    monkeypatch.setattr(own_toys, "ToyEnsemble", Failing)
+    if ends:
+        with pytest.raises(ConvergenceError, match=r"fits of \d+ toys did not converge"):
+            upper_limit(TWELVE, treatment="hybrid", expected=False)
+    else:
+        assert upper_limit(TWELVE, treatment="hybrid", expected=False).method == "exact"
+
+
+def test_data_beyond_sense_have_no_limit_but_a_line():
+    """Nothing seen of 60 +- 5: e^-60 e^(25/2) = 2e-21 without signal (analytic)."""
+    for treatment in ("none", "hybrid"):
+        with pytest.raises(ConvergenceError, match="would mean nothing"):
+            upper_limit(one_bin(0, 60.0, 5.0), treatment=treatment, expected=False)
+    assert upper_limit(one_bin(0, 15.0, 5.0), treatment="hybrid", expected=False).upper_limit > 2.0
+
+
+def test_a_model_without_uncertainties_has_one_treatment():
+    for model in (one_bin(14, 0.0, 0.0), one_bin(3, 1.5, 0.0)):
+        found = [upper_limit(model, cl=0.95, treatment=t) for t in ("none", "frequentist", "hybrid")]
+        assert found[0] == found[1] == found[2]
+        assert found[0].treatment == "none"
+    assert upper_limit(SHARED, treatment="hybrid", expected=False).treatment == "hybrid"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ double Fitter::best_signal() {
     if (total == 0.0)
         return 0.0;
     // The slope may be a pole at zero; there and below it is negative, at the total count it is not.
-    if (profile(0.0, false).slope >= 0.0)
+    const bool none = profile(0.0, false).slope >= 0.0;
+    if (none && model_.one_minimum)
         return 0.0;
     double highest = total;
     // Auxiliary measurements of single bins may ask for more.
@@ -40,16 +41,15 @@ double Fitter::best_signal() {
         const Profile at = profile(signal, false);
         return std::make_pair(at.slope, at.curvature);
     };
-    const double found = newton_root(slope, 0.0, highest, start);
-    return last_signal_ = model_.own_sources ? best_of_two_signals(slope, found, highest) : found;
+    const double found = none ? 0.0 : newton_root(slope, 0.0, highest, start);
+    return last_signal_ = model_.one_minimum ? found : best_of_two_signals(slope, found, highest);
 }
 
-// Where signals of single bins are uncertain -ln L may have two minima: an excess is signal, or its bin has
-// little of it. The one found lies above a maximum, below one, or neither.
+// The one found of two minima lies above a maximum, below one, or there is no other.
 template <class Slope> double Fitter::best_of_two_signals(const Slope &slope, double found, double highest) {
     double other = found, below = 0.0;
     for (const double part : {0.05, 0.3, 0.7}) {
-        if (slope(part * found).first > 0.0) {
+        if (found > 0.0 && slope(part * found).first > 0.0) {
             other = newton_root(slope, below, part * found, 0.5 * (below + part * found));
             break;
         }

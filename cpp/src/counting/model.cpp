@@ -294,6 +294,9 @@ Model::Model(const CountingModel &model, Treatment treatment)
         own_sources = own_sources || bin.own_uncertainty > 0.0;
         total_signal += bin.signal;
     }
+    one_minimum = !own_sources &&
+                  !(lognormal_backgrounds() && std::any_of(groups.begin(), groups.end(),
+                                                           [](const Group &g) { return g.bins.size() > 1; }));
     monotone = monotone_bins(bins, groups);
     linear = !own_sources && (groups.empty() || gaussian_backgrounds());
     observed = observation(bins, groups);

@@ -78,8 +78,11 @@ struct Model {
     std::vector<Group> groups;   // not empty, in the order of the bins
     std::vector<char> monotone;  // by bin: q falls with its count
     bool own_sources = false;    // any bin has an uncertainty of its signal alone
-    bool linear = false;         // rates are linear in the signal and in the etas
-    double total_signal = 0.0;   // of all bins
+    // -ln L has one minimum in the signal. Where signals of single bins are uncertain an excess is signal, or
+    // its bin has little of it; where bins share a log-normal background it rises with the one or the other.
+    bool one_minimum = true;
+    bool linear = false;       // rates are linear in the signal and in the etas
+    double total_signal = 0.0; // of all bins
     Outcome observed;
     Priors priors, finer_priors; // of the hybrid treatment only; these tell the error of those
 

@@ -238,7 +238,7 @@ class ProfileLikelihood::Minimiser {
         if (!solve(hessian_, 0.0)) {
             double largest = 0.0;
             for (std::size_t k = 0; k < size_; ++k)
-                largest = std::max(largest, fisher_[k * size_ + k]);
+                largest = resting_[k] ? largest : std::max(largest, fisher_[k * size_ + k]);
             double ridge = 1e-9 * (1.0 + largest);
             while (!solve(fisher_, ridge) && ridge < 1e12)
                 ridge *= 10.0;
@@ -268,7 +268,9 @@ class ProfileLikelihood::Minimiser {
                 for (std::size_t m = 0; m < l; ++m)
                     sum -= work_[k * size_ + m] * work_[l * size_ + m];
                 if (k == l) {
-                    if (!(sum > 1e-14 * std::abs(matrix[k * size_ + k])) || !(sum > 0.0))
+                    // What rests has a one here, whatever the slopes of a bin without background say.
+                    const double diagonal = resting_[k] ? 1.0 : std::abs(matrix[k * size_ + k]);
+                    if (!(sum > 1e-14 * diagonal) || !(sum > 0.0))
                         return false;
                     work_[k * size_ + k] = std::sqrt(sum);
                 } else {

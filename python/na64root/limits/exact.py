@@ -522,6 +522,8 @@ def evidence(
     Raises:
         ConfigError, ConvergenceError: as `upper_limit`.
     """
+    if model.is_certain:
+        treatment = "none"
     observed = sum(b.observed for b in model.bins)
     events = observed + sum(b.background for b in model.bins)
     if not observed:
