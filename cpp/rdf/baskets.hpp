@@ -4,12 +4,14 @@
 #define NA64ROOT_RDF_BASKETS_HPP
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <string>
 
 #include "TBasket.h"
 #include "TBranch.h"
 #include "TBuffer.h"
+#include "TFile.h"
 #include "TLeaf.h"
 
 namespace na64root::rdf {
@@ -34,7 +36,8 @@ class Baskets {
 
     // Whether together they hold all entries, in their order.
     bool fit() const {
-        bool fit = branch_->GetEntries() == entries_ && count_ > 0 && first_of(0) == 0;
+        bool fit = branch_->GetEntries() == entries_ && count_ > 0 && count_ <= branch_->GetMaxBaskets() &&
+                   first_of(0) == 0;
         for (Int_t i = 0; fit && i < count_; ++i)
             fit = first_of(i) <= first_of(i + 1);
         return fit;
@@ -50,9 +53,11 @@ class Baskets {
     // offsets, or of different sizes, each of which begins in the buffer after the one before it.
     bool is_sound(Int_t number, bool fixed_size) const {
         try {
+            if (!header_is_sound(number))
+                return false;
             TBasket *basket = branch_->GetBasket(number);
             if (!basket || basket->GetNevBuf() != first_of(number + 1) - first_of(number) ||
-                !basket->GetBufferRef() || basket->GetKeylen() <= 0)
+                !has_size(*basket, number) || !basket->GetBufferRef() || basket->GetKeylen() <= 0)
                 return false;
             const Int_t *offsets = basket->GetEntryOffset();
             if (fixed_size && packed_) { // in fewer bytes than in memory, the same in every entry
@@ -79,6 +84,42 @@ class Baskets {
     }
 
   private:
+    // ROOT reads the numbers before a basket's events as they come, and with a flag among them, which none in
+    // a file has, arrays of a length that they give. Of a remote file, which transport holds to checksums,
+    // they are not read twice.
+    bool header_is_sound(Int_t number) const {
+        const Long64_t place = branch_->GetBasketSeek(number);
+        TFile *file = place ? branch_->GetFile() : nullptr;
+        if (!file || file->IsA() != TFile::Class())
+            return true;
+        char header[1024];
+        const Int_t size = std::min<Int_t>(sizeof header, branch_->GetBasketBytes()[number]);
+        if (size < 45 || file->ReadBuffer(header, place, size))
+            return false;
+        const auto byte = [&](Int_t i) { return i < size ? static_cast<unsigned char>(header[i]) : 0; };
+        const Int_t key_length = byte(14) << 8 | byte(15);
+        if (key_length > size)
+            return size == sizeof header; // names of another time
+        Int_t at = (byte(4) << 8 | byte(5)) > 1000 ? 34 : 26;
+        if (byte(at) != 7 || at + 8 > size || std::memcmp(header + at + 1, "TBasket", 7))
+            return false;
+        at += 8;
+        for (int text = 0; text < 2; ++text) { // of its branch and its tree, which may have others now
+            if (byte(at) == 255)
+                return true;
+            at += 1 + byte(at);
+        }
+        const Int_t flag = byte(key_length - 1);
+        return (flag == 0 || flag == 80) && at + 19 <= key_length;
+    }
+
+    // What a basket in the file says of its size, packed and not, decides whether it is unpacked at all.
+    bool has_size(TBasket &basket, Int_t number) const {
+        return !branch_->GetBasketSeek(number) ||
+               (basket.GetNbytes() == branch_->GetBasketBytes()[number] &&
+                basket.GetObjlen() >= basket.GetLast() - basket.GetKeylen());
+    }
+
     TBranch *branch_;
     Long64_t entries_;
     Int_t count_ = 0, entry_bytes_ = 0;

@@ -204,7 +204,9 @@ def _check_tree(
     folder, _, last = name.rpartition("/")
     directory = object_in(file, folder) if folder else file
     key = directory.GetKey(last) if directory else None
-    what = text_of(key.GetClassName()) if key else "?"
+    what = text_of(key.GetClassName) if key else "?"
+    if key:
+        _require_last_cycle(directory, key, last, path)
     with quiet_root():  # friends that it was written with are looked at below
         tree = object_in(file, name) if what != "ROOT::RNTuple" else None
     if what == "ROOT::RNTuple":
@@ -212,6 +214,8 @@ def _check_tree(
         kind, tree = RNTUPLE, None
         entries, columns = fields_of(path, name, _read_of(mapping, also))
     else:
+        if key and what == "?":
+            raise DataError(f"'{name}' in {path} cannot be read (the file is damaged): copy it again")
         if not tree or not tree.InheritsFrom("TTree"):
             raise DataError(
                 f"'{name}' in {path} is a {what} (a TTree or RNTuple is expected): give an NA64 ntuple"
@@ -253,6 +257,18 @@ def _check_tree(
             )
         raise DataError(message)
     return _Found(input_file_of(path, entries), kind, layout, name, types, flats=tuple(flats))
+
+
+def _require_last_cycle(directory: Any, key: Any, name: str, path: str) -> None:
+    """Raise DataError where ROOT, which takes the first key of a name, would not take what was written last:
+    ROOT itself puts that first, other writers do not.
+    """
+    latest = max(int(k.GetCycle()) for k in directory.GetListOfKeys() if text_of(k.GetName) == name)
+    if key.GetCycle() != latest:
+        raise DataError(
+            f"{path} holds '{name}' several times (ROOT would read cycle {key.GetCycle()}, the last one is "
+            f"{latest}): write that to a file of its own"
+        )
 
 
 def _names_of_numbers(mapping: LayoutConfig | None) -> dict[str, list[str]]:

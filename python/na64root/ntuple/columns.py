@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..cling import declare_header, literal, root
@@ -18,11 +18,11 @@ TTREE, RNTUPLE = "a TTree", "an RNTuple"
 _TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple")
 
 
-def text_of(characters: Any) -> str:
-    """A name in a file, of which a damaged one can hold anything."""
+def text_of(read: Callable[[], Any]) -> str:
+    """A name in a file, as ROOT's function gives it: a damaged one can hold anything."""
     try:
-        return "".join(c if c.isprintable() else "?" for c in str(characters))
-    except UnicodeDecodeError:
+        return "".join(c if c.isprintable() else "?" for c in str(read()))
+    except (UnicodeDecodeError, TypeError):  # the second is what PyROOT makes of the first
         return "?"
 
 
@@ -30,11 +30,14 @@ def trees_in(directory: Any, prefix: str = "") -> dict[str, str]:
     """The class of each tree in a file by its name, those in folders as folder/name."""
     trees = {}
     for key in directory.GetListOfKeys():
-        name, kind = prefix + text_of(key.GetName()), text_of(key.GetClassName())
+        own, kind = text_of(key.GetName), text_of(key.GetClassName)
+        name = prefix + own
+        if not directory.GetKey(own):
+            continue  # a damaged name
         if kind in _TREE_CLASSES:
             trees[name] = kind
         elif kind == "TDirectoryFile" and prefix.count("/") < 3:
-            below = object_in(directory, text_of(key.GetName()))
+            below = object_in(directory, own)
             if below:
                 trees |= trees_in(below, name + "/")
     return trees
@@ -46,7 +49,7 @@ def layout_of(
     """A, B or card, with the mapping where there is one. What na64root simulated is of layout A; a skim is of
     that of its input, as its `facts` say.
     """
-    names = sorted({text_of(key.GetName()) for key in file.GetListOfKeys()})
+    names = sorted({text_of(key.GetName) for key in file.GetListOfKeys()})
     if mapping is not None and ("na64root" not in names or (facts or {}).get("layout") == "card"):
         if mapping.tree not in names and not object_in(file, mapping.tree):
             held = ", ".join(list(trees_in(file))[:5]) or "none"
