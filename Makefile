@@ -3,6 +3,7 @@
 # make lint   ruff, clang-format, clang-tidy, mypy        make bench  benchmarks, printed as ratios
 # make sanitize   the core and its tests with AddressSanitizer and UndefinedBehaviorSanitizer
 # make coverage  what the tests reach, in Python and in C++
+# make fuzz  text that the parsers do not expect, searched for a minute
 # make figures  the figures of README and docs
 PYTHON ?= python3
 VENV   := .venv
@@ -14,7 +15,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 1)
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 SANITIZE := build/sanitize
 
-.PHONY: build run test test-slow coverage sanitize lint format bench figures clean
+.PHONY: build run test test-slow coverage sanitize fuzz lint format bench figures clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'na64root needs Python 3.10 or newer: make PYTHON=python3.x'; exit 2; }
@@ -73,6 +74,15 @@ sanitize: $(VENV)/.requirements
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	  PYTHONPATH=$(SANITIZE)/site:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))') \
 	  $(BIN)/python -S -m pytest -q -p no:cacheprovider tests/unit/test_core_bindings.py
+
+# Each parser for some seconds, from the inputs in the repository; what is found stays in build/fuzz.
+FUZZED := good_runs card override facts plane
+FUZZ_SECONDS ?= 12
+fuzz: build
+	@$(BIN)/python -c 'import atheris' || { echo 'nothing is fuzzed: atheris is for Python 3.11 to 3.13 on Linux, x86-64'; exit 0; }; \
+	for name in $(FUZZED); do mkdir -p build/fuzz/$$name && \
+	  $(BIN)/python tests/fuzz/fuzz.py $$name -max_total_time=$(FUZZ_SECONDS) -timeout=20 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/ build/fuzz/$$name tests/fuzz/corpus/$$name || exit 1; done
 
 lint: build
 	$(BIN)/ruff check .

@@ -7,38 +7,33 @@
 #include <string>
 #include <vector>
 
-#include "Bytes.h"
+#include "ROOT/RNTuple.hxx"
 #include "ROOT/RNTupleReader.hxx"
 #include "TFile.h"
 #include "TKey.h"
+#include "keys.hpp"
 
 namespace na64root_ntuple {
 
-// The key of an RNTuple is there twice, in the list of keys and before the anchor, and both must agree: ROOT
-// reads as many bytes of the anchor as the second one says into a buffer that may be smaller.
+// Of the number of bytes with which an object begins.
+inline constexpr UInt_t kByteCountMask = 0x40000000;
+
+// The anchor has a checksum, which not all that reads it looks at, over as many bytes as it says itself.
 inline bool anchor_is_sound(TFile &file, TKey &key) {
-    char header[26], *at = header;
-    if (file.ReadBuffer(header, key.GetSeekKey(), sizeof header))
+    char count[4], *at = count;
+    if (!na64root_keys::list_is_sound(file) || !na64root_keys::is_sound(file, key) ||
+        file.ReadBuffer(count, key.GetSeekKey() + key.GetKeylen(), sizeof count))
         return false;
-    Int_t size, length;
-    UInt_t date;
-    Short_t version, key_length, cycle;
-    frombuf(at, &size);
-    frombuf(at, &version);
-    frombuf(at, &length);
-    frombuf(at, &date);
-    frombuf(at, &key_length);
-    frombuf(at, &cycle);
-    Long64_t place;
-    if (version > 1000) {
-        frombuf(at, &place);
-    } else {
-        Int_t short_place;
-        frombuf(at, &short_place);
-        place = short_place;
+    UInt_t bytes;
+    frombuf(at, &bytes);
+    if (!(bytes & kByteCountMask) ||
+        (bytes & ~kByteCountMask) + sizeof count > static_cast<UInt_t>(key.GetObjlen()))
+        return false;
+    try {
+        return std::unique_ptr<ROOT::RNTuple>(key.ReadObject<ROOT::RNTuple>()) != nullptr;
+    } catch (const std::exception &) {
+        return false;
     }
-    return size == key.GetNbytes() && length == key.GetObjlen() && key_length == key.GetKeylen() &&
-           place == key.GetSeekKey() && size > key_length && size - key_length <= length;
 }
 
 // Every event of every column is read once, which holds each page to its checksum.

@@ -4,6 +4,7 @@
 #define NA64ROOT_RDF_BASKETS_HPP
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <string>
 
@@ -36,7 +37,8 @@ class Baskets {
 
     // Whether together they hold all entries, in their order.
     bool fit() const {
-        bool fit = branch_->GetEntries() == entries_ && count_ > 0 && first_of(0) == 0;
+        bool fit = branch_->GetEntries() == entries_ && count_ > 0 && count_ <= branch_->GetMaxBaskets() &&
+                   first_of(0) == 0;
         for (Int_t i = 0; fit && i < count_; ++i)
             fit = first_of(i) <= first_of(i + 1);
         return fit;
@@ -54,7 +56,7 @@ class Baskets {
         try {
             TBasket *basket = header_is_sound(number) ? branch_->GetBasket(number) : nullptr;
             if (!basket || basket->GetNevBuf() != first_of(number + 1) - first_of(number) ||
-                !basket->GetBufferRef() || basket->GetKeylen() <= 0)
+                !has_size(*basket, number) || !basket->GetBufferRef() || basket->GetKeylen() <= 0)
                 return false;
             const Int_t *offsets = basket->GetEntryOffset();
             if (fixed_size && packed_) { // in fewer bytes than in memory, the same in every entry
@@ -124,6 +126,8 @@ class Baskets {
         if (nbytes != bytes || length <= 0 || key_length < 60 || key_length > held)
             return false;
         buffer.SetBufferOffset(buffer.Length() + (version > 1000 ? 16 : 8));
+        if (std::memcmp(header + buffer.Length(), "\7TBasket", 8))
+            return false;
         for (int text = 0; text < 3; ++text) { // class, name, title
             UChar_t characters;
             buffer >> characters;
@@ -138,6 +142,10 @@ class Baskets {
         if (entry_size < 0)
             buffer >> io_bits;
         buffer >> entries >> last;
+        // With another flag, which none in a file has, ROOT reads arrays of a length that they give.
+        const int flag = static_cast<unsigned char>(header[key_length - 1]);
+        if (flag != 0 && flag != 80)
+            return false;
         if (entries != first_of(number + 1) - first_of(number) || last < key_length ||
             last > key_length + length)
             return false;
@@ -152,6 +160,13 @@ class Baskets {
     }
 
   private:
+    // What a basket in the file says of its size, packed and not, decides whether it is unpacked at all.
+    bool has_size(TBasket &basket, Int_t number) const {
+        return !branch_->GetBasketSeek(number) ||
+               (basket.GetNbytes() == branch_->GetBasketBytes()[number] &&
+                basket.GetObjlen() >= basket.GetLast() - basket.GetKeylen());
+    }
+
     TBranch *branch_;
     Long64_t entries_;
     Int_t count_ = 0, entry_bytes_ = 0;

@@ -121,6 +121,11 @@ def test_ranges_are_merged(tmp_path):
         ('{"4000": [1, 2]}', "run 4000 in the list of good runs FILE is [1, 2]"),
         ('{"x": [[1, 2]]}', "run x in the list"),
         ('{"4000": [[5, 2]]}', "run 4000 in the list of good runs FILE goes from 5 to 2"),
+        # What int() takes and no run is, or does not take.
+        ('{"²": [[1, 2]]}', "run ² in the list of good runs FILE is [[1, 2]]"),
+        ("4" * 5000, "line 1 of the list of good runs FILE is '4444"),
+        (f'{{"4000": [[1, 2, {"9" * 400}]]}}', "run 4000 in the list of good runs FILE has 9999"),
+        ('{"4000": ' + "[" * 100_000, "FILE is not valid JSON"),
         (None, "cannot read the list of good runs FILE (No such file or directory)"),
     ],
 )

@@ -201,3 +201,26 @@ def near_thresholds(n: int, seed: int) -> list[dict]:
             )
         )
     return events
+
+
+def around_the_cuts(count: int) -> list[dict]:
+    """Random events around the cuts, so that another value of an energy often is another count."""
+    rng = np.random.default_rng(11)
+    events = []
+    for number in range(count):
+        make = event if number % 2 else s1_event
+        ecal = rng.uniform(10.0, 90.0)
+        events.append(
+            make(
+                run=int(rng.choice([2000, 3000, 4000])),
+                spillevent=number + 2,
+                ecalTotal=ecal,
+                ecalTotalNoTimecut=ecal + rng.exponential(20.0),
+                hcal2=rng.exponential(0.5),
+                trackMomentum=rng.normal(100.0, 2.0),
+                SRD_ene=rng.uniform(0.0, 0.09, 4),
+                VETO_ene=rng.exponential(0.002, 6),
+                showerChi2=rng.exponential(6.0),
+            )
+        )
+    return events

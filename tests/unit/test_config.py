@@ -168,6 +168,8 @@ def test_an_override_changes_value_provenance_and_hash(card):
         ("systematics.sources.ecal_scale.columns=[]", ["systematics.sources.ecal_scale.columns"]),
         ('systematics.sources.ecal_scale.columns=["ecal0", "ecal0"]', ["column is named twice"]),
         ("systematics.sources.ecalscale.size=0.1", ["did you mean ecal_scale?"]),
+        ("plane.mass_points=" + "4" * 5000, ["plane.mass_points"]),
+        ("plane.mass_points=" + "[" * 100_000, ["plane.mass_points"]),
     ],
 )
 def test_a_bad_override_is_one_line_that_names_it(override, parts):
@@ -194,6 +196,13 @@ def test_a_bad_override_is_one_line_that_names_it(override, parts):
         ('provenance = "published"', 'provenance = "guessed"', ["provenance", "guessed"]),
         ("[model]", "[model", ["not valid TOML", "line"]),
         ("energy_GeV = {", "energy_GeV = 100.0 #", ["beam.energy_GeV"]),
+        ("[model]", f"x = {'4' * 5000}\n[model]", ["not valid TOML"]),
+        ("[model]", f"x = {'[' * 100_000}\n[model]", ["not valid TOML"]),
+        (
+            "[model]",
+            '[[selection.declared]]\nname = "mine"\nheader = "a\\u0000"\n[model]',
+            ["the header of cut mine", "embedded null byte"],
+        ),
     ],
 )
 def test_a_bad_card_is_one_line_that_names_file_and_key(tmp_path, old, new, parts):

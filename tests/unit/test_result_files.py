@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import stat
 
 import pytest
 
 from na64root.errors import Na64Error
 from na64root.inputs import belongs_to_run, note, one_run
-from na64root.records import ResultsFolder, files, one_file, renamed_into, write_atomically
+from na64root.records import ResultsFolder, files, one_file, renamed_into, together, write_atomically
 
 
 def text(content: str):
@@ -213,3 +215,111 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fail(KeyboardInterrupt())
     assert names(tmp_path) == []
+
+
+def killed_at(monkeypatch, number: int, write) -> bool:
+    """Run in a fork that SIGKILL ends at the n-th link, rename or removal; whether it came so far."""
+    if (child := os.fork()) == 0:
+        try:
+            left = [number]
+
+            def counted(call):
+                def one(*arguments, **options):
+                    left[0] -= 1
+                    if left[0] == 0:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    return call(*arguments, **options)
+
+                return one
+
+            for name in ("link", "replace", "unlink", "rmdir"):
+                monkeypatch.setattr(files.os, name, counted(getattr(os, name)))
+            write()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_run_that_is_killed_leaves_the_old_set_or_the_new_one(tmp_path, monkeypatch, several):
+    old = {"a": "old", "b": "old", "gone": "old", "other": "old"}
+    new = {"a": "new", "b": "new", "c": "new", "other": "old"} | ({"d": "new"} if several else {})
+    out = tmp_path / "out"
+
+    def write():
+        with together(), renamed_into(out, ["a", "b", "c", "gone"]) as made:
+            for name in ("a", "b", "c"):
+                (made / name).write_text("new")
+            if several:
+                write_atomically(out / "d", text("new"))
+
+    seen = []
+    for number in range(1, 100):
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        for name, content in old.items():
+            (out / name).write_text(content)
+        came = killed_at(monkeypatch, number, write)
+        write_atomically(out / "next", text(""))  # the next run
+        (out / "next").unlink()
+        seen.append({name: (out / name).read_text() for name in names(out)})
+        assert seen[-1] in (old, new)
+        if not came:
+            break
+    assert seen[0] == old
+    assert seen[-1] == new
+    assert number > 8
+
+
+def test_what_another_run_is_writing_is_left_alone(tmp_path):
+    with one_file(tmp_path / "a") as made:
+        made.write_text("mine")
+        write_atomically(tmp_path / "b", text("theirs"))
+        assert made.read_text() == "mine"
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_what_is_written_together_is_there_together(tmp_path):
+    (tmp_path / "a").write_text("old")
+
+    def write(fails: bool):
+        with together():
+            write_atomically(tmp_path / "a", text("new"), force=True)
+            with together(), renamed_into(tmp_path / "below", ["b"]) as made:
+                (made / "b").write_text("new")
+            assert (tmp_path / "a").read_text() == "old"
+            if fails:
+                raise Na64Error("no")
+
+    with pytest.raises(Na64Error):
+        write(fails=True)
+    assert names(tmp_path) == ["a", "below"]
+    assert names(tmp_path / "below") == []
+    assert (tmp_path / "a").read_text() == "old"
+    write(fails=False)
+    assert (tmp_path / "a").read_text() == (tmp_path / "below" / "b").read_text() == "new"
+    assert names(tmp_path / "below") == ["b"]
+
+
+def test_where_nothing_can_be_renamed_back_what_was_there_is_copied(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("old")
+    rename, count = os.replace, [0]
+
+    def fails_after_two(source, target):
+        count[0] += 1
+        if count[0] > 2:
+            raise OSError(122, "Disk quota exceeded")
+        rename(source, target)
+
+    monkeypatch.setattr(files.os, "replace", fails_after_two)
+
+    def write():
+        with renamed_into(tmp_path, ["a", "b"]) as made:
+            for name in ("a", "b"):
+                (made / name).write_text("new")
+
+    with pytest.raises(Na64Error, match="quota"):
+        write()
+    assert count[0] > 2
+    assert {name: (tmp_path / name).read_text() for name in names(tmp_path)} == {"a": "old", "b": "old"}

@@ -149,13 +149,14 @@ def verb(
                 from ..records import require_replaceable
 
                 require_replaceable(destination, force=force)
-            with contextlib.redirect_stdout(sys.stderr):
-                record = function(common, **options)
-                from ..records import to_json, write_atomically
+            from ..records import to_json, together, write_atomically
 
-                text = to_json(record) + "\n"
-            if destination is not None:
-                write_atomically(destination, lambda path: write_text(path, text), force=force)
+            with together():
+                with contextlib.redirect_stdout(sys.stderr):
+                    record = function(common, **options)
+                    text = to_json(record) + "\n"
+                if destination is not None:
+                    write_atomically(destination, lambda path: write_text(path, text), force=force)
             if as_json:
                 stdout.write(text)
             else:

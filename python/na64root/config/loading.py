@@ -75,7 +75,7 @@ def _card_data(name_or_path: str | Path, extended: tuple[str, ...] = ()) -> tupl
         raise ConfigError(f"{origin} extends itself ({' -> '.join(extended)}): correct `extends`")
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         raise ConfigError(f"{origin} is not valid TOML ({error}): correct that line") from None
     base = data.pop("extends", None)
     _read_headers(data, Path(name_or_path).parent, origin)
@@ -96,7 +96,7 @@ def _read_headers(data: Mapping[str, Any], folder: Path, origin: str) -> None:
         try:
             code = (folder / cut["header"]).read_text("utf-8-sig")
             note(folder / cut["header"])
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigError(
                 f"cannot read {folder / cut['header']}, the header of cut {cut.get('name')} in {origin} "
@@ -145,7 +145,7 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"cannot use --set {key} (code is part of a card): name the header in a card")
     try:
         value: Any = tomllib.loads(f"x = {raw}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = raw  # a bare word is a string
     node: Any = data
     *parents, last = key.split(".")

@@ -7,6 +7,7 @@ selection books strings, compiled just in time.
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cling import literal
+from ..cling import literal, root
 from .expressions import Call, Code, Expression
 from .library import booking
 
@@ -233,9 +234,11 @@ def define(node: Any, name: str, expression: Any) -> Any:
     if isinstance(node, Node):
         return node.Define(name, expression)
     known = [str(column) for column in node.GetColumnNames()]
-    # A branch of a friend tree goes by its name without the alias too.
-    taken = any(column == name or column.endswith(f".{name}") for column in known)
-    return node.Redefine(name, expression) if taken else node.Define(name, expression)
+    if name not in known and any(column.endswith(f".{name}") for column in known):
+        # A branch of a friend tree goes by its name without the alias too, a leaf not without its branch.
+        with contextlib.suppress(root().std.exception):
+            return node.Redefine(name, expression)
+    return node.Redefine(name, expression) if name in known else node.Define(name, expression)
 
 
 def defined(node: Any, columns: Mapping[str, Expression]) -> Any:

@@ -219,6 +219,8 @@ def _check_tree(
             "write it anew, as a TTree with the ROOT that wrote it, or with ROOT 6.34 or later",
             path,
         )
+    if key:
+        _require_last_cycle(directory, key, last, path)
     with quiet_root():  # friends that it was written with are looked at below
         tree = object_in(file, name) if what != "ROOT::RNTuple" else None
     if what == "ROOT::RNTuple":
@@ -226,6 +228,8 @@ def _check_tree(
         kind, tree = RNTUPLE, None
         entries, columns = fields_of(path, name, _read_of(mapping, also))
     else:
+        if key and what == "?":
+            raise DataError(f"'{name}' in {path} cannot be read (the file is damaged): copy it again")
         if not tree or not isinstance(tree, root().TTree):
             raise UnknownLayoutError(
                 f"'{name}' in {path} is a {what} (a TTree or RNTuple is expected)",
@@ -266,6 +270,18 @@ def _check_tree(
             tree, entries, [b.name for b in TREE_A.branches if b.used and b.name in types], path
         )
     return _Found(input_file_of(path, entries), kind, layout, name, types, flats=tuple(flats))
+
+
+def _require_last_cycle(directory: Any, key: Any, name: str, path: str) -> None:
+    """Raise DataError where ROOT, which takes the first key of a name, would not take what was written last:
+    ROOT itself puts that first, other writers do not.
+    """
+    latest = max(int(k.GetCycle()) for k in directory.GetListOfKeys() if text_of(k.GetName) == name)
+    if key.GetCycle() != latest:
+        raise DataError(
+            f"{path} holds '{name}' several times (ROOT would read cycle {key.GetCycle()}, the last one is "
+            f"{latest}): write that to a file of its own"
+        )
 
 
 def _names_of_numbers(mapping: LayoutConfig | None) -> dict[str, list[str]]:

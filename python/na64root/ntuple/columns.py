@@ -32,11 +32,14 @@ def trees_in(directory: Any, prefix: str = "") -> dict[str, str]:
     """The class of each tree in a file by its name, those in folders as folder/name."""
     trees = {}
     for key in directory.GetListOfKeys():
-        name, kind = prefix + text_of(key.GetName), text_of(key.GetClassName)
+        own, kind = text_of(key.GetName), text_of(key.GetClassName)
+        name = prefix + own
+        if not directory.GetKey(own):
+            continue  # a damaged name
         if kind in _TREE_CLASSES:
             trees[name] = kind
         elif kind == "TDirectoryFile" and prefix.count("/") < 3:
-            below = object_in(directory, text_of(key.GetName))
+            below = object_in(directory, own)
             if below:
                 trees |= trees_in(below, name + "/")
     return trees

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import DataError
-from .files import opened_file, text_of
+from .files import key_is_sound, opened_file, text_of
 
 Facts = dict[str, Any]
 
@@ -24,18 +24,51 @@ def about(path: str) -> Facts | None:
 
 def facts_in(file: Any, path: str) -> Facts | None:
     """As :func:`about`, of a file that is open."""
-    said = []
+    texts = []
     # hadd keeps what each file said, as cycles of one key: all of them count.
     for key in file.GetListOfKeys():
         if text_of(key.GetName) != "na64root":
             continue
+        if not key_is_sound(file, key):
+            raise DataError(f"'na64root' in {path} cannot be read (the file is damaged): copy it again")
         try:
-            facts = json.loads(str(key.ReadObj().GetTitle()))
+            texts.append(str(key.ReadObj().GetTitle()))
         except (TypeError, ValueError, ReferenceError, AttributeError):
             return None
+    return facts_of(texts, path)
+
+
+def facts_of(texts: Sequence[str], path: str) -> Facts | None:
+    """What the texts say together that a file holds; None where one is no JSON.
+
+    Raises:
+        DataError: as :func:`about`; or na64root does not write such.
+    """
+    said = []
+    for text in texts:
+        try:
+            facts = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
         if isinstance(facts, dict):
+            if not _is_ours(facts):
+                raise DataError(
+                    f"{path} says of itself what na64root does not write ('na64root' in it was edited): give "
+                    "the file as it was written"
+                )
             said.append(facts)
     return _merged(said, path) if len(said) > 1 else said[0] if said else None
+
+
+def _is_ours(facts: Facts) -> bool:
+    """Whether what other modules look at has the form in which it is written."""
+    simulated = facts.get("simulation", [])
+    if not isinstance(simulated, list) or not all(isinstance(one, dict) for one in simulated):
+        return False
+    exposures = [one["eot"] for one in (facts, *simulated) if isinstance(one.get("eot"), dict)]
+    return isinstance(facts.get("skim_cut"), str | None) and all(
+        isinstance(electrons, int | float) for eot in exposures for electrons in eot.values()
+    )
 
 
 def _merged(said: Sequence[Facts], path: str) -> Facts:

@@ -6,11 +6,12 @@ import contextlib
 import glob
 import os
 import re
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from ..cling import literal, root
+from ..cling import declare_header, literal, named, root
 from ..config import LayoutConfig
 from ..errors import DataError
 from ..inputs import note, require_utf8
@@ -109,6 +110,25 @@ class UnknownLayoutError(DataError):
         self.skipped = [file for file in skipped if file.path != path]
 
 
+_DAMAGED = "{} is damaged (truncated or not closed by its writer): make or copy it again"
+
+
+def _streamers_are_there(stream: BinaryIO) -> bool:
+    """Whether the descriptions of classes are where the header of a file says, if it says so.
+
+    ROOT reads what is there as a list when it opens the file, whatever it is.
+    """
+    header = stream.read(53).ljust(53, b"\0")
+    large = int.from_bytes(header[:4], "big") >= 1_000_000
+    place, size = struct.unpack(">qi" if large else ">ii", header[41:53] if large else header[33:41])
+    if place == 0:
+        return True
+    stream.seek(max(place, 0))
+    key = stream.read(64).ljust(64, b"\0")
+    name = 34 if int.from_bytes(key[4:6], "big") > 1000 else 26
+    return place > 0 and int.from_bytes(key[:4], "big") == size and key[name : name + 6] == b"\5TList"
+
+
 @contextlib.contextmanager
 def opened_file(path: str) -> Iterator[Any]:
     """A ROOT file that is closed again.
@@ -124,31 +144,39 @@ def opened_file(path: str) -> Iterator[Any]:
         try:
             with open(path, "rb") as stream:
                 magic = stream.read(4)
+                sound = magic != b"root" or _streamers_are_there(stream)
         except OSError as error:
             raise DataError(f"cannot read {path} ({error.strerror}): check the file") from None
         if not magic:
             raise DataError(f"{path} is empty (0 bytes; a ROOT file is expected): make or copy it again")
         if magic != b"root":
             raise DataError(f"{path} is not a ROOT file (it does not begin with 'root'): give a ROOT file")
+        if not sound:
+            raise DataError(_DAMAGED.format(path))
     else:
         # An address is read through its server also on the server's own machine: RDataFrame would take its
         # path for that of a local file there, TFile does not.
         ROOT.gEnv.SetValue("TFile.ForceRemote", 1)
-    damaged = f"{path} is damaged (truncated or not closed by its writer): make or copy it again"
     with quiet_root():
+        known = ROOT.gROOT.GetListOfFiles()
+        before = known.GetSize()
         try:
             file = ROOT.TFile.Open(literal(path), "READ")
         except OSError:
             file = None
+        except ROOT.std.exception:
+            declare_header("keys.hpp")
+            ROOT.na64root_keys.keep_first(known, before)
+            raise DataError(_DAMAGED.format(path)) from None
         if not file or file.IsZombie():
             if "://" in path:
                 raise DataError(
                     f"cannot open {path} (no answer from the server, or no such file): check the address"
                 )
-            raise DataError(damaged)
+            raise DataError(_DAMAGED.format(path))
         try:
             if file.TestBit(ROOT.TFile.kRecovered):
-                raise DataError(damaged)
+                raise DataError(_DAMAGED.format(path))
             yield file
         finally:
             file.Close()
@@ -176,11 +204,27 @@ def text_of(name: Callable[[], Any]) -> str:
 
 
 def object_in(directory: Any, name: str) -> Any:
-    """An object of a file; None where it is not there or its class is unknown, as in a damaged file."""
+    """An object of a file; None where it is not there or its class is unknown, as in a damaged file.
+
+    Raises:
+        DataError: its key is damaged.
+    """
     try:
+        folder, _, last = name.rpartition("/")
+        within = directory.Get(folder) if folder else directory
+        key = within.GetKey(last) if within else None
+        if key and not key_is_sound(directory.GetFile(), key):
+            where = named(str(directory.GetFile().GetName()))
+            raise DataError(f"'{name}' in {where} cannot be read (the file is damaged): copy it again")
         return directory.Get(name)
     except TypeError:
         return None
+
+
+def key_is_sound(file: Any, key: Any) -> bool:
+    """Whether a key in the list of keys agrees with what it stands for; of a folder that is not asked."""
+    declare_header("keys.hpp")
+    return str(key.GetClassName()).startswith("TDirectory") or bool(root().na64root_keys.is_sound(file, key))
 
 
 def paths_of_friends(mapping: LayoutConfig, paths: Sequence[str]) -> list[list[str]]:

@@ -27,7 +27,8 @@ from ..records import GoodRunList
 _LAST = 2**32 - 1
 
 
-_RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?(?:\s*:\s*(\S+))?")
+_NUMBER = "[0-9]{1,20}"
+_RANGE = re.compile(rf"({_NUMBER})(?:\s*-\s*({_NUMBER}))?(?:\s*:\s*(\S+))?")
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _number(text: Any, where: str) -> float:
     """Electrons on target."""
     try:
         number = math.nan if isinstance(text, bool) else float(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0.0 <= number < math.inf:
         raise DataError(f"{where} has {text!r} electrons on target (a number such as 1.2e9 is expected): "
@@ -193,13 +194,13 @@ def _number(text: Any, where: str) -> float:
 def _of_json(text: str, path: Path) -> list[Entry]:
     try:
         runs = json.loads(text, object_pairs_hook=functools.partial(_each_once, path=path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"the list of good runs {path} is not valid JSON ({error}): correct it") from None
     entries = []
     for run, spills in runs.items():
         where = f"run {run} in the list of good runs {path}"
         pairs: list[Any] = spills if isinstance(spills, list) else [None]
-        if not run.isdigit() or not all(
+        if not re.fullmatch(_NUMBER, run) or not all(
             isinstance(p, list) and len(p) in (2, 3) and all(type(s) is int for s in p[:2]) for p in pairs
         ):
             raise DataError(

@@ -8,12 +8,14 @@ results: beside and renamed, never replaced unasked, an input never at all.
 
 from .counts import Count, CutFlowRow, cuts_in_order
 from .files import (
+    at_once,
     one_file,
     refuse_to_replace,
     renamed_into,
     require_replaceable,
     require_writable,
     sha256_of,
+    together,
     write_atomically,
 )
 from .folder import BlindingEntry, ResultsFolder
@@ -61,6 +63,7 @@ __all__ = [
     "SkippedFile",
     "StatisticDistribution",
     "ToyPoint",
+    "at_once",
     "cuts_in_order",
     "one_file",
     "provenance",
@@ -71,5 +74,6 @@ __all__ = [
     "require_writable",
     "sha256_of",
     "to_json",
+    "together",
     "write_atomically",
 ]

@@ -1,17 +1,24 @@
-"""Results in folders: nothing is replaced unasked, no input ever, nothing half written stays."""
+"""Results in folders: nothing is replaced unasked, no input ever, nothing half written stays.
+
+A run that is killed leaves a hidden folder, which the next run that writes there removes; where it was killed
+between two renames, that run first does the others.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import functools
 import hashlib
+import json
 import os
 import re
 import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from ..errors import Na64Error
@@ -19,6 +26,8 @@ from ..inputs import belongs_to_run, note, require_utf8
 
 # Of a temporary folder beside what it becomes.
 _PREFIX = ".writing-"
+# In it: what is made, and a list of what goes where, from before the first rename until after the last.
+_MADE, _PLACING = "made", "placing"
 
 
 def sha256_of(path: Path) -> str:
@@ -51,10 +60,10 @@ def one_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     """
     require_replaceable(path, force=force)
     suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,12}", path.suffix) else ""
-    with _reported(str(path)), _beside(path.parent) as folder:
-        made = folder / f"file{suffix}"
+    with _reported(str(path)), _beside(path.parent, force) as made_there:
+        made = made_there.temporary / _MADE / f"file{suffix}"
+        made_there.places = [(made, path)]
         yield made
-        _put([(made, path)], path.parent, force)
 
 
 def refuse_to_replace(folder: Path, names: Iterable[str], force: bool) -> None:
@@ -106,9 +115,10 @@ def renamed_into(folder: Path, names: Iterable[str], *, force: bool = True) -> I
         Na64Error: as :func:`require_replaceable`, or the folder cannot be written.
     """
     require_utf8(folder)
-    with _reported(f"into {folder}"), _beside(folder) as made:
+    with _reported(f"into {folder}"), _beside(folder, force) as made_there:
+        made = made_there.temporary / _MADE
+        made_there.places = [(made / name, folder / name) for name in names]
         yield made
-        _put([(made / name, folder / name) for name in names], folder, force)
 
 
 @contextlib.contextmanager
@@ -120,50 +130,191 @@ def _reported(where: str) -> Iterator[None]:
         raise Na64Error(f"cannot write {where} ({error.strerror or error}): choose another output") from None
 
 
+@dataclasses.dataclass
+class _Set:
+    """Files that are made in a temporary folder, beside the places that they take together."""
+
+    temporary: Path
+    held: int | None
+    folder: Path
+    force: bool
+    places: list[tuple[Path, Path]] = dataclasses.field(default_factory=list)
+    needed: bool = False  # what could not be undone
+
+    def remove(self) -> None:
+        if not self.needed:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+        if self.held is not None:
+            os.close(self.held)
+
+
+# Sets that are made and wait for others.
+_waiting: ContextVar[list[_Set] | None] = ContextVar("sets of files that wait for others", default=None)
+
+
 @contextlib.contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A new folder within a temporary one in another, which is made; it is removed whatever happens."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=_PREFIX))
+def together() -> Iterator[None]:
+    """What is written within takes its places at the end, all or none; also a decorator. Within another it is
+    part of that.
+
+    Raises:
+        Na64Error: as :func:`require_replaceable`, or a folder cannot be written.
+    """
+    if _waiting.get() is not None:
+        yield
+        return
+    sets: list[_Set] = []
+    token = _waiting.set(sets)
     try:
-        made = temporary / "made"
-        made.mkdir()
-        yield made
+        yield
+        with _reported(f"into {sets[-1].folder if sets else ''}"):
+            _put(sets)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _waiting.reset(token)
+        for one in sets:
+            one.remove()
 
 
-def _put(places: Sequence[tuple[Path, Path]], folder: Path, force: bool) -> None:
-    """Files that were made, each into its place in a folder, all or none.
+@contextlib.contextmanager
+def at_once() -> Iterator[None]:
+    """What is written within takes its place at once, as what this run goes on to read."""
+    token = _waiting.set(None)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+
+
+@contextlib.contextmanager
+def _beside(folder: Path, force: bool) -> Iterator[_Set]:
+    """A set of files whose temporary folder is in another, which is made; it is removed whatever happens."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked([folder]):
+        _finish_what_was_killed(folder)
+        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=_PREFIX))
+        one = _Set(temporary, _held(temporary), folder, force)
+    waits = False
+    try:
+        (temporary / _MADE).mkdir()
+        yield one
+        waiting = _waiting.get()
+        part_of_another = any(part.startswith(_PREFIX) for part in folder.parts)
+        if waiting is None or part_of_another:
+            _put([one])
+        else:
+            waits = True
+            waiting.append(one)
+    finally:
+        if not waits:
+            one.remove()
+
+
+def _held(temporary: Path) -> int | None:
+    """A lock on a temporary folder, which ends with the process that has it; None where it is another's."""
+    handle = None
+    try:
+        handle = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if handle is not None:
+            os.close(handle)
+        return None
+    return handle
+
+
+def _finish_what_was_killed(folder: Path) -> None:
+    """Remove the temporary folders of runs that are no more; what was half placed is placed whole."""
+    left = [path for path in folder.glob(f"{_PREFIX}*") if path.is_dir()]
+    for temporary in sorted(left, key=lambda path: not (path / _PLACING).exists()):
+        if (held := _held(temporary)) is None:
+            continue
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                placing = json.loads((temporary / _PLACING).read_text("utf-8"))
+                for made, place, force in placing["made"]:
+                    if os.path.exists(made):
+                        with contextlib.suppress(OSError, Na64Error):  # it is there, or another's came there
+                            _place(Path(made), Path(place), force)
+                for place in placing["left_out"]:
+                    Path(place).unlink(missing_ok=True)
+            shutil.rmtree(temporary, ignore_errors=True)
+        finally:
+            os.close(held)
+
+
+def _put(sets: Sequence[_Set]) -> None:
+    """Files that were made, each into its place, all or none.
 
     The place of one that was not made is left empty. What was there before comes back where anything fails.
     """
-    if not places:
+    sets = [one for one in sets if one.places]
+    if not sets:
         return
-    before = places[0][0].parent.with_name("before")
-    before.mkdir()
+    made_places = [(made, place, one.force) for one in sets for made, place in one.places if made.exists()]
+    left_out = [place for one in sets for made, place in one.places if not made.exists()]
     undo: list[Callable[[], object]] = []
-    with _locked(folder):
-        for _, place in places:
-            require_replaceable(place, force=force)
-        try:
-            for i, (made, place) in enumerate(places):
-                if os.path.lexists(place):
-                    undo.append(functools.partial(os.replace, before / str(i), place))
-                    _keep(place, before / str(i))
+    with _locked([one.folder for one in sets]):
+        for one in sets:
+            (one.temporary / "before").mkdir()
+            for made, place in one.places:
+                require_replaceable(place, force=one.force)
                 if made.exists():
-                    undo.append(functools.partial(_remove, place, made.stat().st_ino))
                     made.chmod(0o666 & ~_umask())
-                    _place(made, place, force)
-                else:
-                    place.unlink(missing_ok=True)
+        note_of_all = sets[0].temporary / _PLACING
+        _write_placing(note_of_all, made_places, left_out)
+        try:
+            for one in sets:
+                for i, (_, place) in enumerate(one.places):
+                    if os.path.lexists(place):
+                        kept = one.temporary / "before" / str(i)
+                        undo.append(functools.partial(_bring_back, kept, place))
+                        _keep(place, kept)
+            for made, place, force in made_places:
+                undo.append(functools.partial(_remove, place, made.stat().st_ino))
+                _place(made, place, force)
+            for place in left_out:
+                place.unlink(missing_ok=True)
         except BaseException:  # an interrupt too
+            undone = True
             for step in reversed(undo):
-                with contextlib.suppress(OSError):
+                try:
                     step()
+                except FileNotFoundError:
+                    pass
+                except OSError:
+                    undone = False
+            if undone:
+                note_of_all.unlink()
+            for one in sets:
+                one.needed = not undone
             raise
-        for _, place in places:
-            note(place)
+        note_of_all.unlink()
+        for one in sets:
+            for _, place in one.places:
+                note(place)
+
+
+def _write_placing(path: Path, made: Sequence[tuple[Path, Path, bool]], left_out: Sequence[Path]) -> None:
+    """What is to be done, for who finds that it was not; whole or not at all."""
+    absolute = os.path.abspath
+    placing = {
+        "made": [(absolute(one), absolute(place), force) for one, place, force in made],
+        "left_out": [absolute(place) for place in left_out],
+    }
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(placing), "utf-8")
+    os.replace(unfinished, path)
+
+
+def _bring_back(kept: Path, place: Path) -> None:
+    """What was there before, by another way where renaming fails, too."""
+    try:
+        os.replace(kept, place)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        with contextlib.suppress(shutil.SameFileError):  # it was not away yet
+            shutil.copy2(kept, place, follow_symlinks=False)
 
 
 def _keep(place: Path, kept: Path) -> None:
@@ -195,15 +346,22 @@ def _place(made: Path, place: Path, force: bool) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folders: Iterable[Path]) -> Iterator[None]:
     """Two runs that write into one folder do so one after the other, where the file system can lock it."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    handles: dict[tuple[int, int], int] = {}
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        for folder in folders:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            found = os.fstat(handle)
+            if handles.setdefault((found.st_dev, found.st_ino), handle) != handle:
+                os.close(handle)
+        for _, handle in sorted(handles.items()):
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)
+        for handle in handles.values():
+            os.close(handle)
 
 
 def _umask() -> int:

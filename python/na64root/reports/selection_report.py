@@ -13,7 +13,7 @@ from ..config import SIGNATURES, Card
 from ..event_loop.histograms import Histogram
 from ..inputs import one_run
 from ..ntuple import note_files
-from ..records import Count, CutFlowRow, Provenance, Record, ResultsFolder
+from ..records import Count, CutFlowRow, Provenance, Record, ResultsFolder, together
 from ..selection import SelectionOptions
 from ..selection.blinding import HIDDEN
 from ..selection.cut_table import CutDescription
@@ -69,6 +69,7 @@ class SelectionReport(Record):
 
 
 @one_run()
+@together()
 def report(
     files: Sequence[str],
     card: Card,

@@ -13,7 +13,7 @@ from .. import cling
 from ..annotations import Progress
 from ..cling import implicit_threads, in_literal_folder, root
 from ..errors import ConfigError
-from ..records import Record, write_atomically
+from ..records import Record, at_once, write_atomically
 from ..work import Work
 
 Format = Literal["ttree", "rntuple"]
@@ -129,7 +129,7 @@ class Output:
                 beside(record)
             done.append(record)
 
-        with _writing(self.work.threads):
+        with _writing(self.work.threads), at_once():
             write_atomically(self.file.path, write, force=self.file.force)
         return done[0]
 
