@@ -115,10 +115,8 @@ class Replacing:
         for name, epsilon in (("plane", "1e-3"), ("other plane", "2e-3")):
             folder = place / name
             if not folder.exists():
-                done = self.commands.run(
-                    [*SCAN, f"epsilon=1e-4:{epsilon}:2", *COMMON, str(folder)], here=True
-                )
-                assert done.code == 0
+                done = self.commands.run([*SCAN, f"epsilon=1e-4:{epsilon}:2", *COMMON, str(folder)])
+                assert done.code == 0, done.said
             made[name] = str(folder / "scan.json")
         return made
 
