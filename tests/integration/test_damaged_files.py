@@ -207,6 +207,9 @@ def test_numbers_that_root_believes(tmp_path, sound, format, place, bytes_there)
     path = tmp_path / "file.root"
     path.write_bytes(changed)
     for read in (selection.select, ntuple.inspect):
+        if place == "name in list" and read is ntuple.inspect:
+            assert {tree.entries for tree in ntuple.inspect([str(path)], load_card()).trees} == {None}
+            continue
         with pytest.raises(DataError) as caught:
             read([str(path)], load_card())
         assert str(path) in str(caught.value)

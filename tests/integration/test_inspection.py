@@ -146,7 +146,7 @@ KINDS = r"""
 #include <deque>
 #include <set>
 
-void na64root_test_kinds(const char *path) {
+void na64root_test_kinds_seen(const char *path) {
     const int level = std::exchange(gErrorIgnoreLevel, kError); // it warns of what it does not split
     TFile file(path, "RECREATE");
     TH1D spectrum("spectrum", "", 10, 0, 1);
@@ -244,7 +244,7 @@ void na64root_test_kinds(const char *path) {
 def kinds(tmp_path_factory) -> str:
     declare(KINDS, optimised=False)
     path = str(tmp_path_factory.mktemp("kinds") / "kinds.root")
-    root().na64root_test_kinds(path)
+    root().na64root_test_kinds_seen(path)
     return path
 
 
