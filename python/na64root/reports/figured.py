@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .. import backgrounds, figures
+from .. import figures
 from ..annotations import Array
 from ..config import Card
-from ..exclusion import planner
 from ..inputs import one_run
 from ..ntuple import note_files
 from ..records import ResultsFolder
@@ -20,7 +19,11 @@ from ..work import Work
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Figured = TypeVar("Figured", Quality, backgrounds.Backgrounds, planner.Plan)
+    from .. import backgrounds
+    from ..exclusion import planner
+
+# Of the others, which take half a second to import, each verb imports its own.
+Figured = TypeVar("Figured", Quality, "backgrounds.Backgrounds", "planner.Plan")
 
 
 @one_run()
@@ -87,6 +90,8 @@ def estimate_backgrounds(
     Raises:
         Na64Error: the figure is not to be replaced; as :func:`na64root.backgrounds.estimate`.
     """
+    from .. import backgrounds
+
     note_files(files)
     if options.get("simulation"):
         note_files(options["simulation"])
@@ -141,6 +146,8 @@ def plan(
 
     With `results` its figure is written there.
     """
+    from ..exclusion import planner
+
     return _with_figure(
         f"exposure-{target}",
         lambda: planner.plan(card, target, work=work, **options),
@@ -150,6 +157,8 @@ def plan(
 
 
 def _exposure_figure(made: planner.Plan, target: planner.Target, card: Card) -> Figure:
+    from ..exclusion import planner
+
     what = {
         "g2": r"the central $(g-2)_\mu$ line",
         "g2-band": r"the $(g-2)_\mu$ band, $\pm 2\sigma$,",
