@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import errno
 import functools
+import itertools
 import os
 import re
 import shutil
@@ -128,9 +129,13 @@ def literal(path: str | Path) -> str:
     target = os.path.abspath(text)
     if target not in _links:
         suffix = os.path.splitext(target)[1]
-        link = os.path.join(_links_folder(), f"{len(_links)}{suffix if suffix in ('.root', '.so') else ''}")
-        os.symlink(target, link)
-        _links[target] = link
+        for number in itertools.count(len(_links)):
+            name = f"{number}{suffix if suffix in ('.root', '.so') else ''}"
+            link = os.path.join(_links_folder(), name)
+            with contextlib.suppress(FileExistsError):  # of a fork of this process, or of which this is one
+                os.symlink(target, link)
+                _links[target] = link
+                break
     return _links[target]
 
 

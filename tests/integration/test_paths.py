@@ -213,6 +213,21 @@ def test_links_are_made_again_in_another_process(tmp_path, data):
     assert os.path.samefile(tmp_path / "links" / "0.root", data)
 
 
+def test_forks_of_one_process_have_links_of_their_own(tmp_path):
+    """They share its folder of links, and none may be given the file of another."""
+    literal(tmp_path / "of the parent.root")
+    for name in ("of a fork.root", "of another fork.root"):
+        if (child := os.fork()) == 0:
+            found = 1
+            try:
+                found = int(os.readlink(literal(tmp_path / name)) != str(tmp_path / name))
+            finally:
+                os._exit(found)
+        assert os.waitpid(child, 0)[1] == 0, name
+    target = str(tmp_path / "of the parent, later.root")
+    assert os.readlink(literal(target)) == target
+
+
 def test_no_plain_temporary_folder_is_needed_in_tmpdir(tmp_path, monkeypatch):
     (tmp_path / "a b").mkdir()
     monkeypatch.setattr(cling.tempfile, "tempdir", str(tmp_path / "a b"))
