@@ -198,11 +198,15 @@ def test_a_signal_ends_a_run_without_litter(tmp_path, number):
         [sys.executable, "-m", "na64root", *command, "-j", "1", "-o", str(out / "gun.root")],
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as running:
-        wait_for(lambda: list(out.glob(".writing-*/made/*")))
-        running.send_signal(number)
-        running.send_signal(number)
-        _, said = running.communicate(timeout=60)
+        try:
+            wait_for(lambda: list(out.glob(".writing-*/made/*")))
+            running.send_signal(number)
+            running.send_signal(number)
+            _, said = running.communicate(timeout=60)
+        finally:
+            running.kill()
     assert running.returncode == 128 + number
     assert said.splitlines()[-1] == f"na64root: ended by {number.name}"
     assert list(out.iterdir()) == []
