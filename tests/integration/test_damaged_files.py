@@ -20,7 +20,7 @@ from na64root import load_card, ntuple, selection
 from na64root.cling import root
 from na64root.errors import DataError
 from support.planted import around_the_cuts
-from support.tree_a import write_tree
+from support.tree_a import event, write_tree
 
 READER = """
 import json, sys
@@ -214,3 +214,26 @@ def test_numbers_that_root_believes(tmp_path, sound, format, place, bytes_there)
             read([str(path)], load_card())
         assert str(path) in str(caught.value)
         assert "damaged" in str(caught.value) or place == "name in list"
+
+
+@pytest.mark.parametrize("within", ["", "folder"])
+@pytest.mark.parametrize("keys", [3, 0x7FFFFFFF])
+def test_a_list_of_more_keys_than_it_has_room_for(tmp_path, within, keys):
+    """ROOT reads past its end, of the file and of a folder in it."""
+    path = write_tree(tmp_path / "file.root", [event()])
+    file = root().TFile.Open(path, "UPDATE")
+    folder = file.mkdir("folder")
+    folder.WriteObject(root().TNamed("one", ""), "one")
+    file.Close()
+    file = root().TFile.Open(path)
+    place = int((file.Get(within) if within else file).GetSeekKeys())
+    file.Close()
+    assert ntuple.inspect([path], load_card()).entries == 1
+    content = bytearray(Path(path).read_bytes())
+    at = place + int.from_bytes(content[place + 14 : place + 16], "big")
+    assert int.from_bytes(content[at : at + 4], "big") == (1 if within else 2)
+    content[at : at + 4] = keys.to_bytes(4, "big")
+    Path(path).write_bytes(content)
+    for read in (selection.select, ntuple.inspect):
+        with pytest.raises(DataError, match="is damaged"):
+            read([path], load_card())

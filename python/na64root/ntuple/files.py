@@ -129,6 +129,63 @@ def _streamers_are_there(stream: BinaryIO) -> bool:
     return place > 0 and int.from_bytes(key[:4], "big") == size and key[name : name + 6] == b"\5TList"
 
 
+def _keys_are_sound(stream: BinaryIO) -> bool:
+    """Whether each list of keys, of a file and of the folders in it, has room for as many as it says.
+
+    ROOT reads them when it opens the file or the folder, past the end of the list.
+    """
+    stream.seek(0)
+    header = stream.read(40).ljust(40, b"\0")
+    begin, large = int.from_bytes(header[8:12], "big"), int.from_bytes(header[4:8], "big") >= 1_000_000
+    folders, seen = [begin + int.from_bytes(header[36:40] if large else header[28:32], "big")], set[int]()
+    while folders:
+        at = folders.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        stream.seek(at)
+        folder = stream.read(42).ljust(42, b"\0")
+        large = int.from_bytes(folder[:2], "big") > 1000
+        size = int.from_bytes(folder[10:14], "big", signed=True)
+        place = int.from_bytes(folder[34:42] if large else folder[26:30], "big", signed=True)
+        if size <= 0 or place <= 0:
+            continue  # as in a file that was not closed, which ROOT says
+        stream.seek(place)
+        held = stream.read(size)
+        key = _key_in(held, 0)
+        if key is None or key[0] + 4 > len(held):
+            return False
+        end, number = key[0] + 4, int.from_bytes(held[key[0] : key[0] + 4], "big", signed=True)
+        for _ in range(number):
+            key = _key_in(held, end)
+            if key is None:
+                return False
+            end, kind, within = key
+            if kind in (b"TDirectory", b"TDirectoryFile"):
+                folders.append(within)
+    return True
+
+
+def _key_in(held: bytes, at: int) -> tuple[int, bytes, int] | None:
+    """Where a key in a list ends, the class of its object, where that is in the file; None beyond the end."""
+    try:
+        _, version, _, _, length, _ = struct.unpack_from(">ihiIhh", held, at)
+        (place,) = struct.unpack_from(">q" if version > 1000 else ">i", held, at + 18)
+        at += 34 if version > 1000 else 26
+        texts = []
+        for _ in range(3):
+            size = held[at]
+            at += 1
+            if size == 255:
+                (size,) = struct.unpack_from(">I", held, at)
+                at += 4
+            texts.append(held[at : at + size])
+            at += size
+    except (struct.error, IndexError):
+        return None
+    return (at, texts[0], max(place + length, 0)) if at <= len(held) else None
+
+
 @contextlib.contextmanager
 def opened_file(path: str) -> Iterator[Any]:
     """A ROOT file that is closed again.
@@ -144,7 +201,7 @@ def opened_file(path: str) -> Iterator[Any]:
         try:
             with open(path, "rb") as stream:
                 magic = stream.read(4)
-                sound = magic != b"root" or _streamers_are_there(stream)
+                sound = magic != b"root" or (_streamers_are_there(stream) and _keys_are_sound(stream))
         except OSError as error:
             raise DataError(f"cannot read {path} ({error.strerror}): check the file") from None
         if not magic:
