@@ -121,12 +121,12 @@ def ntuple(events: int, *, rntuple: bool = False) -> Path:
     for name, fraction in PASS_FRACTIONS.items():
         code = code.replace(f"@{name}@", repr(fraction))
     writer.writers()
-    # One process may make files of several sizes.
-    code = code.replace("namespace na64root_bench", f"namespace na64root_bench_{events}")
-    declare(code)
+    # One process may make several files.
+    space = f"na64root_bench_{path.stem}"
+    declare(code.replace("namespace na64root_bench", f"namespace {space}"))
     from na64root.cling import root
 
-    bench = getattr(root(), f"na64root_bench_{events}")
+    bench = getattr(root(), space)
     temporary = path.with_suffix(".part")
     file = bench.File(bench.Generator(), str(temporary), "benchmark, layout A", rntuple, 1)
     file.fill(0, events)
