@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import mplhep
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..annotations import Array
-from .style import COLOURS, styled
+from .style import COLOURS, colour_bar, grid_of_panels, styled
 
 
 @styled
@@ -34,9 +33,10 @@ def background_regions(
         box_max: ECAL energy where the box of S2 ends, GeV.
     """
     panels = 2 if sideband is not None else 1
-    figure = Figure(figsize=(7.6 * panels, 6.4))
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
+    # Between the panels is room for the colour bar and the labels of the second.
+    figure, (axes,) = grid_of_panels(
+        1, panels, (5.6, 5.05), right=0.25 if panels > 1 else 1.2, gap=(2.2, 0.0)
+    )
     largest = float(contents.max(initial=0.0))
     mesh = mplhep.hist2dplot(
         np.where(contents > 0.0, contents, np.nan),
@@ -47,7 +47,7 @@ def background_regions(
         cmap="viridis",
         cbar=False,
     )
-    figure.colorbar(mesh.pcolormesh, ax=axes[0], label="events per bin", pad=0.02)
+    colour_bar(figure, axes[0], mesh.pcolormesh, "events per bin")
     for name, (ecal_low, ecal_high, hcal_low, hcal_high) in regions.items():
         colour = COLOURS.get(name, "black")
         corner, width, height = (ecal_low, hcal_low), ecal_high - ecal_low, hcal_high - hcal_low
@@ -110,9 +110,8 @@ def spill_quality(
         quantities: title with unit, values (n_spills,) with NaN where there is none, flags (n_spills,).
         periods: first spill and the one after the last, by name.
     """
-    figure = Figure(figsize=(10.0, 2.3 * len(quantities) + 1.0))
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(len(quantities), 1, sharex=True, squeeze=False)[:, 0]
+    figure, grid = grid_of_panels(len(quantities), 1, (8.9, 2.1), bottom=0.95, sharex=True)
+    panels = [axes for (axes,) in grid]
     for axes, (title, values, flags) in zip(panels, quantities, strict=True):
         number = np.arange(len(values))
         axes.plot(number[~flags], values[~flags], ".", color="black", markersize=3, label="spill")
@@ -127,6 +126,7 @@ def spill_quality(
         )
         axes.set_ylabel(title, fontsize=12)
         axes.tick_params(labelsize=11)
+        axes.minorticks_off()
         axes.margins(x=0.01, y=0.15)
         for first, last in periods.values():
             for edge in (first - 0.5, last - 0.5):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import matplotlib
 import mplhep
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ..annotations import Array
 from ..records import cuts_in_order
-from .style import COLOURS, new_figure, styled
+from .style import COLOURS, colour_bar, grid_of_panels, styled
 
 if TYPE_CHECKING:
     from ..records import BestRCut, CutFlowRow
@@ -31,9 +31,11 @@ def cut_flow(rows: Iterable[CutFlowRow]) -> Figure:
     cuts = cuts_in_order(rows)
     weighted = any(row.weighted != row.events for row in rows)
     periods = periods or ["no event in any run period"]
-    figure = Figure(figsize=(4.6 * len(periods) + 0.6, 6.4))
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(periods), sharey=True, squeeze=False)[0]
+    # Names of cuts are turned: the longest decides how much room is below.
+    longest = max((len(cut) for cut in cuts), default=0)
+    figure, (panels,) = grid_of_panels(
+        1, len(periods), (4.35, 4.8), bottom=0.35 + 0.085 * max(longest, 6), sharey=True
+    )
     largest = max((row.weighted if weighted else row.events for row in rows), default=1)
     panels[0].set_ylim(0.3, 12.0 * max(largest, 1))
     panels[0].set_yscale("log")
@@ -83,7 +85,7 @@ def energy_plane(
     Args:
         boxes: by signature (ecal_low, ecal_high, hcal_low, hcal_high) in GeV.
     """
-    figure, axes = new_figure()
+    figure, ((axes,),) = grid_of_panels(1, 1, (5.9, 5.05), right=1.2)
     largest = float(contents.max(initial=0.0))
     mesh = mplhep.hist2dplot(
         np.where(contents > 0.0, contents, np.nan),
@@ -94,7 +96,7 @@ def energy_plane(
         cmap="viridis",
         cbar=False,
     )
-    figure.colorbar(mesh.pcolormesh, ax=axes, label="events per bin", pad=0.02)
+    colour_bar(figure, axes, mesh.pcolormesh, "events per bin")
     for name, (ecal_low, ecal_high, hcal_low, hcal_high) in boxes.items():
         axes.add_patch(
             Rectangle(
@@ -131,7 +133,7 @@ def energy_plane(
 @styled
 def r_distribution(edges: Array, contents: Array, r_max: float, title: str = "") -> Figure:
     """The HCAL shower-width variable R with its cut."""
-    figure, axes = new_figure()
+    figure, ((axes,),) = grid_of_panels(1, 1, (6.8, 5.05))
     mplhep.histplot(contents, edges, ax=axes, histtype="step", color="black", yerr=np.sqrt(contents), w2=None)
     axes.axvline(r_max, color=COLOURS["S1"], linestyle="--")
     axes.annotate(
@@ -168,27 +170,27 @@ class Panel(NamedTuple):
 
 @styled
 def distributions(panels: Sequence[Panel], title: str = "") -> Figure:
-    """Distributions with their thresholds as dashed lines, what no period accepts shaded, in a grid."""
-    columns = len(panels) if len(panels) < 4 else min(4, math.ceil(math.sqrt(len(panels))))
-    rows = math.ceil(len(panels) / columns)
-    width, height = 4.6 * columns, 3.9 * rows + 0.5
-    # All panels are alike: laid out by hand, which takes seconds less than to measure every label.
-    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
-        figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=17, y=1.0 - 0.15 / height, va="top")
-    figure.subplots_adjust(
-        left=0.85 / width,
-        right=1.0 - 0.2 / width,
-        bottom=0.75 / height,
-        top=1.0 - 0.85 / height,
-        wspace=0.2,
-        hspace=0.36,
+    """Distributions with their thresholds as dashed lines, what no period accepts shaded, in a grid.
+
+    Those without an event have no panel, but are named under the title.
+    """
+    empty = [panel.heading for panel in panels if not (panel.contents.any() or panel.outside)]
+    panels = [panel for panel in panels if panel.contents.any() or panel.outside]
+    columns = max(len(panels) if len(panels) < 4 else min(4, math.ceil(math.sqrt(len(panels)))), 1)
+    rows = max(math.ceil(len(panels) / columns), 1)
+    text = "no events: " + ", ".join(dict.fromkeys(empty))
+    lines = textwrap.wrap(text, 46 * columns) if empty else []
+    top = 0.85 + 0.22 * len(lines)
+    figure, grid = grid_of_panels(
+        rows, columns, (3.7, 2.75), left=0.85, right=0.2, bottom=0.75, top=top, gap=(0.75, 1.0)
     )
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat[len(panels) :]:
+    width, height = figure.get_size_inches()
+    figure.suptitle(title, fontsize=17, x=0.85 / width, y=1.0 - 0.12 / height, ha="left", va="top")
+    figure.text(0.85 / width, 1.0 - 0.45 / height, "\n".join(lines), fontsize=11.5, va="top", color="0.3")
+    places = [axes for row in grid for axes in row]
+    for axes in places[len(panels) :]:
         axes.set_axis_off()
-    for axes, panel in zip(grid.flat, panels, strict=False):
+    for axes, panel in zip(places, panels, strict=False):
         errors = np.sqrt(panel.contents if panel.variances is None else panel.variances)
         filled = panel.contents[panel.contents > 0.0]
         floor = 0.3 if panel.variances is None else 0.3 * float(filled.min(initial=1.0))
@@ -224,7 +226,7 @@ def distributions(panels: Sequence[Panel], title: str = "") -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(6))
         # Of small panels minor ticks are most of what is drawn, and too fine to be read.
         axes.minorticks_off()
-    for axes in grid[:, 0]:
+    for axes, *_ in grid:
         axes.set_ylabel("events per bin", fontsize=13)
     return figure
 

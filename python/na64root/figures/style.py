@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
 
 Parameters = ParamSpec("Parameters")
 
@@ -26,6 +27,8 @@ STYLE: Any = {
     "figure.dpi": 100,
     "savefig.dpi": 150,
     "figure.constrained_layout.use": True,
+    # Above the frame: to look for a better place is a fifth of the time of a figure.
+    "axes.titley": 1.0,
     "font.size": 15,
     "axes.labelsize": 17,
     "axes.titlesize": 15,
@@ -78,6 +81,52 @@ def new_figure(**options: Any) -> tuple[Figure, Axes]:
     figure = Figure(**options)
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
+
+
+def grid_of_panels(
+    rows: int,
+    columns: int,
+    panel: tuple[float, float],
+    *,
+    left: float = 0.95,
+    right: float = 0.25,
+    bottom: float = 0.85,
+    top: float = 0.45,
+    gap: tuple[float, float] = (0.2, 0.2),
+    **options: Any,
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of equal panels, laid out by hand, and its axes by rows.
+
+    Where the lengths of labels are known, this takes half of the time: matplotlib's own layout draws a
+    figure once more to measure them.
+
+    Args:
+        panel: width and height of the frame of a panel, inches, as all lengths here.
+        left, right, bottom, top: around all panels.
+        gap: between two panels of a row, and between two rows.
+        options: of `Figure.subplots`.
+    """
+    width = left + right + columns * panel[0] + (columns - 1) * gap[0]
+    height = bottom + top + rows * panel[1] + (rows - 1) * gap[1]
+    figure = Figure(figsize=(width, height), layout="none")  # type: ignore[arg-type]
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(
+        left=left / width,
+        right=1.0 - right / width,
+        bottom=bottom / height,
+        top=1.0 - top / height,
+        wspace=gap[0] / panel[0],
+        hspace=gap[1] / panel[1],
+    )
+    return figure, figure.subplots(rows, columns, squeeze=False, **options).tolist()
+
+
+def colour_bar(figure: Figure, axes: Axes, shown: ScalarMappable, label: str) -> None:
+    """A colour bar right of a panel of :func:`grid_of_panels`, which leaves 1.15 inches there."""
+    width = figure.get_figwidth()
+    frame = axes.get_position()
+    beside = figure.add_axes((frame.x1 + 0.12 / width, frame.y0, 0.22 / width, frame.height))
+    figure.colorbar(shown, cax=beside, label=label)
 
 
 def scientific(value: float) -> str:

@@ -52,8 +52,8 @@ def assess_quality(
 def _quality_figure(assessed: Quality, card: Card) -> Figure:
     titles = {
         "triggers": "physics\ntriggers",
-        "ecal_mean_GeV": r"mean $E_\mathrm{ECAL}$ [GeV]",
-        "hcal_mean_GeV": r"mean $E_\mathrm{HCAL}$ [GeV]",
+        "ecal_mean_GeV": "mean ECAL\nenergy [GeV]",
+        "hcal_mean_GeV": "mean HCAL\nenergy [GeV]",
         "missing_energy_fraction": f"share ECAL < {assessed.ecal_below_GeV:g},\n"
         f"HCAL < {assessed.hcal_below_GeV:g} GeV",
     }
