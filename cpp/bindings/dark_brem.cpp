@@ -21,7 +21,8 @@ Doubles dsigma_dx(const DarkBremsstrahlung &self, const Doubles &energy, const D
 }
 
 py::tuple total_cross_section(const List &mass, const List &energy, const Element &element,
-                              Approximation approximation, double epsilon, double relative_tolerance) {
+                              Approximation approximation, double epsilon, double relative_tolerance,
+                              Coupling coupling) {
     if (mass.ndim() != 1 || energy.ndim() != 1)
         throw std::invalid_argument("mass and energy must be one-dimensional");
     const py::ssize_t rows = mass.size(), columns = energy.size();
@@ -31,7 +32,7 @@ py::tuple total_cross_section(const List &mass, const List &energy, const Elemen
     {
         py::gil_scoped_release release;
         for (py::ssize_t i = 0; i < rows; ++i) {
-            const DarkBremsstrahlung formula(masses[i], element, approximation, epsilon);
+            const DarkBremsstrahlung formula(masses[i], element, approximation, epsilon, coupling);
             for (py::ssize_t j = 0; j < columns; ++j) {
                 const Estimate total = formula.total(energies[j], relative_tolerance);
                 values[i * columns + j] = total.value;
@@ -80,20 +81,29 @@ void register_cross_sections(py::module_ &core) {
         .value("etl", Approximation::etl)
         .value("ww", Approximation::ww)
         .value("iww", Approximation::iww);
+    py::enum_<Coupling>(core, "Coupling", "What the boson couples to on the electron.")
+        .value("vector", Coupling::vector)
+        .value("axial", Coupling::axial)
+        .value("scalar", Coupling::scalar)
+        .value("pseudoscalar", Coupling::pseudoscalar);
     py::class_<DarkBremsstrahlung>(
         core, "DarkBremsstrahlung",
         "Cross sections of e Z -> e Z A' per atom in pb, for an A' of `mass` (GeV) and coupling epsilon "
-        "e.\n\n"
+        "e on electrons, by default a vector.\n\n"
         "x = E_A'/E in [M/E, 1 - m_e/E]; closed channels give 0. Valid for 1 MeV to 3 GeV and beams of 1 to "
         "300 GeV.\n"
-        "Raises ValueError for masses or energies that are not positive, RuntimeError without convergence.")
-        .def(py::init<double, const Element &, Approximation, double>(), py::arg("mass"), py::arg("element"),
-             py::arg("approximation") = Approximation::etl, py::arg("epsilon") = 1.0)
-        .def(py::init<double, const FormFactor &, double, Approximation, double>(), py::arg("mass"),
+        "Raises ValueError for masses or energies that are not positive, and for ww and iww with another "
+        "coupling "
+        "than vector; RuntimeError without convergence.")
+        .def(py::init<double, const Element &, Approximation, double, Coupling>(), py::arg("mass"),
+             py::arg("element"), py::arg("approximation") = Approximation::etl, py::arg("epsilon") = 1.0,
+             py::arg("coupling") = Coupling::vector)
+        .def(py::init<double, const FormFactor &, double, Approximation, double, Coupling>(), py::arg("mass"),
              py::arg("form_factor"), py::arg("nuclear_mass"), py::arg("approximation") = Approximation::etl,
-             py::arg("epsilon") = 1.0)
+             py::arg("epsilon") = 1.0, py::arg("coupling") = Coupling::vector)
         .def_property_readonly("mass", &DarkBremsstrahlung::mass)
         .def_property_readonly("approximation", &DarkBremsstrahlung::approximation)
+        .def_property_readonly("coupling", &DarkBremsstrahlung::coupling)
         .def("x_range", &DarkBremsstrahlung::x_range, py::arg("energy"))
         .def("differential", &differential, py::arg("energy"), py::arg("x"), py::arg("theta"),
              "d2 sigma/dx dtheta in pb per radian; x and theta broadcast.")
@@ -109,7 +119,7 @@ void register_cross_sections(py::module_ &core) {
         .def("angle", &DarkBremsstrahlung::angle, py::arg("energy"), py::arg("x"), py::arg("u"));
     core.def("total_cross_section", &total_cross_section, py::arg("mass"), py::arg("energy"),
              py::arg("element"), py::arg("approximation") = Approximation::etl, py::arg("epsilon") = 1.0,
-             py::arg("relative_tolerance") = 1e-3,
+             py::arg("relative_tolerance") = 1e-3, py::arg("coupling") = Coupling::vector,
              "Total cross sections in pb and their errors, each (n_mass, n_energy), for arrays (n_mass,) and "
              "(n_energy,).");
 }

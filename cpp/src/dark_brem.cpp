@@ -13,6 +13,38 @@ double cube(double x) {
     return x * x * x;
 }
 
+// The angle from the squared sine of its half, which rounding may have put above 1.
+double angle_of(double half_sine2) {
+    const double sine2 = std::min(1.0, half_sine2), sine = std::sqrt(sine2);
+    // Nearly every angle is small; the series is then exact to the last digit and faster.
+    if (sine2 < 1e-4)
+        return sine * (2.0 + sine2 * (1.0 / 3.0 + sine2 * (0.15 + sine2 * (5.0 / 56.0))));
+    return 2.0 * std::asin(sine);
+}
+
+// |amplitude|^2 of each coupling as a sum of four structures, docs/physics.md, section 2. A sum over the
+// couplings' traces would be as long as it is for the vector, four times.
+struct Structures {
+    double transverse; // 2 (s^2 + u^2)/(su) P^2 - 8t/(su) [(P.p)^2 + (P.p')^2 + (t2 + M^2) P^2/2]
+    double spinless;   // (s + u)^2/(su) P^2 - 4t/(su) (P.k)^2
+    double squared;    // ((s + u)/(su))^2 [P^2 t - 4 ((u P.p + s P.p')/(s + u))^2]
+    double contact;    // t/(su) P^2
+};
+
+Structures structures_of(Coupling coupling, double mass2) {
+    switch (coupling) {
+    case Coupling::axial:
+        return {1.0, 4.0 * electron_mass2 / mass2, 2.0 * mass2 - 8.0 * electron_mass2, 32.0 * electron_mass2};
+    case Coupling::scalar:
+        return {0.0, 1.0, mass2 - 4.0 * electron_mass2, 0.0};
+    case Coupling::pseudoscalar:
+        return {0.0, 1.0, mass2, 0.0};
+    case Coupling::vector:
+        break;
+    }
+    return {1.0, 0.0, 2.0 * (mass2 + 2.0 * electron_mass2), 0.0};
+}
+
 } // namespace
 
 // The fixed quantities of one (energy, x), in the notation of the header: p electron, k A', V = p - k.
@@ -26,20 +58,24 @@ struct DarkBremsstrahlung::Kinematics {
 };
 
 DarkBremsstrahlung::DarkBremsstrahlung(double mass, const FormFactor &form_factor, double nuclear_mass,
-                                       Approximation approximation, double epsilon)
+                                       Approximation approximation, double epsilon, Coupling coupling)
     : mass_(mass), form_factor_(form_factor), nuclear_mass_(nuclear_mass), approximation_(approximation),
-      epsilon_(epsilon) {
+      epsilon_(epsilon), coupling_(coupling) {
     if (!(mass > 0.0) || !std::isfinite(mass))
         throw std::domain_error("dark bremsstrahlung needs a positive, finite mass");
     if (!(nuclear_mass > 0.0))
         throw std::domain_error("dark bremsstrahlung needs a positive nuclear mass");
     if (!std::isfinite(epsilon))
         throw std::domain_error("dark bremsstrahlung needs a finite epsilon");
+    if (coupling != Coupling::vector && approximation != Approximation::etl)
+        throw std::invalid_argument("the approximations ww and iww of dark bremsstrahlung are for vectors: "
+                                    "other couplings need etl");
 }
 
 DarkBremsstrahlung::DarkBremsstrahlung(double mass, const Element &element, Approximation approximation,
-                                       double epsilon)
-    : DarkBremsstrahlung(mass, FormFactor::of(element), element.nuclear_mass(), approximation, epsilon) {}
+                                       double epsilon, Coupling coupling)
+    : DarkBremsstrahlung(mass, FormFactor::of(element), element.nuclear_mass(), approximation, epsilon,
+                         coupling) {}
 
 std::pair<double, double> DarkBremsstrahlung::x_range(double energy) const {
     if (!(energy > 0.0) || !std::isfinite(energy))
@@ -114,7 +150,7 @@ Estimate DarkBremsstrahlung::momentum_transfer_integral(const Kinematics &kin, d
     const double s1_scale = kin.p * kin.p * sin2_pv * a / v2;
 
     const double inverse_u = 1.0 / u;
-    const double mass_term = mass2 + 2.0 * electron_mass2;
+    const Structures weight = structures_of(coupling_, mass2);
 
     // All nodes of a rule at once, so that the compiler can use vector instructions: log t comes in `values`,
     // with the Jacobian of the variable of integration; the integrand goes out there.
@@ -137,17 +173,22 @@ Estimate DarkBremsstrahlung::momentum_transfer_integral(const Kinematics &kin, d
             const double p2 = 4.0 * m_n * m_n + t;                                 // P^2
             const double pp0 = 2.0 * m_n * e - 0.5 * t;                            // P.p + s/2
             const double pp_final = 2.0 * m_n * e * (1.0 - kin.x) + 0.5 * (u - t); // P.p'
-            // A = first + second + third, each a sum of powers of s.
+            // Each a sum of powers of s, averaged over phi; transverse = first + second.
             const double first = 2.0 * p2 * (s0 * inverse_u + u * mean_inverse_s);
             const double bracket = pp0 * pp0 + pp_final * pp_final + 0.5 * (2.0 * mass2 - t - u) * p2;
             const double second =
                 -8.0 * t * inverse_u * (0.25 * s0 - (pp0 + 0.5 * p2) + bracket * mean_inverse_s);
             const double ratio = pp_final * inverse_u - 0.5;
-            const double third =
-                2.0 * mass_term *
-                (p2 * t * (inverse_u * inverse_u + 2.0 * inverse_u * mean_inverse_s + mean_inverse_s2) -
-                 4.0 * (pp0 * pp0 * mean_inverse_s2 + 2.0 * pp0 * ratio * mean_inverse_s + ratio * ratio));
-            const double value = jacobian[i] * form_factor(t) * (first + second + third) / t;
+            const double squared =
+                p2 * t * (inverse_u * inverse_u + 2.0 * inverse_u * mean_inverse_s + mean_inverse_s2) -
+                4.0 * (pp0 * pp0 * mean_inverse_s2 + 2.0 * pp0 * ratio * mean_inverse_s + ratio * ratio);
+            const double pk0 = pp0 - pp_final; // P.k + s/2
+            const double spinless = p2 * (s0 * inverse_u + 2.0 + u * mean_inverse_s) -
+                                    4.0 * t * inverse_u * (pk0 * pk0 * mean_inverse_s - pk0 + 0.25 * s0);
+            const double contact = p2 * t * inverse_u * mean_inverse_s;
+            const double amplitude = weight.transverse * (first + second) + weight.spinless * spinless +
+                                     weight.squared * squared + weight.contact * contact;
+            const double value = jacobian[i] * form_factor(t) * amplitude / t;
             values[i] = d_or_less > 0.0 ? value : 0.0;
         }
     };
@@ -262,20 +303,18 @@ double DarkBremsstrahlung::angle(double energy, double x, double u) const {
 double DarkBremsstrahlung::angle_from_excess(const Kinematics &kin, double excess) const {
     if (approximation_ != Approximation::etl)
         return std::sqrt(excess / (kin.energy * kin.energy * kin.x));
-    const double sine2 = std::min(1.0, excess / (4.0 * kin.p * kin.k)), sine = std::sqrt(sine2);
-    // Nearly every angle is small; the series is then exact to the last digit and faster.
-    if (sine2 < 1e-4)
-        return sine * (2.0 + sine2 * (1.0 / 3.0 + sine2 * (0.15 + sine2 * (5.0 / 56.0))));
-    return 2.0 * std::asin(sine);
+    return angle_of(excess / (4.0 * kin.p * kin.k));
 }
 
 double DarkBremsstrahlung::sampled_angle(double energy, double x, double fraction) const {
     const Kinematics kin = kinematics(energy, x, Needs::angle_only);
     if (!kin.open)
         return 0.0;
-    const double ratio = kin.u_min / kin.u_max, r_min = std::sqrt(ratio);
-    const double r = r_min + (1.0 - r_min) * fraction;
-    return angle_from_excess(kin, std::max(0.0, kin.u_min / (r * r) - kin.u_min));
+    const double r_min = std::sqrt(kin.u_min / kin.u_max), r = r_min + (1.0 - r_min) * fraction, r2 = r * r;
+    const double excess = kin.u_min * std::max(0.0, 1.0 - r2); // times r^2: one division for all
+    if (approximation_ != Approximation::etl)
+        return std::sqrt(excess / (energy * energy * x * r2));
+    return angle_of(excess / (4.0 * kin.p * kin.k * r2));
 }
 
 Estimate DarkBremsstrahlung::differential(double energy, double x, double theta) const {

@@ -1,4 +1,4 @@
-// Dark bremsstrahlung e Z -> e Z A': cross sections.
+// Dark bremsstrahlung e Z -> e Z A': cross sections of vectors, axial vectors, scalars and pseudoscalars.
 #ifndef NA64ROOT_DARK_BREM_HPP
 #define NA64ROOT_DARK_BREM_HPP
 
@@ -18,27 +18,34 @@ enum class Approximation {
     iww, // improved Weizsaecker-Williams: minimal momentum transfer (M^2/2E)^2
 };
 
-// Cross sections per atom in pb for a vector of mass `mass` (GeV) with coupling epsilon e, on electrons or
+// What the electron couples to with epsilon e: psibar gamma^mu psi, psibar gamma^mu gamma^5 psi, psibar psi
+// or i psibar gamma^5 psi. An axial vector's longitudinal part couples with 2 m_e/M, as a pseudoscalar does.
+enum class Coupling { vector, axial, scalar, pseudoscalar };
+
+// Cross sections per atom in pb for a boson of mass `mass` (GeV) with coupling epsilon e, on electrons or
 // positrons of `energy` (GeV). x = E_A'/E in [M/E, 1 - m_e/E], theta the laboratory angle of the A'.
 //
 // etl: spin-0 nucleus at rest, |amplitude|^2 averaged over the azimuth of the recoil in closed form;
 // integrals over
-//      log t, 1/sqrt(U) and log(1-x), U = -((p-k)^2 - m_e^2). Formulas: Liu, Miller, arXiv:1705.01633.
-// ww, iww: Bjorken et al., arXiv:0906.0580, App. A, with the full form factor.
+//      log t, 1/sqrt(U) and log(1-x), U = -((p-k)^2 - m_e^2). Formulas of the vector: Liu, Miller,
+//      arXiv:1705.01633; of all: docs/physics.md, section 2, each from its trace of Dirac matrices.
+// ww, iww: Bjorken et al., arXiv:0906.0580, App. A, with the full form factor; for vectors only.
 // Valid for masses from 1 MeV to 3 GeV and energies from 1 to 300 GeV; outside the amplitude's cancellations
-// limit doubles. A closed channel gives 0. Throws std::domain_error for a mass or energy that is not positive
-// and std::runtime_error when an integral did not converge.
+// limit doubles. A closed channel gives 0. Throws std::domain_error for a mass or energy that is not
+// positive, std::invalid_argument for ww or iww with another coupling than vector, and std::runtime_error
+// when an integral did not converge.
 class DarkBremsstrahlung {
   public:
     DarkBremsstrahlung(double mass, const Element &element, Approximation approximation = Approximation::etl,
-                       double epsilon = 1.0);
+                       double epsilon = 1.0, Coupling coupling = Coupling::vector);
 
     // With a form factor of one's own (limits, other nuclei); nuclear_mass in GeV.
     DarkBremsstrahlung(double mass, const FormFactor &form_factor, double nuclear_mass,
-                       Approximation approximation, double epsilon);
+                       Approximation approximation, double epsilon, Coupling coupling = Coupling::vector);
 
     double mass() const { return mass_; }
     Approximation approximation() const { return approximation_; }
+    Coupling coupling() const { return coupling_; }
 
     // [M/E, 1 - m_e/E]; empty (first >= second) where the channel is closed.
     std::pair<double, double> x_range(double energy) const;
@@ -83,6 +90,7 @@ class DarkBremsstrahlung {
     double nuclear_mass_;
     Approximation approximation_;
     double epsilon_;
+    Coupling coupling_;
 };
 
 // A sample of the production.
