@@ -77,21 +77,30 @@ DarkBremsstrahlung::DarkBremsstrahlung(double mass, const Element &element, Appr
     : DarkBremsstrahlung(mass, FormFactor::of(element), element.nuclear_mass(), approximation, epsilon,
                          coupling) {}
 
-std::pair<double, double> DarkBremsstrahlung::x_range(double energy) const {
+namespace {
+
+void require_beam(double energy) {
     if (!(energy > 0.0) || !std::isfinite(energy))
         throw std::domain_error("dark bremsstrahlung needs a positive, finite beam energy");
+}
+
+} // namespace
+
+std::pair<double, double> DarkBremsstrahlung::x_range(double energy) const {
+    require_beam(energy);
     return {mass_ / energy, 1.0 - units::electron_mass / energy};
 }
 
 DarkBremsstrahlung::Kinematics DarkBremsstrahlung::kinematics(double energy, double x, Needs needs) const {
-    const auto [x_low, x_high] = x_range(energy);
+    require_beam(energy);
     Kinematics result{};
     result.energy = energy;
     result.x = x;
-    result.open = x > x_low && x < x_high;
+    const double mass2 = mass_ * mass_, e = energy, ek = x * energy;
+    // Within x_range, without its divisions.
+    result.open = ek > mass_ && e * (1.0 - x) > units::electron_mass;
     if (!result.open)
         return result;
-    const double mass2 = mass_ * mass_, e = energy, ek = x * energy;
     const double k2 = (ek - mass_) * (ek + mass_);
     result.p = std::sqrt((e - units::electron_mass) * (e + units::electron_mass));
     result.k = std::sqrt(k2);
