@@ -131,7 +131,11 @@ def test_help_and_version_of_the_program():
         ),
         (["export", "--format", "yaml"], ["yaml", "pyhf"]),
         (["export", "x.root", "--observed", "0,0"], ["--observed beside FILES", "one or the other"]),
-        (["export", "--eot", "1e12", "--signal-uncertainty", "0.2"], ["--signal-uncertainty beside --eot"]),
+        (["export", "--eot", "1e12", "--observed", "0,0"], ["--observed beside --eot"]),
+        (["limit", "--observed", "0,0", "--alpha-dark", "0.2"], ["--observed beside --alpha-dark"]),
+        (["limit", "--signal-fraction", "1,2,3"], ["--signal-fraction has 3 values for 2 bins (S1 all, S2"]),
+        (["limit", "--cl", "1.5"], ["limit.confidence_level", "between 0 and 1"]),
+        (["scan", "mass-alpha", "--alpha-dark", "0.2"], ["--alpha-dark beside an axis alpha"]),
         (["export", "--background", "0.3"], ["--background without --observed"]),
         (["export", "--observed", "0", "--background", "nan"], ["background of bin1 = nan"]),
         (["explain", "--epsilon", "1e-3"], ["--mass-GeV"]),
@@ -253,18 +257,18 @@ def test_limit_flags_reach_the_model():
 
 
 def test_a_person_reads_a_sentence():
-    code, text = run("limit", "--treatment", "none")
+    code, text = run("limit", "--observed", "0,0", "--treatment", "none")
     assert code == 0
     assert "2.3026" in text
     assert "90 % CL" in text
 
 
 def test_nothing_seen_is_no_evidence(capsys):
-    code, text = run("limit", "--json")
+    code, text = run("limit", "--observed", "0,0", "--json")
     assert code == 0
     result = json.loads(text)
     assert (result["discovery"], result["interval"], result["files"]) == (None, None, {})
-    assert "two-sided" not in run("limit")[1]
+    assert "two-sided" not in run("limit", "--observed", "0,0")[1]
 
 
 def test_something_seen_is_told(capsys):
@@ -303,7 +307,7 @@ def test_an_interval_that_would_take_minutes_is_left_out_with_a_word(capsys):
 
 
 def test_what_is_kept_is_not_replaced_without_force(tmp_path, capsys):
-    arguments = ["limit", "--treatment", "none", "-o", str(tmp_path), "--json"]
+    arguments = ["limit", "--observed", "0,0", "--treatment", "none", "-o", str(tmp_path), "--json"]
     code, text = run(*arguments)
     assert code == 0
     kept = tmp_path / "limit.json"
@@ -342,7 +346,7 @@ def noisy(*args, **kwargs):
     print("from Python")
     return compute(*args, **kwargs)
 limits.upper_limit = noisy
-sys.argv = ["na64root", "limit", "--treatment", "none", *sys.argv[1:]]
+sys.argv = ["na64root", "limit", "--observed", "0,0", "--treatment", "none", *sys.argv[1:]]
 sys.exit(cli.main())
 """
 
@@ -385,7 +389,7 @@ def test_modules_run_as_programs_without_a_warning(module):
 def test_a_reader_that_leaves_is_no_error():
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "na64root", "limit", "--treatment", "none"]
+    command = [sys.executable, "-m", "na64root", "limit", "--observed", "0,0", "--treatment", "none"]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
@@ -393,7 +397,7 @@ def test_a_reader_that_leaves_is_no_error():
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_one_line():
-    command = [sys.executable, "-m", "na64root", "limit", "--treatment", "none"]
+    command = [sys.executable, "-m", "na64root", "limit", "--observed", "0,0", "--treatment", "none"]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
@@ -403,7 +407,7 @@ def test_a_full_disk_is_one_line():
 
 def test_closed_standard_output_is_no_error():
     done = subprocess.run(
-        ["/bin/sh", "-c", f'exec "{sys.executable}" -m na64root limit --treatment none >&-'],
+        ["/bin/sh", "-c", f'exec "{sys.executable}" -m na64root limit --observed 0,0 --treatment none >&-'],
         stderr=subprocess.PIPE,
         text=True,
         check=False,

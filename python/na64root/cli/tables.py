@@ -197,7 +197,7 @@ def show_analysis(record: Analysis, console: Console) -> None:
 
     if record.limit is not None:
         _show_side_by_side(record.limit, console)
-        _show_evidence(record.discovery, record.interval, record.limit.roostats.cl, console)
+        _show_evidence(record.discovery, record.interval, record.limit.quoted.cl, console)
         if record.signal is not None:
             _show_signal(record.signal, console)
         elif varied := [x for x in record.signal_uncertainties if x.origin == "varied"]:
@@ -379,16 +379,18 @@ def _show_varied_signal(effects: Sequence[SystematicEffect], console: Console) -
 def _show_side_by_side(limit: Limits, console: Console) -> None:
     from rich.table import Table
 
-    quoted = limit.roostats
+    quoted, judge = limit.quoted, limit.roostats
     what = "Upper limit" if limit.kind == "observed" else "Expected upper limit (simulation, no signal)"
     console.print(_titled(f"\n[bold]{what}[/] on the expected signal events, {100 * quoted.cl:g} % CL, CLs"))
     table = Table("engine", "nuisances", box=None)
     table.add_column("limit", justify="right")
-    value = f"{quoted.upper_limit:.3f} ± {quoted.upper_limit_error:.3f}"
-    table.add_row("RooStats (quoted)", quoted.treatment, value)
-    for name, exact in limit.exact.items():
-        table.add_row("exact", name, f"{exact.upper_limit:.3f}")
+    for exact in limit.exact.values():
+        mark = " (quoted)" if exact.treatment == quoted.treatment else ""
+        table.add_row(f"{exact.method}{mark}", exact.treatment, f"{exact.upper_limit:.3f}")
+    value = f"{judge.upper_limit:.3f} ± {judge.upper_limit_error:.3f}"
+    table.add_row("RooStats, the judge", judge.treatment, value)
     console.print(table)
+    console.print(f"Quoted: {quoted.why}.")
     console.print(
         "With more ignorance the frequentist limit can get tighter: its toys also vary the auxiliary\n"
         "measurement, and with signal fewer toys without events are as extreme as the data."

@@ -6,14 +6,14 @@ import contextlib
 import difflib
 import functools
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from ..config import DEFAULT_CARD, Card, load_card
+from ..config import DEFAULT_CARD, Card, changed_card, load_card
 from ..version import version
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Common:
     good_runs: str | None = None
     engine: EngineName = "threads"
     scheduler: str | None = None
+    # Values of the card that have an option of their own, by their dotted names.
+    changes: Mapping[str, float | str] = field(default_factory=dict)
 
     @functools.cached_property
     def results(self) -> ResultsFolder:
@@ -70,6 +72,8 @@ class Common:
     def card(self) -> Card:
         """The card with all that options change in it."""
         card = load_card(self.config, self.overrides)
+        if self.changes:
+            card = changed_card(card, self.changes)
         changes = {"skip_bad_files": "on"} if self.skip_bad_files else {}
         if self.good_runs is not None:
             changes["good_runs"] = self.good_runs

@@ -27,6 +27,7 @@ from .limits import (
     Interval,
     LimitReport,
     LimitResult,
+    Quoted,
     StatisticDistribution,
     ToyPoint,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "Overlay",
     "PlaneResult",
     "Provenance",
+    "Quoted",
     "RCutPoint",
     "Record",
     "Region",
