@@ -19,7 +19,7 @@ from .counting_models import (
     varied_sources,
     warn_of_published_sources,
 )
-from .headline import g2_end_of_card, model_on_g2_line
+from .headline import g2_end_of_card, model_at_point, model_on_g2_line
 from .intervals import FAR_FROM_DATA, epsilon_intervals
 from .strength import Exclusion, LimitByShare
 
@@ -38,6 +38,7 @@ __all__ = [
     "counts_of_card",
     "epsilon_intervals",
     "g2_end_of_card",
+    "model_at_point",
     "model_on_g2_line",
     "varied_sources",
     "warn_of_published_sources",

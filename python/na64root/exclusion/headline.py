@@ -6,12 +6,18 @@ the central g-2 line: the signal is shared as there. At a point of one's own it 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 
 from .. import limits, theory
+from ..config import Card
+from ..errors import ConfigError
 from ..limits import SignalSource
+from ..signal import Parameters
 from ..work import Work
-from .counting_models import total_and_share
+from .counting_models import counts_of_card, total_and_share
 from .grids import Plane
 from .strength import Exclusion
 
@@ -39,6 +45,32 @@ def g2_end_of_card(point: Exclusion, *, work: Work = Work()) -> float | None:
         if over:
             break
     return point.g2_end_point(masses[: len(strengths)], np.array(strengths))
+
+
+def model_at_point(
+    card: Card,
+    mass_GeV: float,
+    epsilon: float,
+    eot: Mapping[str, float] | None = None,
+    *,
+    work: Work = Work(),
+) -> tuple[limits.CountingModel, float]:
+    """The card's counting model with the signal shared as at one point, and the signal expected there.
+
+    Args:
+        eot: electrons on target in place of the card's.
+
+    Raises:
+        ConfigError: a mass or an epsilon that is no number above zero, or a channel that is closed.
+    """
+    for name, value in (("m_A'", mass_GeV), ("epsilon", epsilon)):
+        if not (value > 0.0 and math.isfinite(value)):
+            raise ConfigError(f"{name} = {value!r} is not acceptable (must be positive): correct it")
+    Parameters.of(card).model(mass_GeV, epsilon)
+    counts, exposure = counts_of_card(card, eot)
+    point = Exclusion(card, counts, exposure, work=work)
+    at_mass = point.at_mass(mass_GeV)
+    return point.model(at_mass, epsilon), float(point.expected(at_mass, [epsilon]).sum())
 
 
 def model_on_g2_line(

@@ -3,7 +3,8 @@
 `counting` is the model (bins, yields, uncertainties), `likelihood` spells it out; `exact` gives limits,
 intervals, discovery; `roofit` and `roostats` do so with RooFit and toys, whose scan is `toy_scan`; `own_toys`
 does so for models of any size; `side_by_side` compares, `quoted` says which one is the result; `export`
-hands the model to other programs; `diagnostics` says what a limit rests on.
+hands the model to other programs; `diagnostics` says what a limit rests on. `best_fit`, `bayesian` and
+`impacts` are what counts say beside a limit, `fit` all of it.
 """
 
 from .counting import (
