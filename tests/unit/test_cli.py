@@ -16,7 +16,7 @@ import pytest
 
 from na64root import __version__
 from na64root.cli.options import exposure_option
-from na64root.cli.verb import application
+from na64root.cli.verb import application, progress_lines
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
 from na64root.exclusion import ledger
@@ -424,6 +424,23 @@ def test_closed_standard_output_is_no_error():
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_progress_off_a_terminal_is_a_line_now_and_then(caplog):
+    """Nothing in the first five seconds, then a line each half minute, with the time left."""
+    now = 100.0
+    report = progress_lines("masses", lambda: now)
+    with caplog.at_level("INFO"):
+        for done in range(1, 101):
+            now += 1.0
+            report(done, 100)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        "masses: 5 of 100, about 1 min 35 s left",
+        "masses: 35 of 100, about 1 min 5 s left",
+        "masses: 65 of 100, about 35 s left",
+        "masses: 95 of 100, about 5 s left",
+    ]
 
 
 def test_progress_on_a_terminal_shows_the_time_left(tmp_path):

@@ -130,7 +130,13 @@ def test_the_treatment_that_is_named_is_the_one_that_was_used(recwarn):
 def test_the_quoted_limit_is_the_exact_one_and_roostats_is_beside_it(of_card):
     """RooStats within four of its toy errors: 6e-5 false alarms, and none with this seed."""
     card, _, model = of_card
-    found = limits_side_by_side(model, card, work=Work(seed=3))
+    told: list[tuple[int, int]] = []
+    work = Work(seed=3, progress=lambda what: lambda done, total: told.append((done, total)))
+    found = limits_side_by_side(model, card, work=work)
+    # how far the toys are, and at the end that they are done
+    assert told[-1][0] == told[-1][1] > 0
+    assert all(done < total for done, total in told[:-1])
+    assert [done for done, _ in told[:-1]] == sorted(done for done, _ in told[:-1])
     assert found.quoted.upper_limit == found.exact["frequentist"].upper_limit
     assert (found.quoted.method, found.quoted.treatment) == ("exact", "frequentist")
     assert abs(found.roostats.upper_limit - found.quoted.upper_limit) < 4.0 * found.roostats.upper_limit_error

@@ -177,6 +177,7 @@ def _write(analysis: Analysis, data: Data, found: Found, card: Card, results: Re
     """Write figures, ROOT objects and JSON, all or none; the record with its files."""
     selected = data.selected
     assert selected is not None, "an analysis has files"
+    log.info("drawing figures")
     with results.replacing(FILES) as folder:
         _draw(analysis, selected, card, folder)
         if found.plane:

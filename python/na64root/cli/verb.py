@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import logging
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from ..records import Record, ResultsFolder
     from ..work import EngineName, Work
+
+log = logging.getLogger(__name__)
 
 DEFAULT_OUTPUT = "na64root-output"
 
@@ -221,10 +225,37 @@ def _raise_broken_pipe() -> None:
     raise BrokenPipeError
 
 
+# Seconds before the first line on how far the work is, and between lines.
+FIRST_LINE, BETWEEN_LINES = 5.0, 30.0
+
+
+def progress_lines(what: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int, int], None]:
+    """Logs how far `what` is, and the time left; nothing of what takes five seconds or less."""
+    started = clock()
+    due = started + FIRST_LINE
+
+    def report(done: int, total: int) -> None:
+        nonlocal due
+        now = clock()
+        if now < due or not done or done >= total:
+            return
+        due = now + BETWEEN_LINES
+        left = (now - started) * (total - done) / done
+        log.info("%s: %d of %d, about %s left", what, done, total, duration(left))
+
+    return report
+
+
+def duration(seconds: float) -> str:
+    """A time for a person, such as 40 s or 3 min 20 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def progress_bar(what: str) -> Callable[[int, int], None] | None:
-    """Shows on a terminal how far `what` is, and the time left; nothing where stderr is no terminal."""
+    """Shows how far `what` is, and the time left: a bar on a terminal, else a line now and then."""
     if not sys.stderr.isatty():
-        return None
+        return progress_lines(what)
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
