@@ -56,6 +56,7 @@ RUNS = {
     "acceptance": f"{POINT} --forced -n 1500 --r-report --best-r-cut --map map.json "
     "--set pseudodata.neutral_leakage.rate_per_eot=1.5e-8",
     "limit": f"{BINS} -o limit",
+    "fit": f"{BINS} --toys 100 --mu 2 -o fit",
     "export": f"{BINS} --format all -o export",
     "scan": f"mass-epsilon {GRID} -o scan",
     "plot": "scan/scan.json -o plot",

@@ -16,7 +16,7 @@ import pytest
 
 from na64root import __version__
 from na64root.cli.options import exposure_option
-from na64root.cli.verb import application
+from na64root.cli.verb import application, progress_lines
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
 from na64root.exclusion import ledger
@@ -76,6 +76,7 @@ def test_the_verbs_are_those_of_the_documentation():
         ("explain",),
         ("acceptance",),
         ("limit",),
+        ("fit",),
         ("scan",),
         ("scorecard",),
         ("plot",),
@@ -129,9 +130,23 @@ def test_help_and_version_of_the_program():
             ["limit", "--observed", "900,900", "--background", "1,1", "--diagnostics", "-o", "out"],
             ["no diagnostics for 1802 events", "leave out --diagnostics"],
         ),
+        (["fit", "--mass-GeV", "0.1"], ["--mass-GeV without --epsilon", "give both"]),
+        (["fit", "--mass-GeV", "0.1", "--epsilon", "1e-3", "--mu", "2"], ["--mu beside --mass-GeV"]),
+        (
+            ["fit", "--mass-GeV", "0.1", "--epsilon", "1e-3", "--observed", "0,0"],
+            ["--observed beside --mass-GeV"],
+        ),
+        (["fit", "--mass-GeV", "-1", "--epsilon", "1e-3"], ["m_A' = -1.0 is not acceptable"]),
+        (["fit", "--observed", "0,0", "--toys", "3"], ["3 toys (100 to 1,000,000", "correct --toys"]),
+        (["fit", "--observed", "0,0", "--do", "point"], ["point without its strength", "give --mu"]),
+        (["fit", "--observed", "0,0", "--inject", "-1"], ["injected strength = -1.0"]),
         (["export", "--format", "yaml"], ["yaml", "pyhf"]),
         (["export", "x.root", "--observed", "0,0"], ["--observed beside FILES", "one or the other"]),
-        (["export", "--eot", "1e12", "--signal-uncertainty", "0.2"], ["--signal-uncertainty beside --eot"]),
+        (["export", "--eot", "1e12", "--observed", "0,0"], ["--observed beside --eot"]),
+        (["limit", "--observed", "0,0", "--alpha-dark", "0.2"], ["--observed beside --alpha-dark"]),
+        (["limit", "--signal-fraction", "1,2,3"], ["--signal-fraction has 3 values for 2 bins (S1 all, S2"]),
+        (["limit", "--cl", "1.5"], ["limit.confidence_level", "between 0 and 1"]),
+        (["scan", "mass-alpha", "--alpha-dark", "0.2"], ["--alpha-dark beside an axis alpha"]),
         (["export", "--background", "0.3"], ["--background without --observed"]),
         (["export", "--observed", "0", "--background", "nan"], ["background of bin1 = nan"]),
         (["explain", "--epsilon", "1e-3"], ["--mass-GeV"]),
@@ -253,18 +268,18 @@ def test_limit_flags_reach_the_model():
 
 
 def test_a_person_reads_a_sentence():
-    code, text = run("limit", "--treatment", "none")
+    code, text = run("limit", "--observed", "0,0", "--treatment", "none")
     assert code == 0
     assert "2.3026" in text
     assert "90 % CL" in text
 
 
 def test_nothing_seen_is_no_evidence(capsys):
-    code, text = run("limit", "--json")
+    code, text = run("limit", "--observed", "0,0", "--json")
     assert code == 0
     result = json.loads(text)
     assert (result["discovery"], result["interval"], result["files"]) == (None, None, {})
-    assert "two-sided" not in run("limit")[1]
+    assert "two-sided" not in run("limit", "--observed", "0,0")[1]
 
 
 def test_something_seen_is_told(capsys):
@@ -303,7 +318,7 @@ def test_an_interval_that_would_take_minutes_is_left_out_with_a_word(capsys):
 
 
 def test_what_is_kept_is_not_replaced_without_force(tmp_path, capsys):
-    arguments = ["limit", "--treatment", "none", "-o", str(tmp_path), "--json"]
+    arguments = ["limit", "--observed", "0,0", "--treatment", "none", "-o", str(tmp_path), "--json"]
     code, text = run(*arguments)
     assert code == 0
     kept = tmp_path / "limit.json"
@@ -342,7 +357,7 @@ def noisy(*args, **kwargs):
     print("from Python")
     return compute(*args, **kwargs)
 limits.upper_limit = noisy
-sys.argv = ["na64root", "limit", "--treatment", "none", *sys.argv[1:]]
+sys.argv = ["na64root", "limit", "--observed", "0,0", "--treatment", "none", *sys.argv[1:]]
 sys.exit(cli.main())
 """
 
@@ -385,7 +400,7 @@ def test_modules_run_as_programs_without_a_warning(module):
 def test_a_reader_that_leaves_is_no_error():
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "na64root", "limit", "--treatment", "none"]
+    command = [sys.executable, "-m", "na64root", "limit", "--observed", "0,0", "--treatment", "none"]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
@@ -393,7 +408,7 @@ def test_a_reader_that_leaves_is_no_error():
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_one_line():
-    command = [sys.executable, "-m", "na64root", "limit", "--treatment", "none"]
+    command = [sys.executable, "-m", "na64root", "limit", "--observed", "0,0", "--treatment", "none"]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
@@ -403,12 +418,29 @@ def test_a_full_disk_is_one_line():
 
 def test_closed_standard_output_is_no_error():
     done = subprocess.run(
-        ["/bin/sh", "-c", f'exec "{sys.executable}" -m na64root limit --treatment none >&-'],
+        ["/bin/sh", "-c", f'exec "{sys.executable}" -m na64root limit --observed 0,0 --treatment none >&-'],
         stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_progress_off_a_terminal_is_a_line_now_and_then(caplog):
+    """Nothing in the first five seconds, then a line each half minute, with the time left."""
+    now = 100.0
+    report = progress_lines("masses", lambda: now)
+    with caplog.at_level("INFO"):
+        for done in range(1, 101):
+            now += 1.0
+            report(done, 100)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        "masses: 5 of 100, about 1 min 35 s left",
+        "masses: 35 of 100, about 1 min 5 s left",
+        "masses: 65 of 100, about 35 s left",
+        "masses: 95 of 100, about 5 s left",
+    ]
 
 
 def test_progress_on_a_terminal_shows_the_time_left(tmp_path):

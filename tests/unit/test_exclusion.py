@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from na64root import ConfigError, limits, load_card, theory
-from na64root.analyze.models import model_of_plane
+from na64root.analyze.models import model_on_g2_line
 from na64root.config import Card
 from na64root.exclusion import (
     FAR_FROM_DATA,
@@ -48,13 +48,13 @@ def test_the_quoted_model_takes_the_signal_that_the_plane_computed(monkeypatch):
     plane = planes.plane_of(area, "mass-epsilon")
     assert plane.g2_excluded_up_to_GeV is not None
     alone = Exclusion(card, card_counts(card, card.exposure()), card.exposure())
-    expected, _ = model_of_plane(alone, plane)
+    expected, _ = model_on_g2_line(alone, plane.g2_excluded_up_to_GeV)
 
     def again(*_):
         raise AssertionError("the signal at the end point is computed again")
 
     monkeypatch.setattr(area.signal, "at_mass", again)
-    model, _ = model_of_plane(area, plane)
+    model, _ = model_on_g2_line(area, plane.g2_excluded_up_to_GeV)
     assert model == expected
 
 

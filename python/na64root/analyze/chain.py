@@ -22,7 +22,7 @@ from ..simulation.signal_files import SimulatedSignal, read_signal
 from ..simulation.writer import EventFile
 from ..work import Work
 from .counts import Data, data_of
-from .models import model_of_plane, signal_of_sample
+from .models import model_on_g2_line, signal_of_sample
 from .options import AnalysisOptions, DataOptions
 from .records import Analysis, ExcludedRange, SignalOfSample, SignalUncertaintyOfSample
 
@@ -122,7 +122,7 @@ def _exclude(card: Card, data: Data, sample: SimulatedSignal | None, work: Work)
     plane = plane_of(point, "mass-epsilon", work=work, selected=data.selected)
     of_sample = None
     if sample is None:
-        model, uncertainties = model_of_plane(point, plane)
+        model, uncertainties = model_on_g2_line(point, plane.g2_excluded_up_to_GeV)
     else:
         model = exclusion.counting_model_of_sample(card, data.counts, data.exposure, sample)
         of_sample = signal_of_sample(card, data.counts, data.exposure, model, sample)
@@ -177,6 +177,7 @@ def _write(analysis: Analysis, data: Data, found: Found, card: Card, results: Re
     """Write figures, ROOT objects and JSON, all or none; the record with its files."""
     selected = data.selected
     assert selected is not None, "an analysis has files"
+    log.info("drawing figures")
     with results.replacing(FILES) as folder:
         _draw(analysis, selected, card, folder)
         if found.plane:
@@ -202,10 +203,17 @@ def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, f
     selection_report.draw_plane(selected, preselection, card, folder, "ecal_hcal")
     selection_report.draw_r(selected, card, folder, "r")
     if analysis.limit:
-        quoted = analysis.limit.roostats
-        side_by_side = [(f"RooStats, {quoted.treatment}", quoted.upper_limit, quoted.upper_limit_error)]
-        side_by_side += [(f"exact, {name}", x.upper_limit, 0.0) for name, x in analysis.limit.exact.items()]
-        figures.save(figures.limit_comparison(side_by_side, quoted.cl), folder, "limits")
+        quoted, judge = analysis.limit.quoted, analysis.limit.roostats
+        side_by_side = [
+            (
+                f"{x.method}, {name}" + ", quoted" * (x.treatment == quoted.treatment),
+                x.upper_limit,
+                x.upper_limit_error if x.method == "toys" else 0.0,
+            )
+            for name, x in analysis.limit.exact.items()
+        ]
+        roostats = (f"RooStats, {judge.treatment}", judge.upper_limit, judge.upper_limit_error)
+        figures.save(figures.limit_comparison([*side_by_side, roostats], quoted.cl), folder, "limits")
 
 
 def _write_root(

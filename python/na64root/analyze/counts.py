@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .. import backgrounds, selection
+from .. import backgrounds, exclusion, selection
 from ..config import SIGNATURES, Card, Signature
 from ..ntuple import DEFINING_CUTS, Ntuple, open_ntuple, repeated_files
 from ..records import Count, InputFile
@@ -14,7 +14,6 @@ from ..selection import SelectionOptions
 from ..selection.blinding import stand_in
 from ..selection.left_out import Exclusions, LeftOut
 from ..selection.quality import Outlier, assess
-from ..signal import card_counts
 from ..work import Work
 from .options import DataOptions
 
@@ -95,16 +94,7 @@ def _of_files(files: Sequence[str], card: Card, options: DataOptions, work: Work
 
 
 def _of_card(card: Card, options: DataOptions) -> Data:
-    exposure = card.exposure(options.eot)
-    counts = card_counts(card, exposure)
-    if exposure != card.exposure():
-        log.warning(
-            "the card's observed counts (%s) are kept where %s background events are expected: for a "
-            "projection set limit.S1.observed and limit.S2.observed",
-            ", ".join(f"{count.observed}" for count in counts),
-            " + ".join(f"{count.background:.3g}" for count in counts),
-        )
-    return Data(counts, exposure)
+    return Data(*exclusion.counts_of_card(card, options.eot))
 
 
 def _with_background_estimates(

@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from .. import exclusion, limits, records, selection, theory
+from .. import exclusion, limits, selection
 from ..config import SIGNATURES, Card, Signature
-from ..exclusion.planes import plane_of
 from ..records import Count
 from ..signal import MODES, Parameters, SignalModel, effective_exposure
 from ..simulation import signal_files
@@ -34,30 +33,22 @@ def counting_model(
     options.require_hidden(card)
     data = data_of(files, card, options, work)
     point = exclusion.Exclusion(card, data.counts, data.exposure, work=work)
-    plane = plane_of(point, "mass-epsilon", work=work, selected=data.selected)
-    model, _ = model_of_plane(point, plane)
+    model, _ = model_on_g2_line(point, exclusion.g2_end_of_card(point, work=work))
     return model, data.selected
 
 
-def model_of_plane(
-    point: exclusion.Exclusion, plane: records.PlaneResult
+def model_on_g2_line(
+    point: exclusion.Exclusion, end_point: float | None
 ) -> tuple[limits.CountingModel, list[SignalUncertaintyOfSample]]:
     """The model of the quoted limit, its signal that at the end of the excluded g-2 line; and its sources.
 
-    Where none of that line is excluded it is that at its highest mass in the plane.
+    Where none of that line is excluded it is that at the highest mass of the card's plane.
 
     Args:
-        point: what the plane was computed with.
+        end_point: the end in GeV, as of the plane of `point` or :func:`na64root.exclusion.g2_end_of_card`.
     """
-    mass = plane.g2_excluded_up_to_GeV or plane.x[-1]
-    epsilon = theory.epsilon_g2([mass], point.card.muon_g2.central.value)
-    at_mass = point.at_mass(mass)
-    s1, s2 = point.expected(at_mass, epsilon)[0]
-    if not s1 + s2 > 0.0:
-        model = point.limit.model(0.5)
-        return model, _uncertainties(model, {})
-    model = point.model(at_mass, float(epsilon[0]))
-    return model, _uncertainties(model, point.varied_sources(at_mass, float(epsilon[0])))
+    model, varied = exclusion.model_on_g2_line(point, end_point)
+    return model, _uncertainties(model, varied)
 
 
 def signal_of_sample(

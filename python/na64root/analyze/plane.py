@@ -89,6 +89,7 @@ def score(card: Card, *, work: Work = Work()) -> Scorecard:
             end_point_GeV=plane.g2_excluded_up_to_GeV,
             r_cut_efficiency=r_cut.efficiency,
             threads=work.threads,
+            progress=work.reporting("scores"),
         ),
         provenance=records.provenance(card, seed=work.seed),
     )

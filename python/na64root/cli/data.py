@@ -10,7 +10,7 @@ import click
 
 from ..errors import ConfigError
 from . import tables
-from .options import BLIND, ENGINE, EOT, FILES, FORMAT, INPUT, OUTLIERS, exposure_option, need
+from .options import BLIND, ENGINE, EOT, FILES, FORMAT, INPUT, LIMIT, MODEL, OUTLIERS, exposure_option, need
 from .verb import Common, application, verb
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also vary the card's systematic sources, in the events and in --signal.",
 )
+@MODEL
+@LIMIT
 @ENGINE
 @BLIND
 def _analyze(

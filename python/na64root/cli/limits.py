@@ -6,39 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..config import Criterion, Treatment
+from ..config import Criterion
 from ..errors import ConfigError
 from . import tables
 from .options import (
     BLIND,
+    CONSTRAINT,
     ENGINE,
     EOT,
+    EOT_OF_CARD,
     FILES,
     INPUT,
+    LIMIT,
+    MODEL,
     OUTLIERS,
-    exposure_option,
-    flags_model,
+    model_of_options,
     model_options,
-    only_of_files,
+    require_one_model,
 )
 from .verb import Common, application, verb
 
 if TYPE_CHECKING:
     from ..limits import Method
-    from ..records import Record
+    from ..records import Record, ResultsFolder
 
 
 @verb(application, "limit", show=tables.show_limit,
        example="na64root limit --observed 0,0 --background 0.19,0.53 --signal-uncertainty 0.2")  # fmt: skip
 @model_options
-@click.option("--cl", type=float, help="Confidence level (default: the card's, 0.9).")
+@MODEL
+@EOT_OF_CARD
+@LIMIT
 @click.option(
     "--method", type=click.Choice(["exact", "roostats", "asymptotic"]), default="exact", show_default=True
-)
-@click.option(
-    "--treatment",
-    type=click.Choice(["none", "frequentist", "hybrid"]),
-    help="Of the nuisances; none fixes every one (default: the card's, frequentist).",
 )
 @click.option("--criterion", type=click.Choice(["cls", "clsb"]), default="cls", show_default=True,
               help="What falls to 1 - CL at the limit: CLs or CLs+b.")  # fmt: skip
@@ -50,16 +50,18 @@ if TYPE_CHECKING:
 @ENGINE
 def _limit(
     common: Common,
-    cl: float | None,
+    eot: tuple[str, ...],
     method: Method,
-    treatment: Treatment | None,
     criterion: Criterion,
     diagnostics: bool,
     **flags: Any,
 ) -> Record:
-    """A CLs upper limit on the total expected signal, from counts in one or more bins."""
+    """A CLs upper limit on the total expected signal, from counts in one or more bins.
+
+    Without --observed and --background it is that of the card: the number that explain, analyze and export
+    start from, the signal shared as at the end of the excluded part of the central g-2 line.
+    """
     card, results = common.card, common.results_if_named
-    model = flags_model(card, **flags)
     from ..limits import evidence, upper_limit
     from ..records import LimitReport, provenance
 
@@ -67,19 +69,17 @@ def _limit(
         raise ConfigError(
             "--engine dask is for the toys of --method roostats without --diagnostics: leave it out"
         )
-    cl = card.limit.confidence_level.value if cl is None else cl
-    treatment = treatment or card.limit.treatment
+    cl, treatment = card.limit.confidence_level.value, card.limit.treatment
+    if diagnostics:
+        _require_diagnostics(results, criterion)
+    model, _ = model_of_options(common, eot, flags)
     made = provenance(card, seed=common.seed, limit_method=f"{method}, {treatment}")
     files: dict[str, str] = {}
     if diagnostics:
         from ..limits.diagnostics import diagnose
-        from ..reports.diagnostics import FILES, write
+        from ..reports.diagnostics import write
 
-        if results is None:
-            raise ConfigError("--diagnostics without -o (its figures are files): give a folder")
-        if criterion != "cls":
-            raise ConfigError("--diagnostics with --criterion clsb (they show CLs): leave one out")
-        results.require(FILES)
+        assert results is not None, "_require_diagnostics"
         found = diagnose(model, cl=cl, method=method, treatment=treatment, work=common.work)
         result = found.limit
         files = write(found, results, provenance=made)
@@ -91,6 +91,17 @@ def _limit(
     if results is not None and (kept := results.remember("limit", blind=False, provenance=made)):
         files |= {kept.name: str(kept)}
     return LimitReport(**dict(result), provenance=made, discovery=discovery, interval=interval, files=files)
+
+
+def _require_diagnostics(results: ResultsFolder | None, criterion: Criterion) -> None:
+    """Whether diagnostics can be written, before anything is computed."""
+    from ..reports.diagnostics import FILES
+
+    if results is None:
+        raise ConfigError("--diagnostics without -o (its figures are files): give a folder")
+    if criterion != "cls":
+        raise ConfigError("--diagnostics with --criterion clsb (they show CLs): leave one out")
+    results.require(FILES)
 
 
 @verb(application, "export", example="na64root export --format pyhf data.root -o exported",
@@ -105,6 +116,8 @@ def _limit(
     show_default=True,
 )
 @model_options
+@MODEL
+@CONSTRAINT
 @INPUT
 @OUTLIERS
 @BLIND
@@ -119,17 +132,10 @@ def _export(
 ) -> Record:
     """The counting model for other programs: RooFit workspace, HS3, pyhf, Combine datacard.
 
-    Of FILES it is the model that analyze sets its limit with, without FILES that of the card's own counts;
-    with --observed, --background, ... it is the model of `na64root limit` with these options.
+    Of FILES it is the model that analyze sets its limit with, without FILES that of `na64root limit` with the
+    same options: the card's own counts, or those of --observed and --background.
     """
-    described = [name for name, value in flags.items() if value is not None]
-    if described and (files or eot):
-        option = f"--{described[0].replace('_', '-')}"
-        raise ConfigError(
-            f"{option} beside {'FILES' if files else '--eot'} (two counting models): give one or the other"
-        )
-    if not files:
-        only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
+    require_one_model(common, eot, flags, files, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
     from ..limits.export import FORMATS, RECORD, Exported, export
     from ..records import provenance, to_json
 
@@ -140,15 +146,9 @@ def _export(
 
         note_files(files)
     results.require([*(FORMATS[name][0] for name in chosen), RECORD])
-    selected = None
-    if described:
-        model = flags_model(card, **flags)
-    else:
-        from ..analyze import DataOptions, counting_model
-
-        exposure = exposure_option(card, eot, total=not files)
-        options = DataOptions(exposure, exclude_outlier_spills, blind=blind)
-        model, selected = counting_model(files, card, options, work=common.work)
+    model, selected = model_of_options(
+        common, eot, flags, files, exclude_outlier_spills=exclude_outlier_spills, blind=blind
+    )
     made = provenance(
         card,
         seed=common.seed,

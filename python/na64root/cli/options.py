@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..config import SIGNATURES, Card, Constraint
+from ..config import SIGNATURES, Card
 from ..errors import ConfigError
 from .verb import Common
 
 if TYPE_CHECKING:
     from ..limits import CountingModel
+    from ..selection import SelectionResult
     from ..work import EngineName
 
 
@@ -117,6 +119,15 @@ FORMAT = click.option(
 EOT = click.option("--eot", multiple=True, metavar="PERIOD=N", help="Electrons on target of a run period.")
 
 
+# Without files a bare number is the exposure of all periods.
+EOT_OF_CARD = click.option(
+    "--eot",
+    multiple=True,
+    metavar="[PERIOD=]N",
+    help="Electrons on target of a run period, or of all (default: the card's).",
+)
+
+
 def ENGINE(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of a verb that can work on a cluster; what they say becomes part of `common.work`."""
 
@@ -137,13 +148,99 @@ def ENGINE(command: Callable[..., Any]) -> Callable[..., Any]:
     return name(scheduler(on_engine))
 
 
+def _changes_card(
+    *flags: tuple[str, str, Any, str],
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options of values of the card: (flag, name in the card, type, help) each."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        names = {flag.strip("-").replace("-", "_"): name for flag, name, *_ in flags}
+
+        @functools.wraps(command)
+        def changed(common: Common, **options: Any) -> Any:
+            given = {option: options.pop(option) for option in names}
+            changes = {names[option]: value for option, value in given.items() if value is not None}
+            common = dataclasses.replace(common, changes={**common.changes, **changes})
+            if "beam.energy_GeV" in changes:
+                _warn_of_beam(common)
+            return command(common, **options)
+
+        wrapped: Any = changed
+        for flag, _, kind, text in reversed(flags):
+            wrapped = click.option(flag, flag.strip("-").replace("-", "_"), type=kind, help=text)(wrapped)
+        return wrapped  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _warn_of_beam(common: Common) -> None:
+    before = dataclasses.replace(common, changes={}).card.beam.energy_GeV.value
+    after = common.card.beam.energy_GeV.value
+    if before != after:
+        logging.getLogger(__name__).warning(
+            "exposure, background and cuts of the %g GeV beam are taken for one of %g GeV", before, after
+        )
+
+
+MODEL_FLAGS = {
+    "--alpha-dark": "model.alpha_dark",
+    "--mass-ratio": "model.mass_ratio",
+    "--relative-splitting": "model.relative_splitting",
+    "--beam-energy-GeV": "beam.energy_GeV",
+    "--material": "target.material",
+}
+
+
+# The model behind the signal: options of every verb that computes one.
+MODEL = _changes_card(
+    ("--alpha-dark", MODEL_FLAGS["--alpha-dark"], float, "Dark coupling (default: the card's, 0.1)."),
+    ("--mass-ratio", MODEL_FLAGS["--mass-ratio"], float, "m_A'/m_chi1 (default: the card's, 3)."),
+    (
+        "--relative-splitting",
+        MODEL_FLAGS["--relative-splitting"],
+        float,
+        "(m_chi2 - m_chi1)/m_chi1 (default: the card's, 0.4).",
+    ),
+    ("--beam-energy-GeV", MODEL_FLAGS["--beam-energy-GeV"], float, "Default: the card's, 100."),
+    ("--material", MODEL_FLAGS["--material"], str, "Of the target (default: the card's, Pb)."),
+)
+
+
+# Of the signal, in every counting model.
+CONSTRAINT = _changes_card(
+    (
+        "--constraint",
+        "limit.constraint",
+        click.Choice(["lognormal", "gaussian"]),
+        "Of the signal (default: the card's, lognormal).",
+    )
+)
+
+
+_LEVEL_AND_TREATMENT = _changes_card(
+    ("--cl", "limit.confidence_level", float, "Confidence level (default: the card's, 0.9)."),
+    (
+        "--treatment",
+        "limit.treatment",
+        click.Choice(["none", "frequentist", "hybrid"]),
+        "Of the nuisances; none fixes every one (default: the card's, frequentist).",
+    ),
+)
+
+
+def LIMIT(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every verb that sets limits: level, treatment and constraint."""
+    return _LEVEL_AND_TREATMENT(CONSTRAINT(command))
+
+
 BLIND = click.option(
     "--blind", is_flag=True, help="Hide the events in the signal boxes in everything that is written."
 )
 
 
 def signal_point(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that describe a simulated signal."""
+    """The options that describe a simulated signal, those of its model included."""
+    command = MODEL(command)
     for option in reversed(
         (
             click.option("--mass-GeV", "mass_GeV", type=float, required=True, help="A' mass."),
@@ -169,7 +266,7 @@ def signal_point(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that describe a counting model; `_flags_model` makes it."""
+    """The options that describe a counting model; :func:`model_of_options` makes it."""
     options: list[Callable[[Any], Any]] = [
         click.option("--observed", type=_Counts(), help="Events in each bin (default: the card's S1,S2)."),
         click.option("--background", type=Numbers(),
@@ -177,52 +274,153 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--background-uncertainty", type=Numbers(),
                      help="Absolute (default: the card's, or 0 each)."),
         click.option("--signal-fraction", type=Numbers(),
-                     help="Share of the signal in each bin (default: equal)."),
-        click.option("--signal-uncertainty", type=float, help="Relative, all bins (default: 0)."),
-        click.option("--constraint", type=click.Choice(["lognormal", "gaussian"]),
-                     help="Of the signal (default: the card's, lognormal)."),
+                     help="Share of the signal in each bin (default: equal; without --observed and "
+                     "--background as at the end of the excluded g-2 line)."),
+        click.option("--signal-uncertainty", type=float,
+                     help="Relative, all bins (default: 0; without --observed and --background the card's)."),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def flags_model(
-    card: Card,
-    *,
-    observed: list[int] | None,
-    background: list[float] | None,
-    background_uncertainty: list[float] | None,
-    signal_fraction: list[float] | None,
-    signal_uncertainty: float | None,
-    constraint: Constraint | None,
-) -> CountingModel:
-    """The counting model that the flags of `limit` and `export` describe.
+@dataclasses.dataclass(frozen=True)
+class ModelFlags:
+    """What :func:`model_options` say of a counting model; None where they say nothing."""
+
+    observed: list[int] | None
+    background: list[float] | None
+    background_uncertainty: list[float] | None
+    signal_fraction: list[float] | None
+    signal_uncertainty: float | None
+
+    @property
+    def given(self) -> list[str]:
+        """The options that were given."""
+        values = dataclasses.asdict(self)
+        return [f"--{name.replace('_', '-')}" for name, value in values.items() if value is not None]
+
+    @property
+    def are_counts(self) -> bool:
+        """Whether they are an experiment of their own, and not the card's with other uncertainties."""
+        return self.observed is not None or self.background is not None
+
+    def model(self, card: Card) -> CountingModel:
+        """The counting model of these counts, with equal shares and no uncertainties but those given.
+
+        Raises:
+            ConfigError: numbers that are missing, or make no counting model.
+        """
+        observed, background, uncertainty = self.observed, self.background, self.background_uncertainty
+        if background is None:
+            counts = [card.limit.counts(signature) for signature in SIGNATURES]
+            background = [c.background.value for c in counts]
+            if uncertainty is None:
+                uncertainty = [c.background_uncertainty.value for c in counts]
+        if observed is None:
+            raise ConfigError(
+                "--background without --observed (the card's counts are for its own bins): give both"
+            )
+        from ..limits import CountingModel
+
+        return CountingModel.from_lists(
+            observed=observed,
+            background=background,
+            background_uncertainty=uncertainty or [0.0] * len(background),
+            signal_fraction=self.signal_fraction or [1.0] * len(background),
+            signal_uncertainty=self.signal_uncertainty or 0.0,
+            constraint=card.limit.constraint,
+        )
+
+    def changed(self, model: CountingModel) -> CountingModel:
+        """The card's model with the uncertainties and shares that are given.
+
+        Raises:
+            ConfigError: lists that are not one value per bin, or make no counting model.
+        """
+        bins = list(model.bins)
+        for field, values in (
+            ("background_uncertainty", self.background_uncertainty),
+            ("signal_fraction", self.signal_fraction),
+        ):
+            if values is None:
+                continue
+            if len(values) != len(bins):
+                raise ConfigError(
+                    f"--{field.replace('_', '-')} has {len(values)} values for {len(bins)} bins "
+                    f"({', '.join(b.name for b in bins)}): give one per bin"
+                )
+            changes: list[dict[str, Any]] = [{field: value} for value in values]
+            bins = [dataclasses.replace(b, **change) for b, change in zip(bins, changes, strict=True)]
+        model = dataclasses.replace(model, bins=tuple(bins))
+        if self.signal_uncertainty is None:
+            return model
+        return dataclasses.replace(model, signal_sources={}, signal_uncertainty=self.signal_uncertainty)
+
+
+def require_one_model(
+    common: Common,
+    eot: tuple[str, ...],
+    flags: Mapping[str, Any],
+    files: tuple[str, ...] = (),
+    **of_events: bool,
+) -> ModelFlags:
+    """What options say of a counting model, before anything is read.
 
     Raises:
-        ConfigError: numbers that are missing, or make no counting model.
+        ConfigError: two counting models in one command; options on events without FILES.
     """
-    if background is None:
-        counts = [card.limit.counts(signature) for signature in SIGNATURES]
-        background = [c.background.value for c in counts]
-        if background_uncertainty is None:
-            background_uncertainty = [c.background_uncertainty.value for c in counts]
-        if observed is None:
-            observed = [int(c.observed.value) for c in counts]
-    if observed is None:
+    described = ModelFlags(**flags)
+    of_signal = [flag for flag, name in MODEL_FLAGS.items() if name in common.changes]
+    others = []
+    if files:
+        others = ["FILES"]
+    elif described.are_counts:
+        others = [*(["--eot"] if eot else []), *of_signal]
+    if described.given and others:
         raise ConfigError(
-            "--background without --observed (the card's counts are for its own bins): give both"
+            f"{described.given[0]} beside {others[0]} (two counting models): give one or the other"
         )
-    from ..limits import CountingModel
+    if not files:
+        only_of_files(common, **of_events)
+    return described
 
-    return CountingModel.from_lists(
-        observed=observed,
-        background=background,
-        background_uncertainty=background_uncertainty or [0.0] * len(background),
-        signal_fraction=signal_fraction or [1.0] * len(background),
-        signal_uncertainty=signal_uncertainty or 0.0,
-        constraint=constraint or card.limit.constraint,
+
+def model_of_options(
+    common: Common,
+    eot: tuple[str, ...],
+    flags: Mapping[str, Any],
+    files: tuple[str, ...] = (),
+    *,
+    exclude_outlier_spills: bool = False,
+    blind: bool = False,
+) -> tuple[CountingModel, SelectionResult | None]:
+    """The one counting model of every verb: of FILES, of the card, or of counts given by options.
+
+    Without --observed and --background it is the card's, its signal shared as at the end of the excluded part
+    of the central g-2 line; the other options change its uncertainties and shares.
+
+    Args:
+        flags: the values of :func:`model_options`.
+
+    Returns:
+        the model, and the selection of the files.
+
+    Raises:
+        ConfigError: as :func:`require_one_model`; numbers that make no counting model.
+    """
+    card = common.card
+    described = require_one_model(
+        common, eot, flags, files, exclude_outlier_spills=exclude_outlier_spills, blind=blind
     )
+    if described.are_counts:
+        return described.model(card), None
+    from ..analyze import DataOptions, counting_model
+
+    exposure = exposure_option(card, eot, total=not files)
+    options = DataOptions(exposure, exclude_outlier_spills, blind=blind)
+    model, selected = counting_model(files, card, options, work=common.work)
+    return described.changed(model), selected
 
 
 class AxisOption(click.ParamType[Any]):

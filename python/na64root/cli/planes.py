@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +13,11 @@ from .options import (
     BLIND,
     ENGINE,
     EOT,
+    EOT_OF_CARD,
     INPUT,
+    LIMIT,
+    MODEL,
+    MODEL_FLAGS,
     OUTLIERS,
     AxisOption,
     Numbers,
@@ -33,12 +37,10 @@ if TYPE_CHECKING:
        example="na64root explain --mass-GeV 0.39 --epsilon 6e-3")  # fmt: skip
 @click.option("--mass-GeV", "mass_GeV", type=float, required=True, help="A' mass.")
 @click.option("--epsilon", type=float, required=True, help="Kinetic mixing.")
-@click.option("--alpha-dark", type=float, help="Dark coupling (default: the card's, 0.1).")
-@click.option("--mass-ratio", type=float, help="m_A'/m_chi1 (default: the card's, 3).")
-@click.option("--relative-splitting", type=float, help="(m_chi2 - m_chi1)/m_chi1 (default: the card's, 0.4).")
-@click.option("--beam-energy-GeV", "beam_energy_GeV", type=float, help="Default: the card's, 100.")
-@click.option("--material", help="Of the target (default: the card's, Pb).")
-def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any) -> Record:
+@MODEL
+@EOT_OF_CARD
+@LIMIT
+def _explain(common: Common, mass_GeV: float, epsilon: float, eot: tuple[str, ...]) -> Record:
     """Every number of one model point, from couplings to verdict."""
     from ..exclusion.explain import explain
 
@@ -46,8 +48,8 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
         common.card,
         mass_GeV=mass_GeV,
         epsilon=epsilon,
+        exposure=exposure_option(common.card, eot, total=True),
         work=common.work,
-        **parameters,
     )
 
 
@@ -60,6 +62,8 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, **parameters: Any)
 @click.option("--mass-GeV", "mass_GeV", type=float, help="A' mass, where no axis gives it.")
 @click.option("--epsilon", type=float, help="Where no axis gives it; default the central g-2 line.")
 @EOT
+@MODEL
+@LIMIT
 @click.option(
     "--mode", type=click.Choice(["semivisible", "invisible"]), default="semivisible", show_default=True
 )
@@ -103,6 +107,7 @@ def _scan(
             raise ConfigError(f"--epsilon or --mass-GeV beside {plane}: give the axes by --x and --y")
     if not files:
         only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
+    _require_no_axis(common, plane if isinstance(plane, Plane) else Plane.named(plane, common.card))
     return scan_of_files(
         files,
         common.card,
@@ -112,6 +117,16 @@ def _scan(
         results=common.results_if_named,
         work=common.work,
     )
+
+
+def _require_no_axis(common: Common, plane: Plane) -> None:
+    """Refuse an option of the model that an axis gives too."""
+    quantities = {"alpha": "model.alpha_dark", "ratio": "model.mass_ratio"}
+    quantities["splitting"] = "model.relative_splitting"
+    for quantity in (plane.x.quantity, plane.y.quantity):
+        for flag, name in MODEL_FLAGS.items():
+            if name == quantities.get(quantity) and name in common.changes:
+                raise ConfigError(f"{flag} beside an axis {quantity} (both give it): give one of them")
 
 
 @verb(application, "scorecard", example="na64root scorecard -j 2", show=tables.show_scorecard)
@@ -188,6 +203,8 @@ def _ledger(common: Common, presets_only: bool) -> Record:
     show_default=True,
     help="With the exposure, or as in the card, whatever the exposure.",
 )
+@MODEL
+@LIMIT
 @click.option("--largest-eot", type=float, default=1e14, show_default=True, help="Beyond it: none.")
 def _plan(
     common: Common,

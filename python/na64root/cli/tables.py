@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..limits.export import Exported
     from ..limits.side_by_side import Limits
     from ..ntuple import ColumnContent, Inspection, TreeContent
-    from ..records import Discovery, Interval, LimitReport, PlaneResult, Record
+    from ..records import Discovery, FitReport, Interval, LimitReport, PlaneResult, Record
     from ..reports.selection_report import SelectionReport
     from ..selection.quality import Quality
     from ..selection.systematics import SystematicEffect
@@ -95,6 +95,66 @@ def show_limit(record: LimitReport, console: Console) -> None:
     band = [f"{x:.3f}" if x is not None else "none" for x in (e.minus2, e.minus1, e.median, e.plus1, e.plus2)]
     console.print(f"expected, -2 -1 0 +1 +2 sigma: {', '.join(band)}")
     _show_evidence(record.discovery, record.interval, record.cl, console)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def show_fit(record: FitReport, console: Console) -> None:
+    """The best fit and each test that was made."""
+    from rich.table import Table
+
+    limit = record.limit
+    console.print(
+        f"upper limit {limit.upper_limit:.4f} events at {100 * record.cl:g} % CL (CLs, {limit.method}, "
+        f"nuisances: {record.treatment})"
+    )
+    if record.fit is not None:
+        error = "at its bound" if record.fit.mu_error is None else f"± {record.fit.mu_error:.3g}"
+        console.print(f"best fit: mu = {record.fit.mu:.4g} {error}")
+        if record.fit.parameters:
+            table = Table("nuisance parameter", "pull", "error / measured", box=None)
+            for p in record.fit.parameters:
+                constraint = "at its bound" if p.constraint is None else f"{p.constraint:.3f}"
+                table.add_row(p.name, f"{p.pull:+.3f}", constraint)
+            console.print(table)
+    for good in record.goodness:
+        console.print(
+            f"goodness of fit, {good.hypothesis.replace('_', ' ')}: statistic {good.statistic:.3f}, p-value "
+            f"{good.p_value:.4f} ± {good.p_value_error:.4f} ({good.toys} toys)"
+        )
+    for one in record.injection:
+        console.print(
+            f"injected {one.injected:.4g}: fitted {one.mean:.4g} ± {one.mean_error:.2g} (median "
+            f"{one.median:.4g}, {100 * one.at_zero:.1f} % at zero), pull {one.pull_mean:+.3f} ± "
+            f"{one.pull_mean_error:.3f}, width {one.pull_width:.3f}"
+        )
+    if record.point is not None:
+        point = record.point
+        p_value = point.two_sided_p_value
+        console.print(
+            f"mu = {point.mu:.4g}: CLs+b {point.clsb:.4g}, CLb {point.clb:.4g}, CLs {point.cls:.4g}"
+            + ("" if p_value is None else f", two-sided p-value {p_value:.4g}")
+            + f": {'excluded' if point.excluded else 'not excluded'}"
+        )
+    _show_evidence(record.discovery, record.interval, record.cl, console)
+    if record.bayesian is not None:
+        b = record.bayesian
+        console.print(
+            f"Bayesian limit, prior {b.prior}: {b.upper_limit:.4f} ± {b.upper_limit_error:.1g} events"
+        )
+    if record.limit_impacts:
+        table = Table("uncertainty", "impact on the limit", "doubled", "jump at zero", box=None)
+        for i in record.limit_impacts:
+            jump = f"{i.jump:+.4f} (ties broken)" if i.tie_breaking else "none"
+            table.add_row(i.source, f"{i.impact:+.4f}", f"{i.doubled:.4f}", jump)
+        console.print(table)
+    if record.strength_impacts:
+        table = Table("nuisance parameter", "fitted mu, -1 sigma", "+1 sigma", box=None)
+        for change in record.strength_impacts:
+            table.add_row(change.parameter, f"{change.down:.4f}", f"{change.up:.4f}")
+        console.print(table)
+    for note in record.notes:
+        console.print(f"note: {note}", soft_wrap=True)
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)
 
@@ -197,7 +257,7 @@ def show_analysis(record: Analysis, console: Console) -> None:
 
     if record.limit is not None:
         _show_side_by_side(record.limit, console)
-        _show_evidence(record.discovery, record.interval, record.limit.roostats.cl, console)
+        _show_evidence(record.discovery, record.interval, record.limit.quoted.cl, console)
         if record.signal is not None:
             _show_signal(record.signal, console)
         elif varied := [x for x in record.signal_uncertainties if x.origin == "varied"]:
@@ -379,16 +439,18 @@ def _show_varied_signal(effects: Sequence[SystematicEffect], console: Console) -
 def _show_side_by_side(limit: Limits, console: Console) -> None:
     from rich.table import Table
 
-    quoted = limit.roostats
+    quoted, judge = limit.quoted, limit.roostats
     what = "Upper limit" if limit.kind == "observed" else "Expected upper limit (simulation, no signal)"
     console.print(_titled(f"\n[bold]{what}[/] on the expected signal events, {100 * quoted.cl:g} % CL, CLs"))
     table = Table("engine", "nuisances", box=None)
     table.add_column("limit", justify="right")
-    value = f"{quoted.upper_limit:.3f} ± {quoted.upper_limit_error:.3f}"
-    table.add_row("RooStats (quoted)", quoted.treatment, value)
-    for name, exact in limit.exact.items():
-        table.add_row("exact", name, f"{exact.upper_limit:.3f}")
+    for exact in limit.exact.values():
+        mark = " (quoted)" if exact.treatment == quoted.treatment else ""
+        table.add_row(f"{exact.method}{mark}", exact.treatment, f"{exact.upper_limit:.3f}")
+    value = f"{judge.upper_limit:.3f} ± {judge.upper_limit_error:.3f}"
+    table.add_row("RooStats, the judge", judge.treatment, value)
     console.print(table)
+    console.print(f"Quoted: {quoted.why}.")
     console.print(
         "With more ignorance the frequentist limit can get tighter: its toys also vary the auxiliary\n"
         "measurement, and with signal fewer toys without events are as extreme as the data."

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import logging
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from ..config import DEFAULT_CARD, Card, load_card
+from ..config import DEFAULT_CARD, Card, changed_card, load_card
 from ..version import version
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from ..records import Record, ResultsFolder
     from ..work import EngineName, Work
+
+log = logging.getLogger(__name__)
 
 DEFAULT_OUTPUT = "na64root-output"
 
@@ -46,6 +50,8 @@ class Common:
     good_runs: str | None = None
     engine: EngineName = "threads"
     scheduler: str | None = None
+    # Values of the card that have an option of their own, by their dotted names.
+    changes: Mapping[str, float | str] = field(default_factory=dict)
 
     @functools.cached_property
     def results(self) -> ResultsFolder:
@@ -70,6 +76,8 @@ class Common:
     def card(self) -> Card:
         """The card with all that options change in it."""
         card = load_card(self.config, self.overrides)
+        if self.changes:
+            card = changed_card(card, self.changes)
         changes = {"skip_bad_files": "on"} if self.skip_bad_files else {}
         if self.good_runs is not None:
             changes["good_runs"] = self.good_runs
@@ -217,10 +225,37 @@ def _raise_broken_pipe() -> None:
     raise BrokenPipeError
 
 
+# Seconds before the first line on how far the work is, and between lines.
+FIRST_LINE, BETWEEN_LINES = 5.0, 30.0
+
+
+def progress_lines(what: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int, int], None]:
+    """Logs how far `what` is, and the time left; nothing of what takes five seconds or less."""
+    started = clock()
+    due = started + FIRST_LINE
+
+    def report(done: int, total: int) -> None:
+        nonlocal due
+        now = clock()
+        if now < due or not done or done >= total:
+            return
+        due = now + BETWEEN_LINES
+        left = (now - started) * (total - done) / done
+        log.info("%s: %d of %d, about %s left", what, done, total, duration(left))
+
+    return report
+
+
+def duration(seconds: float) -> str:
+    """A time for a person, such as 40 s or 3 min 20 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def progress_bar(what: str) -> Callable[[int, int], None] | None:
-    """Shows on a terminal how far `what` is, and the time left; nothing where stderr is no terminal."""
+    """Shows how far `what` is, and the time left: a bar on a terminal, else a line now and then."""
     if not sys.stderr.isatty():
-        return None
+        return progress_lines(what)
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

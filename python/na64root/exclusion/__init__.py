@@ -1,6 +1,7 @@
 """What is excluded: points, intervals of epsilon, planes; and what it would take to see more.
 
-`counting_models` and `strength` join signal and limit; `intervals` solves for epsilon; `grids`, `planes`
+`counting_models` and `strength` join signal and limit, `headline` is the card's own model; `intervals`
+solves for epsilon; `grids`, `planes`
 and `drawn_over` are planes of any two parameters; `explain` is one point in all numbers; `ledger`,
 `planner` and `r_cut` vary the card.
 """
@@ -14,9 +15,11 @@ from .counting_models import (
     LikelihoodBin,
     counting_model,
     counting_model_of_sample,
+    counts_of_card,
     varied_sources,
     warn_of_published_sources,
 )
+from .headline import g2_end_of_card, model_at_point, model_on_g2_line
 from .intervals import FAR_FROM_DATA, epsilon_intervals
 from .strength import Exclusion, LimitByShare
 
@@ -32,7 +35,11 @@ __all__ = [
     "LimitByShare",
     "counting_model",
     "counting_model_of_sample",
+    "counts_of_card",
     "epsilon_intervals",
+    "g2_end_of_card",
+    "model_at_point",
+    "model_on_g2_line",
     "varied_sources",
     "warn_of_published_sources",
 ]

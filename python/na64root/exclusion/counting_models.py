@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..limits import SignalSource
 from ..records import Count
 from ..selection import systematics
-from ..signal import SignalAtMass, effective_exposure
+from ..signal import SignalAtMass, card_counts, effective_exposure
 from ..simulation.samples import SignalSamples
 from ..simulation.signal_files import SimulatedSignal
 
@@ -42,6 +42,28 @@ VARIED = "varied"
 
 
 VARIED_STEP = 0.02
+
+
+def counts_of_card(
+    card: Card, eot: Mapping[str, float] | None = None
+) -> tuple[list[Count], dict[str, float]]:
+    """The card's own counts and exposure, or those for other electrons on target.
+
+    Backgrounds follow the exposure; the observed counts stay, and a warning says so.
+
+    Raises:
+        ConfigError: as :meth:`na64root.config.Card.exposure`.
+    """
+    exposure = card.exposure(eot)
+    counts = card_counts(card, exposure)
+    if exposure != card.exposure():
+        log.warning(
+            "the card's observed counts (%s) are kept where %s background events are expected: for a "
+            "projection set limit.S1.observed and limit.S2.observed",
+            ", ".join(f"{count.observed}" for count in counts),
+            " + ".join(f"{count.background:.3g}" for count in counts),
+        )
+    return counts, exposure
 
 
 def bins_of_counts(card: Card, counts: Sequence[Count], exposure: Mapping[str, float]) -> list[LikelihoodBin]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -30,6 +31,8 @@ from ..theory.published import about, published_curve
 from ..work import Work
 from .grids import Axis, Plane
 
+log = logging.getLogger(__name__)
+
 # Points along x and y for curves of other experiments and the relic line, of which each takes a calculation.
 OVERLAY_POINTS = 40, 16
 
@@ -54,6 +57,7 @@ def overlays_of(card: Card, plane: Plane, *, others: bool = True, work: Work = W
         found |= _g2_overlays(card, plane.x.values)
         lines.append(electron_g2(plane.x.values))
         if others:
+            log.info("computing the relic line and what other experiments exclude")
             lines.append(relic_line(x, parameters))
             for region in regions(x, parameters, threads=work.threads):
                 found |= _region_overlays(region)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -22,11 +23,11 @@ from .._core import (
 )
 from ..config import SIGNATURES, Card, Quantity, SignalAcceptance, Signature
 from ..errors import ConfigError, ConvergenceError
-from ..records import Provenance, Record, provenance
-from ..signal import Parameters, SignalAtMass, card_counts
+from ..records import Provenance, Quoted, Record, provenance
+from ..signal import Parameters, SignalAtMass
 from ..theory import landau_pole_bound, muon_g2_band
 from ..work import Work
-from .counting_models import warn_of_published_sources
+from .counting_models import counts_of_card, warn_of_published_sources
 from .strength import Exclusion
 
 log = logging.getLogger(__name__)
@@ -140,6 +141,7 @@ class Explanation(Record):
     landau_pole_bound: float
     provenance: Provenance
     acceptance: SignalAcceptance
+    quoted: Quoted
 
 
 def explain(
@@ -152,9 +154,12 @@ def explain(
     relative_splitting: float | None = None,
     beam_energy_GeV: float | None = None,
     material: str | None = None,
+    exposure: Mapping[str, float] | None = None,
     work: Work = Work(),
 ) -> Explanation:
     """Explain one point; parameters that are not given are the card's, as are counts and exposure.
+
+    The limit is that of the card's counting model with the signal shared as at this point.
 
     Raises:
         ConfigError: an unphysical model, a material that is no element, an epsilon that is not positive.
@@ -201,14 +206,15 @@ def explain(
             )
 
     warn_of_published_sources(card)
-    exposure = card.exposure()
-    exclusion = Exclusion(card, card_counts(card, exposure), exposure, work=work)
+    counts, exposure = counts_of_card(card, exposure)
+    exclusion = Exclusion(card, counts, exposure, work=work)
     at_mass = exclusion.signal.at_mass(mass_GeV)
     expected = exclusion.expected(exclusion.at_mass(mass_GeV), [epsilon])
     events = dict(zip(SIGNATURES, expected[0].tolist(), strict=True))
     total = sum(events.values())
     counting_model = exclusion.model(exclusion.at_mass(mass_GeV), epsilon)
-    upper_limit = limits.card_limit(counting_model, card).upper_limit
+    limit = limits.card_limit(counting_model, card)
+    upper_limit = limit.upper_limit
     cls = limits.experiment(counting_model, card.limit.treatment).confidence_levels(total)[2]
     width = WidthFormula.__members__[card.model.width]
     ctau = chi2_ctau(model, width)
@@ -251,8 +257,9 @@ def explain(
         deciding_factor=deciding,
         verdict=verdict,
         landau_pole_bound=bound,
-        provenance=provenance(card, seed=work.seed, limit_method=f"exact, {card.limit.treatment}"),
+        provenance=provenance(card, seed=work.seed, limit_method=f"{limit.method}, {limit.treatment}"),
         acceptance=card.signal.acceptance,
+        quoted=limits.quoted(limit),
     )
 
 

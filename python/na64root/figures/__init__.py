@@ -1,10 +1,18 @@
 """Figures of results; they compute nothing.
 
-They see records and nothing else. `selection`, `control` regions and quality, `limits`, `planes`; `style`
-is the look of all.
+They see records and nothing else. `selection`, `control` regions and quality, `limits`, `fits`, `planes`;
+`style` is the look of all.
 """
 
 from .control import background_regions, spill_quality
+from .fits import (
+    fit_impacts,
+    goodness_of_fit,
+    injected_signals,
+    likelihood_scan,
+    posterior,
+    pulls,
+)
 from .limits import assumed_uncertainties, cls_scan, impacts, limit_comparison, test_statistic
 from .planes import AXES, OVERLAY_STYLES, PROJECTIONS, SYMBOLS, WRITTEN, exclusion_plane, exposure_plan
 from .selection import Panel, cut_flow, distributions, energy_plane, r_cut, r_distribution
@@ -29,8 +37,14 @@ __all__ = [
     "energy_plane",
     "exclusion_plane",
     "exposure_plan",
+    "fit_impacts",
+    "goodness_of_fit",
     "impacts",
+    "injected_signals",
+    "likelihood_scan",
     "limit_comparison",
+    "posterior",
+    "pulls",
     "r_cut",
     "r_distribution",
     "save",

@@ -195,6 +195,8 @@ def upper_limit(
 def _asymptotic(
     model: CountingModel, cl: float, treatment: Treatment, criterion: Criterion, expected: bool
 ) -> LimitResult:
+    if treatment == "hybrid":  # the formulae know no priors: nuisance parameters are fitted
+        treatment = "frequentist"
     engine, level = experiment(model, treatment), (cl, CoreCriterion.__members__[criterion])
     try:
         _warn_if_too_few(model)

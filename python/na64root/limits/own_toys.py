@@ -18,7 +18,7 @@ from ..errors import ConvergenceError
 from ..work import Work
 from .counting import CountingModel
 from .likelihood import filled, likelihood
-from .toy_scan import WITHOUT_PER_WITH, Scan, Toys, find_limit, first_guess
+from .toy_scan import WITHOUT_PER_WITH, Scan, ToyProgress, Toys, find_limit, first_guess
 
 # No more toys than this over the number of bins and nuisance parameters, some ten seconds; then the limit
 # need be known to LEAST_PRECISION only: where data lie far below the background toys like them are rare.
@@ -78,6 +78,7 @@ class OwnToys:
             CoreTreatment.__members__[treatment],
         )
         self._work, self._made, self._failed = work, 0, 0
+        self.progress = ToyProgress(work.reporting("toys"))
 
     def run(self, points: Sequence[tuple[float, int, int]]) -> list[Toys]:
         """Toys for each (mu, number with signal, number without).
@@ -97,6 +98,7 @@ class OwnToys:
                 made.append(values)
                 self._made += number
                 self._failed += failed
+                self.progress.add(number)
             observed = self._ensemble.observed(mu)
         except RuntimeError as error:
             raise ConvergenceError(f"no toys at mu = {mu:g} ({error}): check the model") from None
@@ -128,17 +130,19 @@ def scan_own_toys(
     """
     guess, band = first_guess(model, cl)
     scan = Scan(cl, treatment, criterion)
-    make = OwnToys(model, treatment, work).run
+    toys = OwnToys(model, treatment, work)
     size = len(model.bins) + len(likelihood(model, treatment).nuisances)
     find_limit(
-        make,
+        toys.run,
         scan,
         start=start or guess,
         precision=precision,
         expected=band if expected else None,
         most_toys=round(MOST_TOYS_TIMES_SIZE / size),
         least_precision=max(precision, LEAST_PRECISION),
+        progress=toys.progress,
     )
+    toys.progress.close()
     return scan
 
 

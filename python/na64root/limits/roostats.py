@@ -31,7 +31,7 @@ from ..work import Work, end_with_parent
 from .counting import CountingModel
 from .likelihood import Likelihood, filled, likelihood
 from .roofit import NEGLIGIBLE_UNCERTAINTY, built_workspace, prior_of, quiet
-from .toy_scan import Scan, Toys, find_limit, first_guess
+from .toy_scan import Scan, ToyProgress, Toys, find_limit, first_guess
 
 # Minuit's tolerance; with it the statistic repeats to 1e-6 (to 1e-3 with the default).
 MINIMISER_TOLERANCE = 1e-3
@@ -263,6 +263,7 @@ class _Runner:
         self._next = 0
         self._pool, self._own = work.executor, work.executor is None
         self._threads, self._spent = work.threads, 0.0
+        self.progress = ToyProgress(work.reporting("RooStats toys"))
 
     def run(self, points: Sequence[tuple[float, int, int]]) -> list[Toys]:
         """Toys for each (mu, number with signal, number without)."""
@@ -283,8 +284,10 @@ class _Runner:
             self._next += 1
         if self._own and self._pool is None and self._threads > 1 and self._spent >= SECONDS_OF_PROCESSES:
             self._start()
-        started = time.monotonic()
-        made = list((self._pool.map if self._pool and len(batches) > 1 else map)(_run_batch, batches))
+        started, made = time.monotonic(), []
+        for toys in (self._pool.map if self._pool and len(batches) > 1 else map)(_run_batch, batches):
+            made.append(toys)
+            self.progress.add(toys.size)
         self._spent += time.monotonic() - started
         return made
 
@@ -300,6 +303,7 @@ class _Runner:
             self._pool.submit(cling.declare_header, "test_statistics.hpp")
 
     def close(self) -> None:
+        self.progress.close()
         if self._pool and self._own:
             self._pool.shutdown(cancel_futures=True)
 
@@ -322,7 +326,14 @@ def scan_toys(
     start, band = first_guess(model, cl)
     result = Scan(cl, treatment, criterion)
     with work.connected() as connected, contextlib.closing(_Runner(model, treatment, connected)) as runner:
-        find_limit(runner.run, result, start=start, precision=precision, expected=band if expected else None)
+        find_limit(
+            runner.run,
+            result,
+            start=start,
+            precision=precision,
+            expected=band if expected else None,
+            progress=runner.progress,
+        )
     return result
 
 

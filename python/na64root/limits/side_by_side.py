@@ -1,4 +1,4 @@
-"""The quoted limit of RooStats beside the exact engine's, which must agree within the errors of the toys."""
+"""The quoted limit of the exact engine beside RooStats', which must agree within the errors of the toys."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Literal
 
 from ..config import Card, Treatment
-from ..records import Expected, LimitResult, Record
+from ..records import Expected, LimitResult, Quoted, Record
 from ..work import Work
 from . import counting
 from .exact import TREATMENTS, upper_limit
+from .quoted import quoted
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,10 @@ class EnginesDisagreeError(Exception):
 
 
 class Limits(Record):
-    """The quoted limit of RooStats, and the exact engine's with each treatment of the nuisances.
+    """The limit of RooStats, and the exact engine's with each treatment of the nuisances.
 
+    `quoted` is the result: the exact engine's with the card's treatment. RooStats, the method of the paper,
+    is its judge: they must agree.
     `kind` is `expected` for weighted simulation, which has no observed counts, and for blinded data: the most
     probable ones without signal stand in for them.
     """
@@ -40,6 +43,7 @@ class Limits(Record):
     roostats: LimitResult
     exact: dict[Treatment, LimitResult]
     kind: Kind
+    quoted: Quoted
 
 
 def limits_side_by_side(
@@ -62,35 +66,34 @@ def limits_side_by_side(
     def toys(work: Work) -> LimitResult:
         return upper_limit(model, cl=cl, method="roostats", treatment=treatment, work=work)
 
-    quoted = toys(work)
-    if _disagree(quoted, exact[treatment]):
+    judge = toys(work)
+    if _disagree(judge, exact[treatment]):
         log.warning(
             "RooStats toys (%.3f +- %.3f) are far from the exact limit (%.3f): a second set decides",
-            quoted.upper_limit,
-            quoted.upper_limit_error,
+            judge.upper_limit,
+            judge.upper_limit_error,
             exact[treatment].upper_limit,
         )
-        quoted = _combined(quoted, toys(replace(work, seed=work.seed ^ SECOND_SET)))
-    return Limits(kind=kind, roostats=quoted, exact=exact)
+        judge = _combined(judge, toys(replace(work, seed=work.seed ^ SECOND_SET)))
+    return Limits(kind=kind, roostats=judge, exact=exact, quoted=quoted(exact[treatment]))
 
 
-def _disagree(quoted: LimitResult, exact: LimitResult) -> bool:
-    difference = abs(quoted.upper_limit - exact.upper_limit)
-    return difference > TOY_ERRORS * quoted.upper_limit_error + exact.upper_limit_error
+def _disagree(judge: LimitResult, exact: LimitResult | Quoted) -> bool:
+    difference = abs(judge.upper_limit - exact.upper_limit)
+    return difference > TOY_ERRORS * judge.upper_limit_error + exact.upper_limit_error
 
 
 def require_agreement(limit: Limits) -> None:
-    """Check RooStats against the exact engine with the same treatment.
+    """Check RooStats against the quoted limit of the exact engine.
 
     Raises:
         EnginesDisagreeError: they differ by more than three toy errors, of both sets where there are two.
     """
-    quoted = limit.roostats
-    exact = {str(treatment): result for treatment, result in limit.exact.items()}[quoted.treatment]
-    if _disagree(quoted, exact):
+    judge, exact = limit.roostats, limit.quoted
+    if _disagree(judge, exact):
         raise EnginesDisagreeError(
-            f"upper limit {quoted.upper_limit:.4f} +- {quoted.upper_limit_error:.4f} events by RooStats, "
-            f"{exact.upper_limit:.4f} by the exact engine ({quoted.treatment}): one is wrong, report this; "
+            f"upper limit {judge.upper_limit:.4f} +- {judge.upper_limit_error:.4f} events by RooStats, "
+            f"{exact.upper_limit:.4f} by the exact engine ({judge.treatment}): one is wrong, report this; "
             "the results are written"
         )
 

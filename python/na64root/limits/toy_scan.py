@@ -21,7 +21,7 @@ from numpy.polynomial import polynomial
 from numpy.typing import NDArray
 from scipy import optimize
 
-from ..annotations import Array
+from ..annotations import Array, Progress
 from ..config import Criterion, Treatment
 from ..errors import ConvergenceError
 from ..records import Expected, LimitResult
@@ -342,6 +342,28 @@ def first_guess(model: CountingModel, cl: float) -> tuple[float, tuple[float, fl
     return start, (0.5 * least, 1.4 * (background + 2.5 * math.sqrt(background + variance) + 1.5 * least))
 
 
+class ToyProgress:
+    """Tells how many toys are made, and of how many, once the error of the limit lets that be foreseen."""
+
+    def __init__(self, report: Progress | None) -> None:
+        self._report, self._made, self._wanted = report, 0, 0
+
+    def add(self, toys: int) -> None:
+        """So many toys more are made."""
+        self._made += toys
+        if self._report is not None and self._wanted:
+            self._report(min(self._made, self._wanted - 1), self._wanted)
+
+    def expect(self, toys: int) -> None:
+        """So many toys more are wanted."""
+        self._wanted = self._made + max(toys, 1)
+
+    def close(self) -> None:
+        """No more are made."""
+        if self._report is not None and self._wanted:
+            self._report(self._wanted, self._wanted)
+
+
 def find_limit(
     make: MakeToys,
     scan: Scan,
@@ -351,6 +373,7 @@ def find_limit(
     expected: tuple[float, float] | None = None,
     most_toys: int = MOST_TOYS,
     least_precision: float | None = None,
+    progress: ToyProgress | None = None,
 ) -> None:
     """Fill a scan with toys at the mu that matter until the limit is known to the relative ``precision``.
 
@@ -360,6 +383,7 @@ def find_limit(
         expected: also toys for the expected limits, over this range of mu.
         most_toys: no more are made.
         least_precision: what is good enough when so many are made; by default ``precision``.
+        progress: is told how many toys are still wanted; whoever makes them says how many there are.
 
     Raises:
         ConvergenceError: no bracket found, or precision not reached.
@@ -397,7 +421,10 @@ def find_limit(
                 _widen(make, scan, *expected)
             return
         done = sum(len(point.with_signal) for point in scan.points.values())
-        number = round(min(max(1.1 * (found.error / (precision * limit)) ** 2 - 1.0, 0.1), 2.0) * done)
+        wanted = max(1.1 * (found.error / (precision * limit)) ** 2 - 1.0, 0.1)
+        number = round(min(wanted, 2.0) * done)
+        if progress is not None:
+            progress.expect(min(round((1.0 + WITHOUT_PER_WITH) * wanted * done), most_toys - scan.toys))
     found = scan.crossing()
     if found is not None and found.error <= good_enough * found.mu:
         if expected is not None:

@@ -2,8 +2,8 @@
 
 The keys of records are the contract that scripts rely on: every number that a verb prints or a figure draws
 comes from one. Records that one package makes are in that package; here are the base (`record`) and those
-that are handed on: `origin` of a result, `counts`, `limits`, `planes`, `r_cut`. `files` and `folder` write
-results: beside and renamed, never replaced unasked, an input never at all.
+that are handed on: `origin` of a result, `counts`, `limits`, `fits`, `planes`, `r_cut`. `files` and `folder`
+write results: beside and renamed, never replaced unasked, an input never at all.
 """
 
 from .counts import Count, CutFlowRow, cuts_in_order
@@ -18,6 +18,18 @@ from .files import (
     together,
     write_atomically,
 )
+from .fits import (
+    BestFit,
+    FitReport,
+    FittedParameter,
+    Goodness,
+    Injected,
+    LikelihoodScan,
+    LimitImpact,
+    PointTest,
+    Posterior,
+    StrengthImpact,
+)
 from .folder import BlindingEntry, ResultsFolder
 from .limits import (
     AssumedUncertainty,
@@ -27,6 +39,7 @@ from .limits import (
     Interval,
     LimitReport,
     LimitResult,
+    Quoted,
     StatisticDistribution,
     ToyPoint,
 )
@@ -38,6 +51,7 @@ from .record import AnyRecord, Record, read_record, to_json
 __all__ = [
     "AnyRecord",
     "AssumedUncertainty",
+    "BestFit",
     "BestRCut",
     "BlindingEntry",
     "ClsScan",
@@ -45,16 +59,25 @@ __all__ = [
     "CutFlowRow",
     "Discovery",
     "Expected",
+    "FitReport",
+    "FittedParameter",
     "GoodRunList",
+    "Goodness",
+    "Injected",
     "InputDetails",
     "InputFile",
     "Interval",
+    "LikelihoodScan",
+    "LimitImpact",
     "LimitReport",
     "LimitResult",
     "Line",
     "Overlay",
     "PlaneResult",
+    "PointTest",
+    "Posterior",
     "Provenance",
+    "Quoted",
     "RCutPoint",
     "Record",
     "Region",
@@ -62,6 +85,7 @@ __all__ = [
     "Score",
     "SkippedFile",
     "StatisticDistribution",
+    "StrengthImpact",
     "ToyPoint",
     "at_once",
     "cuts_in_order",

@@ -30,6 +30,17 @@ class LimitResult(Record):
     criterion: str = "cls"
 
 
+class Quoted(Record):
+    """Which of several limits is the one to quote, its number, and why."""
+
+    method: str
+    treatment: str
+    upper_limit: float
+    upper_limit_error: float
+    cl: float
+    why: str
+
+
 class ToyPoint(Record):
     """CLs of RooStats toys at one mu, with its statistical error."""
 

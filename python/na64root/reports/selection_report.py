@@ -91,6 +91,7 @@ def report(
     for note in selected.notes:
         log.info("%s", note)
     provenance = records.provenance(card, input_files=selected.files, input_details=selected.input)
+    log.info("drawing figures")
     with results.replacing(FILES) as folder:
         draw(selected, card, folder)
         selection.write_root(selected, folder / "select.root")

@@ -333,10 +333,15 @@ class RReport(Record):
 def r_report(card: Card, point: Signal, *, events: int = 200_000, work: Work = Work()) -> RReport:
     """:func:`r_efficiency` of everything simulated and with each cause switched off; nothing is tuned."""
     causes: tuple[Cause | None, ...] = (None, *CAUSES)
+    found, progress = [], work.reporting("causes of losses by R")
+    for cause in causes:
+        found.append(r_efficiency(card, point, cause, events=events, work=work))
+        if progress is not None:
+            progress(len(found), len(causes))
     return RReport(
         paper_average=card.signal.r_efficiency.value,
         paper_lowest=PAPER_LOWEST_R_EFFICIENCY,
-        causes=[r_efficiency(card, point, cause, events=events, work=work) for cause in causes],
+        causes=found,
     )
 
 

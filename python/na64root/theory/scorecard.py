@@ -7,11 +7,12 @@ its reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import optimize
 
+from ..annotations import Progress
 from ..config import Card
 from ..records import Region, Score
 from ..signal import Parameters, SignalModel
@@ -182,26 +183,38 @@ def proton_dump(name: str, points: int = 16, *, threads: int = 1) -> Score:
 
 
 def scorecard(
-    card: Card, *, end_point_GeV: float | None, r_cut_efficiency: float, threads: int = 1
+    card: Card,
+    *,
+    end_point_GeV: float | None,
+    r_cut_efficiency: float,
+    threads: int = 1,
+    progress: Progress | None = None,
 ) -> list[Score]:
     """All scores, in the order of docs/decisions/007.
 
     Args:
         end_point_GeV: of a (mass, epsilon) scan.  r_cut_efficiency: of the simulation; both cost more than
             the rest together, and are known to whoever asks.
+        progress: is told how many scores are done.
     """
-    return [
-        end_point(end_point_GeV),
-        invisible_2019(card),
-        babar(),
-        babar_meets_g2(card),
-        relic_line(),
-        public_relic_line(),
-        r_efficiency(r_cut_efficiency),
-        e137_lower_edge(threads=threads),
-        proton_dump("nucal", threads=threads),
-        proton_dump("charm", threads=threads),
+    scores: list[Callable[[], Score]] = [
+        lambda: end_point(end_point_GeV),
+        lambda: invisible_2019(card),
+        babar,
+        lambda: babar_meets_g2(card),
+        relic_line,
+        public_relic_line,
+        lambda: r_efficiency(r_cut_efficiency),
+        lambda: e137_lower_edge(threads=threads),
+        lambda: proton_dump("nucal", threads=threads),
+        lambda: proton_dump("charm", threads=threads),
     ]
+    found = []
+    for score in scores:
+        found.append(score())
+        if progress is not None:
+            progress(len(found), len(scores))
+    return found
 
 
 def _number(

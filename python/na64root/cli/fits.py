@@ -1,0 +1,105 @@
+"""Verbs on what counts say beside a limit: fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ConfigError
+from . import tables
+from .options import EOT_OF_CARD, LIMIT, MODEL, ModelFlags, Numbers, model_of_options, model_options
+from .verb import Common, application, verb
+
+if TYPE_CHECKING:
+    from ..limits import CountingModel
+    from ..limits.bayesian import Prior
+    from ..limits.fit import Part
+    from ..records import Record
+
+
+@verb(application, "fit", show=tables.show_fit, keeps=True,
+      example="na64root fit --observed 3,1 --background 0.19,0.53 -o fit")  # fmt: skip
+@model_options
+@MODEL
+@EOT_OF_CARD
+@LIMIT
+@click.option(
+    "--do",
+    "parts",
+    multiple=True,
+    type=click.Choice(["fit", "goodness", "injection", "scan", "point", "interval", "bayesian", "impacts"]),
+    help="Only this; may be repeated (default: all, point where --mu or a mass is given).",
+)
+@click.option("--toys", type=int, default=2000, show_default=True, help="Of goodness and injection, each.")
+@click.option(
+    "--inject", type=Numbers(), help="Strengths to inject (default: 0, the limit, twice the limit)."
+)
+@click.option("--mu", type=float, help="Strength of a point to test, in expected events.")
+@click.option("--mass-GeV", "mass_GeV", type=float, help="A' mass of a point to test, with its own shares.")
+@click.option("--epsilon", type=float, help="Kinetic mixing of that point.")
+@click.option(
+    "--prior",
+    type=click.Choice(["flat", "sqrt", "jeffreys"]),
+    default="flat",
+    show_default=True,
+    help="Of the Bayesian limit, in mu: constant, 1/sqrt(mu), or Jeffreys' of the counts.",
+)
+def _fit(
+    common: Common,
+    eot: tuple[str, ...],
+    parts: tuple[Part, ...],
+    toys: int,
+    inject: list[float] | None,
+    mu: float | None,
+    mass_GeV: float | None,
+    epsilon: float | None,
+    prior: Prior,
+    **flags: Any,
+) -> Record:
+    """What the counts say beside the limit: best fit with pulls, correlations and impacts, goodness of fit,
+    injected signals, scans of the likelihood and CLs, p-values of a point, Feldman-Cousins, Bayes.
+
+    The counting model is that of `na64root limit` with the same options; with --mass-GeV and --epsilon the
+    signal is shared as at that point. With -o also figures and fit.json.
+    """
+    from ..limits.fit import FitOptions, fit
+    from ..records import provenance
+    from ..reports.fits import FILES, write_fit
+
+    results = common.results_if_named
+    if results is not None:
+        results.require(FILES)
+    if (mass_GeV is None) != (epsilon is None):
+        raise ConfigError("--mass-GeV without --epsilon or the other way round (a point has both): give both")
+    if mass_GeV is not None and mu is not None:
+        raise ConfigError("--mu beside --mass-GeV (two strengths of one point): give one of them")
+    if mass_GeV is not None and epsilon is not None:
+        model, mu = _at_point(common, eot, flags, mass_GeV, epsilon)
+    else:
+        model, _ = model_of_options(common, eot, flags)
+    wanted = parts or (*FitOptions().parts, *(() if mu is None else ("point",)))
+    options = FitOptions(
+        wanted, toys, None if inject is None else tuple(inject), mu, mass_GeV, epsilon, prior
+    )
+    card = common.card
+    made = provenance(card, seed=common.seed, limit_method=f"exact, {card.limit.treatment}")
+    report = fit(model, card, options, provenance=made, work=common.work)
+    return report if results is None else write_fit(report, results)
+
+
+def _at_point(
+    common: Common, eot: tuple[str, ...], flags: dict[str, Any], mass_GeV: float, epsilon: float
+) -> tuple[CountingModel, float]:
+    """The counting model and the expected signal of a point of the card's model."""
+    described = ModelFlags(**flags)
+    if described.are_counts:
+        raise ConfigError(
+            f"{described.given[0]} beside --mass-GeV (two counting models): give one or the other"
+        )
+    from ..exclusion import model_at_point
+    from .options import exposure_option
+
+    exposure = exposure_option(common.card, eot, total=True)
+    model, mu = model_at_point(common.card, mass_GeV, epsilon, exposure, work=common.work)
+    return described.changed(model), mu
