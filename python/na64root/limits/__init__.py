@@ -1,9 +1,9 @@
 """Counting models and their limits: the exact engine and RooStats behind one interface.
 
-`counting` is the model (bins, yields, uncertainties), `likelihood` spells it out; `exact` gives limits,
-intervals, discovery; `roofit` and `roostats` do so with RooFit and toys, whose scan is `toy_scan`; `own_toys`
-does so for models of any size; `side_by_side` compares; `export` hands the model to other programs;
-`diagnostics` says what a limit rests on.
+`counting` is the model (bins, yields, uncertainties; `named_sources`), `likelihood` spells it out; `exact`
+gives limits, intervals, discovery, of what `reduction` makes of it; `roofit` and `roostats` do so with RooFit
+and toys, whose scan is `toy_scan`; `own_toys` does so for models of any size; `side_by_side` compares;
+`export` hands the model to other programs; `diagnostics` says what a limit rests on.
 """
 
 from .counting import (
@@ -36,6 +36,7 @@ from .exact import (
     upper_limit,
     workspace,
 )
+from .named_sources import Effect, NamedSource
 
 __all__ = [
     "ASYMPTOTIC_MINIMUM",
@@ -50,8 +51,10 @@ __all__ = [
     "BackgroundConstraint",
     "Bin",
     "CountingModel",
+    "Effect",
     "Impact",
     "Method",
+    "NamedSource",
     "SignalSource",
     "card_limit",
     "check_choice",
