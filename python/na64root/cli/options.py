@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,7 @@ from .verb import Common
 
 if TYPE_CHECKING:
     from ..limits import CountingModel
+    from ..limits.model_files import ModelFile
     from ..work import EngineName
 
 
@@ -223,6 +224,24 @@ def flags_model(
         signal_uncertainty=signal_uncertainty or 0.0,
         constraint=constraint or card.limit.constraint,
     )
+
+
+def model_of_file(path: str, flags: Mapping[str, Any]) -> ModelFile:
+    """The counting model of a file, beside which no flag may describe another.
+
+    Raises:
+        ConfigError: a flag of :func:`flags_model` beside it.
+        DataError: a file that holds no counting model.
+    """
+    for name, value in flags.items():
+        if value is not None:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} beside --from {path} (two counting models): give one or the "
+                "other"
+            )
+    from ..limits.model_files import model_from
+
+    return model_from(path)
 
 
 class AxisOption(click.ParamType[Any]):

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from ..config import Constraint, Correlation
 from ..errors import ConfigError
-from .named_sources import BACKGROUND, SIGNAL, NamedSource
+from .named_sources import BACKGROUND, LARGEST_RELATIVE, SIGNAL, NamedSource
 
 BackgroundConstraint = Literal["gaussian", "lognormal", "gamma"]
 
@@ -129,6 +129,11 @@ class CountingModel:
                 )
             object.__setattr__(self, "signal_uncertainty", total)
         check_number("signal_uncertainty", self.signal_uncertainty)
+        if self.largest_signal_uncertainty > LARGEST_RELATIVE:
+            raise ConfigError(
+                f"signal_uncertainty = {self.largest_signal_uncertainty:g} is relative (per cent meant?): "
+                f"write 0.2 for 20 %; more than {LARGEST_RELATIVE:g} is not taken"
+            )
         check_choice("constraint", self.constraint, ("lognormal", "gaussian"))
         check_choice("background_constraint", self.background_constraint, ("gaussian", "lognormal", "gamma"))
         check_choice("background_correlation", self.background_correlation, ("signature", "none"))

@@ -235,7 +235,7 @@ def _enumerated(
     try:
         model = _held(model, treatment)
     except IrreducibleError as cause:
-        return _of_own_toys(model, cl, treatment, criterion, expected, work, str(cause))
+        return _of_own_toys(model, cl, treatment, criterion, expected, work, cause.why)
     if events > MOST_EVENTS:
         why = f"{events:g} events are too many to enumerate"
         return _of_own_toys(model, cl, treatment, criterion, expected, work, why)
@@ -554,7 +554,9 @@ def evidence(
     try:
         model = _held(model, treatment)
     except IrreducibleError as cause:
-        warnings.warn(f"no p-value and no two-sided interval ({cause}): the limit stands alone", stacklevel=2)
+        warnings.warn(
+            f"no p-value and no two-sided interval ({cause.why}): the limit stands alone", stacklevel=2
+        )
         return None, None
     try:
         own = treatment == "frequentist" and any(model.bin_signal_uncertainties)

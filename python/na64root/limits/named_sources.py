@@ -104,23 +104,31 @@ class NamedSource:
     def _checked(self, effect: Effect) -> Effect:
         where = f"source {self.name} on {effect.process} of {effect.bin}"
         for value in (effect.up, effect.down):
-            if value is None:
-                continue
-            if not (isinstance(value, numbers.Real) and math.isfinite(value)) or value < 0.0:
-                raise ConfigError(f"{where} is {value!r} (must be a finite factor >= 0): correct it")
-            if self.shape == "lognormal" and value == 0.0:
-                raise ConfigError(f"{where} is zero (a log-normal factor cannot vanish): write 1.2 for 20 %")
-            if self.shape != "gamma" and value > 1.0 + LARGEST_RELATIVE:
-                raise ConfigError(
-                    f"{where} is a factor {value:g} (per cent?): write 1.2 for 20 %, or the factor is "
-                    f"above {1.0 + LARGEST_RELATIVE:g}"
-                )
-        if effect.down is None or self.shape == "gamma":
-            return Effect(effect.bin, effect.process, effect.up)
-        mirror = 1.0 / effect.up if self.shape == "lognormal" else 2.0 - effect.up
-        if abs(effect.down - mirror) < MIRRORED:
-            return Effect(effect.bin, effect.process, effect.up)
-        return effect
+            if value is not None and not (isinstance(value, numbers.Real) and math.isfinite(value)):
+                raise ConfigError(f"{where} is {value!r} (must be a finite factor): correct it")
+        if self.shape == "gamma" and effect.up == 0.0:
+            raise ConfigError(f"{where} has no event for one of its auxiliary count (no number): give one")
+        if effect.down is not None and self.shape != "gamma":
+            mirror = 2.0 - effect.up if self.shape == "gaussian" else 1.0 / effect.up if effect.up else 0.0
+            if abs(effect.down - mirror) > MIRRORED:
+                self._check_factor(where, effect.up)
+                self._check_factor(where, effect.down)
+                return effect
+        self._check_factor(where, effect.up)
+        return Effect(effect.bin, effect.process, effect.up)
+
+    def _check_factor(self, where: str, value: float) -> None:
+        if value < 0.0:
+            raise ConfigError(f"{where} is {value:g} (must be a factor >= 0): correct it")
+        if self.shape != "lognormal":
+            return
+        if value == 0.0:
+            raise ConfigError(f"{where} is zero (a log-normal factor cannot vanish): write 1.2 for 20 %")
+        if max(value, 1.0 / value) > 1.0 + LARGEST_RELATIVE:
+            raise ConfigError(
+                f"{where} is a factor {value:g} (was per cent meant?): write 1.2 for 20 %; more than "
+                f"{LARGEST_RELATIVE:g} times the yield is not taken"
+            )
 
     @property
     def is_symmetric(self) -> bool:

@@ -16,7 +16,13 @@ PROPORTIONAL = 1e-9
 
 
 class IrreducibleError(ConfigError):
-    """The exact engine cannot hold the model; the text says why."""
+    """The exact engine cannot hold the model; `why` says in which source that lies."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(
+            f"{why} (the exact engine has no such source): use the limit of toys, by upper_limit"
+        )
 
 
 def reduced(model: CountingModel) -> CountingModel:
@@ -86,10 +92,7 @@ def _on(model: CountingModel, source: NamedSource, *, signal: bool) -> dict[str,
 
 
 def _cannot(name: str, why: str) -> IrreducibleError:
-    return IrreducibleError(
-        f"source {name} {why} (the exact engine has no such source): use the limit of toys, method exact or "
-        "roostats"
-    )
+    return IrreducibleError(f"source {name} {why}")
 
 
 def _merged(sources: Iterable[_Acting]) -> list[_Acting]:

@@ -27,6 +27,7 @@ from .limits import (
     Interval,
     LimitReport,
     LimitResult,
+    ModelOfFile,
     StatisticDistribution,
     ToyPoint,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "LimitReport",
     "LimitResult",
     "Line",
+    "ModelOfFile",
     "Overlay",
     "PlaneResult",
     "Provenance",
