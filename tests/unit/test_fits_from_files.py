@@ -328,7 +328,7 @@ def limit(model):
     return upper_limit(model, expected=False, checked=False).upper_limit
 
 
-@pytest.mark.parametrize("form", ["datacard", "pyhf"])
+@pytest.mark.parametrize("form", ["datacard", "pyhf", "hs3", "workspace"])
 @pytest.mark.parametrize("constraint", ["lognormal", "gaussian"])
 @pytest.mark.parametrize("background_constraint", ["lognormal", "gaussian", "gamma"])
 def test_export_and_back_is_the_same_limit(form, constraint, background_constraint, tmp_path):
@@ -344,6 +344,139 @@ def test_export_and_back_is_the_same_limit(form, constraint, background_constrai
     found = model_from(tmp_path / name)
     assert (found.format, found.signal_events) == (form, pytest.approx(1.0))
     assert limit(found.model) == pytest.approx(limit(model), rel=1e-9)
+
+
+@pytest.mark.parametrize("form", ["datacard", "pyhf", "hs3", "workspace"])
+def test_a_background_of_nothing_shares_its_source(form, tmp_path):
+    """Of a source one bin of which expects nothing, only events can be said, not a relative uncertainty."""
+    bins = (Bin("a", "s", "", 1, 0.0, 0.3, 0.5), Bin("b", "s", "", 1, 0.4, 0.1, 0.5))
+    name, write = export.FORMATS[form]
+    write(CountingModel(bins), tmp_path / name, "")
+    assert limit(model_from(tmp_path / name).model) == pytest.approx(limit(CountingModel(bins)), rel=1e-9)
+
+
+@pytest.fixture(scope="module")
+def hs3(tmp_path_factory):
+    path = tmp_path_factory.mktemp("hs3") / "hs3.json"
+    export.write_hs3(dataclasses.replace(PLAIN, constraint="gaussian"), path)
+    return json.loads(path.read_text())
+
+
+def altered(content, key, name, **values):
+    """An HS3 file with something else in one of its objects."""
+    content = json.loads(json.dumps(content))
+    item = next(x for x in content[key] if x["name"] == name)
+    for place, value in values.items():
+        if value is None:
+            del item[place]
+        else:
+            item[place] = value
+    return content
+
+
+def other(key, name, **values):
+    return lambda content: altered(content, key, name, **values)
+
+
+def of_constraint(**values):
+    return other("distributions", "constraint_eta_S1", **values)
+
+
+def of_background(**values):
+    return other("functions", "background_S1_2017", **values)
+
+
+def of_scale(**values):
+    return other("functions", "scale_signal", **values)
+
+
+def of_rate(*summands):
+    return other("functions", "rate_S1_2017", summands=list(summands))
+
+
+def of_signal(*factors):
+    return other("functions", "signal_S1_2017", factors=list(factors))
+
+
+DAMAGED_HS3 = {
+    "no analysis": (lambda c: c | {"analyses": []}, "no analysis"),
+    "two of interest": (
+        other("analyses", "model_observed", parameters_of_interest=["mu", "nu"]),
+        "2 parameters of interest"),
+    "no likelihood": (other("analyses", "model_observed", likelihood="x"), "no likelihood x"),
+    "fewer data": (
+        other("likelihoods", "model_observed", data=["observed_S1_2017"]), "3 distributions and 1 data"),
+    "other data": (
+        other("likelihoods", "model_observed", data=["x"] * 3), "which is not there"),
+    "another data": (other("data", "observed_S1_2017", type="point"), "is of type point"),
+    "histogram": (
+        other("data", "observed_S1_2017", contents=[1, 2]), "has 2 bins (give each a channel"),
+    "rows": (
+        other("data", "observed_S1_2017", type="unbinned", entries=[[1], [2]]), "is not one row"),
+    "half a count": (other("data", "observed_S1_2017", contents=[1.5]), "is not a whole number"),
+    "lost factor": (
+        other("distributions", "model_S1_2017", factors=["x"]), "names x, which is not there"),
+    "nothing": (
+        other("distributions", "model_S1_2017", factors=["constraint_eta_S1"]), "counts nothing"),
+    "a shape": (other("distributions", "shape_S1_2017", type="gaussian_dist"), "has a shape"),
+    "another": (
+        of_constraint(type="lognormal_dist"), "is of type lognormal_dist"),
+    "wide": (
+        of_constraint(sigma=2.0), "is not one of mean zero and width one"),
+    "no product": (
+        of_constraint(type="poisson_dist"),
+        "has a mean that is no constant times a parameter"),
+    "no measurement": (
+        of_background(x="eta"), "has no normal measurement"),
+    "parabola": (
+        of_background(coefficients=[1, 2, 3]), "is no straight line"),
+    "no constant": (
+        of_background(coefficients=["mu", 1]), "which is no constant"),
+    "itself": (
+        of_rate("rate_S1_2017"), "is a function of itself"),
+    "free": (of_rate("x"), "follows x, which is no constant"),
+    "twice": (
+        of_signal("mu", "mu"), "has mu twice"),
+    "two": (
+        of_signal("eta_S1", "theta_signal"),
+        "is a product of two parameters"),
+    "slope": (
+        of_signal("mu", "eta_S1"),
+        "has a slope where nothing is expected"),
+    "negative": (
+        of_rate("signal_S1_2017", -0.5), "has a negative process"),
+    "spline": (of_scale(type="spline"), "is of type spline"),
+    "lists": (
+        of_scale(type="interpolation0d", vars=["eta_S1"], nom=1.0,
+                 high=[1.1, 1.2], low=[0.9], interpolationCodes=[4]), "lists of different lengths"),
+    "code": (
+        of_scale(type="interpolation0d", vars=["eta_S1"], nom=1.0,
+                 high=[1.1], low=[0.8], interpolationCodes=[1]), "is interpolated by code 1"),
+    "formula": (
+        of_scale(type="generic_function", expression="exp(eta_S1)"),
+        "is the formula exp(eta_S1)"),
+    "no value": (
+        other("parameter_points", "default_values", parameters=[{"name": "mu"}]), "has no value"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DAMAGED_HS3)
+def test_a_damaged_hs3_file_is_one_line(case, hs3, tmp_path):
+    change, why = DAMAGED_HS3[case]
+    with pytest.raises(DataError) as error:
+        model_from(written(tmp_path, json.dumps(change(hs3))))
+    assert why in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_damaged_file_of_root_is_one_line(tmp_path):
+    path = tmp_path / "workspace.root"
+    export.write_workspace(PLAIN, path)
+    cut = written(tmp_path, path.read_bytes()[:3000], "cut.root")
+    with pytest.raises(DataError, match="no file of ROOT, or one that was cut"):
+        model_from(cut)
+    with pytest.raises(DataError, match="no file of ROOT, or one that was cut"):
+        model_from(written(tmp_path, "root is what begins like this", "text.root"))
 
 
 def run(*arguments):
@@ -405,7 +538,7 @@ def hidden(tmp_path):
     bins = [dataclasses.replace(b, observed=77) for b in PLAIN.bins]
     model = dataclasses.replace(PLAIN, bins=tuple(bins))
     paths = []
-    for form in ("datacard", "pyhf"):
+    for form in ("datacard", "pyhf", "hs3", "workspace"):
         name, write = export.FORMATS[form]
         write(model, tmp_path / name, comment)
         paths.append(tmp_path / name)

@@ -4,8 +4,8 @@
 gives limits, intervals, discovery, of what `reduction` makes of it; `roofit` and `roostats` do so with RooFit
 and toys, whose scan is `toy_scan`; `own_toys` does so for models of any size; `side_by_side` compares;
 `export` hands the model to other programs, `model_files` reads it from their `datacards`, workspaces of
-`histfactory`, and our `model_record`, all of which are `model_texts`; `diagnostics` says what a limit rests
-on.
+`histfactory` and `hs3`, and our `model_record`, all of which are `model_texts`; `diagnostics` says what a
+limit rests on.
 """
 
 from .counting import (

@@ -8,13 +8,12 @@ by codes 4 and 4p.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .counting import Bin, CountingModel
-from .model_texts import NOTHING_OBSERVED, Found, Reader, damaged, stand_in
+from .model_texts import NOTHING_OBSERVED, Found, Reader, damaged, stand_in, with_absolute
 from .named_sources import Effect, NamedSource
 
 # What a parameter of the measurement is at its nominal value.
@@ -86,7 +85,7 @@ def read_pyhf(path: Path, workspace: dict[str, Any]) -> Found:
         raise damaged(
             path, f"the parameter of interest {interest} scales no events", "name the signal's normfactor"
         )
-    bins = _with_absolute(read, bins, sources)
+    bins = with_absolute(read, bins, sources.absolute, sources.effects)
     blind = NOTHING_OBSERVED in read.part(measurement, "name", str, "the measurement")
     if blind:
         bins = [replace(b, observed=stand_in(b.background)) for b in bins]
@@ -266,32 +265,3 @@ def _check_settings(
             for key in ("auxdata", "sigmas", "factors"):
                 if key in setting:
                     raise read.wrong(where, f"has {key} of its own (not computed here)")
-
-
-def _with_absolute(read: Reader, bins: Iterable[Bin], sources: _Sources) -> list[Bin]:
-    """A histosys of which one bin expects nothing, as the background uncertainty of its bins in events."""
-    found = {b.name: b for b in bins}
-    for name, absolute in sources.absolute.items():
-        effects = sources.effects.pop(name, [])
-        sigmas = dict(absolute)
-        for e in effects:
-            b = found[e.bin]
-            if e.down is not None and abs(e.up + e.down - 2.0) > 1e-9:
-                raise read.wrong(f"histosys {name}", "has two sides where a bin of it expects nothing")
-            sigmas[e.bin, e.process] = (e.up - 1.0) * b.backgrounds.get(e.process, 0.0)
-        for (bin_name, process), sigma in sigmas.items():
-            b = found[bin_name]
-            if (
-                process not in b.backgrounds
-                or len(b.backgrounds) > 1
-                or b.background_uncertainty
-                or sigma < 0.0
-            ):
-                raise read.wrong(
-                    f"histosys {name} of {process} in {bin_name}",
-                    "acts where nothing is expected, beside others",
-                )
-            found[bin_name] = replace(
-                b, background_uncertainty=sigma, signature=name.removeprefix("eta_"), background_processes={}
-            )
-    return list(found.values())

@@ -5,6 +5,7 @@ RooFit's workspace and the fit of the toys are both built from it, so that a mod
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable
@@ -193,11 +194,13 @@ def _named_factors(model: CountingModel) -> dict[tuple[str, str], list[_Named]]:
         for process, part in {**b.signals, **b.backgrounds}.items()
     }
     found: dict[tuple[str, str], list[_Named]] = {}
+    number = itertools.count(1)
     for source, word in zip(model.named_sources, words, strict=True):
         effects = [e for e in source.effects if source.shape == "gamma" or yields[e.bin, e.process] > 0.0]
         nuisance = _nuisance(source, f"alpha_{word}", effects)
         for e in effects:
-            name, constant = f"scale_{identifier(e.process)}_{identifier(e.bin)}_{word}", None
+            # The number tells words with underscores apart.
+            name, constant = f"scale{next(number)}_{identifier(e.process)}_{identifier(e.bin)}_{word}", None
             if source.shape == "gamma":
                 factor = Factor(name, "linear", nuisance.name, 1.0)
                 constant = e.up * nuisance.count

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from .. import cling
 from ..errors import ConfigError, DataError
 from ..inputs import note
 from .counting import CountingModel
 from .datacards import read_datacard
 from .histfactory import read_pyhf
+from .hs3 import read_hs3
 from .model_record import ModelRecord
 from .model_texts import NOTHING_OBSERVED, Found, damaged, json_of, stand_in, text_of
+from .roofit import quiet
 
 __all__ = ["Found", "ModelFile", "model_from"]
 
@@ -51,12 +55,15 @@ def model_from(path: str | Path) -> ModelFile:
 
 def _read(path: Path) -> tuple[str, Found]:
     try:
+        if _starts_as_root_file(path):
+            return "workspace", _read_workspace(path)
         text = text_of(path)
         if not text.lstrip().startswith(("{", "[", '"')):
             return "datacard", read_datacard(path, text)
         content = json_of(path, text)
         for form, keys, read in (
             ("pyhf", ("channels", "measurements"), read_pyhf),
+            ("hs3", ("distributions", "likelihoods"), read_hs3),
             ("na64root", ("counts", "constraint"), _read_own),
         ):
             if all(key in content for key in keys):
@@ -65,6 +72,45 @@ def _read(path: Path) -> tuple[str, Found]:
         # What is wrong with the model, and where it is from.
         raise DataError(f"cannot use {path}: {error}") from None
     raise damaged(path, "JSON of no counting model", "give export.json, a workspace of pyhf, or HS3")
+
+
+# How a file of ROOT begins.
+OF_ROOT = b"root"
+
+
+def _starts_as_root_file(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(OF_ROOT)) == OF_ROOT
+    except OSError:
+        return False  # what is wrong is said where texts are read
+
+
+def _read_workspace(path: Path) -> Found:
+    """The workspace of a file of ROOT, by way of HS3."""
+    root = cling.root()
+    with quiet(), tempfile.TemporaryDirectory() as folder:
+        try:
+            file = root.TFile.Open(cling.literal(path))
+        except OSError:
+            raise damaged(path, "no file of ROOT, or one that was cut", "give the whole file") from None
+        if file.IsZombie() or file.TestBit(root.TFile.kRecovered):
+            raise damaged(path, "a file of ROOT that was cut", "give the whole file")
+        workspace = file.Get("na64root")
+        if not workspace or workspace.ClassName() != "RooWorkspace":
+            raise damaged(
+                path, "a file of ROOT without a workspace na64root", "give one of `na64root export`"
+            )
+        as_json = Path(folder) / "hs3.json"
+        blind = NOTHING_OBSERVED in str(workspace.GetTitle())
+        written = root.RooJSONFactoryWSTool(workspace).exportJSON(str(as_json))
+        file.Close()
+        if not written:
+            raise damaged(path, "a workspace that RooFit cannot write as HS3", "export it anew")
+        content = json_of(path, text_of(as_json))
+    if blind:
+        content.setdefault("metadata", {})["description"] = NOTHING_OBSERVED
+    return read_hs3(path, content)
 
 
 def _read_own(path: Path, content: dict[str, Any]) -> Found:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .counting import CountingModel
+from .counting import Bin, CountingModel
+from .named_sources import MIRRORED, Effect
 
 # What text stands in files for a model without observed counts, and how it begins.
 NOTHING_OBSERVED = "Nothing is observed"
@@ -138,3 +140,41 @@ class Reader:
     def numbers(self, of: Any, key: str, where: str) -> list[float]:
         """A list of finite numbers."""
         return [self.of_kind(x, float, f"{key} of {where}") for x in self.part(of, key, list, where)]
+
+
+def with_absolute(
+    read: Reader,
+    bins: Iterable[Bin],
+    absolute: Mapping[str, Mapping[tuple[str, str], float]],
+    effects: dict[str, list[Effect]],
+) -> list[Bin]:
+    """The bins with the gaussian sources that also act where nothing is expected, in events.
+
+    Args:
+        absolute: by source, the standard deviation in events by bin and process.
+        effects: relative ones by source; those of these sources are taken out and become events too.
+
+    Raises:
+        DataError: such a source is not the only one of its bins' only background.
+    """
+    found = {b.name: b for b in bins}
+    for name, of_source in absolute.items():
+        sigmas = dict(of_source)
+        for e in effects.pop(name, []):
+            if e.down is not None and abs(e.up + e.down - 2.0) > MIRRORED:
+                raise read.wrong(f"source {name}", "has two sides, and acts where nothing is expected")
+            sigmas[e.bin, e.process] = (e.up - 1.0) * found[e.bin].backgrounds.get(e.process, 0.0)
+        for (bin_name, process), sigma in sigmas.items():
+            b = found[bin_name]
+            alone = process in b.backgrounds and len(b.backgrounds) == 1 and not b.background_uncertainty
+            if not alone or sigma < 0.0:
+                raise read.wrong(
+                    f"source {name}", f"acts where nothing is expected, and beside others in {bin_name}"
+                )
+            found[bin_name] = replace(
+                b,
+                background_uncertainty=sigma,
+                signature=name.removeprefix("eta_"),
+                background_processes={},
+            )
+    return list(found.values())

@@ -196,14 +196,14 @@ class _Builder:
     def _rate(self, channel: Channel) -> Any:
         signals = [
             self._product(
-                _numbered(f"signal_{channel.name}", i),
-                [self._mu, self._constant(_numbered(f"share_{channel.name}", i), process.constant)],
+                _numbered("signal", i, channel),
+                [self._mu, self._constant(_numbered("share", i, channel), process.constant)],
                 process,
             )
             for i, process in enumerate(channel.signals)
         ]
         backgrounds = [
-            self._background(_numbered(f"background_{channel.name}", i), process)
+            self._background(_numbered("background", i, channel), process)
             for i, process in enumerate(channel.backgrounds)
         ]
         return self._new("RooAddition", f"rate_{channel.name}", self._list(*signals, *backgrounds))
@@ -253,12 +253,7 @@ class _Builder:
                 factor.name, parameter, math.exp(-factor.down), math.exp(factor.slope), 4
             )
         mean, half = 0.5 * (factor.slope + factor.down), 0.5 * (factor.slope - factor.down)
-        reach = 1.0 if factor.kind == "additive" else 0.5
-        y = f"(@0/{reach})"
-        inside = f"@0*({mean!r}+({half!r})*{y}*(15-10*{y}*{y}+3*{y}*{y}*{y}*{y})/8)"
-        outside = f"(@0>0?({factor.slope!r})*@0:({factor.down!r})*@0)"
-        sides = f"(abs(@0)<{reach}?{inside}:{outside})"
-        formula = f"1+{sides}" if factor.kind == "additive" else f"exp({sides})"
+        formula = joined_formula(factor.kind, "@0", *map(repr, (mean, half, factor.slope, factor.down)))
         self._alive.append(cling.root().RooFormulaVar(factor.name, formula, self._list(parameter)))
         return self._alive[-1]
 
@@ -270,8 +265,23 @@ class _Builder:
         return self._new("RooPolyVar", factor.name, parameter, self._list(offset, slope))
 
 
-def _numbered(name: str, i: int) -> str:
-    return f"{name}_{i + 1}" if i else name
+def _numbered(name: str, i: int, channel: Channel) -> str:
+    # The number comes first: channels may be called a and a_2.
+    return f"{name}{i + 1 if i else ''}_{channel.name}"
+
+
+def joined_formula(kind: str, x: str, mean: str, half: str, up: str, down: str) -> str:
+    """The formula of a factor of :class:`.likelihood.Factor` as RooFit reads it.
+
+    Args:
+        kind: ``additive`` or ``combine``.
+        x, mean, half, up, down: the parameter, mean and half the difference of the slopes, and the slopes.
+    """
+    reach = "1.0" if kind == "additive" else "0.5"
+    y = f"({x}/{reach})"
+    inside = f"{x}*({mean}+({half})*{y}*(15-10*{y}*{y}+3*{y}*{y}*{y}*{y})/8)"
+    sides = f"(abs({x})<{reach}?{inside}:({x}>0?({up})*{x}:({down})*{x}))"
+    return f"1+{sides}" if kind == "additive" else f"exp({sides})"
 
 
 def prior_of(w: Any, config: Any) -> Any:
