@@ -15,10 +15,14 @@ py::tuple in_python(const ProfileLikelihood::Fit &fit) {
 }
 
 void register_profile_likelihood(py::module_ &core) {
-    py::class_<ProfileLikelihood>(
+    py::class_<ProfileLikelihood> known(
         core, "ProfileLikelihood",
-        "The profile likelihood of a counting model; see na64root.limits.likelihood.")
-        .def(py::init<>())
+        "The profile likelihood of a counting model; see na64root.limits.likelihood.");
+    py::enum_<ProfileLikelihood::Join>(known, "Join", "How the two sides of a factor are joined.")
+        .value("power", ProfileLikelihood::Join::power)
+        .value("linear", ProfileLikelihood::Join::linear)
+        .value("logarithm", ProfileLikelihood::Join::logarithm);
+    known.def(py::init<>())
         .def("add_parameter", &ProfileLikelihood::add_parameter, py::arg("lowest"), py::arg("highest"),
              py::arg("count") = 0.0,
              "A nuisance parameter with its range; its auxiliary measurement is a count.")
@@ -29,6 +33,13 @@ void register_profile_likelihood(py::module_ &core) {
         .def("add_linear", &ProfileLikelihood::add_linear, py::arg("of_signal"), py::arg("parameter"),
              py::arg("slope"), py::arg("offset"),
              "The yield of the last bin follows a parameter as offset + slope x.")
+        .def("add_process", &ProfileLikelihood::add_process, py::arg("of_signal"), py::arg("constant"),
+             "One more process of the last bin.")
+        .def("add_joined", &ProfileLikelihood::add_joined, py::arg("of_signal"), py::arg("parameter"),
+             py::arg("join"), py::arg("up"), py::arg("down"),
+             "The yield of the last process follows a parameter with two slopes.")
+        .def("rate", &ProfileLikelihood::rate, py::arg("bin"), py::arg("mu"), py::arg("parameters"),
+             "Expected events of a bin.")
         .def(
             "conditional",
             [](const ProfileLikelihood &self, double mu, const Doubles &counts, const Doubles &auxiliaries) {

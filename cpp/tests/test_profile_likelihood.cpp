@@ -81,6 +81,60 @@ int main() {
     CHECK(large.free(counts, auxiliaries).converged);
     CHECK(large.ratio(2000.0, counts, auxiliaries) >= 0.0);
 
+    // Two processes expect what one of their sum does (analytic), and are fitted alike.
+    ProfileLikelihood sum, parts;
+    for (ProfileLikelihood *known : {&sum, &parts})
+        known->add_parameter(-8.0, 8.0);
+    sum.add_bin(0.8, 3.0);
+    sum.add_power(false, 0, 0.3);
+    parts.add_bin(0.3, 1.0);
+    parts.add_power(false, 0, 0.3);
+    parts.add_process(false, 2.0);
+    parts.add_power(false, 0, 0.3);
+    parts.add_process(true, 0.5);
+    CHECK(std::abs(parts.rate(0, 2.0, {0.7}) - (1.6 + 3.0 * std::exp(0.21))) < 1e-12);
+    CHECK(std::abs(sum.ratio(4.0, {5.0}, {0.4}) - parts.ratio(4.0, {5.0}, {0.4})) < 1e-10);
+
+    // Joined sides: the sides themselves outside, 1 at zero, and neither value, slope nor curvature jumps at
+    // the ends (analytic). Equal sides of a line or a logarithm stay one.
+    using Join = ProfileLikelihood::Join;
+    for (const Join join : {Join::power, Join::linear, Join::logarithm}) {
+        ProfileLikelihood joined;
+        joined.add_parameter(-3.0, 3.0);
+        joined.add_bin(1.0, 1.0);
+        joined.add_joined(false, 0, join, 0.3, 0.1);
+        const auto at = [&](double x) { return joined.rate(0, 0.0, {x}); };
+        const auto side = [&](double slope, double x) {
+            return join == Join::linear ? 1.0 + slope * x : std::exp(slope * x);
+        };
+        CHECK(at(0.0) == 1.0);
+        CHECK(std::abs(at(2.0) - side(0.3, 2.0)) < 1e-14);
+        CHECK(std::abs(at(-2.0) - side(0.1, -2.0)) < 1e-14);
+        const double end = join == Join::logarithm ? 0.5 : 1.0, h = 1e-3;
+        for (const double x : {-end, end}) {
+            const double slope = x > 0.0 ? 0.3 : 0.1;
+            for (const double beside : {x - h, x, x + h}) // the third derivative may jump, by O(1)
+                CHECK(std::abs(at(beside) - side(slope, beside)) < 10.0 * h * h * h);
+        }
+        ProfileLikelihood equal;
+        equal.add_parameter(-3.0, 3.0);
+        equal.add_bin(1.0, 1.0);
+        equal.add_joined(false, 0, join, 0.2, 0.2);
+        for (const double x : {-0.7, 0.3, 0.9})
+            CHECK(std::abs(equal.rate(0, 0.0, {x}) - side(0.2, x)) < (join == Join::power ? 1e-6 : 1e-14));
+        // The maximum is one: no step to either side is lower.
+        const auto fit = joined.conditional(0.0, {3.0}, {0.2});
+        CHECK(fit.converged);
+        for (const double x : {-1e-3, 1e-3}) {
+            const double rate = at(fit.parameters[0] + x), pull = fit.parameters[0] + x - 0.2;
+            CHECK(rate - 3.0 * std::log(rate) + 0.5 * pull * pull > fit.value);
+        }
+    }
+
+    CHECK_THROWS(std::domain_error, ProfileLikelihood{}.add_process(true, 1.0));
+    CHECK_THROWS(std::domain_error, large.add_process(true, -1.0));
+    CHECK_THROWS(std::domain_error, large.add_joined(true, 0, Join::linear, std::nan(""), 0.1));
+    CHECK_THROWS(std::domain_error, large.add_joined(true, 0, Join::linear, 0.1, std::nan("")));
     CHECK_THROWS(std::domain_error, large.add_bin(-1.0, 0.0));
     CHECK_THROWS(std::domain_error, large.add_power(true, 40, 1.0));
     CHECK_THROWS(std::domain_error, large.add_parameter(1.0, 1.0));

@@ -212,6 +212,9 @@ CALLS = {
     "ProfileLikelihood.add_bin": (0.4, 0.3),
     "ProfileLikelihood.add_power": (True, 0, 0.2),
     "ProfileLikelihood.add_linear": (False, 2, 0.1, 0.3),
+    "ProfileLikelihood.add_process": (True, 0.2),
+    "ProfileLikelihood.add_joined": (True, 0, _core.ProfileLikelihood.Join.power, 0.2, 0.1),
+    "ProfileLikelihood.rate": (0, 2.0, [0.1, 1.0, 0.2]),
     "ProfileLikelihood.conditional": (2.0, [1.0, 0.0], [0.0, 20.0, 0.0]),
     "ProfileLikelihood.free": ([1.0, 0.0], [0.0, 20.0, 0.0]),
     "ProfileLikelihood.ratio": (2.0, [1.0, 0.0], [0.0, 20.0, 0.0]),
@@ -237,7 +240,7 @@ def classes():
 
 
 def is_callable(name, value):
-    return name == "__call__" or (not name.startswith("_") and not isinstance(value, property))
+    return name == "__call__" or not (name.startswith("_") or isinstance(value, property | type))
 
 
 def callables():

@@ -170,7 +170,8 @@ def asymptotic_limit():
 def test_the_verb_names_files_and_counts(exported):
     result, folder = exported
     assert result.keys() == {
-        "files", "counts", "signal_uncertainty", "constraint", "notes", "blind", "provenance"
+        "files", "counts", "signal_uncertainty", "constraint", "background_constraint",
+        "background_correlation", "signal_sources", "named_sources", "notes", "blind", "provenance",
     }  # fmt: skip
     assert list(result["files"]) == ["workspace", "hs3", "pyhf", "datacard", "export.json"]
     assert sorted(path.name for path in folder.iterdir()) == sorted(

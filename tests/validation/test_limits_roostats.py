@@ -219,8 +219,8 @@ def test_the_fits_agree(signal, background, monkeypatch):
 
 def signal_too_large(known):
     first, *others = known.channels
-    larger = replace(first.signal, constant=1.02 * first.signal.constant)
-    return replace(known, channels=(replace(first, signal=larger), *others))
+    larger = tuple(replace(y, constant=1.02 * y.constant) for y in first.signals)
+    return replace(known, channels=(replace(first, signals=larger), *others))
 
 
 def nuisances_at_rest(known):

@@ -4,13 +4,14 @@
 #ifndef NA64ROOT_PROFILE_LIKELIHOOD_HPP
 #define NA64ROOT_PROFILE_LIKELIHOOD_HPP
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
 namespace na64root {
 
-// Expected events mu * signal + background in each bin, where signal and background are a number times
-// factors, each of which follows one nuisance parameter.
+// Expected events mu * signal + background in each bin, where signal and background are sums of processes,
+// and the yield of a process is a number times factors, each of which follows one nuisance parameter.
 class ProfileLikelihood {
   public:
     struct Parameter {
@@ -31,10 +32,24 @@ class ProfileLikelihood {
     // Throws std::domain_error for yields that are negative or no numbers.
     void add_bin(double signal, double background);
 
-    // The signal or the background of the last bin follows a parameter as exp(slope x), or as offset + slope
-    // x. Throws std::domain_error where there is no such bin or parameter, or for what is no number.
+    // One more process of the last bin; what follows it is said next. Throws std::domain_error for a yield
+    // that is negative or no number, and where there is no bin.
+    void add_process(bool of_signal, double constant);
+
+    // How a factor whose two sides differ runs: the sides are exp(slope x), or 1 + slope x, and a polynomial
+    // of the sixth degree joins them, with their values, slopes and curvatures at its ends, and 1 at x = 0.
+    enum class Join {
+        power,     // exp(slope x) outside -1 to 1, the polynomial inside: code 4 of HistFactory
+        linear,    // 1 + slope x outside -1 to 1, the polynomial inside: code 4p of HistFactory
+        logarithm, // exp(slope x) outside -1/2 to 1/2, exp of the polynomial inside: lnN of Combine
+    };
+
+    // The last process of signal or background of the last bin follows a parameter as exp(slope x), as offset
+    // + slope x, or with a slope `up` above zero and another, `down`, below. Throws std::domain_error where
+    // there is no such bin or parameter, or for what is no number.
     void add_power(bool of_signal, std::size_t parameter, double slope);
     void add_linear(bool of_signal, std::size_t parameter, double slope, double offset);
+    void add_joined(bool of_signal, std::size_t parameter, Join join, double up, double down);
 
     // The maxima of the likelihood at a given mu, and for mu >= 0. Throws std::invalid_argument for other
     // numbers of counts or auxiliary measurements than there are.
@@ -56,24 +71,39 @@ class ProfileLikelihood {
 
   private:
     struct Factor {
-        bool power;
+        enum class Shape { power, linear, joined } shape;
         std::size_t parameter;
         double slope, offset;
+        // Of a joined one; the coefficients are those of x, x^2, ... of the polynomial.
+        Join join;
+        double down;
+        std::array<double, 6> inside;
+
+        bool operator==(const Factor &other) const;
+        double value(double x) const;
+        double first_derivative(double x) const;
+        double second_derivative(double x) const;
+
+      private:
+        struct Derivatives {
+            double value, first, second;
+        };
+        double reach() const { return join == Join::logarithm ? 0.5 : 1.0; }
+        Derivatives joined(double x) const;
     };
     struct Yield {
         double constant;
         std::vector<Factor> factors;
     };
     struct Bin {
-        Yield signal, background;
+        std::vector<Yield> signals, backgrounds;
     };
     class Minimiser;
 
     void add_factor(bool of_signal, const Factor &factor);
     bool scales_all_signal(std::size_t parameter) const;
     void find_common_factors();
-    static double factor(const Factor &factor, double x);
-    static double yield(const Yield &yield, const double *parameters);
+    static double yield(const std::vector<Yield> &processes, const double *parameters);
 
     // As `bins_`, without the factors that all signal has in common.
     std::vector<Bin> bins_, free_bins_;

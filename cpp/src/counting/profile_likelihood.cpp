@@ -14,15 +14,79 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 } // namespace
 
-double ProfileLikelihood::factor(const Factor &f, double x) {
-    return f.power ? std::exp(f.slope * x) : std::max(0.0, f.offset + f.slope * x);
+bool ProfileLikelihood::Factor::operator==(const Factor &other) const {
+    return shape == other.shape && parameter == other.parameter && slope == other.slope &&
+           offset == other.offset && join == other.join && down == other.down;
 }
 
-double ProfileLikelihood::yield(const Yield &y, const double *parameters) {
-    double product = y.constant;
-    for (const Factor &f : y.factors)
-        product *= factor(f, parameters[f.parameter]);
-    return product;
+double ProfileLikelihood::Factor::value(double x) const {
+    switch (shape) {
+    case Shape::power:
+        return std::exp(slope * x);
+    case Shape::linear:
+        return std::max(0.0, offset + slope * x);
+    default:
+        return std::max(0.0, joined(x).value);
+    }
+}
+
+double ProfileLikelihood::Factor::first_derivative(double x) const {
+    switch (shape) {
+    case Shape::power:
+        return slope * std::exp(slope * x);
+    case Shape::linear:
+        return slope;
+    default:
+        return joined(x).first;
+    }
+}
+
+double ProfileLikelihood::Factor::second_derivative(double x) const {
+    switch (shape) {
+    case Shape::power:
+        return slope * slope * std::exp(slope * x);
+    case Shape::linear:
+        return 0.0;
+    default:
+        return joined(x).second;
+    }
+}
+
+ProfileLikelihood::Factor::Derivatives ProfileLikelihood::Factor::joined(double x) const {
+    const auto exponential = [](double h, double first, double second) {
+        const double value = std::exp(h);
+        return Derivatives{value, value * first, value * (first * first + second)};
+    };
+    if (std::abs(x) >= reach()) {
+        const double side = x > 0.0 ? slope : down;
+        if (join == Join::linear)
+            return {1.0 + side * x, side, 0.0};
+        return exponential(side * x, side, 0.0);
+    }
+    double value = 0.0, first = 0.0, second = 0.0; // Horner's scheme
+    for (std::size_t k = inside.size(); k-- > 0;) {
+        second = second * x + 2.0 * first;
+        first = first * x + value;
+        value = value * x + inside[k];
+    }
+    // The polynomial is x times what was summed.
+    second = second * x + 2.0 * first;
+    first = first * x + value;
+    value *= x;
+    if (join == Join::logarithm)
+        return exponential(value, first, second);
+    return {1.0 + value, first, second};
+}
+
+double ProfileLikelihood::yield(const std::vector<Yield> &processes, const double *parameters) {
+    double sum = 0.0;
+    for (const Yield &y : processes) {
+        double product = y.constant;
+        for (const Factor &f : y.factors)
+            product *= f.value(parameters[f.parameter]);
+        sum += product;
+    }
+    return sum;
 }
 
 // Newton's method in all parameters together, projected onto their ranges: those that rest at an end with the
@@ -86,7 +150,7 @@ class ProfileLikelihood::Minimiser {
         double signal = x_[0];
         for (const Factor &f : likelihood_.common_factors_)
             if (!fixed && signal > 0.0)
-                signal /= factor(f, x_[f.parameter + 1]);
+                signal /= f.value(x_[f.parameter + 1]);
         return {value, signal, {x_.begin() + 1, x_.end()}, converged};
     }
 
@@ -112,8 +176,8 @@ class ProfileLikelihood::Minimiser {
             double seen = 0.0, signal = 0.0, background = 0.0;
             for (std::size_t i = 0; i < bins_.size(); ++i) {
                 seen += counts_[i];
-                signal += yield(bins_[i].signal, x_.data() + 1);
-                background += yield(bins_[i].background, x_.data() + 1);
+                signal += yield(bins_[i].signals, x_.data() + 1);
+                background += yield(bins_[i].backgrounds, x_.data() + 1);
             }
             x_[0] = signal > 0.0 ? std::max(seen - background, 0.1 * seen + 1e-3) / signal : 0.0;
         }
@@ -123,7 +187,7 @@ class ProfileLikelihood::Minimiser {
         double value = 0.0;
         for (std::size_t i = 0; i < bins_.size(); ++i) {
             const double rate =
-                x[0] * yield(bins_[i].signal, x.data() + 1) + yield(bins_[i].background, x.data() + 1);
+                x[0] * yield(bins_[i].signals, x.data() + 1) + yield(bins_[i].backgrounds, x.data() + 1);
             value += rate;
             if (counts_[i] > 0.0) {
                 if (!(rate > 0.0))
@@ -149,8 +213,8 @@ class ProfileLikelihood::Minimiser {
     bool rises_from_no_signal() const {
         double slope = 0.0;
         for (std::size_t i = 0; i < bins_.size(); ++i) {
-            const double signal = yield(bins_[i].signal, x_.data() + 1);
-            const double background = yield(bins_[i].background, x_.data() + 1);
+            const double signal = yield(bins_[i].signals, x_.data() + 1);
+            const double background = yield(bins_[i].backgrounds, x_.data() + 1);
             slope += signal;
             if (counts_[i] > 0.0 && signal > 0.0)
                 slope -= signal * counts_[i] / background; // -infinity without background
@@ -158,33 +222,30 @@ class ProfileLikelihood::Minimiser {
         return slope >= 0.0;
     }
 
-    // Adds the slopes of a yield in its parameters, and its second derivatives times `curving` to the
-    // Hessian.
-    double add_yield(const Yield &y, double curving, std::vector<double> &slopes) {
-        const double value = yield(y, x_.data() + 1);
-        for (std::size_t a = 0; a < y.factors.size(); ++a) {
-            const double first = without(y, a, a) * slope_of(y.factors[a]);
-            const std::size_t ka = y.factors[a].parameter + 1;
-            slopes[ka] += first;
-            for (std::size_t b = 0; b < y.factors.size(); ++b) {
-                const std::size_t kb = y.factors[b].parameter + 1;
-                const double second = a != b
-                                          ? without(y, a, b) * slope_of(y.factors[a]) * slope_of(y.factors[b])
-                                      : y.factors[a].power ? value * y.factors[a].slope * y.factors[a].slope
-                                                           : 0.0;
-                hessian_[ka * size_ + kb] += curving * second;
+    // Adds the slopes of the yield of processes in its parameters, and its second derivatives times `curving`
+    // to the Hessian.
+    double add_yield(const std::vector<Yield> &processes, double curving, std::vector<double> &slopes) {
+        for (const Yield &y : processes)
+            for (std::size_t a = 0; a < y.factors.size(); ++a) {
+                const Factor &f = y.factors[a];
+                const std::size_t ka = f.parameter + 1;
+                const double slope = f.first_derivative(x_[ka]), rest = without(y, a, a);
+                slopes[ka] += rest * slope;
+                hessian_[ka * size_ + ka] += curving * rest * f.second_derivative(x_[ka]);
+                for (std::size_t b = 0; b < y.factors.size(); ++b) {
+                    const std::size_t kb = y.factors[b].parameter + 1;
+                    if (a != b)
+                        hessian_[ka * size_ + kb] +=
+                            curving * without(y, a, b) * slope * y.factors[b].first_derivative(x_[kb]);
+                }
             }
-        }
-        return value;
-    }
-    double slope_of(const Factor &f) const {
-        return f.power ? f.slope * factor(f, x_[f.parameter + 1]) : f.slope;
+        return yield(processes, x_.data() + 1);
     }
     double without(const Yield &y, std::size_t a, std::size_t b) const {
         double product = y.constant;
         for (std::size_t c = 0; c < y.factors.size(); ++c)
             if (c != a && c != b)
-                product *= factor(y.factors[c], x_[y.factors[c].parameter + 1]);
+                product *= y.factors[c].value(x_[y.factors[c].parameter + 1]);
         return product;
     }
 
@@ -194,20 +255,21 @@ class ProfileLikelihood::Minimiser {
         std::fill(fisher_.begin(), fisher_.end(), 0.0);
         for (std::size_t i = 0; i < bins_.size(); ++i) {
             const Bin &bin = bins_[i];
-            const double rate =
-                             x_[0] * yield(bin.signal, x_.data() + 1) + yield(bin.background, x_.data() + 1),
+            const double rate = x_[0] * yield(bin.signals, x_.data() + 1) +
+                                yield(bin.backgrounds, x_.data() + 1),
                          n = counts_[i];
             const double excess = n > 0.0 ? 1.0 - n / rate : 1.0;
             // Only mu and the parameters that the bin follows matter.
             followed_.assign(1, 0);
-            for (const Yield *part : {&bin.signal, &bin.background})
-                for (const Factor &f : part->factors)
-                    if (std::find(followed_.begin(), followed_.end(), f.parameter + 1) == followed_.end())
-                        followed_.push_back(f.parameter + 1);
+            for (const auto *processes : {&bin.signals, &bin.backgrounds})
+                for (const Yield &y : *processes)
+                    for (const Factor &f : y.factors)
+                        if (std::find(followed_.begin(), followed_.end(), f.parameter + 1) == followed_.end())
+                            followed_.push_back(f.parameter + 1);
             for (const std::size_t k : followed_)
                 of_signal_[k] = rate_slope_[k] = 0.0;
-            const double signal = add_yield(bin.signal, excess * x_[0], of_signal_);
-            add_yield(bin.background, excess, rate_slope_);
+            const double signal = add_yield(bin.signals, excess * x_[0], of_signal_);
+            add_yield(bin.backgrounds, excess, rate_slope_);
             for (const std::size_t k : followed_) {
                 rate_slope_[k] += x_[0] * of_signal_[k];
                 hessian_[k] += excess * of_signal_[k];
@@ -309,27 +371,74 @@ void ProfileLikelihood::add_parameter(double lowest, double highest, double coun
     common_.push_back(0);
 }
 
+namespace {
+
+void require_yield(double constant) {
+    if (!(constant >= 0.0) || !std::isfinite(constant))
+        throw std::domain_error("a yield must be a finite number >= 0");
+}
+
+} // namespace
+
 void ProfileLikelihood::add_bin(double signal, double background) {
-    for (const double constant : {signal, background})
-        if (!(constant >= 0.0) || !std::isfinite(constant))
-            throw std::domain_error("a yield must be a finite number >= 0");
-    bins_.push_back({{signal, {}}, {background, {}}});
+    require_yield(signal);
+    require_yield(background);
+    bins_.push_back({{{signal, {}}}, {{background, {}}}});
+    find_common_factors();
+}
+
+void ProfileLikelihood::add_process(bool of_signal, double constant) {
+    require_yield(constant);
+    if (bins_.empty())
+        throw std::domain_error("a process needs a bin");
+    (of_signal ? bins_.back().signals : bins_.back().backgrounds).push_back({constant, {}});
     find_common_factors();
 }
 
 void ProfileLikelihood::add_power(bool of_signal, std::size_t parameter, double slope) {
-    add_factor(of_signal, {true, parameter, slope, 0.0});
+    add_factor(of_signal, {Factor::Shape::power, parameter, slope, 0.0, {}, 0.0, {}});
 }
 
 void ProfileLikelihood::add_linear(bool of_signal, std::size_t parameter, double slope, double offset) {
-    add_factor(of_signal, {false, parameter, slope, offset});
+    add_factor(of_signal, {Factor::Shape::linear, parameter, slope, offset, {}, 0.0, {}});
+}
+
+void ProfileLikelihood::add_joined(bool of_signal, std::size_t parameter, Join join, double up, double down) {
+    const double reach = join == Join::logarithm ? 0.5 : 1.0;
+    // Value, slope and curvature at both ends, as if these were at -1 and 1, of even and odd part.
+    const auto end = [&](double slope, double x) -> std::array<double, 3> {
+        if (join == Join::power) {
+            const double value = std::exp(slope * x);
+            return {value - 1.0, slope * value, slope * slope * value};
+        }
+        return {slope * x * reach, slope * reach, 0.0};
+    };
+    const auto [right, right_slope, right_curvature] = end(up, 1.0);
+    const auto [left, left_slope, left_curvature] = end(down, -1.0);
+    const double even = 0.5 * (right + left), odd = 0.5 * (right - left);
+    const double even_slope = 0.5 * (right_slope - left_slope), odd_slope = 0.5 * (right_slope + left_slope);
+    const double even_curvature = 0.5 * (right_curvature + left_curvature),
+                 odd_curvature = 0.5 * (right_curvature - left_curvature);
+    std::array<double, 6> inside{};
+    inside[5] = (even_curvature - 2.0 * even - 5.0 * (even_slope - 2.0 * even)) / 8.0;
+    inside[3] = 0.5 * (even_slope - 2.0 * even) - 2.0 * inside[5];
+    inside[1] = even - inside[3] - inside[5];
+    inside[4] = (odd_curvature - 3.0 * (odd_slope - odd)) / 8.0;
+    inside[2] = 0.5 * (odd_slope - odd) - 2.0 * inside[4];
+    inside[0] = odd - inside[2] - inside[4];
+    double power = 1.0;
+    for (double &coefficient : inside)
+        coefficient /= power *= reach;
+    if (!std::isfinite(down))
+        throw std::domain_error("a yield follows a parameter that is not there, or by no number");
+    add_factor(of_signal, {Factor::Shape::joined, parameter, up, 0.0, join, down, inside});
 }
 
 void ProfileLikelihood::add_factor(bool of_signal, const Factor &factor) {
     if (bins_.empty() || factor.parameter >= parameters_.size() || !std::isfinite(factor.slope) ||
         !std::isfinite(factor.offset))
         throw std::domain_error("a yield follows a parameter that is not there, or by no number");
-    (of_signal ? bins_.back().signal : bins_.back().background).factors.push_back(factor);
+    (of_signal ? bins_.back().signals : bins_.back().backgrounds).back().factors.push_back(factor);
     find_common_factors();
 }
 
@@ -342,15 +451,16 @@ void ProfileLikelihood::find_common_factors() {
             continue;
         common_[k] = 1;
         const auto follows = [&](const Factor &f) { return f.parameter == k; };
-        for (Bin &bin : free_bins_) {
-            auto &factors = bin.signal.factors;
-            const auto found = std::find_if(factors.begin(), factors.end(), follows);
-            if (found == factors.end())
-                continue;
-            if (common_factors_.empty() || common_factors_.back().parameter != k)
-                common_factors_.push_back(*found);
-            factors.erase(found);
-        }
+        for (Bin &bin : free_bins_)
+            for (Yield &signal : bin.signals) {
+                auto &factors = signal.factors;
+                const auto found = std::find_if(factors.begin(), factors.end(), follows);
+                if (found == factors.end())
+                    continue;
+                if (common_factors_.empty() || common_factors_.back().parameter != k)
+                    common_factors_.push_back(*found);
+                factors.erase(found);
+            }
     }
 }
 
@@ -359,25 +469,25 @@ bool ProfileLikelihood::scales_all_signal(std::size_t parameter) const {
     const auto follows = [&](const Factor &f) { return f.parameter == parameter; };
     const Factor *first = nullptr;
     for (const Bin &bin : bins_) {
-        const auto &factors = bin.signal.factors;
-        if (std::any_of(bin.background.factors.begin(), bin.background.factors.end(), follows))
-            return false;
-        if (bin.signal.constant == 0.0)
-            continue;
-        const auto found = std::find_if(factors.begin(), factors.end(), follows);
-        if (found == factors.end())
-            return false;
-        if (first != nullptr &&
-            (found->power != first->power || found->slope != first->slope || found->offset != first->offset))
-            return false;
-        first = &*found;
+        for (const Yield &background : bin.backgrounds)
+            if (std::any_of(background.factors.begin(), background.factors.end(), follows))
+                return false;
+        for (const Yield &signal : bin.signals) {
+            if (signal.constant == 0.0)
+                continue;
+            const auto &factors = signal.factors;
+            const auto found = std::find_if(factors.begin(), factors.end(), follows);
+            if (found == factors.end() || (first != nullptr && !(*found == *first)))
+                return false;
+            first = &*found;
+        }
     }
     return first != nullptr;
 }
 
 double ProfileLikelihood::rate(std::size_t bin, double mu, const std::vector<double> &parameters) const {
     const Bin &of = bins_.at(bin);
-    return mu * yield(of.signal, parameters.data()) + yield(of.background, parameters.data());
+    return mu * yield(of.signals, parameters.data()) + yield(of.backgrounds, parameters.data());
 }
 
 ProfileLikelihood::Fit ProfileLikelihood::conditional(double mu, const std::vector<double> &counts,

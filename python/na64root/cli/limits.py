@@ -20,6 +20,7 @@ from .options import (
     LIMIT,
     MODEL,
     OUTLIERS,
+    model_of_file,
     model_of_options,
     model_options,
     require_one_model,
@@ -28,11 +29,14 @@ from .verb import Common, application, verb
 
 if TYPE_CHECKING:
     from ..limits import Method
-    from ..records import Record, ResultsFolder
+    from ..limits.model_files import ModelFile
+    from ..records import LimitResult, ModelOfFile, Record, ResultsFolder
 
 
 @verb(application, "limit", show=tables.show_limit,
        example="na64root limit --observed 0,0 --background 0.19,0.53 --signal-uncertainty 0.2")  # fmt: skip
+@click.option("--from", "model_file", metavar="FILE",
+              help="Model of a datacard, a pyhf or HS3 workspace, or our export.")  # fmt: skip
 @model_options
 @MODEL
 @EOT_OF_CARD
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
 def _limit(
     common: Common,
     eot: tuple[str, ...],
+    model_file: str | None,
     method: Method,
     criterion: Criterion,
     diagnostics: bool,
@@ -62,6 +67,8 @@ def _limit(
     start from, the signal shared as at the end of the excluded part of the central g-2 line.
     """
     card, results = common.card, common.results_if_named
+    from_file = None if model_file is None else model_of_file(model_file, common, eot, flags)
+    blind = from_file is not None and from_file.blind
     from ..limits import evidence, upper_limit
     from ..records import LimitReport, provenance
 
@@ -71,8 +78,10 @@ def _limit(
         )
     cl, treatment = card.limit.confidence_level.value, card.limit.treatment
     if diagnostics:
-        _require_diagnostics(results, criterion)
-    model, _ = model_of_options(common, eot, flags)
+        _require_diagnostics(results, criterion, blind=blind)
+    if blind and results is not None:
+        results.require([])  # its record of blinding
+    model = model_of_options(common, eot, flags)[0] if from_file is None else from_file.model
     made = provenance(card, seed=common.seed, limit_method=f"{method}, {treatment}")
     files: dict[str, str] = {}
     if diagnostics:
@@ -87,13 +96,41 @@ def _limit(
         result = upper_limit(
             model, cl=cl, method=method, treatment=treatment, work=common.work, criterion=criterion
         )
-    discovery, interval = evidence(model, cl=cl, treatment=treatment)
-    if results is not None and (kept := results.remember("limit", blind=False, provenance=made)):
+    discovery, interval = (None, None) if blind else evidence(model, cl=cl, treatment=treatment)
+    if results is not None and (kept := results.remember("limit", blind=blind, provenance=made)):
         files |= {kept.name: str(kept)}
-    return LimitReport(**dict(result), provenance=made, discovery=discovery, interval=interval, files=files)
+    return LimitReport(
+        **dict(result) | ({"upper_limit": None, "upper_limit_error": None} if blind else {}),
+        provenance=made,
+        discovery=discovery,
+        interval=interval,
+        files=files,
+        model_file=None if from_file is None else _limits_of_file(from_file, result, blind),
+        blind=blind,
+        notes=[] if from_file is None else list(from_file.notes),
+    )
 
 
-def _require_diagnostics(results: ResultsFolder | None, criterion: Criterion) -> None:
+def _limits_of_file(of: ModelFile, result: LimitResult, blind: bool) -> ModelOfFile:
+    """The limits on the file's own parameter of interest."""
+    from ..records import Expected, ModelOfFile
+    from ..records.files import sha256_of
+
+    expected = {
+        name: None if value is None else value / of.signal_events
+        for name, value in dict(result.expected).items()
+    }
+    return ModelOfFile(
+        path=str(of.path),
+        format=of.format,
+        sha256=sha256_of(of.path),
+        signal_events=of.signal_events,
+        upper_limit=None if blind else result.upper_limit / of.signal_events,
+        expected=Expected(**expected),
+    )
+
+
+def _require_diagnostics(results: ResultsFolder | None, criterion: Criterion, *, blind: bool) -> None:
     """Whether diagnostics can be written, before anything is computed."""
     from ..reports.diagnostics import FILES
 
@@ -101,6 +138,8 @@ def _require_diagnostics(results: ResultsFolder | None, criterion: Criterion) ->
         raise ConfigError("--diagnostics without -o (its figures are files): give a folder")
     if criterion != "cls":
         raise ConfigError("--diagnostics with --criterion clsb (they show CLs): leave one out")
+    if blind:
+        raise ConfigError("--diagnostics of a blinded model (they show what was observed): leave it out")
     results.require(FILES)
 
 
@@ -137,6 +176,8 @@ def _export(
     """
     require_one_model(common, eot, flags, files, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
     from ..limits.export import FORMATS, RECORD, Exported, export
+    from ..limits.model_record import record_of
+    from ..limits.model_texts import NOTHING_OBSERVED
     from ..records import provenance, to_json
 
     chosen = list(FORMATS) if formats == "all" else [formats]
@@ -158,16 +199,14 @@ def _export(
     comment = ""
     if selected and (blind or selected.weighted):
         why = "blinded" if blind else "weighted simulation"
-        comment = f"Nothing is observed ({why}): the most probable counts without signal stand in."
+        comment = f"{NOTHING_OBSERVED} ({why}): the most probable counts without signal stand in."
     paths = export(model, results, formats=chosen, comment=comment)
     paths |= {RECORD: results.path / RECORD}
     if kept := results.remember("export", blind=blind, provenance=made):
         paths |= {kept.name: kept}
     exported = Exported(
         files={name: str(path) for name, path in paths.items()},
-        counts=list(model.bins),
-        signal_uncertainty=model.signal_uncertainty,
-        constraint=model.constraint,
+        **dict(record_of(model)),
         provenance=made,
         blind=blind,
         notes=[*(selected.notes if selected else ()), *filter(None, [comment])],

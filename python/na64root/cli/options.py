@@ -17,6 +17,7 @@ from .verb import Common
 if TYPE_CHECKING:
     from ..limits import CountingModel
     from ..selection import SelectionResult
+    from ..limits.model_files import ModelFile
     from ..work import EngineName
 
 
@@ -421,6 +422,26 @@ def model_of_options(
     options = DataOptions(exposure, exclude_outlier_spills, blind=blind)
     model, selected = counting_model(files, card, options, work=common.work)
     return described.changed(model), selected
+
+
+def model_of_file(path: str, common: Common, eot: tuple[str, ...], flags: Mapping[str, Any]) -> ModelFile:
+    """The counting model of a file, beside which no option may describe another.
+
+    Raises:
+        ConfigError: an option of another model beside it.
+        DataError: a file that holds no counting model.
+    """
+    of_card = {**MODEL_FLAGS, "--constraint": "limit.constraint"}
+    given = [
+        *ModelFlags(**flags).given,
+        *(["--eot"] if eot else []),
+        *(flag for flag, name in of_card.items() if name in common.changes),
+    ]
+    if given:
+        raise ConfigError(f"{given[0]} beside --from {path} (two counting models): give one or the other")
+    from ..limits.model_files import model_from
+
+    return model_from(path)
 
 
 class AxisOption(click.ParamType[Any]):

@@ -85,15 +85,26 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 def show_limit(record: LimitReport, console: Console) -> None:
     """The limit with its expected band, discovery and interval, or its diagnostics."""
-    error = f" ± {record.upper_limit_error:.2g}" if record.upper_limit_error else ""
-    console.print(
-        f"upper limit on the expected signal: {record.upper_limit:.4f}{error} events at "
-        f"{100 * record.cl:g} % CL ({CRITERIA[record.criterion]}, {record.method}, "
-        f"nuisances: {record.treatment})"
-    )
+    criterion = CRITERIA[record.criterion]
+    how = f"{100 * record.cl:g} % CL ({criterion}, {record.method}, nuisances: {record.treatment})"
+    _show_blinded_and_notes(record.blind, record.notes, console)
+    if record.upper_limit is None:
+        console.print(f"limits on the expected signal in events at {how}")
+    else:
+        error = f" ± {record.upper_limit_error:.2g}" if record.upper_limit_error else ""
+        console.print(f"upper limit on the expected signal: {record.upper_limit:.4f}{error} events at {how}")
     e = record.expected
     band = [f"{x:.3f}" if x is not None else "none" for x in (e.minus2, e.minus1, e.median, e.plus1, e.plus2)]
     console.print(f"expected, -2 -1 0 +1 +2 sigma: {', '.join(band)}")
+    if (of := record.model_file) is not None:
+        limit = of.expected.median if of.upper_limit is None else of.upper_limit
+        what = "expected limit" if of.upper_limit is None else "limit"
+        if limit is not None:
+            console.print(
+                f"{what} on the strength in {of.path} ({of.format}): {limit:.4g}, "
+                f"of {of.signal_events:.4g} events",
+                soft_wrap=True,
+            )
     _show_evidence(record.discovery, record.interval, record.cl, console)
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)

@@ -1,10 +1,12 @@
 """Counting models and their limits: the exact engine and RooStats behind one interface.
 
-`counting` is the model (bins, yields, uncertainties), `likelihood` spells it out; `exact` gives limits,
-intervals, discovery; `roofit` and `roostats` do so with RooFit and toys, whose scan is `toy_scan`; `own_toys`
-does so for models of any size; `side_by_side` compares, `quoted` says which one is the result; `export`
-hands the model to other programs; `diagnostics` says what a limit rests on. `best_fit`, `bayesian` and
-`impacts` are what counts say beside a limit, `fit` all of it.
+`counting` is the model (bins, yields, uncertainties; `named_sources`), `likelihood` spells it out; `exact`
+gives limits, intervals, discovery, of what `reduction` makes of it; `roofit` and `roostats` do so with RooFit
+and toys, whose scan is `toy_scan`; `own_toys` does so for models of any size; `side_by_side` compares, `quoted`
+says which one is the result; `export` hands the model to other programs, `model_files` reads it from their
+`datacards`, workspaces of `histfactory` and `hs3`, and our `model_record`, all of which are `model_texts`;
+`diagnostics` says what a limit rests on. `best_fit`, `bayesian` and `impacts` are what counts say beside a
+limit, `fit` all of it.
 """
 
 from .counting import (
@@ -37,6 +39,7 @@ from .exact import (
     upper_limit,
     workspace,
 )
+from .named_sources import Effect, NamedSource
 from .quoted import quoted
 
 __all__ = [
@@ -52,8 +55,10 @@ __all__ = [
     "BackgroundConstraint",
     "Bin",
     "CountingModel",
+    "Effect",
     "Impact",
     "Method",
+    "NamedSource",
     "SignalSource",
     "card_limit",
     "check_choice",

@@ -14,8 +14,18 @@ from typing import Any, Literal, get_args
 
 from ..config import Constraint, Correlation
 from ..errors import ConfigError
+from .named_sources import BACKGROUND, LARGEST_RELATIVE, SIGNAL, NamedSource
 
 BackgroundConstraint = Literal["gaussian", "lognormal", "gamma"]
+
+
+# How far the yield of a process may be from its auxiliary count times its events for each, relative: cards
+# are rounded.
+LARGEST_DIFFERENCE_OF_COUNTED = 1e-2
+
+
+# Parts add up to their sum to this, relative.
+ROUNDING = 1e-6
 
 
 CORRELATIONS: tuple[Correlation, ...] = get_args(Correlation)
@@ -26,7 +36,10 @@ class Bin:
     """One counting experiment, usually a signature in a run period.
 
     ``signal_fraction`` is the bin's share of the total expected signal; only the ratios between bins matter.
-    ``signal_uncertainty`` is relative and of this bin alone, such as Monte Carlo statistics.
+    ``signal_uncertainty`` is relative and of this bin alone, such as Monte Carlo statistics. Where signal or
+    background are sums of several processes, ``signal_processes`` and ``background_processes`` name them with
+    their parts of ``signal_fraction`` and ``background``; a :class:`NamedSource` acts on them. Without, they
+    are one process each, ``signal`` and ``background``.
     """
 
     name: str
@@ -37,6 +50,18 @@ class Bin:
     background_uncertainty: float
     signal_fraction: float
     signal_uncertainty: float = 0.0
+    signal_processes: Mapping[str, float] = field(default_factory=dict, hash=False)
+    background_processes: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    @property
+    def signals(self) -> Mapping[str, float]:
+        """The parts of the signal fraction by process."""
+        return self.signal_processes or {SIGNAL: self.signal_fraction}
+
+    @property
+    def backgrounds(self) -> Mapping[str, float]:
+        """The parts of the background by process."""
+        return self.background_processes or {BACKGROUND: self.background}
 
 
 @dataclass(frozen=True)
@@ -57,11 +82,11 @@ class CountingModel:
     there is a source common to all bins. Give ``signal_uncertainty`` or sources. Backgrounds vary as
     b + sigma eta, not below zero (``gaussian``), b (1 + sigma/b)^eta (``lognormal``), or are measured by an
     auxiliary count of (b/sigma)^2 (``gamma``). Bins of one signature share eta unless
-    ``background_correlation`` is ``none``.
+    ``background_correlation`` is ``none``. What ``named_sources`` do to processes multiplies all that.
 
     Raises:
         ConfigError: no bins, a count that is not a whole number >= 0, a negative or NaN yield, no signal at
-        all.
+        all; a source on a bin or process that is not there; processes that do not add up to their bin.
     """
 
     bins: tuple[Bin, ...]
@@ -70,6 +95,7 @@ class CountingModel:
     background_constraint: BackgroundConstraint = "gaussian"
     background_correlation: Literal["signature", "none"] = "signature"
     signal_sources: Mapping[str, SignalSource | float] = field(default_factory=dict)
+    named_sources: tuple[NamedSource, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bins", tuple(self.bins))
@@ -103,9 +129,46 @@ class CountingModel:
                 )
             object.__setattr__(self, "signal_uncertainty", total)
         check_number("signal_uncertainty", self.signal_uncertainty)
+        if self.largest_signal_uncertainty > LARGEST_RELATIVE:
+            raise ConfigError(
+                f"signal_uncertainty = {self.largest_signal_uncertainty:g} is relative (per cent meant?): "
+                f"write 0.2 for 20 %; more than {LARGEST_RELATIVE:g} is not taken"
+            )
         check_choice("constraint", self.constraint, ("lognormal", "gaussian"))
         check_choice("background_constraint", self.background_constraint, ("gaussian", "lognormal", "gamma"))
         check_choice("background_correlation", self.background_correlation, ("signature", "none"))
+        object.__setattr__(self, "named_sources", tuple(self.named_sources))
+        self._check_named_sources()
+
+    def _check_named_sources(self) -> None:
+        bins = {b.name: b for b in self.bins}
+        for name, count in Counter(source.name for source in self.named_sources).items():
+            if count > 1:
+                raise ConfigError(f"two sources are called {name} (a name is one parameter): rename one")
+        counted: dict[tuple[str, str], str] = {}
+        for source in self.named_sources:
+            for effect in source.effects:
+                what = f"source {source.name} acts on {effect.process} of {effect.bin}"
+                if effect.bin not in bins:
+                    raise ConfigError(f"{what} (no such bin): choose {', '.join(bins)}")
+                b = bins[effect.bin]
+                processes = {**b.signals, **b.backgrounds}
+                if effect.process not in processes:
+                    raise ConfigError(f"{what} (no such process): choose {', '.join(processes)}")
+                if source.shape != "gamma":
+                    continue
+                place = (effect.bin, effect.process)
+                if place in counted:
+                    raise ConfigError(
+                        f"{what}, which {counted[place]} measures too (one auxiliary count each): keep one"
+                    )
+                counted[place] = source.name
+                nominal, own = source.count * effect.up, processes[effect.process]
+                if abs(nominal - own) > LARGEST_DIFFERENCE_OF_COUNTED * max(nominal, own):
+                    raise ConfigError(
+                        f"{what}, whose yield is {own:g} and not {source.count:g} times {effect.up:g} (its "
+                        "auxiliary count): correct one"
+                    )
 
     @classmethod
     def from_lists(
@@ -147,7 +210,24 @@ class CountingModel:
     @property
     def is_certain(self) -> bool:
         """Whether no yield has an uncertainty: all treatments are then ``none``."""
-        return not (self.largest_signal_uncertainty or any(b.background_uncertainty for b in self.bins))
+        return not (
+            self.named_sources
+            or self.largest_signal_uncertainty
+            or any(b.background_uncertainty for b in self.bins)
+        )
+
+    @property
+    def background_variance(self) -> float:
+        """The variance of the expected background by all its uncertainties, about, in events squared."""
+        variance = sum(b.background_uncertainty**2 for b in self.bins)
+        yields = {(b.name, process): value for b in self.bins for process, value in b.backgrounds.items()}
+        for source in self.named_sources:
+            effects = [e for e in source.effects if (e.bin, e.process) in yields]
+            if source.shape == "gamma":
+                variance += (source.count + 1.0) * sum(e.up for e in effects) ** 2
+            else:
+                variance += sum(yields[e.bin, e.process] * max(source.slopes(e)) for e in effects) ** 2
+        return variance
 
     @property
     def largest_signal_uncertainty(self) -> float:
@@ -211,6 +291,26 @@ def _check_bin(b: Bin, background_constraint: str) -> None:
     if b.observed != int(b.observed):
         raise ConfigError(
             f"observed count of {b.name} = {b.observed!r} is not a whole number: give events, not yields"
+        )
+    for what, processes, total in (
+        ("signal fraction", b.signal_processes, b.signal_fraction),
+        ("background", b.background_processes, b.background),
+    ):
+        for process, value in processes.items():
+            check_number(f"{what} of {process} in {b.name}", value)
+        if processes and abs(sum(processes.values()) - total) > ROUNDING * max(total, 1e-300):
+            raise ConfigError(
+                f"the processes of the {what} of {b.name} add up to {sum(processes.values()):g}, not to "
+                f"{total:g} (they are its parts): correct one"
+            )
+    if twice := set(b.signals) & set(b.backgrounds):
+        raise ConfigError(
+            f"{', '.join(sorted(twice))} is signal and background of {b.name} (a process is one): rename one"
+        )
+    if len(b.background_processes) > 1 and b.background_uncertainty > 0.0:
+        raise ConfigError(
+            f"{b.name} has several background processes and one background uncertainty (of which?): give "
+            "named_sources"
         )
     if b.background == 0.0 and b.background_uncertainty > 0.0 and background_constraint != "gaussian":
         raise ConfigError(

@@ -39,6 +39,7 @@ from ..records import Discovery, Expected, Interval, LimitResult
 from ..work import Work
 from . import own_toys, roofit, roostats
 from .counting import Bin, CountingModel, SignalSource, check_choice, check_number
+from .reduction import IrreducibleError, reduced
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +119,14 @@ LARGEST_SIGNAL_UNCERTAINTY_EXPECTED = 0.5
 
 
 def experiment(model: CountingModel, treatment: Treatment = "frequentist") -> CountingExperiment:
-    """The exact engine for a model: statistic, CLs and limits as functions of mu."""
+    """The exact engine for a model: statistic, CLs and limits as functions of mu.
+
+    Raises:
+        ConfigError: a model that it does not take, or with named sources that it cannot hold
+            (:func:`.reduction.reduced`).
+    """
     check_choice("treatment", treatment, TREATMENTS)
+    model = _held(model, treatment)
     groups = list(dict.fromkeys(model.background_groups))
     try:
         return CountingExperiment(
@@ -136,6 +143,11 @@ def experiment(model: CountingModel, treatment: Treatment = "frequentist") -> Co
         )
     except ValueError as error:
         raise ConfigError(f"the counting model is not acceptable ({error}): correct it") from None
+
+
+def _held(model: CountingModel, treatment: Treatment) -> CountingModel:
+    """The model as the exact engine has it; of one whose parameters are fixed, without its sources."""
+    return reduced(replace(model, named_sources=()) if treatment == "none" else model)
 
 
 def upper_limit(
@@ -222,6 +234,10 @@ def _enumerated(
         raise ConfigError(
             f"{events:g} are too many events (at most {MOST_EVENTS_OF_TOYS:,}): use --method asymptotic"
         )
+    try:
+        model = _held(model, treatment)
+    except IrreducibleError as cause:
+        return _of_own_toys(model, cl, treatment, criterion, expected, work, cause.why)
     if events > MOST_EVENTS:
         why = f"{events:g} events are too many to enumerate"
         return _of_own_toys(model, cl, treatment, criterion, expected, work, why)
@@ -535,6 +551,13 @@ def evidence(
             f"no p-value and no two-sided interval for {events:g} events (too many to enumerate): the limit "
             "stands alone",
             stacklevel=2,
+        )
+        return None, None
+    try:
+        model = _held(model, treatment)
+    except IrreducibleError as cause:
+        warnings.warn(
+            f"no p-value and no two-sided interval ({cause.why}): the limit stands alone", stacklevel=2
         )
         return None, None
     try:

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import cling
-from ..config import Constraint
 from ..errors import ConfigError, Na64Error
-from ..records import Provenance, Record, ResultsFolder
+from ..records import Provenance, ResultsFolder
 from .counting import Bin, CountingModel
 from .likelihood import identifier
+from .model_record import ModelRecord
 from .roofit import quiet, workspace
 
 
@@ -125,8 +125,11 @@ def _pyhf_modifier(name: str, constraint: str, nominal: float, sigma: float) -> 
 
 
 def write_pyhf(model: CountingModel, path: Path, comment: str = "") -> None:
-    """pyhf JSON, see `pyhf_specification`. Its schema has no place for a comment."""
-    path.write_text(json.dumps(pyhf_specification(model), indent=1) + "\n", "utf-8")
+    """pyhf JSON, see `pyhf_specification`. The comment is the name of its measurement."""
+    specification = pyhf_specification(model)
+    if comment:
+        specification["measurements"][0]["name"] = comment
+    path.write_text(json.dumps(specification, indent=1) + "\n", "utf-8")
 
 
 # In a datacard, for a background of zero.
@@ -262,7 +265,7 @@ def export(
     """Write the model in these formats; returns the file of each. Files appear only when they are complete.
 
     Args:
-        comment: a line of text to have in each of them that can hold it: all but pyhf.
+        comment: a line of text to have in each of them.
 
     Raises:
         ConfigError: an unknown format, or a model that a format cannot hold.
@@ -282,7 +285,7 @@ def export(
     return {name: results.path / FORMATS[name][0] for name in formats}
 
 
-class Exported(Record):
+class Exported(ModelRecord):
     """The result of `na64root export`: the file of each format, and the model that they hold.
 
     `counts` are the bins with yields in events; `signal_fraction` is a bin's share of the total expected
@@ -291,9 +294,6 @@ class Exported(Record):
     """
 
     files: dict[str, str]
-    counts: list[Bin]
-    signal_uncertainty: float
-    constraint: Constraint
     notes: list[str]
     blind: bool = False
     provenance: Provenance

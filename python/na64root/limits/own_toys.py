@@ -66,13 +66,19 @@ AGREEMENT = 4.0
 EXCLUDED = 2.0
 
 
+def filled_core(model: CountingModel, treatment: Treatment = "frequentist") -> ProfileLikelihood:
+    """The core's likelihood of a model; its parameters are those of :func:`.likelihood.likelihood`."""
+    made: ProfileLikelihood = filled(ProfileLikelihood(), likelihood(model, treatment))
+    return made
+
+
 class OwnToys:
     """Makes toys of one model; the seeds follow from the order of the batches, threads change nothing."""
 
     def __init__(self, model: CountingModel, treatment: Treatment, work: Work) -> None:
         known = likelihood(model, treatment)
         self._ensemble = ToyEnsemble(
-            filled(ProfileLikelihood(), known),
+            filled_core(model, treatment),
             [float(channel.observed) for channel in known.channels],
             [nuisance.nominal for nuisance in known.nuisances],
             CoreTreatment.__members__[treatment],

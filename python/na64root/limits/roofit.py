@@ -10,7 +10,7 @@ from typing import Any
 from .. import cling
 from ..config import Treatment
 from .counting import CountingModel
-from .likelihood import Channel, Factor, Likelihood, Nuisance, likelihood
+from .likelihood import Channel, Factor, Likelihood, Nuisance, Yield, likelihood
 
 # A relative uncertainty that changes no limit.
 NEGLIGIBLE_UNCERTAINTY = 1e-4
@@ -175,7 +175,7 @@ class _Builder:
         parameter = self._new("RooRealVar", name, nuisance.start, nuisance.lowest, nuisance.highest)
         if count:
             ends = 0.0, count + 20.0 * math.sqrt(count) + 50.0
-            nominal = self._new("RooRealVar", f"nominal_{name}", count, *ends)
+            nominal = self._new("RooRealVar", f"nominal_{name}", nuisance.nominal, *ends)
             factors = self._list(self._constant(f"count_{name}", count), parameter)
             mean = self._new("RooProduct", f"mean_{name}", factors)
             constraint = self._new("RooPoisson", f"constraint_{name}", nominal, mean, True)
@@ -194,42 +194,67 @@ class _Builder:
         return count
 
     def _rate(self, channel: Channel) -> Any:
-        share = self._constant(f"share_{channel.name}", channel.signal.constant)
-        factors = [self._factor(f) for f in channel.signal.factors]
-        signal = self._new("RooProduct", f"signal_{channel.name}", self._list(self._mu, share, *factors))
-        name, background = f"background_{channel.name}", channel.background
+        signals = [
+            self._product(
+                _numbered("signal", i, channel),
+                [self._mu, self._constant(_numbered("share", i, channel), process.constant)],
+                process,
+            )
+            for i, process in enumerate(channel.signals)
+        ]
+        backgrounds = [
+            self._background(_numbered("background", i, channel), process)
+            for i, process in enumerate(channel.backgrounds)
+        ]
+        return self._new("RooAddition", f"rate_{channel.name}", self._list(*signals, *backgrounds))
+
+    def _product(self, name: str, terms: list[Any], process: Yield) -> Any:
+        return self._new("RooProduct", name, self._list(*terms, *(self._factor(f) for f in process.factors)))
+
+    def _background(self, name: str, background: Yield) -> Any:
         if not background.factors:
-            term = self._constant(name, background.constant)
-        elif [f.name for f in background.factors] == [name]:
-            term = self._factor(background.factors[0])
-        else:
-            nominal = self._constant(f"nominal_{name}", background.constant)
-            factors = [self._factor(f) for f in background.factors]
-            term = self._new("RooProduct", name, self._list(nominal, *factors))
-        return self._new("RooAddition", f"rate_{channel.name}", self._list(signal, term))
+            return self._constant(name, background.constant)
+        if [f.name for f in background.factors] == [name]:
+            return self._factor(background.factors[0])
+        return self._product(name, [self._constant(f"nominal_{name}", background.constant)], background)
 
     def _factor(self, factor: Factor) -> Any:
         if factor.name not in self._factors:
             parameter = self._parameters[factor.parameter]
-            make = self._power if factor.kind == "power" else self._linear
+            make = {"power": self._power, "linear": self._linear}.get(factor.kind, self._joined)
             self._factors[factor.name] = make(factor, parameter)
         return self._factors[factor.name]
 
     def _power(self, factor: Factor, parameter: Any) -> Any:
         """exp(slope x): the exponential interpolation (code 1) between 1/base and base."""
-        root, base = cling.root(), math.exp(factor.slope)
+        base = math.exp(factor.slope)
+        return self._interpolation(factor.name, parameter, 1.0 / base, base, 1)
+
+    def _interpolation(self, name: str, parameter: Any, low: float, high: float, code: int) -> Any:
+        root = cling.root()
         doubles, integers = root.std.vector["double"], root.std.vector["int"]
         self._alive.append(
             root.RooStats.HistFactory.FlexibleInterpVar(
-                factor.name,
-                factor.name,
+                name,
+                name,
                 self._list(parameter),
                 1.0,
-                doubles([1.0 / base]),
-                doubles([base]),
-                integers([1]),
+                doubles([low]),
+                doubles([high]),
+                integers([code]),
             )
         )
+        return self._alive[-1]
+
+    def _joined(self, factor: Factor, parameter: Any) -> Any:
+        """Two slopes: HistFactory's codes 4 and 4p are RooFit's, that of Combine is a formula of its own."""
+        if factor.kind == "histfactory":
+            return self._interpolation(
+                factor.name, parameter, math.exp(-factor.down), math.exp(factor.slope), 4
+            )
+        mean, half = 0.5 * (factor.slope + factor.down), 0.5 * (factor.slope - factor.down)
+        formula = joined_formula(factor.kind, "@0", *map(repr, (mean, half, factor.slope, factor.down)))
+        self._alive.append(cling.root().RooFormulaVar(factor.name, formula, self._list(parameter)))
         return self._alive[-1]
 
     def _linear(self, factor: Factor, parameter: Any) -> Any:
@@ -238,6 +263,25 @@ class _Builder:
         offset = self._constant(f"{factor.name}_offset", factor.offset)
         slope = self._constant(f"{factor.name}_slope", factor.slope)
         return self._new("RooPolyVar", factor.name, parameter, self._list(offset, slope))
+
+
+def _numbered(name: str, i: int, channel: Channel) -> str:
+    # The number comes first: channels may be called a and a_2.
+    return f"{name}{i + 1 if i else ''}_{channel.name}"
+
+
+def joined_formula(kind: str, x: str, mean: str, half: str, up: str, down: str) -> str:
+    """The formula of a factor of :class:`.likelihood.Factor` as RooFit reads it.
+
+    Args:
+        kind: ``additive`` or ``combine``.
+        x, mean, half, up, down: the parameter, mean and half the difference of the slopes, and the slopes.
+    """
+    reach = "1.0" if kind == "additive" else "0.5"
+    y = f"({x}/{reach})"
+    inside = f"{x}*({mean}+({half})*{y}*(15-10*{y}*{y}+3*{y}*{y}*{y}*{y})/8)"
+    sides = f"(abs({x})<{reach}?{inside}:({x}>0?({up})*{x}:({down})*{x}))"
+    return f"1+{sides}" if kind == "additive" else f"exp({sides})"
 
 
 def prior_of(w: Any, config: Any) -> Any:

@@ -335,7 +335,7 @@ def first_guess(model: CountingModel, cl: float) -> tuple[float, tuple[float, fl
     """About where a limit is, and the range of mu that expected limits need."""
     observed = sum(b.observed for b in model.bins)
     background = sum(b.background for b in model.bins)
-    variance = sum(b.background_uncertainty**2 for b in model.bins)
+    variance = model.background_variance
     least = -math.log1p(-cl)
     start = max(0.0, observed - background) + least + math.sqrt(observed + variance)
     # From below the limit of no event seen to above that of an upward fluctuation by two standard deviations.

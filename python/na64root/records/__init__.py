@@ -40,6 +40,7 @@ from .limits import (
     LimitReport,
     LimitResult,
     Quoted,
+    ModelOfFile,
     StatisticDistribution,
     ToyPoint,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "LimitReport",
     "LimitResult",
     "Line",
+    "ModelOfFile",
     "Overlay",
     "PlaneResult",
     "PointTest",

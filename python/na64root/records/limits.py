@@ -119,14 +119,38 @@ class Interval(Record):
     treatment: str
 
 
+class ModelOfFile(Record):
+    """The file that a counting model is from.
+
+    `format` is datacard, pyhf, hs3, workspace or na64root. `signal_events` are expected, in all bins, where
+    the parameter of interest of the file is one; `upper_limit` and `expected` are those on that parameter:
+    the limits in events over `signal_events`.
+    """
+
+    path: str
+    format: str
+    sha256: str
+    signal_events: float
+    upper_limit: float | None
+    expected: Expected
+
+
 class LimitReport(LimitResult):
     """A limit that stands alone, with what is needed to make it again.
 
     `discovery` and `interval` are null where nothing was observed, and where too much was to enumerate it.
-    `files` are those of the diagnostics.
+    `files` are those of the diagnostics. `model_file` is the file that the model is from. `blind`: its counts
+    are hidden, and `upper_limit` is null; the expected limits are those of the most probable counts without
+    signal.
     """
+
+    upper_limit: float | None  # type: ignore[assignment]
+    upper_limit_error: float | None  # type: ignore[assignment]
 
     provenance: Provenance
     discovery: Discovery | None = None
     interval: Interval | None = None
     files: dict[str, str] = {}
+    model_file: ModelOfFile | None = None
+    blind: bool = False
+    notes: list[str] = []
