@@ -36,6 +36,8 @@ $(VENV)/.installed: $(VENV)/.requirements CMakeLists.txt $(shell find cpp -type 
 
 run: build
 	$(BIN)/na64root analyze $(if $(DATA),$(DATA),--pseudodata) -o $(OUTPUT) --force
+	@$(BIN)/na64root report $(OUTPUT) -o $(OUTPUT) --force >/dev/null
+	@echo; echo "The report, for any browser: $(OUTPUT)/report.html"
 
 test: build
 	$(BIN)/ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
