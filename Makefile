@@ -4,6 +4,7 @@
 # make sanitize   the core and its tests with AddressSanitizer and UndefinedBehaviorSanitizer
 # make coverage  what the tests reach, in Python and in C++
 # make fuzz  text that the parsers do not expect, searched for a minute
+# make docs  the documentation as a site, and a page of man
 # make figures  the figures of README and docs
 PYTHON ?= python3
 VENV   := .venv
@@ -15,7 +16,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 1)
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 SANITIZE := build/sanitize
 
-.PHONY: build run test test-slow coverage sanitize fuzz lint format bench figures clean
+.PHONY: build docs run test test-slow coverage sanitize fuzz lint format bench figures clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'na64root needs Python 3.10 or newer: make PYTHON=python3.x'; exit 2; }
@@ -97,6 +98,12 @@ format: build
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(shell find cpp macros -name '*.?pp' -o -name '*.C')
+
+# The site of the documentation; a dead link, an unknown name or any other warning ends it. And the page of man.
+docs: build
+	$(BIN)/sphinx-build -q -W --keep-going -d build/docs/doctrees -c docs . build/docs/html
+	$(BIN)/sphinx-build -q -W --keep-going -b man -d build/docs/doctrees-man -c docs . build/docs/man
+	@echo "build/docs/html/docs/index.html"
 
 bench: build
 	$(BUILD)/bench_samplers
