@@ -21,17 +21,21 @@ SANITIZE := build/sanitize
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'na64root needs Python 3.10 or newer: make PYTHON=python3.x'; exit 2; }
 	@command -v $${CXX:-g++} >/dev/null || { echo 'na64root needs g++ and libstdc++ headers: apt install g++'; exit 2; }
+	@echo "making $(VENV), where everything goes"
 	$(PYTHON) -m venv $(VENV)
 
 # One editable install without build isolation: the compiled part is rebuilt in $(BUILD) when C++ changes.
 build: $(VENV)/.installed
 $(VENV)/.requirements: pyproject.toml | $(BIN)/python
+	@echo "installing what na64root needs, ROOT and the tools of development included: some minutes"
 	$(BIN)/pip install -q --upgrade pip
-	$(BIN)/python -c 'import sys; sys.path.insert(0, "."); from pip._vendor import tomli; p = tomli.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(p["dependencies"] + p["optional-dependencies"]["dev"]))' > $(VENV)/requirements.txt
+	@$(BIN)/python -c 'import sys; sys.path.insert(0, "."); from pip._vendor import tomli; p = tomli.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(p["dependencies"] + p["optional-dependencies"]["dev"]))' > $(VENV)/requirements.txt
 	$(BIN)/pip install -q -r $(VENV)/requirements.txt
 	@touch $@
 $(VENV)/.installed: $(VENV)/.requirements CMakeLists.txt $(shell find cpp -type f -name '*.?pp')
+	@echo "compiling the core: two minutes on two processors, later only what has changed"
 	$(BIN)/pip install -q --no-build-isolation --no-deps -C build-dir=$(BUILD) -C cmake.define.NA64ROOT_TESTS=ON -e .
+	@echo "compiling the event loop"
 	$(BIN)/python -m na64root.event_loop.library
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""The documentation as a site: `make docs`. The Markdown stays where it is; docs/decisions/024 says why so."""
+"""The documentation as a site: `make docs`. The Markdown stays where it is; docs/decisions/024 says why."""
 
 from __future__ import annotations
 
