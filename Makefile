@@ -4,6 +4,7 @@
 # make sanitize   the core and its tests with AddressSanitizer and UndefinedBehaviorSanitizer
 # make coverage  what the tests reach, in Python and in C++
 # make fuzz  text that the parsers do not expect, searched for a minute
+# make docs  the documentation as a site, and a page of man
 # make figures  the figures of README and docs
 PYTHON ?= python3
 VENV   := .venv
@@ -15,27 +16,33 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 1)
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 SANITIZE := build/sanitize
 
-.PHONY: build run test test-slow coverage sanitize fuzz lint format bench figures clean
+.PHONY: build docs run test test-slow coverage sanitize fuzz lint format bench figures clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'na64root needs Python 3.10 or newer: make PYTHON=python3.x'; exit 2; }
 	@command -v $${CXX:-g++} >/dev/null || { echo 'na64root needs g++ and libstdc++ headers: apt install g++'; exit 2; }
+	@echo "making $(VENV), where everything goes"
 	$(PYTHON) -m venv $(VENV)
 
 # One editable install without build isolation: the compiled part is rebuilt in $(BUILD) when C++ changes.
 build: $(VENV)/.installed
 $(VENV)/.requirements: pyproject.toml | $(BIN)/python
+	@echo "installing what na64root needs, ROOT and the tools of development included: some minutes"
 	$(BIN)/pip install -q --upgrade pip
-	$(BIN)/python -c 'import sys; sys.path.insert(0, "."); from pip._vendor import tomli; p = tomli.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(p["dependencies"] + p["optional-dependencies"]["dev"]))' > $(VENV)/requirements.txt
+	@$(BIN)/python -c 'import sys; sys.path.insert(0, "."); from pip._vendor import tomli; p = tomli.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(p["dependencies"] + p["optional-dependencies"]["dev"]))' > $(VENV)/requirements.txt
 	$(BIN)/pip install -q -r $(VENV)/requirements.txt
 	@touch $@
 $(VENV)/.installed: $(VENV)/.requirements CMakeLists.txt $(shell find cpp -type f -name '*.?pp')
+	@echo "compiling the core: two minutes on two processors, later only what has changed"
 	$(BIN)/pip install -q --no-build-isolation --no-deps -C build-dir=$(BUILD) -C cmake.define.NA64ROOT_TESTS=ON -e .
+	@echo "compiling the event loop"
 	$(BIN)/python -m na64root.event_loop.library
 	@touch $@
 
 run: build
 	$(BIN)/na64root analyze $(if $(DATA),$(DATA),--pseudodata) -o $(OUTPUT) --force
+	@$(BIN)/na64root report $(OUTPUT) -o $(OUTPUT) --force >/dev/null
+	@echo; echo "The report, for any browser: $(OUTPUT)/report.html"
 
 test: build
 	$(BIN)/ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
@@ -95,6 +102,12 @@ format: build
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(shell find cpp macros -name '*.?pp' -o -name '*.C')
+
+# The site of the documentation; a dead link, an unknown name or any other warning ends it. And the page of man.
+docs: build
+	$(BIN)/sphinx-build -q -W --keep-going -d build/docs/doctrees -c docs . build/docs/html
+	$(BIN)/sphinx-build -q -W --keep-going -b man -d build/docs/doctrees-man -c docs . build/docs/man
+	@echo "build/docs/html/docs/index.html"
 
 bench: build
 	$(BUILD)/bench_samplers

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .exclusion.grids import Plane
     from .exclusion.planes import scan
     from .exclusion.r_cut import best_r_cut
+    from .html_report import report
     from .limits import Bin, CountingModel, upper_limit
     from .records import ResultsFolder
     from .selection import SelectionOptions, select
@@ -48,6 +49,7 @@ _LAZY = {
     "muon_g2_band": "theory.lines",
     "pseudodata": "simulation.simulate",
     "r_efficiency": "simulation.acceptance",
+    "report": "html_report",
     "scan": "exclusion.planes",
     "select": "selection",
     "upper_limit": "limits",
@@ -81,6 +83,7 @@ __all__ = [
     "muon_g2_band",
     "pseudodata",
     "r_efficiency",
+    "report",
     "scan",
     "select",
     "upper_limit",

@@ -29,13 +29,19 @@ def shown(figure: Figure) -> Iterator[Any]:
         yield from (image.get_array() for image in axes.images)
 
 
-def _describe(figure: Figure, path: str | Path, **options: object) -> None:
+_rendered = Figure.savefig
+
+
+def _describe(figure: Figure, path: Any, **options: Any) -> None:
+    if not isinstance(path, str | Path):  # drawn into a page, which is the subject where it is made
+        return _rendered(figure, path, **options)
     digest = hashlib.sha256()
     for part in shown(figure):
         digest.update(
             np.ma.filled(part, np.nan).tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
         )
     Path(path).write_bytes(FIRST_BYTES[Path(path).suffix] + digest.digest())
+    return None
 
 
 @contextmanager

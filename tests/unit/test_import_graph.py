@@ -37,6 +37,7 @@ ORDER = [
     "exclusion",
     "reports",
     "analyze",
+    "html_report",
     "cli",
     "__main__",
 ]

@@ -105,6 +105,7 @@ def estimate(
         files={},
         notes=notes,
         provenance=provenance(card, input_files=files, input_details=sample.ntuple.details),
+        blind=blind,
     )
 
 

@@ -66,7 +66,8 @@ class Backgrounds(Record):
     """Result of :func:`estimate`: every estimate that the input allows, why others are not there.
 
     `plane` counts events before the cuts of the signatures, VETO quiet, by ECAL and HCAL energy, without
-    those in the box of S2.
+    those in the box of S2. `blind`: the signal boxes of the input are hidden; null in results of 0.1,
+    which do not say.
     """
 
     estimates: list[Estimate]
@@ -83,6 +84,7 @@ class Backgrounds(Record):
     files: dict[str, str]
     notes: list[str]
     provenance: Provenance
+    blind: bool | None = None
 
     def of(self, signature: Signature, method: BackgroundMethod) -> Estimate:
         """The estimate of a signature by a method.

@@ -20,8 +20,8 @@ import click
 
 from ..errors import Na64Error
 from ..inputs import one_run, require_utf8
-from . import data, fits, limits, planes, simulation  # noqa: F401  (they add their verbs)
-from .verb import application, simulate
+from . import data, fits, limits, planes, results, simulation  # noqa: F401  (they add their verbs)
+from .verb import TYPED, application, simulate
 
 
 def main() -> int:
@@ -89,7 +89,9 @@ def run(arguments: Iterable[str], stdout: TextIO) -> int:
             warnings.showwarning = _show_warning
             arguments = list(arguments)
             _require_usable(arguments)
+            typed = list(arguments)  # click takes them out of the list
             with application.make_context("na64root", arguments, obj=stdout) as context:
+                context.meta[TYPED] = typed
                 application.invoke(context)
             stdout.flush()
     except BrokenPipeError:
@@ -191,6 +193,7 @@ _ORDER = (
     "ledger",
     "plan",
     "export",
+    "report",
     "simulate",
 )
 application.add_command(simulate)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..backgrounds import Backgrounds
     from ..exclusion.ledger import Ledger, PresetComparison
     from ..exclusion.planner import Plan
+    from ..html_report import Report
     from ..limits.export import Exported
     from ..limits.side_by_side import Limits
     from ..ntuple import ColumnContent, Inspection, TreeContent
@@ -713,5 +714,17 @@ def show_exported(record: Exported, console: Console) -> None:
         table.add_row(bin_.name, str(bin_.observed), background, f"{bin_.signal_fraction:.3f}")
     console.print(table)
     console.print(f"signal uncertainty: {100 * record.signal_uncertainty:.3g} % ({record.constraint})")
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def show_report(record: Report, console: Console) -> None:
+    """What the page says first, and where it is."""
+    console.print(_titled(f"[bold]{record.title}[/]"), soft_wrap=True)
+    for one in record.results:
+        if len(record.results) > 1:
+            console.print(f"{one.kind}, {one.path}:", soft_wrap=True)
+        for sentence in one.headline:
+            console.print(f"  {sentence}", soft_wrap=True)
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)

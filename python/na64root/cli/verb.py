@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 DEFAULT_OUTPUT = "na64root-output"
 
 
+# Where click keeps what was typed, for the provenance of results.
+TYPED = "na64root.typed"
+
+
 # Tables written to a file or a pipe are not cut to the 80 columns of a terminal that is not there.
 PLAIN_WIDTH = 132
 
@@ -157,9 +161,10 @@ def verb(
                 from ..records import require_replaceable
 
                 require_replaceable(destination, force=force)
-            from ..records import to_json, together, write_atomically
+            from ..records import made_by_command, to_json, together, write_atomically
 
-            with together():
+            typed = click.get_current_context().meta.get(TYPED, ())
+            with together(), made_by_command(typed):
                 with contextlib.redirect_stdout(sys.stderr):
                     record = function(common, **options)
                     text = to_json(record) + "\n"

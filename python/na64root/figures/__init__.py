@@ -1,7 +1,7 @@
 """Figures of results; they compute nothing.
 
-They see records and nothing else. `selection`, `control` regions and quality, `limits`, `fits`, `planes`;
-`style` is the look of all.
+They see records and nothing else. `selection`, `control` regions and quality, `limits`, `fits`, `planes`,
+`summaries`; `style` is the look of all.
 """
 
 from .control import background_regions, spill_quality
@@ -17,6 +17,7 @@ from .limits import assumed_uncertainties, cls_scan, impacts, limit_comparison, 
 from .planes import AXES, OVERLAY_STYLES, PROJECTIONS, SYMBOLS, WRITTEN, exclusion_plane, exposure_plan
 from .selection import Panel, cut_flow, distributions, energy_plane, r_cut, r_distribution
 from .style import COLOURS, STYLE, TREATMENTS, Parameters, save, scientific
+from .summaries import excluded_range, ratios, shifts
 
 __all__ = [
     "AXES",
@@ -35,6 +36,7 @@ __all__ = [
     "cut_flow",
     "distributions",
     "energy_plane",
+    "excluded_range",
     "exclusion_plane",
     "exposure_plan",
     "fit_impacts",
@@ -47,8 +49,10 @@ __all__ = [
     "pulls",
     "r_cut",
     "r_distribution",
+    "ratios",
     "save",
     "scientific",
+    "shifts",
     "spill_quality",
     "test_statistic",
 ]

@@ -44,7 +44,15 @@ from .limits import (
     StatisticDistribution,
     ToyPoint,
 )
-from .origin import GoodRunList, InputDetails, InputFile, Provenance, SkippedFile, provenance
+from .origin import (
+    GoodRunList,
+    InputDetails,
+    InputFile,
+    Provenance,
+    SkippedFile,
+    made_by_command,
+    provenance,
+)
 from .planes import Line, Overlay, PlaneResult, Region, Score
 from .r_cut import BestRCut, RCutPoint
 from .record import AnyRecord, Record, read_record, to_json
@@ -91,6 +99,7 @@ __all__ = [
     "ToyPoint",
     "at_once",
     "cuts_in_order",
+    "made_by_command",
     "one_file",
     "provenance",
     "read_record",

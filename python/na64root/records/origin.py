@@ -1,7 +1,9 @@
 """Where a number comes from: inputs with checksums, the card, versions, the seed."""
 
+import contextlib
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from importlib import metadata
 
 from ..config import Card
@@ -53,6 +55,8 @@ class Provenance(Record):
     """What is needed to make the result again.
 
     `version` of na64root names the commit; `na64root` is its older name, and the only one in results of 0.1.
+    `command`: what was typed behind `na64root`, without what no result depends on (threads, where it goes);
+    null for what a function of Python made.
     """
 
     na64root: str
@@ -68,6 +72,43 @@ class Provenance(Record):
     input_files: list[InputFile]
     input: InputDetails | None = None
     version: str | None = None
+    command: list[str] | None = None
+
+
+_command: ContextVar[list[str] | None] = ContextVar("command of this run", default=None)
+
+# Options that no result depends on, alone and with a value.
+_IDLE_FLAGS = ("--json", "--force")
+_IDLE_OPTIONS = ("-o", "--output-dir", "-j", "--threads", "--engine", "--scheduler")
+
+
+@contextlib.contextmanager
+def made_by_command(arguments: Sequence[str]) -> Iterator[None]:
+    """Results that are made within say that `na64root ARGUMENTS` made them."""
+    token = _command.set(_that_matter(arguments))
+    try:
+        yield
+    finally:
+        _command.reset(token)
+
+
+def _that_matter(arguments: Sequence[str]) -> list[str]:
+    kept, value_follows = [], False
+    for argument in arguments:
+        if value_follows:
+            value_follows = False
+        elif argument in _IDLE_OPTIONS:
+            value_follows = True
+        elif argument not in _IDLE_FLAGS and not _idle_with_value(argument):
+            kept.append(argument)
+    return kept
+
+
+def _idle_with_value(argument: str) -> bool:
+    """As -j2, -oFOLDER, --threads=2."""
+    if argument.startswith("--"):
+        return argument.partition("=")[0] in _IDLE_OPTIONS and "=" in argument
+    return argument[:2] in _IDLE_OPTIONS and len(argument) > 2
 
 
 def provenance(
@@ -93,6 +134,7 @@ def provenance(
         input_files=list(input_files),
         input=input_details,
         version=version(),
+        command=_command.get(),
     )
 
 

@@ -84,7 +84,7 @@ class Score(Record):
         published, computed: a number each, or null for curves, whose points are in `points`.
         points: [x, published, computed] of a curve.
         ratio: computed over published; of a curve the median.
-        median_dex, max_dex: of |log10 ratio| over the points of a curve.
+        median_dex, max_dex: of the size of log10(ratio) over the points of a curve.
         tolerance, within: as fixed in docs/decisions/007 before the first value, and whether it is met.
         reason: why it misses, or what else is known of the difference.
     """

@@ -43,13 +43,14 @@ def assess_quality(
     return _with_figure(
         "quality",
         lambda: assess(files, card, blind=blind),
-        lambda assessed: _quality_figure(assessed, card),
+        lambda assessed: quality_figure(assessed, [period.name for period in card.periods]),
         results,
         blinded=("quality", blind),
     )
 
 
-def _quality_figure(assessed: Quality, card: Card) -> Figure:
+def quality_figure(assessed: Quality, periods: Sequence[str]) -> Figure:
+    """Quantities of each spill in the order of runs, flagged ones marked."""
     titles = {
         "triggers": "physics\ntriggers",
         "ecal_mean_GeV": "mean ECAL\nenergy [GeV]",
@@ -69,8 +70,8 @@ def _quality_figure(assessed: Quality, card: Card) -> Figure:
     places: dict[str, list[int]] = {}
     for i, spill in enumerate(spills):
         places.setdefault(spill.period, []).append(i)
-    periods = {p.name: (places[p.name][0], places[p.name][-1] + 1) for p in card.periods if p.name in places}
-    return figures.spill_quality(quantities, periods)
+    named = {name: (places[name][0], places[name][-1] + 1) for name in periods if name in places}
+    return figures.spill_quality(quantities, named)
 
 
 @one_run()
@@ -98,13 +99,14 @@ def estimate_backgrounds(
     return _with_figure(
         "backgrounds",
         lambda: backgrounds.estimate(files, card, blind=blind, work=work, **options),
-        lambda found: _backgrounds_figure(found, card),
+        lambda found: backgrounds_figure(found, card),
         results,
         blinded=("background", blind),
     )
 
 
-def _backgrounds_figure(found: backgrounds.Backgrounds, card: Card) -> Figure:
+def backgrounds_figure(found: backgrounds.Backgrounds, card: Card) -> Figure:
+    """The control regions of the card in the plane of energies, and the fit of the sideband."""
     box, regions = card.selection.ecal.s2_max_GeV.value, card.backgrounds
     quiet = card.selection.hcal.s2_total_max_GeV.value
     high, busy = regions.abcd.ecal_max_GeV.value, regions.abcd.hcal_max_GeV.value
@@ -151,12 +153,13 @@ def plan(
     return _with_figure(
         f"exposure-{target}",
         lambda: planner.plan(card, target, work=work, **options),
-        lambda made: _exposure_figure(made, target, card),
+        lambda made: exposure_figure(made, card),
         results,
     )
 
 
-def _exposure_figure(made: planner.Plan, target: planner.Target, card: Card) -> Figure:
+def exposure_figure(made: planner.Plan, card: Card) -> Figure:
+    """Electrons on target needed against mass, by length of HCAL1 and by beam energy."""
     from ..exclusion import planner
 
     what = {
@@ -182,7 +185,7 @@ def _exposure_figure(made: planner.Plan, target: planner.Target, card: Card) -> 
         ],
         card_eot=made.card_eot,
         largest_eot=made.largest_eot,
-        what=what[target],
+        what=what[made.target],
         note=f"Backgrounds {made.background}. Scaled: {'; '.join(made.scaled)}. "
         f"Kept: {'; '.join(made.kept)}.",
         cl=made.confidence_level,

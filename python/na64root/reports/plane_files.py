@@ -107,14 +107,14 @@ def draw(
     projections: Mapping[str, records.PlaneResult] | None = None,
 ) -> None:
     """Draw a plane into `folder`, as NAME.pdf and NAME.png."""
-    title = _title(plane, card) + ", expected, blinded" * plane.blind
+    title = title_of_plane(plane, card) + ", expected, blinded" * plane.blind
     figure = figures.exclusion_plane(
         plane, title=title, cl=card.limit.confidence_level.value, projections=projections
     )
     figures.save(figure, folder, name)
 
 
-def _title(plane: records.PlaneResult, card: Card) -> str:
+def title_of_plane(plane: records.PlaneResult, card: Card) -> str:
     """Exposure, and what is no axis."""
     model, axes = card.model, plane.plane.split("-")
     parts = [rf"${figures.scientific(sum(plane.exposure.values()))}$ EOT"]

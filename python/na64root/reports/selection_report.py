@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from ..selection.cut_table import CutDescription
 from ..selection.n_minus_one import NMinusOne
 from ..selection.skim import Skimmed
 from ..work import Work
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
@@ -133,14 +137,17 @@ def draw(selected: selection.SelectionResult, card: Card, folder: Path) -> None:
     draw_r(selected, card, folder, "hcal_r")
     _draw_before_cut(selected, folder)
     for signature in SIGNATURES:
-        panels = [
-            _panel(found.histogram, found.cut, list(found.accepted.values()))
-            for found in selected.n_minus_one
-            if found.signature == signature
-        ]
-        if panels:
-            title = f"{signature}: each cut's quantity after all other cuts{_hidden(selected)}"
-            figures.save(figures.distributions(panels, title), folder, f"n_minus_one_{signature}")
+        of_signature = [found for found in selected.n_minus_one if found.signature == signature]
+        if of_signature:
+            panels_of = n_minus_one_figure(of_signature, blind=selected.blind)
+            figures.save(panels_of, folder, f"n_minus_one_{signature}")
+
+
+def n_minus_one_figure(of_signature: Sequence[NMinusOne], *, blind: bool) -> Figure:
+    """What each cut of one signature looks at, after all its other cuts; a panel each."""
+    panels = [_panel(found.histogram, found.cut, list(found.accepted.values())) for found in of_signature]
+    title = f"{of_signature[0].signature}: each cut's quantity after all other cuts{_hidden(blind)}"
+    return figures.distributions(panels, title)
 
 
 def draw_cut_flow(selected: selection.SelectionResult, folder: Path, name: str) -> None:
@@ -197,7 +204,7 @@ def _draw_before_cut(selected: selection.SelectionResult, folder: Path) -> None:
             if name in selected.histograms
         ]
         if panels:
-            title = f"Before the cut {figure}{_hidden(selected)}"
+            title = f"Before the cut {figure}{_hidden(selected.blind)}"
             figures.save(figures.distributions(panels, title), folder, figure)
 
 
@@ -217,8 +224,8 @@ def _panel(
     )
 
 
-def _hidden(selected: selection.SelectionResult) -> str:
-    return f", {HIDDEN}" if selected.blind else ""
+def _hidden(blind: bool) -> str:
+    return f", {HIDDEN}" if blind else ""
 
 
 def latex(selected: selection.SelectionResult) -> str:

@@ -1,0 +1,157 @@
+"""Results in folders: which there are, whether they can be read, and whether they may stand together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+from pydantic import ValidationError
+
+from ..analyze import Analysis, Scorecard
+from ..backgrounds import Backgrounds
+from ..errors import DataError
+from ..exclusion.ledger import Ledger, PresetComparison
+from ..exclusion.planner import Plan
+from ..inputs import note
+from ..records import LimitReport, PlaneResult, Provenance, Record, sha256_of
+from ..reports.diagnostics import DiagnosticsReport
+from ..reports.selection_report import SelectionReport
+from ..selection.quality import Quality
+from ..simulation.acceptance import AcceptanceReport
+from ..version import version
+
+# The file of each kind of result in a folder, and the records that it may hold, in the order of a page.
+KINDS: dict[str, tuple[type[Record], ...]] = {
+    "results.json": (Analysis,),
+    "select.json": (SelectionReport,),
+    "scan.json": (PlaneResult,),
+    "limit.json": (LimitReport,),
+    "diagnostics.json": (DiagnosticsReport,),
+    "background.json": (Backgrounds,),
+    "acceptance.json": (AcceptanceReport,),
+    "quality.json": (Quality,),
+    "plan.json": (Plan,),
+    "scorecard.json": (Scorecard,),
+    "ledger.json": (Ledger, PresetComparison),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A result, and the file that it is in."""
+
+    path: Path
+    kind: str
+    record: Any
+    sha256: str
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where it comes from."""
+        made: Provenance = self.record.provenance
+        return made
+
+    @property
+    def blind(self) -> bool | None:
+        """Whether the signal boxes are hidden in it; None where it shows no count of data."""
+        if isinstance(self.record, PlaneResult) and not self.provenance.input_files:
+            return None  # for the counts of the card, which are published
+        return getattr(self.record, "blind", None)
+
+
+def find(places: Iterable[str | Path]) -> list[Found]:
+    """Every result in folders, and those in files.
+
+    Raises:
+        DataError: a place without results, a damaged result, one of a newer version; results with hidden
+            signal boxes beside others that may show what is in them.
+    """
+    found: list[Found] = []
+    for place in map(Path, places):
+        paths = [place / name for name in KINDS if (place / name).is_file()] if place.is_dir() else [place]
+        if not paths:
+            raise DataError(
+                f"{place} holds no results (looked for {', '.join(KINDS)}): give a folder that -o of "
+                "analyze, "
+                "select, scan, ... named"
+            )
+        found += [_read(path) for path in paths if all(path.resolve() != f.path.resolve() for f in found)]
+    _require_same_blindness(found)
+    order = list(KINDS)
+    return sorted(found, key=lambda one: order.index(one.kind))
+
+
+def _read(path: Path) -> Found:
+    note(path)
+    try:
+        text = path.read_text("utf-8-sig")
+        values = json.loads(text)
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path} ({error.strerror}): give a folder that -o of analyze, select, scan, ... "
+            "named"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is damaged ({error}): make this result again") from None
+    made_by = _version_of(values)
+    candidates = {path.name: KINDS[path.name]} if path.name in KINDS else KINDS
+    problem = ""
+    for kind, records in candidates.items():
+        for record in records:
+            try:
+                return Found(path, kind, record.model_validate_json(json.dumps(values)), sha256_of(path))
+            except ValidationError as error:
+                problem = problem or _first(error)
+    if made_by is not None and _is_newer(made_by):
+        raise DataError(f"{path} is of na64root {made_by} (newer than {version()}): update na64root")
+    if path.name not in KINDS:
+        raise DataError(
+            f"{path} is no result that a report shows ({problem}): give one of {', '.join(KINDS)}"
+        )
+    raise DataError(f"{path} is damaged ({problem}): make this result again")
+
+
+def _version_of(values: Any) -> str | None:
+    made = values.get("provenance") if isinstance(values, dict) else None
+    said = (made.get("version") or made.get("na64root")) if isinstance(made, dict) else None
+    return said if isinstance(said, str) else None
+
+
+def _is_newer(other: str) -> bool:
+    try:
+        return Version(other) > Version(version())
+    except InvalidVersion:
+        return False
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}"
+
+
+def _require_same_blindness(found: Sequence[Found]) -> None:
+    """Nothing that is hidden in one result may be read off another of the same page."""
+    hidden = next((one for one in found if one.blind), None)
+    if hidden is None:
+        return
+    for one in found:
+        if one.blind is False:
+            raise DataError(
+                f"{hidden.path} is blinded and {one.path} is not (together they would show what is hidden): "
+                "report them apart"
+            )
+        if isinstance(one.record, LimitReport | DiagnosticsReport):
+            raise DataError(
+                f"{one.path} beside blinded results (its counts were given by hand and may be those that are "
+                "hidden): report it apart"
+            )
+        if isinstance(one.record, Backgrounds) and one.blind is None:
+            raise DataError(
+                f"{one.path} beside blinded results (an older version made it, which does not say "
+                "whether the "
+                "signal boxes are hidden): make it again"
+            )
