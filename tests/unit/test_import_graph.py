@@ -37,6 +37,7 @@ ORDER = [
     "exclusion",
     "reports",
     "analyze",
+    "publication",
     "cli",
     "__main__",
 ]

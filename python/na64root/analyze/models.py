@@ -49,7 +49,13 @@ def model_of_plane(
     Args:
         point: what the plane was computed with.
     """
-    mass = plane.g2_excluded_up_to_GeV or plane.x[-1]
+    return model_at(point, plane.g2_excluded_up_to_GeV or plane.x[-1])
+
+
+def model_at(
+    point: exclusion.Exclusion, mass: float
+) -> tuple[limits.CountingModel, list[SignalUncertaintyOfSample]]:
+    """The model with the signal of the central g-2 line at a mass in GeV, and its sources."""
     epsilon = theory.epsilon_g2([mass], point.card.muon_g2.central.value)
     at_mass = point.at_mass(mass)
     s1, s2 = point.expected(at_mass, epsilon)[0]

@@ -21,6 +21,7 @@ from .options import (
     model_options,
     only_of_files,
 )
+from .publication import hepdata, show_submission
 from .verb import Common, application, verb
 
 if TYPE_CHECKING:
@@ -93,14 +94,21 @@ def _limit(
     return LimitReport(**dict(result), provenance=made, discovery=discovery, interval=interval, files=files)
 
 
+def _show_exported(record: Any, console: Any) -> None:
+    if hasattr(record, "tables"):
+        show_submission(record, console)
+    else:
+        tables.show_exported(record, console)
+
+
 @verb(application, "export", example="na64root export --format pyhf data.root -o exported",
-       show=tables.show_exported, keeps=True)  # fmt: skip
+       show=_show_exported, keeps=True)  # fmt: skip
 @FILES
 @EOT
 @click.option(
     "--format",
     "formats",
-    type=click.Choice(["workspace", "hs3", "pyhf", "datacard", "all"]),
+    type=click.Choice(["workspace", "hs3", "pyhf", "datacard", "all", "hepdata"]),
     default="all",
     show_default=True,
 )
@@ -121,7 +129,14 @@ def _export(
 
     Of FILES it is the model that analyze sets its limit with, without FILES that of the card's own counts;
     with --observed, --background, ... it is the model of `na64root limit` with these options.
+
+    With --format hepdata FILES are results (folders or JSON of analyze, scan, limit, acceptance, export,
+    efficiency maps), and a HEPData submission is made of them, without FILES of the card's own limit and
+    plane. `all` are the other four formats.
     """
+    if formats == "hepdata":
+        outliers = {"exclude_outlier_spills": exclude_outlier_spills}
+        return hepdata(common, files, {"eot": eot, "blind": blind, **outliers, **flags})
     described = [name for name, value in flags.items() if value is not None]
     if described and (files or eot):
         option = f"--{described[0].replace('_', '-')}"

@@ -18,7 +18,7 @@ from .files import (
     together,
     write_atomically,
 )
-from .folder import BlindingEntry, ResultsFolder
+from .folder import BLINDING, BlindingEntry, ResultsFolder
 from .limits import (
     AssumedUncertainty,
     ClsScan,
@@ -36,6 +36,7 @@ from .r_cut import BestRCut, RCutPoint
 from .record import AnyRecord, Record, read_record, to_json
 
 __all__ = [
+    "BLINDING",
     "AnyRecord",
     "AssumedUncertainty",
     "BestRCut",
