@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .simulation.efficiency_map import EfficiencyMap
     from .simulation.simulate import pseudodata
     from .theory.lines import epsilon_g2, muon_g2_band
+    from .verdicts import Point, verdict
     from .work import Work
 
     __version__: str
@@ -34,6 +35,7 @@ _LAZY = {
     "Card": "config",
     "CountingModel": "limits",
     "Plane": "exclusion.grids",
+    "Point": "verdicts",
     "EfficiencyMap": "simulation.efficiency_map",
     "ResultsFolder": "records",
     "SelectionOptions": "selection",
@@ -51,6 +53,7 @@ _LAZY = {
     "scan": "exclusion.planes",
     "select": "selection",
     "upper_limit": "limits",
+    "verdict": "verdicts",
 }
 
 __all__ = [
@@ -65,6 +68,7 @@ __all__ = [
     "InelasticModel",
     "Na64Error",
     "Plane",
+    "Point",
     "ResultsFolder",
     "SelectionOptions",
     "Signal",
@@ -84,6 +88,7 @@ __all__ = [
     "scan",
     "select",
     "upper_limit",
+    "verdict",
 ]
 
 

@@ -35,6 +35,7 @@ ORDER = [
     "backgrounds",
     "simulation",
     "exclusion",
+    "verdicts",
     "reports",
     "analyze",
     "publication",

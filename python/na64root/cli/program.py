@@ -20,7 +20,7 @@ import click
 
 from ..errors import Na64Error
 from ..inputs import one_run, require_utf8
-from . import data, limits, planes, simulation  # noqa: F401  (they add their verbs)
+from . import data, limits, planes, simulation, verdicts  # noqa: F401  (they add their verbs)
 from .verb import application, simulate
 
 
@@ -182,6 +182,7 @@ _ORDER = (
     "background",
     "quality",
     "explain",
+    "verdict",
     "acceptance",
     "limit",
     "scan",

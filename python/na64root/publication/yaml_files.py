@@ -131,7 +131,7 @@ def _variable(column: Column) -> dict[str, Any]:
             cell = {"low": value[0], "high": value[1]}
         else:
             cell = {"value": EMPTY if value is None else value}
-        errors = []
+        errors: list[dict[str, Any]] = []
         for uncertainty in column.uncertainties:
             size = uncertainty.values[row]
             if isinstance(size, tuple):
