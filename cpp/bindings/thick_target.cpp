@@ -83,6 +83,11 @@ void register_thick_target(py::module_ &core) {
         .def_property_readonly("weight", [](const Chi2Flux &self) { return to_array(self.weight); });
     py::class_<ProductionPoint>(core, "ProductionPoint",
                                 "A' energy (GeV), depth (X0), weight per electron and mass (GeV).")
+        .def(py::init([](double energy, double depth, double weight, double mass) {
+                 return ProductionPoint{energy, depth, weight, mass, ProductionProcess::dark_bremsstrahlung};
+             }),
+             py::arg("energy"), py::arg("depth"), py::arg("weight"), py::arg("mass"),
+             "An A' of bremsstrahlung that others made.")
         .def_readonly("energy", &ProductionPoint::energy)
         .def_readonly("depth", &ProductionPoint::depth)
         .def_readonly("weight", &ProductionPoint::weight)

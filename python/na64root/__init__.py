@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .simulation.efficiency_map import EfficiencyMap
     from .simulation.simulate import pseudodata
     from .theory.lines import epsilon_g2, muon_g2_band
+    from .verdicts import Point, verdict
     from .work import Work
 
     __version__: str
@@ -35,6 +36,7 @@ _LAZY = {
     "Card": "config",
     "CountingModel": "limits",
     "Plane": "exclusion.grids",
+    "Point": "verdicts",
     "EfficiencyMap": "simulation.efficiency_map",
     "ResultsFolder": "records",
     "SelectionOptions": "selection",
@@ -53,6 +55,7 @@ _LAZY = {
     "scan": "exclusion.planes",
     "select": "selection",
     "upper_limit": "limits",
+    "verdict": "verdicts",
 }
 
 __all__ = [
@@ -67,6 +70,7 @@ __all__ = [
     "InelasticModel",
     "Na64Error",
     "Plane",
+    "Point",
     "ResultsFolder",
     "SelectionOptions",
     "Signal",
@@ -87,6 +91,7 @@ __all__ = [
     "scan",
     "select",
     "upper_limit",
+    "verdict",
 ]
 
 

@@ -53,6 +53,7 @@ RUNS = {
     "select": "data.root --skim skim.root -o select",
     "analyze": f"data.root --systematics --exclude-outlier-spills -o analyze {GRID}",
     "explain": POINT,
+    "verdict": POINT,
     "acceptance": f"{POINT} --forced -n 1500 --r-report --best-r-cut --map map.json "
     "--set pseudodata.neutral_leakage.rate_per_eot=1.5e-8",
     "limit": f"{BINS} -o limit",

@@ -35,9 +35,11 @@ ORDER = [
     "backgrounds",
     "simulation",
     "exclusion",
+    "verdicts",
     "reports",
     "analyze",
     "html_report",
+    "publication",
     "cli",
     "__main__",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .. import backgrounds, exclusion, selection
@@ -130,11 +130,19 @@ def counts_of_likelihood(selected: selection.SelectionResult) -> list[Count]:
     A weighted simulation has no observed counts, and blinded data show none: the most probable counts without
     signal stand in for them, so that the limits are expected ones.
     """
-    nothing_observed = selected.weighted or selected.blind
-    counts = [
+    return likelihood_counts(
+        selected.counts, selected.exposure, nothing_observed=selected.weighted or selected.blind
+    )
+
+
+def likelihood_counts(
+    counts: Sequence[Count], exposure: Mapping[str, float], *, nothing_observed: bool
+) -> list[Count]:
+    """Of all counts of a selection those of the likelihood, as :func:`counts_of_likelihood` says."""
+    evaluated = [
         stand_in(count)
         if nothing_observed and not set(DEFINING_CUTS[count.signature]) & set(count.cuts_not_applied)
         else count
-        for count in selected.counts
+        for count in counts
     ]
-    return [count for count in counts if count.observed is not None and selected.exposure[count.period] > 0.0]
+    return [count for count in evaluated if count.observed is not None and exposure[count.period] > 0.0]

@@ -25,6 +25,7 @@ from .options import (
     model_options,
     require_one_model,
 )
+from .publication import hepdata, show_submission
 from .verb import Common, application, verb
 
 if TYPE_CHECKING:
@@ -143,14 +144,21 @@ def _require_diagnostics(results: ResultsFolder | None, criterion: Criterion, *,
     results.require(FILES)
 
 
+def _show_exported(record: Any, console: Any) -> None:
+    if hasattr(record, "tables"):
+        show_submission(record, console)
+    else:
+        tables.show_exported(record, console)
+
+
 @verb(application, "export", example="na64root export --format pyhf data.root -o exported",
-       show=tables.show_exported, keeps=True)  # fmt: skip
+       show=_show_exported, keeps=True)  # fmt: skip
 @FILES
 @EOT
 @click.option(
     "--format",
     "formats",
-    type=click.Choice(["workspace", "hs3", "pyhf", "datacard", "all"]),
+    type=click.Choice(["workspace", "hs3", "pyhf", "datacard", "all", "hepdata"]),
     default="all",
     show_default=True,
 )
@@ -173,7 +181,14 @@ def _export(
 
     Of FILES it is the model that analyze sets its limit with, without FILES that of `na64root limit` with the
     same options: the card's own counts, or those of --observed and --background.
+
+    With --format hepdata FILES are results (folders or JSON of analyze, scan, limit, acceptance, export,
+    efficiency maps), and a HEPData submission is made of them, without FILES of the card's own limit and
+    plane. `all` are the other four formats.
     """
+    if formats == "hepdata":
+        outliers = {"exclude_outlier_spills": exclude_outlier_spills}
+        return hepdata(common, files, {"eot": eot, "blind": blind, **outliers, **flags})
     require_one_model(common, eot, flags, files, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
     from ..limits.export import FORMATS, RECORD, Exported, export
     from ..limits.model_record import record_of

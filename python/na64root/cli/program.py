@@ -20,7 +20,7 @@ import click
 
 from ..errors import Na64Error
 from ..inputs import one_run, require_utf8
-from . import data, fits, limits, planes, results, simulation  # noqa: F401  (they add their verbs)
+from . import data, fits, limits, planes, results, simulation, verdicts  # noqa: F401  (they add their verbs)
 from .verb import TYPED, application, simulate
 
 
@@ -184,6 +184,7 @@ _ORDER = (
     "background",
     "quality",
     "explain",
+    "verdict",
     "acceptance",
     "limit",
     "fit",

@@ -149,6 +149,7 @@ def plane_of(
         provenance=origin,
         x_logarithmic=chosen.x.logarithmic,
         y_logarithmic=chosen.y.logarithmic,
+        weighted=selected is not None and selected.weighted,
         blind=selected is not None and selected.blind,
         notes=selected.notes if selected else [],
     )

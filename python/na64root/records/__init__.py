@@ -30,7 +30,7 @@ from .fits import (
     Posterior,
     StrengthImpact,
 )
-from .folder import BlindingEntry, ResultsFolder
+from .folder import BLINDING, BlindingEntry, ResultsFolder
 from .limits import (
     AssumedUncertainty,
     ClsScan,
@@ -58,6 +58,7 @@ from .r_cut import BestRCut, RCutPoint
 from .record import AnyRecord, Record, read_record, to_json
 
 __all__ = [
+    "BLINDING",
     "AnyRecord",
     "AssumedUncertainty",
     "BestFit",

@@ -125,6 +125,7 @@ class PlaneResult(Record):
     They are empty where the axes are not mass and epsilon. `epsilon_is` says in words what epsilon is.
     `x_logarithmic`, `y_logarithmic`: whether an axis is even, and drawn, in its logarithm or in itself.
     `blind`: the signal boxes of the input are hidden, `counts` are the most probable ones without signal.
+    `weighted`: the input is simulation with weights, for which the same holds.
     `notes` are those of the selection of input files.
     """
 
@@ -146,5 +147,6 @@ class PlaneResult(Record):
     provenance: Provenance
     x_logarithmic: bool = True
     y_logarithmic: bool = True
+    weighted: bool = False
     blind: bool = False
     notes: list[str] = []

@@ -29,6 +29,10 @@ from ..work import Work
 from .core_config import Signal
 from .sample import RANGE_SHARES, SignalSample, decay_ranges, effective_events
 
+# What the `format` of a map begins with; the version follows.
+FORMAT_NAME = "na64root efficiency map"
+
+
 # Below, the error of a cell is that of one event at least.
 EFFECTIVE_EVENTS_MIN = 10.0
 
