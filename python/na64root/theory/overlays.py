@@ -231,7 +231,8 @@ def _relic_uncertainty(masses: Array) -> Array:
 
 def _relic_caveat(masses: Array, parameters: Parameters, resonant: NDArray[np.bool_] | None = None) -> str:
     caveat = (
-        "band: 30 % in epsilon below m_A' = 0.4 GeV, 60 % above, where hadrons matter (assumed); "
+        "band: 15 % in epsilon below m_A' = 0.4 GeV, 40 % above, where hadrons matter (as far as the public "
+        "target for f -> 0 differs); "
         "chi1 and chi2 in equilibrium with each other and with the SM until freeze-out"
     )
     if (masses / parameters.mass_ratio < relic.LIGHTEST_CHI1_GEV).any():

@@ -41,9 +41,9 @@ CONTINUUM_START = 1.5
 ALPHA_S = 0.35
 
 
-# Relative uncertainty of epsilon: of the line below 0.4 GeV, and above, where hadrons matter (assumed, from
-# the spread between implementations; docs/physics.md).
-UNCERTAINTY, UNCERTAINTY_WITH_HADRONS, HADRONS_FROM = 0.30, 0.60, 0.4
+# Relative uncertainty of epsilon: of the line below 0.4 GeV, and above, where hadrons matter (derived: the
+# largest differences from the public pseudo-Dirac target for f -> 0; docs/physics.md).
+UNCERTAINTY, UNCERTAINTY_WITH_HADRONS, HADRONS_FROM = 0.15, 0.40, 0.4
 
 
 # Up to 3 GeV the pair stays below charm, which R leaves out.
