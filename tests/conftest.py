@@ -16,6 +16,7 @@ from na64root.config import Card, load_card
 from na64root.exclusion import drawn_over, planes
 from na64root.exclusion.grids import Plane
 from na64root.records import Overlay
+from na64root.signal import Mode
 from na64root.simulation import simulate
 from na64root.simulation.options import PseudodataOptions
 from na64root.work import Work
@@ -47,8 +48,8 @@ def unrendered() -> Iterator[None]:
 def without_other_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planes without the relic line and the recasts, where these are not the subject: seconds a plane."""
 
-    def own_alone(card: Card, plane: Plane, **options: object) -> dict[str, Overlay]:
-        return drawn_over.overlays_of(card, plane, others=False)
+    def own_alone(card: Card, plane: Plane, *, mode: Mode, **options: object) -> dict[str, Overlay]:
+        return drawn_over.overlays_of(card, plane, mode=mode, others=False)
 
     monkeypatch.setattr(planes, "overlays_of", own_alone)
 

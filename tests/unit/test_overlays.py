@@ -14,6 +14,7 @@ from na64root.theory.overlays import (
     decay_closed,
     electron_g2,
     landau_pole,
+    masses_of_curves,
     muon_g2,
     relic_alpha_dark,
     relic_line,
@@ -73,8 +74,8 @@ def test_electron_shifts_follow_from_alpha():
 def test_relic_line():
     line = relic_line([5e-4, 0.1, 0.6], BENCHMARK)
     assert line.y[0] is None
-    assert line.band_high[1] / line.y[1] == pytest.approx(1.3)
-    assert line.band_high[2] / line.y[2] == pytest.approx(1.6)
+    assert line.band_high[1] / line.y[1] == pytest.approx(1.15)
+    assert line.band_high[2] / line.y[2] == pytest.approx(1.4)
     assert line.band_low[2] * line.band_high[2] == pytest.approx(line.y[2] ** 2)
     assert line.uncertain == [False, False, False]
     assert "neutrinos" in line.caveat
@@ -166,6 +167,30 @@ def test_regions():
         assert one.source
         assert one.caveat
         assert type(one).model_validate_json(one.model_dump_json()) == one
+
+
+def test_regions_have_their_ends():
+    """analytic: dumps see chi2 from Delta = 2 m_e on, m_A' = 7.665 MeV; BaBar's ends meet where it closes."""
+    begin = 2.0 * _core.units.electron_mass * 3.0 / 0.4
+    dump = e137([0.006, 0.012], BENCHMARK, bands=False, events=500, ends=True)
+    known = [mass for mass, low in zip(dump.mass_GeV, dump.epsilon_low, strict=True) if low is not None]
+    assert begin < known[0] < 1.005 * begin
+    assert dump.mass_GeV == sorted(dump.mass_GeV)
+    closing = babar([0.3, 0.7], BENCHMARK, bands=False, ends=True)
+    last = max(i for i, low in enumerate(closing.epsilon_low) if low is not None)
+    assert closing.mass_GeV[last + 1] / closing.mass_GeV[last] < 1.0011
+    assert closing.epsilon_high[last] / closing.epsilon_low[last] < 1.2
+    assert closing.mass_GeV[last] == pytest.approx(0.532, abs=2e-3)  # independent, a separate evaluation
+
+
+def test_masses_of_curves():
+    masses = masses_of_curves(1e-3, 3.0, 200, BENCHMARK, of_pairs=True)
+    assert (np.diff(masses) > 0.0).all()
+    assert (masses[0], masses[-1]) == pytest.approx((1e-3, 3.0))
+    # the omega at m_chi1 + m_chi2 = 0.8 m_A', and the step of the grid is 4 % elsewhere
+    assert np.abs(masses - 0.78266 / 0.8).min() < 1e-6
+    line = relic_line([0.955], BENCHMARK)
+    assert line.y[0] == pytest.approx(relic_line([0.95, 0.955], BENCHMARK).y[1], rel=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from na64root import ConfigError, load_card, theory
-from na64root.exclusion import planes
+from na64root.exclusion import drawn_over, planes
 from na64root.exclusion.grids import Axis, Plane
 from na64root.exclusion.planes import _Found, _grid, scan
 from na64root.records import PlaneResult
@@ -92,6 +92,104 @@ def test_a_plane_says_which_of_its_axes_are_linear(card):
 )
 def test_bins_lie_around_points_that_are_even(points, logarithmic, edges):
     np.testing.assert_allclose(bin_edges(points, logarithmic=logarithmic), edges)
+
+
+def test_couplings_are_converted(card):
+    """analytic: y = alpha_D epsilon^2/R^4, g = epsilon e; each point is one of (mass, epsilon)."""
+    wanted = Plane.named("mass-epsilon", card).at(0.3, 1e-3)
+    y, g = 0.1 * 1e-6 / 81.0, 1e-3 * math.sqrt(4.0 * math.pi / 137.035999084)
+    assert wanted.parameters == Parameters.of(card)
+    for x, other, at in (
+        ("mass1=0.01:1:3", "y=1e-12:1e-6:3", (0.1, y)),
+        ("mass=0.01:1:3", "y=1e-12:1e-6:3", (0.3, y)),
+        ("mass=0.01:1:3", "g=1e-6:1:3", (0.3, g)),
+        ("g=1e-6:1:3", "mass1=0.01:1:3", (g, 0.1)),
+    ):
+        plane = small(card, x, other)
+        point = plane.at(*at)
+        assert plane.of_curves
+        assert point.parameters == wanted.parameters
+        assert (point.mass_GeV, point.epsilon) == pytest.approx((0.3, 1e-3), rel=1e-12)
+        assert plane.place(0.3, 1e-3) == pytest.approx(at, rel=1e-9)
+        assert plane.mass_range == pytest.approx((0.03, 3.0) if "mass1" in (x + other) else (0.01, 1.0))
+    # with another parameter as the axis beside it, y is at that parameter
+    by_alpha = small(card, "alpha=0.01:1:3", "y=1e-12:1e-6:3", mass_GeV=0.3)
+    assert not by_alpha.of_curves
+    assert by_alpha.epsilon_is == "from y"
+    assert by_alpha.at(0.4, 4.0 * y).epsilon == pytest.approx(1e-3)
+    assert small(card, "ratio=3:6:3", "y=1e-12:1e-6:3", mass_GeV=0.3).at(
+        6.0, y / 16.0
+    ).epsilon == pytest.approx(1e-3)
+    # and with epsilon it is alpha_D that follows
+    both = small(card, "epsilon=1e-4:1e-2:3", "y=1e-12:1e-6:3", mass_GeV=0.3).at(2e-3, 4.0 * y)
+    assert both.parameters.alpha_dark == pytest.approx(0.1)
+
+
+def test_a_plane_of_y_is_one_of_epsilon(card):
+    """analytic: the strength at a point does not depend on the axes that it is reached by."""
+    of_epsilon = scan(card, small(card, "mass=0.06:0.6:3", "epsilon=1e-4:1e-2:3"), expected=False)
+    y = ":".join(f"{0.1 * end**2 / 81.0:.16g}" for end in (1e-4, 1e-2))
+    of_y = scan(card, small(card, "mass1=0.02:0.2:3", f"y={y}:3"), expected=False)
+    np.testing.assert_allclose(strength(of_y), strength(of_epsilon), rtol=1e-9)
+    # curves come along point by point
+    line, other = (r.overlays["g-2 central"].contour for r in (of_epsilon, of_y))
+    np.testing.assert_allclose(
+        np.array(other), np.array([[m / 3.0, 0.1 * e**2 / 81.0] for m, e in line]), rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    ("axes", "fixed", "names"),
+    [
+        # at one mass the g-2 line is one epsilon, a vertical line
+        (("epsilon=1e-3:1e-2:3", "ratio=2.2:5:3"), {"mass_GeV": 0.1}, {"muon g-2 central"}),
+        (("ratio=2.1:5:3", "splitting=0.05:2:3"), {"mass_GeV": 0.1}, {"A' -> chi1 chi2 closed"}),
+        (("mass=0.01:0.3:3", "alpha=0.05:0.9:3"), {"epsilon": 2e-3}, {"Landau pole", "muon g-2 central"}),
+        (("splitting=0.01:0.9:3", "mass1=1e-3:0.1:3"), {}, {"chi2 stable"}),
+    ],
+)
+def test_lines_cross_any_plane(card, axes, fixed, names):
+    """analytic: on each line the point of the plane is one where its condition holds, to the grid's 1e-3."""
+    plane = small(card, *axes, **fixed)
+    found = drawn_over.overlays_of(card, plane, others=False)
+    assert names <= set(found)
+    for name in names:
+        for x, y in found[name].contour[2:-2]:
+            point = plane.at(x, y)
+            if name == "muon g-2 central":
+                line = float(theory.epsilon_g2(point.mass_GeV, card.muon_g2.central.value))
+                assert point.epsilon == pytest.approx(line, rel=1e-3)
+            elif name == "Landau pole":
+                pole = theory.landau_pole_bound(point.mass_GeV)
+                assert point.parameters.alpha_dark == pytest.approx(pole, rel=1e-3)
+            elif name == "chi2 stable":
+                assert point.parameters.model(point.mass_GeV, 1e-3).splitting == pytest.approx(
+                    2.0 * 0.51099895e-3, rel=2e-2
+                )
+            else:
+                assert y == pytest.approx(x - 2.0)
+
+
+def test_modes_show_what_holds_for_them(card, monkeypatch):
+    """No chi2 decays, and no relic line of it, where the A' is invisible."""
+    for points in ("EXPERIMENT_POINTS", "RELIC_POINTS"):
+        monkeypatch.setattr(drawn_over, points, 3)
+    plane = small(card, "mass=0.1:0.2:2", "epsilon=1e-4:1e-2:2")
+    seen = {
+        mode: set(drawn_over.overlays_of(card, plane, mode=mode)) for mode in ("semivisible", "invisible")
+    }
+    assert {"thermal relic", "E137", "BaBar", "NuCal", "CHARM"} <= seen["semivisible"]
+    assert "BaBar invisible 2017" not in seen["semivisible"]
+    assert seen["invisible"] == {
+        *(
+            f"{name} {edge}"
+            for name in ("g-2", "g-2 before Fermilab")
+            for edge in ("central", "minus2", "plus2")
+        ),
+        "electron g-2 (rubidium)",
+        "BaBar invisible 2017",
+        "NA64 invisible 2019",
+    }
 
 
 def test_where_there_is_no_model(card):
@@ -285,6 +383,8 @@ def test_the_projection_reaches_further(card):
         (("mass=0.1:0.2:3", "epsilon=0.1:0.2:3"), {"epsilon": 1e-3}, "both give it"),
         (("mass=0.1:0.2:3", "alpha=0.1:0.2:3"), {"epsilon": -1e-3}, "above zero"),
         (("mass=0.1:0.2:3", "alpha=0.1:0.2:3"), {"mass_GeV": 0.1}, "both give it"),
+        (("mass=0.1:0.2:3", "y=1e-9:1e-8:3"), {"epsilon": 1e-3}, "both give it"),
+        (("epsilon=0.1:0.2:3", "g=1e-4:1e-3:3"), {}, "choose one of them"),
     ],
 )
 def test_axes_that_make_no_plane(card, axes, fixed, problem):

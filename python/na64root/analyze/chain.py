@@ -118,8 +118,8 @@ def _exclude(card: Card, data: Data, sample: SimulatedSignal | None, work: Work)
     """The plane, and the limits for the signal at its end or for that of the sample."""
     log.info("computing the exclusion plane")
     exclusion.warn_of_published_sources(card)
-    point = exclusion.Exclusion(card, data.counts, data.exposure, work=work)
-    plane = plane_of(point, "mass-epsilon", work=work, selected=data.selected)
+    point = exclusion.Exclusion(card, data.counts, data.exposure, expected=True, work=work)
+    plane = plane_of(point, "mass-epsilon", others=True, work=work, selected=data.selected)
     of_sample = None
     if sample is None:
         model, uncertainties = model_on_g2_line(point, plane.g2_excluded_up_to_GeV)

@@ -16,8 +16,8 @@ from .verb import Common
 
 if TYPE_CHECKING:
     from ..limits import CountingModel
-    from ..selection import SelectionResult
     from ..limits.model_files import ModelFile
+    from ..selection import SelectionResult
     from ..work import EngineName
 
 

@@ -86,8 +86,8 @@ def _scan(
     """The excluded region of a plane; without FILES for the observed counts of the card.
 
     PLANE is mass-epsilon, mass-alpha or mass1-splitting, Figs. 4 and 5 of the paper. Other planes are given
-    by --x and --y: QUANTITY is mass (A'), mass1 (chi1), epsilon, alpha, ratio (of A' to chi1 mass) or
-    splitting (Delta over the chi1 mass).
+    by --x and --y: QUANTITY is mass (A'), mass1 (chi1), epsilon, g (epsilon e), y (alpha_D epsilon^2
+    (m_chi1/m_A')^4), alpha, ratio (of A' to chi1 mass) or splitting (Delta over the chi1 mass).
     """
     from ..analyze import DataOptions, scan_of_files
     from ..exclusion.grids import PLANES, Plane
@@ -141,20 +141,46 @@ def _scorecard(common: Common) -> Record:
        example="na64root plot scan/scan.json projection/scan.json -o figures")  # fmt: skip
 @click.argument("plane", type=click.Path(path_type=Path))
 @click.argument("projections", nargs=-1, type=click.Path(path_type=Path))
-def _plot(common: Common, plane: Path, projections: tuple[Path, ...]) -> Record:
+@click.option(
+    "--overlay",
+    "overlays",
+    multiple=True,
+    metavar="FILE[:NAME]",
+    help="A curve of two columns, which its first line names: mass (or mass1) and epsilon, g or y, or the "
+    "plane's axes; may be repeated.",
+)
+@click.option(
+    "--overlay-columns", metavar="X,Y", help="The columns of all of them, where no line names them."
+)
+def _plot(
+    common: Common,
+    plane: Path,
+    projections: tuple[Path, ...],
+    overlays: tuple[str, ...],
+    overlay_columns: str | None,
+) -> Record:
     """A plane drawn again from the JSON of `scan`: PDF, PNG, its curves as CSV, ROOT objects.
 
     PROJECTIONS are results in the same plane, drawn as lines with the description of their card. --config
     names the card of the plane, which the title is made from.
     """
+    from ..exclusion.curves_of_files import UserCurve
     from ..records import PlaneResult, read_record
     from ..reports.plane_files import plot
 
+    if overlay_columns is not None and not overlays:
+        raise ConfigError("--overlay-columns without --overlay (no file to read): leave it out")
+    curves = [UserCurve.of(text, overlay_columns) for text in overlays]
     drawn = read_record(plane, PlaneResult, "the JSON of `na64root scan`")
     others = {}
     for path in projections:
         other = read_record(path, PlaneResult, "the JSON of `na64root scan`")
         others[f"{other.provenance.card}: {sum(other.exposure.values()):.3g} EOT"] = other
+    for curve in curves:
+        if curve.name in drawn.overlays:
+            raise ConfigError(f"--overlay {curve.name} (the plane has that already): give FILE:NAME")
+        found = {curve.name: curve.overlay(drawn, common.card)}
+        drawn = drawn.model_copy(update={"overlays": drawn.overlays | found})
     return plot(drawn, common.card, common.results, projections=others)
 
 

@@ -9,15 +9,25 @@ from typing import Literal, get_args
 import numpy as np
 
 from .. import theory
+from .._core import units
 from ..annotations import Array
 from ..config import Card
 from ..errors import ConfigError
 from ..signal import Parameters
 
-PlaneQuantity = Literal["mass", "mass1", "epsilon", "alpha", "ratio", "splitting"]
+PlaneQuantity = Literal["mass", "mass1", "epsilon", "alpha", "ratio", "splitting", "g", "y"]
 
 
 QUANTITIES: tuple[PlaneQuantity, ...] = get_args(PlaneQuantity)
+
+
+# The mass of a plane, and what says how strongly the A' couples to matter.
+MASSES: tuple[PlaneQuantity, ...] = ("mass", "mass1")
+COUPLINGS: tuple[PlaneQuantity, ...] = ("epsilon", "g", "y")
+
+
+# e, by which a coupling g is larger than epsilon.
+CHARGE = math.sqrt(4.0 * math.pi * units.alpha)
 
 
 PLANES = ("mass-epsilon", "mass-alpha", "mass1-splitting")
@@ -32,7 +42,8 @@ class Axis:
     """Values of a quantity, from low to high, evenly in its logarithm or (`logarithmic` false) in itself.
 
     Quantities: ``mass`` of the A' and ``mass1`` of chi1 in GeV, ``epsilon``, ``alpha`` (alpha_D), ``ratio``
-    (A' to chi1 mass), ``splitting`` (Delta over the chi1 mass).
+    (A' to chi1 mass), ``splitting`` (Delta over the chi1 mass), ``g`` (epsilon e), ``y``
+    (alpha_D epsilon^2 (m_chi1/m_A')^4).
 
     Raises:
         ConfigError: an unknown quantity, a range that is none, too few points.
@@ -106,6 +117,8 @@ class Plane:
         axes = {self.x.quantity, self.y.quantity}
         if len(axes) == 1:
             raise ConfigError(f"both axes are {self.x.quantity}: choose two quantities")
+        if axes == {"epsilon", "g"}:
+            raise ConfigError("axes epsilon and g (g is epsilon e): choose one of them")
         if axes == {"mass", "mass1"}:
             raise ConfigError("axes mass and mass1 (their ratio is a parameter): choose mass and ratio")
         if not axes & {"mass", "mass1"} and self.mass_GeV is None:
@@ -146,8 +159,8 @@ class Plane:
         """
         axes = {x.quantity, y.quantity}
         for name, value, taken in (
-            ("--epsilon", epsilon, axes & {"epsilon"}),
-            ("--mass-GeV", mass_GeV, axes & {"mass", "mass1"}),
+            ("--epsilon", epsilon, axes & set(COUPLINGS)),
+            ("--mass-GeV", mass_GeV, axes & set(MASSES)),
         ):
             if value is not None and taken:
                 raise ConfigError(f"{name} beside an axis {taken.pop()} (both give it): give one of them")
@@ -166,17 +179,21 @@ class Plane:
     @property
     def epsilon_is(self) -> str:
         """In words, for titles."""
-        if "epsilon" in (self.x.quantity, self.y.quantity):
+        axes = {self.x.quantity, self.y.quantity}
+        if axes & {"epsilon", "g"}:
             return "an axis"
+        if "y" in axes:
+            return "from y"
         return "central g-2 line" if self.epsilon is None else f"epsilon = {self.epsilon:g}"
 
     def at(self, x: float, y: float) -> ModelPoint | None:
         """The model at a point of the plane; None where A' -> chi1 chi2 is closed or there is no g-2 line."""
-        given = {self.x.quantity: x, self.y.quantity: y}
-        parameters = Parameters(
-            given.get("alpha", self.parameters.alpha_dark),
-            given.get("ratio", self.parameters.mass_ratio),
-            given.get("splitting", self.parameters.relative_splitting),
+        given: dict[str, float] = {self.x.quantity: x, self.y.quantity: y}
+        parameters = replace(
+            self.parameters,
+            alpha_dark=given.get("alpha", self.parameters.alpha_dark),
+            mass_ratio=given.get("ratio", self.parameters.mass_ratio),
+            relative_splitting=given.get("splitting", self.parameters.relative_splitting),
         )
         mass = given.get("mass", self.mass_GeV)
         if "mass1" in given:
@@ -186,9 +203,52 @@ class Plane:
         if not parameters.relative_splitting < parameters.mass_ratio - 2.0:
             return None
         epsilon = given.get("epsilon", self.epsilon)
+        if "g" in given:
+            epsilon = given["g"] / CHARGE
+        if "y" in given:
+            if epsilon is None:
+                epsilon = epsilon_of_y(given["y"], parameters)
+            else:  # the other axis: y says the dark coupling
+                ratio = parameters.mass_ratio
+                parameters = replace(parameters, alpha_dark=given["y"] * ratio**4 / epsilon**2)
         if epsilon is None:
             epsilon = float(theory.epsilon_g2(mass, self.delta_a_mu))
         return ModelPoint(mass, epsilon, parameters) if math.isfinite(epsilon) else None
+
+    @property
+    def of_curves(self) -> bool:
+        """Whether the axes are a mass and a coupling: each curve of epsilon against m_A' is a curve in it."""
+        axes = {self.x.quantity, self.y.quantity}
+        return bool(axes & set(MASSES) and axes & set(COUPLINGS))
+
+    @property
+    def mass_range(self) -> tuple[float, float]:
+        """The lowest and highest m_A' in GeV of a plane of curves."""
+        axis = self.x if self.x.quantity in MASSES else self.y
+        scale = self.parameters.mass_ratio if axis.quantity == "mass1" else 1.0
+        return axis.low * scale, axis.high * scale
+
+    def place(self, mass_GeV: float, epsilon: float) -> tuple[float, float]:
+        """Where a point of a curve lies in a plane of curves, as (x, y)."""
+        ratio = self.parameters.mass_ratio
+        values: dict[str, float] = {
+            "mass": mass_GeV,
+            "mass1": mass_GeV / ratio,
+            "epsilon": epsilon,
+            "g": epsilon * CHARGE,
+            "y": y_of_epsilon(epsilon, self.parameters),
+        }
+        return values[self.x.quantity], values[self.y.quantity]
+
+
+def y_of_epsilon(epsilon: float, parameters: Parameters) -> float:
+    """y = alpha_D epsilon^2 (m_chi1/m_A')^4, on which the relic density rests (arXiv:1505.00011)."""
+    return parameters.alpha_dark * epsilon**2 / parameters.mass_ratio**4
+
+
+def epsilon_of_y(y: float, parameters: Parameters) -> float:
+    """The epsilon that makes this y."""
+    return math.sqrt(y / parameters.alpha_dark) * parameters.mass_ratio**2
 
 
 # Fields of the card's [plane] by quantity.

@@ -137,7 +137,7 @@ def plane_of(
         ],
         contours=contours.pop("observed"),
         expected_contours=contours,
-        overlays=overlays_of(card, chosen, others=others, work=work),
+        overlays=overlays_of(card, chosen, mode=mode, others=others, work=work),
         epsilon_low=low,
         epsilon_high=high,
         g2_excluded_up_to_GeV=end_point,

@@ -30,6 +30,8 @@ AXES = {
     "alpha": r"$\alpha_D$",
     "ratio": r"$m_{A'}/m_{\chi_1}$",
     "splitting": r"$\Delta/m_{\chi_1}$",
+    "g": r"$g = \epsilon e$",
+    "y": r"$y = \alpha_D\,\epsilon^2\,(m_{\chi_1}/m_{A'})^4$",
 }
 
 
@@ -41,6 +43,8 @@ OVERLAY_STYLES: dict[str, dict[str, Any]] = {
     "A' -> chi1 chi2 closed": {"color": "#5a5a5a", "linestyle": "-", "linewidth": 1.6},
     "electron g-2": {"color": "#b5651d", "linestyle": (0, (1, 1)), "linewidth": 1.4},
     "NA64 invisible": {"color": "#4f7942", "linestyle": "-.", "linewidth": 1.4},
+    "muon g-2": {"color": COLOURS["new"], "linestyle": "--", "linewidth": 1.4},
+    "BaBar invisible": {"color": "#e07b00", "linestyle": "-.", "linewidth": 1.4},
     "E137": {"color": "#9467bd"},
     "BaBar": {"color": "#e07b00"},
     "NuCal": {"color": "#17a2b8"},

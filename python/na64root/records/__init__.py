@@ -39,8 +39,8 @@ from .limits import (
     Interval,
     LimitReport,
     LimitResult,
-    Quoted,
     ModelOfFile,
+    Quoted,
     StatisticDistribution,
     ToyPoint,
 )

@@ -27,6 +27,8 @@ ROOT_TITLES = {
     "alpha": "#alpha_{D}",
     "ratio": "m_{A'}/m_{#chi_{1}}",
     "splitting": "#Delta/m_{#chi_{1}}",
+    "g": "g = #varepsilon e",
+    "y": "y = #alpha_{D} #varepsilon^{2} (m_{#chi_{1}}/m_{A'})^{4}",
 }
 
 
@@ -118,13 +120,14 @@ def title_of_plane(plane: records.PlaneResult, card: Card) -> str:
     """Exposure, and what is no axis."""
     model, axes = card.model, plane.plane.split("-")
     parts = [rf"${figures.scientific(sum(plane.exposure.values()))}$ EOT"]
-    if "alpha" not in axes:
+    # alpha_D follows where y has epsilon beside it.
+    if "alpha" not in axes and not ("y" in axes and {"epsilon", "g"} & set(axes)):
         parts.append(rf"$\alpha_D = {model.alpha_dark.value:g}$")
     if "ratio" not in axes:
         parts.append(rf"$m_{{A'}} = {model.mass_ratio.value:g}\,m_{{\chi_1}}$")
     if "splitting" not in axes:
         parts.append(rf"$\Delta/m_{{\chi_1}} = {model.relative_splitting.value:g}$")
-    if "epsilon" not in axes:
+    if not {"epsilon", "g", "y"} & set(axes):
         parts.append(plane.epsilon_is)
     if plane.mode == "invisible":
         parts.append(r"$A' \to$ invisible")

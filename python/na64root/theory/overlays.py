@@ -74,12 +74,13 @@ def relic_line(mass_GeV: ArrayLike, parameters: Parameters) -> Line:
     masses = np.atleast_1d(np.asarray(mass_GeV, dtype=float))
     low, high = relic.MASS_RANGE_GEV
     line, resonant = np.full(masses.shape, np.nan), np.zeros(masses.shape, dtype=bool)
+    guess = 1e-3
     for i, mass in enumerate(masses):
         if low <= mass <= high:
             density = relic.RelicDensity(float(mass), parameters)
-            epsilon = density.epsilon()
+            epsilon = density.epsilon(guess=guess)
             if epsilon is not None:
-                line[i] = epsilon
+                line[i] = guess = epsilon
                 resonant[i] = density.resonance_share(epsilon) > 0.5
     uncertainty = _relic_uncertainty(masses)
     return Line(
@@ -93,6 +94,39 @@ def relic_line(mass_GeV: ArrayLike, parameters: Parameters) -> Line:
         band_high=nullable(line * (1.0 + uncertainty)),
         uncertain=resonant.tolist(),
     )
+
+
+def masses_of_curves(
+    low_GeV: float, high_GeV: float, points: int, parameters: Parameters, *, of_pairs: bool = False
+) -> Array:
+    """Masses of the A' for curves: evenly in the logarithm, and dense where a curve bends.
+
+    That is where A' -> mu mu opens, where chi2 begins to decay to e e and mu mu, and at rho, omega and phi.
+
+    Args:
+        points: of the even ones.
+        of_pairs: chi1 chi2 annihilate into what else opens where m_A' does, so that thresholds and resonances
+            are at m_chi1 + m_chi2 (the relic line), a little above it by the motion of the pair.
+
+    Returns:
+        Rising, from low_GeV to high_GeV.
+    """
+    ratio, splitting = parameters.mass_ratio, parameters.relative_splitting
+    pair = (2.0 + splitting) / ratio if of_pairs else 1.0
+    thresholds = [2.0 * units.muon_mass / pair]
+    thresholds += [2.0 * m * ratio / splitting for m in (units.electron_mass, units.muon_mass)]
+    nodes = [factor * at for at in thresholds for factor in (1.0 - 1e-4, 1.0 + 1e-4)]
+    for mass, width in (
+        (units.rho_mass, units.rho_width),
+        (units.omega_mass, units.omega_width),
+        (units.phi_mass, units.phi_width),
+    ):
+        steps = np.array([-3.0, -1.0, -0.3, 0.0, 0.3, 1.0, 3.0]) * width
+        nodes += ((mass + steps) / pair).tolist()
+        if of_pairs:
+            nodes += (mass / pair * np.linspace(0.9, 1.0, 11)).tolist()
+    inside = [node for node in nodes if low_GeV < node < high_GeV]
+    return np.unique(np.concatenate([np.geomspace(low_GeV, high_GeV, points), inside]))
 
 
 def relic_alpha_dark(mass_GeV: ArrayLike, epsilon: ArrayLike, parameters: Parameters) -> Line:
@@ -109,7 +143,7 @@ def relic_alpha_dark(mass_GeV: ArrayLike, epsilon: ArrayLike, parameters: Parame
     """
 
     def excess(log_alpha: float, mass: float, mixing: float) -> float:
-        return _relic_excess(mass, mixing, replace(parameters, alpha_dark=math.exp(log_alpha)))
+        return relic_excess(mass, mixing, replace(parameters, alpha_dark=math.exp(log_alpha)))
 
     masses = np.atleast_1d(np.asarray(mass_GeV, dtype=float))
     less, line, more = _relic_solutions(excess, (math.log(1e-4), 0.0), masses, epsilon)
@@ -141,7 +175,7 @@ def relic_splitting(chi1_mass_GeV: ArrayLike, epsilon: ArrayLike, parameters: Pa
     ratio = parameters.mass_ratio
 
     def excess(splitting: float, mass: float, mixing: float) -> float:
-        return _relic_excess(mass, mixing, replace(parameters, relative_splitting=splitting))
+        return relic_excess(mass, mixing, replace(parameters, relative_splitting=splitting))
 
     chi1 = np.atleast_1d(np.asarray(chi1_mass_GeV, dtype=float))
     largest = ratio - 2.0
@@ -164,7 +198,8 @@ def relic_splitting(chi1_mass_GeV: ArrayLike, epsilon: ArrayLike, parameters: Pa
 RELIC_SOURCE = "own Boltzmann solution, Omega h^2 = 0.12 (Planck 2018)"
 
 
-def _relic_excess(mass: float, mixing: float, parameters: Parameters) -> float:
+def relic_excess(mass: float, mixing: float, parameters: Parameters) -> float:
+    """The logarithm of the density over the observed one, at m_A' in GeV and epsilon."""
     return math.log(relic.RelicDensity(mass, parameters)(mixing) / units.dark_matter_density)
 
 
@@ -196,7 +231,8 @@ def _relic_uncertainty(masses: Array) -> Array:
 
 def _relic_caveat(masses: Array, parameters: Parameters, resonant: NDArray[np.bool_] | None = None) -> str:
     caveat = (
-        "band: 30 % in epsilon below m_A' = 0.4 GeV, 60 % above, where hadrons matter (assumed); "
+        "band: 15 % in epsilon below m_A' = 0.4 GeV, 40 % above, where hadrons matter (as far as the public "
+        "target for f -> 0 differs); "
         "chi1 and chi2 in equilibrium with each other and with the SM until freeze-out"
     )
     if (masses / parameters.mass_ratio < relic.LIGHTEST_CHI1_GEV).any():

@@ -83,7 +83,7 @@ def invariant_cross_section(
     """E d3sigma/dp3 of pi0 in p A, the mean of pi+ and pi-, up to a constant; GeV.
 
     Bonesini et al., hep-ph/0101163 (BMPT): fitted to p Be at 400 and 450 GeV, with the dependence on A of its
-    Eq. 9.
+    Eq. 9, whose last factor has pT squared (so also in a public flux code, pyosccalc of aditya-marathe).
     """
     a = 6.10 / x_radial**0.153
     b = 6.10**2 / (2.0 * x_radial**0.478)
@@ -95,7 +95,7 @@ def invariant_cross_section(
         * np.exp(-a * transverse)
     )
     ratio = 1.05 * (1.0 + x_radial) ** 2.65
-    power = (0.74 - 0.55 * x_feynman + 0.26 * x_feynman**2) * (0.98 + 0.21 * transverse)
+    power = (0.74 - 0.55 * x_feynman + 0.26 * x_feynman**2) * (0.98 + 0.21 * transverse**2)
     return np.asarray(0.5 * positive * (1.0 + 1.0 / ratio) * (mass_number / 9.0) ** power)
 
 
@@ -161,16 +161,28 @@ def from_mesons(dump: ProtonDump, mass_GeV: float, n: int, random: np.random.Gen
     )
 
 
+# Strength of the phi in the proton's form factor over that of the omega (assumed). The proton has no strange
+# quarks, so the phi couples by its light ones alone, -tan(3.4 degrees), the departure from ideal mixing; the
+# photon's coupling to the phi is 17.1/12.9 times that to the omega, from their widths to e+ e- (PDG).
+PHI_OVER_OMEGA = -math.tan(math.radians(3.4)) * 17.1 / 12.9
+
+
 def form_factor(q2: float) -> complex:
-    """F1 of the proton at a time-like q^2 (GeV^2), Faessler et al., arXiv:0910.5589; without the phi."""
+    """F1 of the proton at a time-like q^2 (GeV^2), after Faessler et al., arXiv:0910.5589.
+
+    That fit has the rho and omega families and no phi. Here it has the strength PHI_OVER_OMEGA, which the
+    second omega loses, so that the charge stays.
+    """
+    phi = PHI_OVER_OMEGA * 1.0118
     total = 0j
-    for strength, mass, width in (  # rho and omega families, GeV
+    for strength, mass, width in (  # rho and omega families, the phi; GeV
         (0.6165, 0.77, 0.15),
         (0.2232, 1.25, 0.3),
         (-0.3397, 1.45, 0.5),
         (1.0118, 0.77, 0.0085),
-        (-0.8817, 1.25, 0.3),
+        (-0.8817 - phi, 1.25, 0.3),
         (0.3699, 1.45, 0.5),
+        (phi, units.phi_mass, units.phi_width),
     ):
         total += strength * mass**2 / (mass**2 - q2 - 1j * mass * width)
     return total

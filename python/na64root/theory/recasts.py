@@ -139,17 +139,22 @@ class AcceptedDecays(NamedTuple):
     weight: Array
 
 
-def e137_aprimes(mass_GeV: float, experiment: E137, *, events: int, seed: int) -> AprimeSample:
+def e137_aprimes(
+    mass_GeV: float, experiment: E137, *, events: int, seed: int, above_GeV: float = 0.0
+) -> AprimeSample:
     """A' of dark bremsstrahlung in a thick dump of one element, by this package's cascade and cross section.
 
     Electrons go along the beam; their multiple scattering is left out. Empty where the beam is too soft.
+
+    Args:
+        above_GeV: the energy from which on they are of use.
     """
     material = core_material(experiment.material)
     # The pair has less energy than the A', and the cascade holds above 1 GeV. Close to its threshold, where
     # the nucleus takes M^2/(2 M_N), the channel makes nothing.
     nucleus = material.components[0].element.nuclear_mass()
     threshold = 1.05 * mass_GeV * (1.0 + 0.5 * mass_GeV / nucleus)
-    lowest = max(1.0, experiment.detector.pair_energy_min_GeV, threshold)
+    lowest = max(1.0, experiment.detector.pair_energy_min_GeV, threshold, above_GeV)
     if not lowest < experiment.beam_energy_GeV:
         return AprimeSample(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
     generator = SignalGenerator(
@@ -175,6 +180,7 @@ def accepted_decays(
     *,
     decay: str = "matrix_element",
     per_aprime: int = 3,
+    most: int | None = None,
     seed: int = 1,
 ) -> AcceptedDecays:
     """A' -> chi1 chi2, chi2 -> chi1 e+ e-: what can reach the detector. chi2 must decay to electrons.
@@ -185,10 +191,15 @@ def accepted_decays(
     the sum of the two that sample it (balance heuristic, Veach and Guibas, SIGGRAPH 1995), so that neither
     the edge of the cone of decay nor rare directions make it large.
 
+    Args:
+        most: of those A' that can give a pair above the threshold, how many decay, with the weight of the
+            others; all of them when not given.
+
     Raises:
         ConfigError: an unphysical model.
     """
     model = parameters.model(mass_GeV, 1.0)
+    sample = _able(sample, least_aprime_energy(model, detector.pair_energy_min_GeV), most)
     n = len(sample.weight) * per_aprime
     if not n or not model.chi2_decays:
         return AcceptedDecays(*(np.zeros(0) for _ in range(5)))
@@ -231,6 +242,28 @@ def accepted_decays(
         rows = np.stack([low, high, origin, chi2[:, 2] / model.chi2_mass, weight], axis=1)
         columns.append(rows[kept])
     return AcceptedDecays(*np.concatenate(columns).T)
+
+
+def least_aprime_energy(model: InelasticModel, pair_energy_GeV: float) -> float:
+    """The energy in GeV below which no A' gives a pair of this energy; infinite where chi2 makes none.
+
+    At most a share (E* + p*)/M of the energy goes to chi2, and Delta (m1 + m2)/m2^2 of its to the pair.
+    """
+    if not model.chi2_decays:
+        return math.inf
+    m1, m2 = model.chi1_mass, model.chi2_mass
+    share = sum(_chi2_at_rest(model)) / model.mass * model.splitting * (m1 + m2) / m2**2
+    return pair_energy_GeV / share
+
+
+def _able(sample: AprimeSample, energy_GeV: float, most: int | None) -> AprimeSample:
+    """The A' above an energy, or `most` of them, evenly from the sample, with the weight of all."""
+    able = np.flatnonzero(sample.momentum[:, 0] > energy_GeV)
+    if most is None or len(able) <= most:
+        return AprimeSample(*(column[able] for column in sample))
+    chosen = able[np.linspace(0, len(able) - 1, most).astype(int)]
+    momentum, origin, weight = (column[chosen] for column in sample)
+    return AprimeSample(momentum, origin, weight * (sample.weight[able].sum() / weight.sum()))
 
 
 def unit_vectors(one_minus_cosine: Array, u: Array) -> Array:

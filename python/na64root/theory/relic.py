@@ -41,9 +41,9 @@ CONTINUUM_START = 1.5
 ALPHA_S = 0.35
 
 
-# Relative uncertainty of epsilon: of the line below 0.4 GeV, and above, where hadrons matter (assumed, from
-# the spread between implementations; docs/physics.md).
-UNCERTAINTY, UNCERTAINTY_WITH_HADRONS, HADRONS_FROM = 0.30, 0.60, 0.4
+# Relative uncertainty of epsilon: of the line below 0.4 GeV, and above, where hadrons matter (derived: the
+# largest differences from the public pseudo-Dirac target for f -> 0; docs/physics.md).
+UNCERTAINTY, UNCERTAINTY_WITH_HADRONS, HADRONS_FROM = 0.15, 0.40, 0.4
 
 
 # Up to 3 GeV the pair stays below charm, which R leaves out.
@@ -305,21 +305,33 @@ class RelicDensity:
         relic = math.exp(float(solution.y[0, -1]))
         return relic * self.m1 * units.entropy_today / units.critical_density
 
-    def epsilon(self, density: float = units.dark_matter_density) -> float | None:
-        """The epsilon that leaves `density`, None where none between 1e-9 and 1 does; more leaves less."""
+    def epsilon(self, density: float = units.dark_matter_density, *, guess: float = 1e-3) -> float | None:
+        """The epsilon that leaves `density`, None where none between 1e-9 and 1 does; more leaves less.
+
+        Good to 1e-3, as the solution of the equation is. `guess` is where the search begins, such as the line
+        at a neighbouring mass.
+        """
 
         def excess(log_epsilon: float) -> float:
             return math.log(self(math.exp(log_epsilon)) / density)
 
-        # The density falls with epsilon, by less than 1/epsilon^2: steps towards the root, then a bracket.
+        # The density falls with epsilon, by less than 1/epsilon^2: secants, and that slope to begin with.
         lowest, highest = math.log(1e-9), 0.0
-        guess = math.log(1e-3)
-        for _ in range(50):
-            step = 0.5 * excess(guess)
-            before, guess = guess, min(max(guess + step, lowest), highest)
-            if abs(step) < 0.05:
-                around = (guess - 0.3, guess + 0.3)
-                return math.exp(optimize.brentq(excess, *around, xtol=1e-4))
-            if guess == before:
-                break
-        return None
+        at, slope = math.log(guess), -2.0
+        value = excess(at)
+        for _ in range(12):
+            after = min(max(at - value / slope, lowest), highest)
+            if after == at:
+                return None
+            if abs(after - at) < 1e-3:
+                return math.exp(after)
+            before, value_before = at, value
+            at = after
+            value = excess(at)
+            if abs(at - before) > 0.02:  # nearer ones differ by the precision of the equation
+                slope = min(max((value - value_before) / (at - before), -2.5), -0.2)
+        # Secants go to and fro: by the precision of the equation, or where its slope turns.
+        around = at - 0.3, at + 0.3
+        if not excess(around[0]) > 0.0 > excess(around[1]):
+            return None
+        return math.exp(optimize.brentq(excess, *around, xtol=1e-4))
