@@ -185,6 +185,7 @@ _ORDER = (
     "acceptance",
     "limit",
     "fit",
+    "coupling",
     "scan",
     "scorecard",
     "plot",

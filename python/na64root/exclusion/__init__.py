@@ -2,7 +2,8 @@
 
 `counting_models` and `strength` join signal and limit, `headline` is the card's own model; `intervals`
 solves for epsilon; `grids`, `planes`
-and `drawn_over` are planes of any two parameters; `explain` is one point in all numbers; `ledger`,
+and `drawn_over` are planes of any two parameters, `coupling` is the limit on one parameter; `explain` is one
+point in all numbers; `ledger`,
 `planner` and `r_cut` vary the card.
 """
 
