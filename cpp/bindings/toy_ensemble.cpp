@@ -14,6 +14,24 @@ py::tuple in_python(const ProfileLikelihood::Fit &fit) {
     return py::make_tuple(fit.value, fit.mu, fit.parameters, fit.converged);
 }
 
+using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+Array rates(const ProfileLikelihood &self, const Array &mu, const Array &parameters) {
+    if (mu.ndim() != 1 || parameters.ndim() != 2 || parameters.shape(0) != mu.size() ||
+        parameters.shape(1) != static_cast<py::ssize_t>(self.parameters()))
+        throw std::invalid_argument("rates need mu of shape (n,) and parameters of shape (n, parameters)");
+    const auto n = static_cast<std::size_t>(mu.size()), width = static_cast<std::size_t>(parameters.shape(1));
+    Array found({n, self.bins()});
+    const double *at = parameters.data();
+    double *values = found.mutable_data();
+    for (std::size_t i = 0; i < n; ++i) {
+        const Doubles point(at + i * width, at + (i + 1) * width);
+        for (std::size_t bin = 0; bin < self.bins(); ++bin)
+            *values++ = self.rate(bin, mu.data()[i], point);
+    }
+    return found;
+}
+
 void register_profile_likelihood(py::module_ &core) {
     py::class_<ProfileLikelihood> known(
         core, "ProfileLikelihood",
@@ -40,6 +58,9 @@ void register_profile_likelihood(py::module_ &core) {
              "The yield of the last process follows a parameter with two slopes.")
         .def("rate", &ProfileLikelihood::rate, py::arg("bin"), py::arg("mu"), py::arg("parameters"),
              "Expected events of a bin.")
+        .def(
+            "rates", &rates, py::arg("mu"), py::arg("parameters"),
+            "Expected events, shape (n, bins), for mu of shape (n,) and parameters of shape (n, parameters).")
         .def(
             "conditional",
             [](const ProfileLikelihood &self, double mu, const Doubles &counts, const Doubles &auxiliaries) {

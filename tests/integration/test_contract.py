@@ -58,6 +58,7 @@ RUNS = {
     "--set pseudodata.neutral_leakage.rate_per_eot=1.5e-8",
     "limit": f"{BINS} -o limit",
     "fit": f"{BINS} --toys 100 --mu 2 -o fit",
+    "coupling": "--mass-GeV 0.2 --over epsilon=1e-5:1e-1:12 -o coupling",
     "export": f"{BINS} --format all -o export",
     "scan": f"mass-epsilon {GRID} -o scan",
     "plot": "scan/scan.json -o plot",

@@ -77,6 +77,7 @@ def test_the_verbs_are_those_of_the_documentation():
         ("acceptance",),
         ("limit",),
         ("fit",),
+        ("coupling",),
         ("scan",),
         ("scorecard",),
         ("plot",),
@@ -129,6 +130,12 @@ def test_help_and_version_of_the_program():
         (
             ["limit", "--observed", "900,900", "--background", "1,1", "--diagnostics", "-o", "out"],
             ["no diagnostics for 1802 events", "leave out --diagnostics"],
+        ),
+        (["coupling"], ["--mass-GeV"]),
+        (["coupling", "--mass-GeV", "0.1", "--over", "alpha"], ["axis alpha is not readable"]),
+        (
+            ["coupling", "--mass-GeV", "0.1", "--over", "alpha=1e-3:1", "--alpha-dark", "0.2"],
+            ["--alpha-dark beside an axis alpha"],
         ),
         (["fit", "--mass-GeV", "0.1"], ["--mass-GeV without --epsilon", "give both"]),
         (["fit", "--mass-GeV", "0.1", "--epsilon", "1e-3", "--mu", "2"], ["--mu beside --mass-GeV"]),

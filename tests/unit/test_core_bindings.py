@@ -215,6 +215,7 @@ CALLS = {
     "ProfileLikelihood.add_process": (True, 0.2),
     "ProfileLikelihood.add_joined": (True, 0, _core.ProfileLikelihood.Join.power, 0.2, 0.1),
     "ProfileLikelihood.rate": (0, 2.0, [0.1, 1.0, 0.2]),
+    "ProfileLikelihood.rates": (np.array([2.0, 1.0]), np.array([[0.1, 1.0, 0.2], [0.0, 1.0, 0.0]])),
     "ProfileLikelihood.conditional": (2.0, [1.0, 0.0], [0.0, 20.0, 0.0]),
     "ProfileLikelihood.free": ([1.0, 0.0], [0.0, 20.0, 0.0]),
     "ProfileLikelihood.ratio": (2.0, [1.0, 0.0], [0.0, 20.0, 0.0]),

@@ -81,7 +81,7 @@ def test_what_is_given_beside_the_card_replaces_that_alone():
 
 
 # The verbs on which an option of the card has its own flag: wherever what it says is used.
-WITH_LIMIT = {"analyze", "explain", "limit", "fit", "scan", "plan"}
+WITH_LIMIT = {"analyze", "explain", "limit", "fit", "coupling", "scan", "plan"}
 WITH_CONSTRAINT = {*WITH_LIMIT, "export"}
 WITH_MODEL = {*WITH_CONSTRAINT, "acceptance", "simulate signal"}
 WITH_EOT = WITH_MODEL - {"plan"}

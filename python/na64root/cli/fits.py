@@ -1,4 +1,4 @@
-"""Verbs on what counts say beside a limit: fit."""
+"""Verbs on what counts say beside a limit on events: fit, and the limit on a coupling."""
 
 from __future__ import annotations
 
@@ -8,14 +8,27 @@ import click
 
 from ..errors import ConfigError
 from . import tables
-from .options import EOT_OF_CARD, LIMIT, MODEL, ModelFlags, Numbers, model_of_options, model_options
+from .options import (
+    EOT_OF_CARD,
+    LIMIT,
+    MODEL,
+    AxisOption,
+    ModelFlags,
+    Numbers,
+    exposure_option,
+    model_of_options,
+    model_options,
+    require_no_axis,
+)
 from .verb import Common, application, verb
 
 if TYPE_CHECKING:
+    from ..exclusion.grids import Axis
     from ..limits import CountingModel
     from ..limits.bayesian import Prior
     from ..limits.fit import Part
     from ..records import Record
+    from ..signal import Mode
 
 
 @verb(application, "fit", show=tables.show_fit, keeps=True,
@@ -98,8 +111,51 @@ def _at_point(
             f"{described.given[0]} beside --mass-GeV (two counting models): give one or the other"
         )
     from ..exclusion import model_at_point
-    from .options import exposure_option
 
     exposure = exposure_option(common.card, eot, total=True)
     model, mu = model_at_point(common.card, mass_GeV, epsilon, exposure, work=common.work)
     return described.changed(model), mu
+
+
+@verb(application, "coupling", show=tables.show_coupling,
+      example="na64root coupling --mass-GeV 0.2 --over alpha=1e-3:1 --epsilon 2e-3 -o coupling")  # fmt: skip
+@click.option("--mass-GeV", "mass_GeV", type=float, required=True, help="A' mass.")
+@click.option(
+    "--over",
+    type=AxisOption(),
+    metavar="AXIS",
+    help="QUANTITY=LOW:HIGH[:POINTS[:lin]], as for scan (default: epsilon as in the card's plane).",
+)
+@click.option("--epsilon", type=float, help="Where it is not --over; default the central g-2 line.")
+@MODEL
+@EOT_OF_CARD
+@LIMIT
+@click.option(
+    "--mode", type=click.Choice(["semivisible", "invisible"]), default="semivisible", show_default=True
+)
+def _coupling(
+    common: Common,
+    mass_GeV: float,
+    over: Axis | None,
+    epsilon: float | None,
+    eot: tuple[str, ...],
+    mode: Mode,
+) -> Record:
+    """The excluded values of epsilon, or of another parameter, at one mass: no range, one, or more.
+
+    QUANTITY is epsilon, alpha, ratio (of A' to chi1 mass) or splitting. With -o also a figure.
+    """
+    from ..reports.figured import coupling
+
+    if over is not None:
+        require_no_axis(common, over.quantity)
+    return coupling(
+        common.card,
+        mass_GeV,
+        common.results_if_named,
+        over=over,
+        epsilon=epsilon,
+        mode=mode,
+        eot=exposure_option(common.card, eot, total=True),
+        work=common.work,
+    )

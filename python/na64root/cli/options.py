@@ -444,6 +444,18 @@ def model_of_file(path: str, common: Common, eot: tuple[str, ...], flags: Mappin
     return model_from(path)
 
 
+def require_no_axis(common: Common, *quantities: str) -> None:
+    """Refuse an option of the model that an axis gives too.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    flags = {"alpha": "--alpha-dark", "ratio": "--mass-ratio", "splitting": "--relative-splitting"}
+    for quantity in quantities:
+        if quantity in flags and MODEL_FLAGS[flags[quantity]] in common.changes:
+            raise ConfigError(f"{flags[quantity]} beside an axis {quantity} (both give it): give one of them")
+
+
 class AxisOption(click.ParamType[Any]):
     """QUANTITY=LOW:HIGH[:POINTS[:lin]]"""
 

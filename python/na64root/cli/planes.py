@@ -17,12 +17,12 @@ from .options import (
     INPUT,
     LIMIT,
     MODEL,
-    MODEL_FLAGS,
     OUTLIERS,
     AxisOption,
     Numbers,
     exposure_option,
     only_of_files,
+    require_no_axis,
 )
 from .verb import Common, application, verb, write_text
 
@@ -107,7 +107,8 @@ def _scan(
             raise ConfigError(f"--epsilon or --mass-GeV beside {plane}: give the axes by --x and --y")
     if not files:
         only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
-    _require_no_axis(common, plane if isinstance(plane, Plane) else Plane.named(plane, common.card))
+    drawn = plane if isinstance(plane, Plane) else Plane.named(plane, common.card)
+    require_no_axis(common, drawn.x.quantity, drawn.y.quantity)
     return scan_of_files(
         files,
         common.card,
@@ -117,16 +118,6 @@ def _scan(
         results=common.results_if_named,
         work=common.work,
     )
-
-
-def _require_no_axis(common: Common, plane: Plane) -> None:
-    """Refuse an option of the model that an axis gives too."""
-    quantities = {"alpha": "model.alpha_dark", "ratio": "model.mass_ratio"}
-    quantities["splitting"] = "model.relative_splitting"
-    for quantity in (plane.x.quantity, plane.y.quantity):
-        for flag, name in MODEL_FLAGS.items():
-            if name == quantities.get(quantity) and name in common.changes:
-                raise ConfigError(f"{flag} beside an axis {quantity} (both give it): give one of them")
 
 
 @verb(application, "scorecard", example="na64root scorecard -j 2", show=tables.show_scorecard)

@@ -188,6 +188,7 @@ _ORDER = (
     "acceptance",
     "limit",
     "fit",
+    "coupling",
     "scan",
     "scorecard",
     "plot",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..analyze import Analysis, Scorecard, SignalOfSample
     from ..backgrounds import Backgrounds
+    from ..exclusion.coupling import CouplingLimit
     from ..exclusion.ledger import Ledger, PresetComparison
     from ..exclusion.planner import Plan
     from ..html_report import Report
@@ -107,6 +108,21 @@ def show_limit(record: LimitReport, console: Console) -> None:
                 soft_wrap=True,
             )
     _show_evidence(record.discovery, record.interval, record.cl, console)
+    for path in record.files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def show_coupling(record: CouplingLimit, console: Console) -> None:
+    """The excluded ranges in a sentence, with those expected, and the limit on the events."""
+    quoted = record.quoted
+    console.print(
+        f"m_A' = {record.mass_GeV:g} GeV, {100 * quoted.cl:g} % CL (CLs, {quoted.method}, nuisances: "
+        f"{quoted.treatment}): {record.verdict}."
+    )
+    median = record.excluded_expected.get("median")
+    if median is not None:
+        ranges = " and ".join(f"{one.low:.4g} to {one.high:.4g}" for one in median) or "none"
+        console.print(f"expected without signal (median): {ranges}")
     for path in record.files.values():
         console.print(f"  {path}", soft_wrap=True)
 

@@ -1,8 +1,9 @@
 """What is excluded: points, intervals of epsilon, planes; and what it would take to see more.
 
 `counting_models` and `strength` join signal and limit, `headline` is the card's own model; `intervals` solves
-for epsilon; `grids`, `planes` and `drawn_over` are planes of any two parameters, `curves_of_files` what users
-put over them; `explain` is one point in all numbers; `ledger`, `planner` and `r_cut` vary the card.
+for epsilon, `coupling` for any one parameter; `grids`, `planes` and `drawn_over` are planes of any two,
+`curves_of_files` what users put over them; `explain` is one point in all numbers; `ledger`, `planner` and
+`r_cut` vary the card.
 """
 
 from .counting_models import (

@@ -308,7 +308,21 @@ def _column(exclusion: Exclusion, plane: Plane, x: float, y: list[float], lines:
 
 
 def _strengths(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float]) -> dict[str, Array]:
-    """Strengths along a column; NaN where there is no model. What points share is computed once."""
+    """Strengths along a column; NaN where there is no model."""
+    events, varied = events_along(exclusion, plane, x, y)
+    known = np.asarray(np.isfinite(events).all(axis=1))
+    strengths = exclusion.strengths(np.where(known[:, None], events, 0.0), varied)
+    return {name: np.where(known, strength, math.nan) for name, strength in strengths.items()}
+
+
+def events_along(
+    exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float]
+) -> tuple[Array, Array | None]:
+    """Expected (S1, S2) events along a column, shape (n, 2), NaN where there is no model.
+
+    What points share is computed once. With them the size of the varied sources, shape (n,), where there are
+    any: :meth:`.strength.Exclusion.varied_size`.
+    """
     points = [plane.at(x, value) for value in y]
     events = np.full((len(y), 2), math.nan)
     varied = np.zeros(len(y)) if exclusion.varied else None
@@ -322,9 +336,7 @@ def _strengths(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float])
         events[members] = signal.expected(mass, parameters, epsilon)
         if varied is not None:
             varied[members] = exclusion.varied_size(exclusion.at_mass(mass), epsilon, parameters)
-    known = np.isfinite(events).all(axis=1)
-    strengths = exclusion.strengths(np.where(known[:, None], events, 0.0), varied)
-    return {name: np.where(known, strength, math.nan) for name, strength in strengths.items()}
+    return events, varied
 
 
 class _SharedSignal:

@@ -6,6 +6,7 @@ They see records and nothing else. `selection`, `control` regions and quality, `
 
 from .control import background_regions, spill_quality
 from .fits import (
+    coupling_limit,
     fit_impacts,
     goodness_of_fit,
     injected_signals,
@@ -33,6 +34,7 @@ __all__ = [
     "assumed_uncertainties",
     "background_regions",
     "cls_scan",
+    "coupling_limit",
     "cut_flow",
     "distributions",
     "energy_plane",

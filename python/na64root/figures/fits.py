@@ -185,6 +185,46 @@ def fit_impacts(
 
 
 @styled
+def coupling_limit(
+    title: str,
+    axis: str,
+    values: Sequence[float],
+    n_signal: Sequence[float | None],
+    limit: Sequence[float | None],
+    excluded: Sequence[tuple[float, float]],
+    cl: float,
+) -> Figure:
+    """Expected signal against a parameter, its limit, and the excluded ranges (low, high) shaded."""
+    figure, axes = new_figure()
+    for low, high in excluded:
+        axes.axvspan(low, high, color=COLOURS["exclusion"], alpha=0.25, linewidth=0)
+        for edge in (low, high):
+            if values[0] < edge < values[-1]:
+                axes.annotate(
+                    f"{edge:.3g}",
+                    (edge, 0.02),
+                    xycoords=("data", "axes fraction"),
+                    rotation=90,
+                    ha="right",
+                    fontsize=12,
+                )
+    signal = np.array(n_signal, dtype=float)
+    axes.plot(values, signal, color="black", label="expected signal")
+    bound = np.array(limit, dtype=float)
+    axes.plot(values, bound, color=COLOURS["S2"], linestyle="--", label=f"{100 * cl:g} % CL upper limit")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    middle = float(np.nanmedian(bound))
+    axes.set_ylim(1e-3 * middle, 3.0 * max(float(np.nanmax(signal)), 10.0 * middle))
+    axes.set_xlim(values[0], values[-1])
+    axes.set_xlabel(axis)
+    axes.set_ylabel("events")
+    axes.set_title(title, loc="left")
+    axes.legend(loc="upper left")
+    return figure
+
+
+@styled
 def posterior(found: Posterior, cl: float) -> Figure:
     """The posterior density of mu, what lies below the upper limit filled."""
     figure, axes = new_figure()

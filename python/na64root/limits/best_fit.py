@@ -20,7 +20,7 @@ from ..errors import ConvergenceError
 from ..records import BestFit, FittedParameter, Goodness, Injected, StrengthImpact
 from ..work import Work
 from .counting import CountingModel
-from .likelihood import Likelihood, Nuisance, Yield, filled, likelihood
+from .likelihood import Likelihood, Nuisance, filled, likelihood
 
 # Steps of the second derivatives, in units of a parameter's own uncertainty: differences are good to 1e-6.
 STEP = 1e-3
@@ -125,7 +125,7 @@ def draw_from_prior(nuisance: Nuisance, number: int, random: np.random.Generator
     found = np.empty(0)
     while len(found) < number:
         drawn = (
-            random.gamma(nuisance.count + 1.0, 1.0 / nuisance.count, number)
+            random.gamma(nuisance.nominal + 1.0, 1.0 / nuisance.count, number)
             if nuisance.count
             else random.normal(0.0, 1.0, number)
         )
@@ -135,17 +135,7 @@ def draw_from_prior(nuisance: Nuisance, number: int, random: np.random.Generator
 
 def rates(known: Likelihood, mu: Array, parameters: Array) -> Array:
     """Expected events, shape (n, bins), for mu of shape (n,) and parameters of shape (n, parameters)."""
-    places = {nuisance.name: i for i, nuisance in enumerate(known.nuisances)}
-
-    def of(part: Yield) -> Array:
-        value = np.full(len(mu), part.constant)
-        for f in part.factors:
-            x = parameters[:, places[f.parameter]]
-            factor = np.exp(f.slope * x) if f.kind == "power" else np.maximum(f.offset + f.slope * x, 0.0)
-            value = value * factor
-        return value
-
-    return np.stack([mu * of(c.signal) + of(c.background) for c in known.channels], axis=1)
+    return np.asarray(filled(ProfileLikelihood(), known).rates(mu, parameters))
 
 
 def minus_log_likelihood(

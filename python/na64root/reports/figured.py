@@ -1,4 +1,4 @@
-"""Verbs whose result is a record with one figure: quality, backgrounds, exposures."""
+"""Verbs whose result is a record with one figure: quality, backgrounds, exposures, couplings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from .. import backgrounds
     from ..exclusion import planner
+    from ..exclusion.coupling import CouplingLimit
 
 # Of the others, which take half a second to import, each verb imports its own.
-Figured = TypeVar("Figured", Quality, "backgrounds.Backgrounds", "planner.Plan")
+Figured = TypeVar("Figured", Quality, "backgrounds.Backgrounds", "planner.Plan", "CouplingLimit")
 
 
 @one_run()
@@ -189,6 +190,39 @@ def exposure_figure(made: planner.Plan, card: Card) -> Figure:
         note=f"Backgrounds {made.background}. Scaled: {'; '.join(made.scaled)}. "
         f"Kept: {'; '.join(made.kept)}.",
         cl=made.confidence_level,
+    )
+
+
+def coupling(
+    card: Card, mass_GeV: float, results: ResultsFolder | None = None, **options: Any
+) -> CouplingLimit:
+    """The limit on one parameter, `options` as for :func:`na64root.exclusion.coupling.coupling_limit`.
+
+    With `results` its figure is written there.
+    """
+    from ..exclusion.coupling import coupling_limit
+
+    return _with_figure(
+        "coupling",
+        lambda: coupling_limit(card, mass_GeV, **options),
+        lambda made: _coupling_figure(made, card),
+        results,
+        blinded=("coupling", False),
+    )
+
+
+def _coupling_figure(made: CouplingLimit, card: Card) -> Figure:
+    title = rf"$m_{{A'}}$ = {made.mass_GeV:g} GeV"
+    if made.parameter != "epsilon":
+        title += f", {made.epsilon_is}"
+    return figures.coupling_limit(
+        title,
+        figures.AXES[made.parameter],
+        made.values,
+        made.n_signal,
+        made.upper_limit_events,
+        [(one.low, one.high) for one in made.excluded],
+        card.limit.confidence_level.value,
     )
 
 
