@@ -66,6 +66,7 @@ CONSTRUCTORS = {
     "DarkBremSamplerTable": [(FORMULA, 15.0, 100.0, 3, 16, 8)],
     "Chi2Decayer": [(MODEL,), (MODEL, _core.DecayModel.phase_space)],
     "ResonantAnnihilation": [(MODEL, 82.0)],
+    "ProductionPoint": [(50.0, 1.0, 1.0, 0.1)],
     "SignalGenerator": [
         (
             MODEL,
