@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..cling import compiler_messages, root
+from ..cling import compiler_messages, root, why_not_whole
 from ..config import Card, FriendTree, LayoutConfig
 from ..errors import DataError
 from ..event_loop.compiled import define
@@ -478,6 +478,8 @@ def _mapped(ntuple: Ntuple, first: _Found) -> Ntuple:
 
 def _compiled(frame: Any, made: Definition, where: str, known: Sequence[str]) -> Any:
     """The frame with a column more; what the compiler says of a wrong expression becomes one line."""
+    if why := why_not_whole(made.expression):
+        raise DataError(f"{where} does not compile: {made.expression!r} ({why}): correct the expression")
     with compiler_messages() as text:
         try:
             return define(frame, made.name, made.expression)

@@ -442,10 +442,14 @@ def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> No
     """
     texts = {}
     for cut in (cut for cuts in table.values() for cut in cuts if cut.declared):
-        texts[cut.name, "expression"] = "bool", cut.expression
+        texts[cut.name, "expression"] = "bool", cut.expression or ""
         for variable in cut.variables:
             texts[cut.name, "quantity"] = "double", variable.expression
     for (name, what), (kind, text) in texts.items():
+        if why := cling.why_not_whole(text):
+            raise ConfigError(
+                f"the {what} of cut {name} does not compile ({why}): correct selection.declared.{name}.{what}"
+            )
         with compiler_messages() as messages:
             try:
                 define(node, f"na64_check_{name}_{what}", f"static_cast<{kind}>({text})")

@@ -21,7 +21,7 @@ from .exposure import input_exposure
 from .left_out import LeftOut
 from .options import SelectionOptions
 from .records import SelectionResult
-from .skim import Skim, no_room_is_told, skim_of
+from .skim import Skim, skim_of
 from .systematics import Variations
 
 
@@ -85,7 +85,7 @@ def select(
             )
 
         def loop() -> tuple[LeftOut, Booked]:
-            with reading(ntuple), no_room_is_told(options.skim, skim_path):
+            with reading(ntuple, declared=bool(card.selection.declared)):
                 variations = Variations(card, ntuple, work.seed) if options.systematics else None
                 booked = Booked(ntuple, card, event_loop, options, variations, skim)
                 booked.run()
@@ -93,7 +93,7 @@ def select(
 
         booked, runs = event_loop.in_order(loop)
         booked.loops *= runs
-        with reading(ntuple):
+        with reading(ntuple, declared=bool(card.selection.declared)):
             return booked.result(exposure, lacking)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,11 +11,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import cling
 from ..cling import declare_header, implicit_threads, in_literal_folder, literal, named, no_room, root
 from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
 from ..event_loop.compiled import defined, filtered
+from ..event_loop.last_words import last_words
 from ..ntuple import (
     TREE_A,
     Ntuple,
@@ -190,7 +189,9 @@ class SkimWriter:
                             f"{self.ntuple.paths[0]} (it cannot be copied): leave out --skim"
                         )
                 if self.converted:
-                    _as_rntuple(self.ntuple.tree, copied, self.path)
+                    # It opens its output again behind the loop, where no exception can pass.
+                    with last_words(f"cannot write {skim.path}", "choose another place for --skim"):
+                        _as_rntuple(self.ntuple.tree, copied, self.path)
         except (OSError, ROOT.std.exception) as error:
             cause = named(str(error.what() if hasattr(error, "what") else error).strip().splitlines()[-1])
             raise Na64Error(f"cannot write {skim.path} ({cause}): choose another place for --skim") from None
@@ -295,7 +296,7 @@ def _entries_of_file(
 ) -> NDArray[np.int64]:
     """The entries of one file that pass, in their order; on a worker."""
     declare_functions(card)
-    with implicit_threads(1), reading(ntuple):
+    with implicit_threads(1), reading(ntuple, declared=bool(card.selection.declared)):
         left_out = LeftOut(ntuple, card, spills)  # what it applies lives with it
         frame = left_out.applied_to(ntuple.data_frame())
         frame = defined(frame, definitions(card, ntuple.present))
@@ -438,21 +439,6 @@ def _keep_facts(path: Path, facts: SkimFacts) -> None:
     file.Close()
     if stored <= 0 or file.TestBit(root().TFile.kWriteError):
         raise Na64Error(_FULL.format(path.name))
-
-
-@contextlib.contextmanager
-def no_room_is_told(skim: Skim | None, made: Path | None) -> Iterator[None]:
-    """A loop that writes a skim ends in one line where ROOT finds no way to say that its file is cut off."""
-    if skim is None or made is None:
-        yield
-        return
-    cling.declare_header("last_words.hpp")
-    known, folder = root().na64root_skim, made.resolve().parent.parent
-    known.prepare(f"na64root: {' '.join(_FULL.format(skim.path).split())}\n", cling.litter(folder))
-    try:
-        yield
-    finally:
-        known.forget()
 
 
 def _events_in(path: str, tree: str) -> int:
