@@ -101,3 +101,15 @@ def test_texts_of_other_systems_are_read(tmp_path, mark, end):
     header = written("header.hpp", "// of mine\ninline bool f(int) { return true; }\n")
     card = load_card(written("card.toml", f"{DECLARED}header = '{header.name}'\n"))
     assert card.selection.declared[0].code == "// of mine\ninline bool f(int) { return true; }\n"
+
+
+def test_a_card_finds_the_card_that_it_extends_beside_itself(tmp_path, monkeypatch):
+    (tmp_path / "cards").mkdir()
+    base, card = tmp_path / "cards" / "base.toml", tmp_path / "cards" / "mine.toml"
+    base.write_text('extends = "paper2021"\ninput.skip_bad_files = "on"\n')
+    card.write_text('extends = "base.toml"\n')
+    assert load_card(card).input.skip_bad_files == "on"
+    # From where the user is, where there is none beside it.
+    base.rename(tmp_path / "base.toml")
+    monkeypatch.chdir(tmp_path)
+    assert load_card(card).input.skip_bad_files == "on"

@@ -82,6 +82,9 @@ def _card_data(name_or_path: str | Path, extended: tuple[str, ...] = ()) -> tupl
     if base is not None:
         if not isinstance(base, str):
             raise ConfigError(f"`extends` in {origin} is no name of a card (given {base!r}): correct it")
+        beside = Path(name_or_path).parent / base
+        if base not in card_names() and os.path.isfile(beside):
+            base = str(beside)  # as headers; else from where the user is
         data = _laid_over(_card_data(base, (*extended, origin))[0], data)
     return data, origin
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..cling import in_literal_folder
@@ -22,6 +23,7 @@ from .left_out import LeftOut
 from .options import SelectionOptions
 from .records import SelectionResult
 from .skim import Skim, skim_of
+from .skim_cuts import notes_on_skims
 from .systematics import Variations
 
 
@@ -69,6 +71,7 @@ def select(
             blind=options.blind,
             for_skim=options.skim is not None,
         )
+        exposure = replace(exposure, notes=[*notes_on_skims(ntuple, card), *exposure.notes])
         event_loop = EventLoop(work)
         skim = None
         if options.skim is not None and skim_path is not None and exposure.of_skim is not None:

@@ -32,6 +32,7 @@ from .blinding import refuse_hidden_cuts
 from .cut_table import cuts, declare_functions, definitions, in_run_period, outside_signal_boxes
 from .left_out import LeftOut
 from .n_minus_one import FailedCuts
+from .skim_cuts import SkimCuts, cuts_of_skim
 
 # ZSTD, at the level that ROOT itself advises.
 _COMPRESSION_LEVEL = 5
@@ -102,7 +103,9 @@ class SkimFacts(Record):
     """How a skim was made, which its file holds as JSON in `na64root`.
 
     `skim_cut` and `events` are as in :class:`Skimmed`. `layout`: of the trees, as in the provenance. `blind`:
-    without the events in the signal boxes. `simulation` is what simulated input files say of themselves.
+    without the events in the signal boxes. `cuts`: those up to
+    `skim_cut`, and those of a skim that this one was made of. `simulation` is what simulated input files say
+    of themselves.
     """
 
     skim_cut: str | None
@@ -111,6 +114,7 @@ class SkimFacts(Record):
     blind: bool
     simulation: list[dict[str, Any]]
     exposure: SkimExposure
+    cuts: tuple[SkimCuts, ...] = ()
     provenance: Provenance
 
 
@@ -131,18 +135,19 @@ class SkimWriter:
         cut: str | None,
         blind: bool,
         exposure: SkimExposure,
+        cuts: tuple[SkimCuts, ...],
         rntuple: bool,
     ) -> None:
         """`entries` gives those that pass, of all files together in their order, once the loop has run.
 
-        `path`: what is written. `made`, `cut`, `blind`, `exposure`: for the file, how it was made.
+        `path`: what is written. `made`, `cut`, `blind`, `exposure`, `cuts`: for the file, how it was made.
 
         Raises:
             ConfigError: an RNTuple is to become a TTree; a tree of another layout an RNTuple.
             DataError: a branch that a skim cannot keep.
         """
         self.path, self.ntuple, self.rntuple = path, ntuple, rntuple
-        self.how = made, cut, blind, exposure
+        self.how = made, cut, blind, exposure, cuts
         from_rntuple = ntuple.tree_class != "TTree"
         if from_rntuple and not rntuple:
             raise ConfigError(
@@ -211,7 +216,7 @@ class SkimWriter:
         return _literally(_trees(self.ntuple))
 
     def _facts(self, events: int) -> SkimFacts:
-        made, cut, blind, exposure = self.how
+        made, cut, blind, exposure, cuts_made = self.how
         # Of a skim of a skim, what the first was made of.
         simulation = simulations(list(self.ntuple.made_by_na64root.values()))
         return SkimFacts(
@@ -221,6 +226,7 @@ class SkimWriter:
             blind=blind,
             simulation=simulation,
             exposure=exposure,
+            cuts=cuts_made,
             provenance=made,
         )
 
@@ -256,6 +262,7 @@ def skim_of(
         cut=skim.cut,
         blind=blind,
         exposure=exposure,
+        cuts=cuts_of_skim(card, ntuple, names),
         rntuple=skim.rntuple,
     )
 
