@@ -203,6 +203,13 @@ def _links_folder() -> str:
     ) from None
 
 
+def scratch_file(name: str) -> str:
+    """A new name for a file of this process beside its links, which ends with it; `name` begins it."""
+    handle, path = tempfile.mkstemp(prefix=f"{name}-", suffix=".root", dir=_links_folder())
+    os.close(handle)
+    return path
+
+
 def litter(*folders: str | Path) -> list[str]:
     """What is to be removed where this process ends without Python: these folders, and that of its links."""
     own = [_links_folder()] if _made_links == [os.getpid()] else []

@@ -22,11 +22,15 @@ from .mapping import Definition
 
 @dataclass(frozen=True)
 class Friend:
-    """A tree with more branches of the same events, over all files."""
+    """A tree with more branches of the same events, over all files.
+
+    `paths`: of files with these in the order of the events; a file of the user, or a copy of its tree.
+    """
 
     tree: str
     alias: str
     files: tuple[InputFile, ...]
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Ntuple:
         Args:
             distributed: `executor` and `npartitions` of a distributed one.
         """
-        friends = [(friend.tree, friend.alias, [f.path for f in friend.files]) for friend in self.friends]
+        friends = [(friend.tree, friend.alias, list(friend.paths)) for friend in self.friends]
         if not distributed:
             frame = source_frame(self.tree, self.paths, friends)
         elif not friends:

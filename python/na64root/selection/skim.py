@@ -391,7 +391,7 @@ def _require_alike(ntuple: Ntuple, *, as_fields: bool) -> None:
 
 
 def _trees(ntuple: Ntuple) -> list[tuple[str, list[str]]]:
-    friends = [(friend.tree, [file.path for file in friend.files]) for friend in ntuple.friends]
+    friends = [(friend.tree, list(friend.paths)) for friend in ntuple.friends]
     return [(ntuple.tree, ntuple.paths), *friends]
 
 
