@@ -2,7 +2,12 @@
 #ifndef NA64ROOT_CLING_EVENT_IDENTITY_HPP
 #define NA64ROOT_CLING_EVENT_IDENTITY_HPP
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "TBranch.h"
 #include "TLeaf.h"
@@ -31,6 +36,45 @@ inline long first_difference(TTree &one, const std::string &of_one, TTree &other
     }
     a->GetBranch()->DropBaskets("all");
     b->GetBranch()->DropBaskets("all");
+    return found;
+}
+
+// Which entry of another tree has the numbers of each entry of a tree.
+struct Matched {
+    std::vector<long> entries;
+    long lacking = 0; // entries of the tree that the other has not
+    long twice = 0;   // entries of the other whose numbers came before
+};
+
+inline Matched matched(TTree &one, const std::vector<std::string> &of_one, TTree &other,
+                       const std::vector<std::string> &of_other) {
+    using Key = std::array<Long64_t, 3>;
+    const auto keys = [](TTree &tree, const std::vector<std::string> &names) {
+        std::vector<Key> all(tree.GetEntries());
+        for (std::size_t k = 0; k < 3; ++k) {
+            TLeaf *leaf = leaf_of(tree, names[k]);
+            for (Long64_t i = 0; i < tree.GetEntries(); ++i) {
+                leaf->GetBranch()->GetEntry(i);
+                all[i][k] = leaf->GetValueLong64();
+            }
+            leaf->GetBranch()->DropBaskets("all");
+        }
+        return all;
+    };
+    const auto wanted = keys(one, of_one), there = keys(other, of_other);
+    std::vector<std::pair<Key, long>> sorted;
+    for (std::size_t i = 0; i < there.size(); ++i)
+        sorted.emplace_back(there[i], static_cast<long>(i));
+    std::sort(sorted.begin(), sorted.end());
+    Matched found;
+    for (std::size_t i = 1; i < sorted.size(); ++i)
+        found.twice += sorted[i].first == sorted[i - 1].first;
+    for (const Key &key : wanted) {
+        const auto at = std::lower_bound(sorted.begin(), sorted.end(), std::make_pair(key, -1L));
+        const bool is_there = at != sorted.end() && at->first == key;
+        found.lacking += !is_there;
+        found.entries.push_back(is_there ? at->second : -1);
+    }
     return found;
 }
 

@@ -114,6 +114,8 @@ _PLAIN = re.compile(r"(?!.*\.root.)(?!.*\.zip)[A-Za-z0-9_./+=-]+", re.DOTALL)
 
 # By absolute path of a file, the plain name that stands for it.
 _links: dict[str, str] = {}
+# The process that made the folder of them; forks of it use it, and leave it.
+_made_links: list[int] = []
 
 
 def literal(path: str | Path) -> str:
@@ -194,15 +196,24 @@ def _links_folder() -> str:
                 folder = tempfile.mkdtemp(prefix="na64root-", dir=place)
                 # Not atexit, which worker processes leave out; a fork of this process does nothing.
                 util.Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
+                _made_links.append(os.getpid())
                 return folder
     raise Na64Error(
         "no temporary folder can be written (one with a plain name is needed): set TMPDIR to one"
     ) from None
 
 
+def scratch_file(name: str) -> str:
+    """A new name for a file of this process beside its links, which ends with it; `name` begins it."""
+    handle, path = tempfile.mkstemp(prefix=f"{name}-", suffix=".root", dir=_links_folder())
+    os.close(handle)
+    return path
+
+
 def litter(*folders: str | Path) -> list[str]:
-    """What is to be removed where a process ends without Python: these folders, and that of the links."""
-    return [str(folder) for folder in (*folders, _links_folder())]
+    """What is to be removed where this process ends without Python: these folders, and that of its links."""
+    own = [_links_folder()] if _made_links == [os.getpid()] else []
+    return [*map(str, folders), *own]
 
 
 @contextlib.contextmanager
@@ -330,6 +341,41 @@ def declare_code(name: str, code: str) -> None:
         raise CodeError("the compiler gives no reason")
     more = "; in one Python process a header cannot change" if "redefinition" in error[2] else ""
     raise CodeError(f"line {error[1]}: {error[2].strip()}{more}")
+
+
+# What is to be left out before brackets are counted, or is one.
+_TOKEN = re.compile(
+    r"""
+    //[^\n]*\n | /\*.*?\*/
+    | (?P<comment> // | /\* )
+    | R"(?P<mark>[^()\\\s]{0,16})\( .*? \)(?P=mark)"
+    | "(?:[^"\\\n]|\\.)*"
+    | (?<![0-9A-Fa-f])'(?:[^'\\\n]|\\.)*'
+    | (?P<quote> " | (?<![0-9A-Fa-f])' )
+    | (?P<bracket> [][(){}] )
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def why_not_whole(code: str) -> str:
+    """Why an expression would change what is written around it; empty where it would not.
+
+    What has a bracket too few or too many sends Cling into a loop that ends when memory does, or is taken as
+    something else than it stands for.
+    """
+    open_ones: list[str] = []
+    for token in _TOKEN.finditer(code):
+        if token["comment"]:
+            return "a comment has no end"
+        if token["quote"]:
+            return f"a {token['quote']} has no end"
+        bracket = token["bracket"]
+        if bracket in ("(", "[", "{"):
+            open_ones.append(bracket)
+        elif bracket and (not open_ones or open_ones.pop() + bracket not in ("()", "[]", "{}")):
+            return f"a {bracket} closes nothing"
+    return f"a {open_ones[-1]} has no end" if open_ones else ""
 
 
 _ADVICE = "install g++ with its standard library headers (Debian: apt install g++)"

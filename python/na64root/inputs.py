@@ -9,7 +9,10 @@ same one.
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
+import stat
 from collections.abc import Iterator
 from contextvars import ContextVar
 
@@ -38,6 +41,34 @@ def note(path: str | os.PathLike[str]) -> None:
     known = _files.get()
     if known is not None and (identity := _identity(path)) is not None:
         known.add(identity)
+
+
+def read_bytes(path: str | os.PathLike[str], size: int = -1) -> bytes:
+    """What a file of the user holds, or its first bytes.
+
+    Raises:
+        OSError: it cannot be read, or is no file: a pipe that nobody writes to would never end.
+    """
+    # Without waiting: opening a pipe for reading waits for somebody who writes.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb") as stream:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "no regular file", os.fspath(path))
+        return stream.read(size)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file of the user: UTF-8 with or without byte-order mark, its lines end as those of any
+    system do.
+
+    Raises:
+        OSError: as :func:`read_bytes`.
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    return io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=None).read()
 
 
 def belongs_to_run(path: str | os.PathLike[str]) -> bool:

@@ -62,6 +62,21 @@ def values_of(call: Call) -> list[tuple[float, ...]]:
     return list(itertools.product(around(thresholds), repeat=len(call.columns)))
 
 
+# Values of the columns that pass a cut, each of which it needs.
+PASSING = {
+    "S1 pile_up": (0.0,), "S1 straw": (1.0, 1.0), "S1 srd": (0.02,) * 3, "S1 momentum": (100.0,),
+    "S1 preshower": (5.0,), "S1 ecal": (10.0,), "S1 veto": (0.001,), "S1 hcal": (0.1, 30.0, 0.1),
+    "S1 r": (0.01,), "S1 shower_chi2": (1.0,), "S2 ecal": (10.0,), "S2 hcal": (0.1, 0.1, 0.1),
+    "dimuon": (1.6, 5.0, 5.0), "neutral hadrons": (30.0, 30.0), "other edge of ecal": (10.0,),
+}  # fmt: skip
+
+
+def with_a_value_missing(values: tuple[float, ...]) -> list[tuple[float, ...]]:
+    """Values, and the same with NaN in the place of each."""
+    missing = range(len(values))
+    return [values, *(tuple(np.nan if k == i else v for k, v in enumerate(values)) for i in missing)]
+
+
 @pytest.fixture(scope="module")
 def rows() -> np.ndarray:
     """Values of PLAIN and WHOLE, shape (events, 4), for all cuts."""
@@ -70,6 +85,8 @@ def rows() -> np.ndarray:
         for values in values_of(call):
             at = dict(zip(call.columns, values, strict=True))
             rows.append(tuple(at.get(name, 0.0) for name in (*PLAIN, WHOLE)))
+    for values in PASSING.values():
+        rows += [(*row, 0.0, 0.0, 0.0)[:4] for row in with_a_value_missing(values)]
     return np.unique(rows, axis=0)
 
 
@@ -187,3 +204,12 @@ def test_the_library_takes_no_cut_that_it_has_not(tree, condition):
     node = library_frame(open_ntuple([tree]))
     with pytest.raises(compiled.NotCompiledError, match="tight"):
         filtered(node, condition, "tight")
+
+
+def test_a_value_that_is_no_number_fails_each_cut():
+    """Reference: analytic; that the engines agree on these rows is shown above."""
+    for name, values in PASSING.items():
+        rows = with_a_value_missing(values)
+        columns = dict(zip(PLAIN, np.transpose([(*row, 0.0, 0.0)[:3] for row in rows]), strict=True))
+        passed = CALLS[name].of(columns, np.zeros(len(rows), dtype=int))
+        assert passed.tolist() == [True] + [False] * len(values), name

@@ -15,6 +15,7 @@ from na64root import backgrounds, ntuple, selection
 from na64root.cling import declare, root
 from na64root.config import load_card
 from na64root.errors import DataError, Na64Error
+from na64root.ntuple.identity import in_order_of
 from na64root.selection import SelectionOptions, quality
 from na64root.selection.skim import Skim
 from na64root.simulation import simulate
@@ -149,8 +150,15 @@ def marked(path: str, tree: str, index: bool = False) -> None:
     [
         ([*range(N)], [], None, None),
         ([*range(N)], [], "shuffled", None),
-        ([1, 0, *range(2, N)], [], None, r"friend tree 'f' in .* has another spillevent .* in entry 0"),
-        ([*range(N - 1)], [], None, r"friend tree 'f' in .* has 11 entries, .* has 12"),
+        ([1, 0, *range(2, N)], ["run"], None, r"friend tree 'f' in .* has another spillevent .* in entry 0"),
+        (
+            [*range(N - 1)],
+            [],
+            None,
+            r"friend tree 'f' in .* lacks 1 of the 12 events .*their values are not known",
+        ),
+        ([*range(N - 1)], ["run"], None, r"friend tree 'f' in .* has 11 entries, .* has 12"),
+        ([0, *range(N)], [], None, r"friend tree 'f' in .* has 1 events whose numbers came before"),
         ([*range(N)], ["spillevent"], "shuffled", r"another order \(its entries are marked as reshuffled"),
         ([*range(N)], ["run"], "index", r"another order \(it has an index"),
         ([*range(N)], ["run", "spill", "spillevent"], None, None),
@@ -170,6 +178,26 @@ def test_a_friend_has_the_events_of_its_tree(tmp_path, order, omit, mark, messag
         selection.select([path], card)
 
 
+@pytest.mark.parametrize("more", [0, 5])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_friend_in_another_order_is_matched_by_the_numbers_of_events(tmp_path, more, threads):
+    """Reference: analytic, the energy of each event is its number. Also of a skim, and with events more."""
+    path = write_tree(tmp_path / "main.root", events(), omit=["hcal1"])
+    made = [event(spill=1 + i // 4, spillevent=i + 2, hcal1=0.01 * (i + 2)) for i in range(N + more)]
+    order = np.random.default_rng(1).permutation(N + more)
+    friend = write_tree(tmp_path / "friend.root", [made[i] for i in order], tree_name="f")
+    marked(friend, "f")
+    card = card_of(tmp_path, FRIEND)
+    skim = tmp_path / "skim.root"
+    work = Work(threads=threads)
+    for inputs in ([path], [str(skim)]):
+        options = SelectionOptions(skim=None if skim.exists() else Skim(skim))
+        result = selection.select(inputs, card, options, work=work)
+        assert observed(result) == N
+        assert all(c.hcal2_GeV == 0.01 * c.spillevent for c in result.candidates)
+    assert result.input.friend_files[0].path == str(skim)
+
+
 def stored_friend(path: str, friend: str) -> None:
     file = root().TFile.Open(path, "UPDATE")
     tree = file.Get("tree")
@@ -182,8 +210,8 @@ def stored_friend(path: str, friend: str) -> None:
     ("made", "message"),
     [
         (events(), None),
-        (events()[:4], "friend tree 'f' in .* has 4 entries, .* has 12"),
-        (events()[::-1], "friend tree 'f' in .* has another spill"),
+        (events()[:4], "friend tree 'f' in .* lacks 8 of the 12 events"),
+        (events()[::-1], "has its events in another order .*trackMomentum would be of other events"),
         (None, "written with a friend tree 'f' in .*friend.root, which cannot be opened"),
     ],
 )
@@ -200,6 +228,12 @@ def test_a_friend_that_a_tree_was_written_with(tmp_path, made, message):
         return
     with pytest.raises(DataError, match=message):
         selection.select([path], CARD)
+
+
+def test_the_order_of_a_friend_of_which_nothing_is_read_is_left_aside(tmp_path):
+    path = write_tree(tmp_path / "main.root", events())
+    stored_friend(path, write_tree(tmp_path / "friend.root", events()[::-1], tree_name="f"))
+    assert observed(selection.select([path], CARD)) == N
 
 
 def test_a_branch_that_was_added_later_is_never_read_as_zero(tmp_path):
@@ -385,3 +419,10 @@ def test_what_cannot_be_declared_is_one_line(tmp_path, plain):
         with pytest.raises(Na64Error, match=message):
             selection.select([plain], card_of(tmp_path, f"[input.sentinels]\n{text}\n"))
     assert load_card().sha256 == CARD.sha256
+
+
+def test_a_friend_that_cannot_be_brought_into_order_is_one_line(tmp_path, plain):
+    with pytest.raises(
+        DataError, match=r"cannot bring friend tree 'tree' in .* into the order of .*set TMPDIR"
+    ):
+        in_order_of(plain, "tree", plain, [10**6])

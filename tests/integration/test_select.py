@@ -257,6 +257,41 @@ def test_declared_cuts_stand_where_they_are_told(tmp_path):
     assert told.thresholds[0].unit == "GeV"
 
 
+# Each passes the events with ecal1 above 5 GeV; VETO_ene[5] is 0.001 GeV.
+ON_NAN = {
+    "plain": "ecal1 > 5",
+    "negated": "!(ecal1 <= 5)",
+    "either": "ecal1 > 5 || ecal1 != ecal1",
+    "ternary": "ecal1 <= 5 ? false : true",
+    "element": "ecal1 > 5 && !(VETO_ene[2 + 3] > 1)",
+    "function": "!std::signbit(ecal1 - 5)",
+    "finite": "std::isfinite(ecal1) && ecal1 > 5",
+    "kept": "std::isnan(ecal1) || ecal1 > 5",
+}
+
+
+def test_a_declared_cut_fails_where_its_value_is_nan_whatever_its_form(tmp_path):
+    """Reference: analytic."""
+    veto = np.full(6, 0.001)
+    veto[5] = np.nan
+    rows = [event(), event(ecal1=4.0), event(ecal1=np.nan), event(ecal1=17.0, VETO_ene=veto)]
+    path = write_tree(tmp_path / "file.root", rows)
+    text = ""
+    for name, expression in ON_NAN.items():
+        text += f'[[selection.declared]]\nname = "{name}"\nexpression = "{expression}"\nafter = "trigger"\n'
+    card = card_with(tmp_path, text)
+    opened = ntuple.open_ntuple([path], card)
+    cut_table.declare_functions(card)
+    frame = opened.data_frame()
+    table = [cut for cut in cut_table.cuts(card, "S2", opened) if cut.declared]
+    passed = {cut.name: frame.Filter(cut.expression).Take["double"]("ecal1") for cut in table}
+    found = {name: [str(float(value)) for value in taken.GetValue()] for name, taken in passed.items()}
+    assert found == {name: ["17.0", "17.0"] for name in ON_NAN} | {
+        "element": ["17.0"],
+        "kept": ["17.0", "nan", "17.0"],
+    }
+
+
 def with_header(tmp_path: Path, code: str, expression: str):
     """A card in a folder of its own, beside a header."""
     (tmp_path / "cards").mkdir(exist_ok=True)

@@ -5,6 +5,8 @@ Reference: uproot reads input and skim (independent).
 
 from __future__ import annotations
 
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import awkward as ak
@@ -16,8 +18,10 @@ from na64root import selection
 from na64root.cling import declare, root
 from na64root.config import load_card
 from na64root.errors import DataError, Na64Error
+from na64root.ntuple import open_ntuple
 from na64root.selection import SelectionOptions
 from na64root.selection.skim import Skim
+from na64root.selection.skim_cuts import notes_on_skims
 from na64root.work import Work
 from support.layouts import card_of
 from support.tree_a import event, write_tree
@@ -296,3 +300,68 @@ def test_rntuples_are_copied_as_they_are(tmp_path):
         assert copied["spillevent"].tolist() == values["spillevent"][::3].tolist()
         for name in ("ECAL_ene", "words"):
             assert [list(v) for v in copied[name]] == [list(v) for v in values[name][::3]]
+
+
+def loosened(tmp_path: Path, text: str):
+    """A card with other cuts than `CARD`."""
+    card = tmp_path / "other.toml"
+    card.write_text('extends = "paper2021"\n' + text)
+    return load_card(card)
+
+
+def value(number: float) -> str:
+    return f'{{ value = {number}, provenance = "user", source = "a test" }}'
+
+
+CUTS = {
+    "the same": ("", []),
+    "tighter": (f"[selection.ecal]\ns1_max_GeV = {value(50.0)}\ns2_max_GeV = {value(50.0)}\n", []),
+    "looser": (f"[selection.ecal]\ns2_max_GeV = {value(99.0)}\n", ["S2 ecal"]),
+    "looser in one period": (f"[selection.period.2017]\nmomentum.window_GeV = {value(9.0)}\n",
+                             ["S1 momentum", "S2 momentum"]),
+    "another quantity, not up to ecal": (f"[selection.veto]\nphotomultiplier_balance = {value(0.1)}\n", []),
+    "beyond those of the skim": (f"[selection.veto]\nenergy_max_GeV = {value(9.0)}\n", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_cuts_that_a_skim_was_not_made_with_are_a_note(tmp_path, skim_of_ecal, name):
+    """Of a skim, of merged ones, and of a skim of a skim."""
+    text, loose = CUTS[name]
+    card = loosened(tmp_path, text)
+    for path in skim_of_ecal:
+        said = notes_on_skims(open_ntuple([path], card), card)
+        assert len(said) == bool(loose)
+        for note in said:
+            assert note.startswith(
+                f"{path} is a skim made with tighter or other cuts than those of the card ("
+            )
+            assert f"({', '.join(loose)})" in note
+
+
+@pytest.fixture(scope="module")
+def skim_of_ecal(tmp_path_factory) -> list[str]:
+    """A skim after ecal, a merged one, and a skim of the first after an earlier cut."""
+    folder = tmp_path_factory.mktemp("skims")
+    for i in range(2):
+        skimmed([write_tree(folder / f"{i}.root", numbered(first=2 + 100 * i))], folder / f"skim{i}.root")
+    hadd = Path(root().__file__).parent / "bin" / "hadd"
+    sources = [str(folder / f"skim{i}.root") for i in range(2)]
+    subprocess.run([hadd, "-f", folder / "merged.root", *sources], check=True, capture_output=True)
+    skimmed(sources[:1], folder / "again.root", cut="trigger")
+    return [sources[0], str(folder / "merged.root"), str(folder / "again.root")]
+
+
+def test_the_note_is_in_the_result(tmp_path, skim_of_ecal):
+    card = loosened(tmp_path, CUTS["looser"][0])
+    result = selection.select(skim_of_ecal[:1], card)
+    assert [note for note in result.notes if "S2 ecal" in note] == notes_on_skims(
+        open_ntuple(skim_of_ecal[:1], card), card
+    )
+
+
+def test_a_skim_whose_cuts_cannot_be_read_is_one_line(tmp_path, skim_of_ecal):
+    ntuple = open_ntuple(skim_of_ecal[:1])
+    edited = {path: facts | {"cuts": [{"cuts": 3}]} for path, facts in ntuple.made_by_na64root.items()}
+    with pytest.raises(DataError, match="whose cuts cannot be read"):
+        notes_on_skims(replace(ntuple, made_by_na64root=edited), CARD)

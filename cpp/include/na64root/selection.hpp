@@ -15,6 +15,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace na64root {
 
@@ -59,6 +60,14 @@ template <class Ranges> double run_period(std::uint32_t run, const Ranges &range
 
 inline bool in_run_period(double period, int periods) {
     return period < periods;
+}
+
+// Whether a value is no NaN, which stands for a value that is not there; arrays are not looked into.
+template <class Value> bool is_number(const Value &value) {
+    if constexpr (std::is_floating_point_v<Value>)
+        return !std::isnan(value);
+    else
+        return true;
 }
 
 inline bool passes_trigger(bool is_physics, bool is_trigger_physics, bool is_on_spill, bool is_calibration) {

@@ -181,7 +181,7 @@ def read(
 
     def loop() -> tuple[LeftOut, tuple[LeftOut, list[float], list[float], Sample]]:
         left_out = LeftOut(ntuple, card, without_spills)
-        with reading(ntuple):
+        with reading(ntuple, declared=bool(card.selection.declared)):
             try:
                 made = _loop(event_loop.compiled_frame(ntuple), ntuple, card, left_out, blind)
             except NotCompiledError:

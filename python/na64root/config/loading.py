@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..errors import ConfigError
-from ..inputs import note
+from ..inputs import note, read_text
 from .card import OPTIONAL_SECTIONS, Card
 from .quantity import nearest
 
@@ -82,6 +82,9 @@ def _card_data(name_or_path: str | Path, extended: tuple[str, ...] = ()) -> tupl
     if base is not None:
         if not isinstance(base, str):
             raise ConfigError(f"`extends` in {origin} is no name of a card (given {base!r}): correct it")
+        beside = Path(name_or_path).parent / base
+        if base not in card_names() and os.path.isfile(beside):
+            base = str(beside)  # as headers; else from where the user is
         data = _laid_over(_card_data(base, (*extended, origin))[0], data)
     return data, origin
 
@@ -94,7 +97,7 @@ def _read_headers(data: Mapping[str, Any], folder: Path, origin: str) -> None:
         if not isinstance(cut, dict) or not isinstance(cut.get("header"), str):
             continue
         try:
-            code = (folder / cut["header"]).read_text("utf-8-sig")
+            code = read_text(folder / cut["header"])
             note(folder / cut["header"])
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -131,7 +134,7 @@ def _read_card(name_or_path: str | Path) -> tuple[str, str]:
         raise ConfigError(f"no card {name} (neither a file nor one of {known}): give a name or a path")
     note(path)
     try:
-        return path.read_text("utf-8-sig"), str(path)
+        return read_text(path), str(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read card {path} ({error}): give a readable TOML file") from None
 

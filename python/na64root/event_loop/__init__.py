@@ -2,5 +2,5 @@
 
 `library` builds the shared library of cpp/rdf where it is used and keeps it in a cache; `compiled` books on
 it as one books on RDataFrame; `expressions` are what both are given, with typed arguments; `histograms` turns
-what was filled into records and TH1.
+what was filled into records and TH1. `last_words` are for where a process ends in C++.
 """

@@ -26,7 +26,7 @@ HEADER = SOURCES / "booking.hpp"
 
 
 # What is compiled, apart from headers.
-TRANSLATION_UNITS = ("booking.cpp", "survey.cpp")
+TRANSLATION_UNITS = ("booking.cpp", "last_words.cpp", "survey.cpp")
 
 
 # As the core: no contraction to fused multiply-add, so that every engine gives the same bits.
@@ -56,11 +56,22 @@ def booking() -> Any | None:
 @functools.cache
 def surveying() -> Any:
     """The functions of `survey.hpp`; where the library cannot be built Cling compiles them."""
+    return _of_header("survey")
+
+
+@functools.cache
+def ending() -> Any:
+    """The functions of `last_words.hpp`; where the library cannot be built Cling compiles them."""
+    return _of_header("last_words")
+
+
+def _of_header(name: str) -> Any:
     loaded = _loaded()
-    declare(f'#include "{literal(SOURCES)}/survey.{"hpp" if loaded else "cpp"}"', optimised=not loaded)
+    declare(f'#include "{literal(SOURCES)}/{name}.{"hpp" if loaded else "cpp"}"', optimised=not loaded)
     return root().na64root.rdf
 
 
+@functools.cache
 def _loaded() -> bool:
     path = build()
     if path is None:

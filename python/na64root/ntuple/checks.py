@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..cling import compiler_messages, root
+from ..cling import compiler_messages, root, why_not_whole
 from ..config import Card, FriendTree, LayoutConfig
 from ..errors import DataError
 from ..event_loop.compiled import define
@@ -31,7 +31,7 @@ from .files import (
 )
 from .frame import Friend, Input, Ntuple, names_in_use, source_frame
 from .good_runs import good_runs_of
-from .identity import NUMBERS, check_stored_friends, identified, require_same_order, require_whole
+from .identity import NUMBERS, check_stored_friends, identified, in_order_of, require_whole, same_order
 from .layouts import ACCEPTED, EXPECTED, TREE_A, Branch, Column, column_of
 from .mapping import (
     Definition,
@@ -104,7 +104,12 @@ def open_ntuple(inputs: Input, card: Card | None = None, *, unpack: bool = True)
         raise DataError(f"{bad}: {skipped[0].cause}")
     first = found[0]
     friends = tuple(
-        Friend(friend.tree, friend.alias, tuple(one.friends[i] for one in found))
+        Friend(
+            friend.tree,
+            friend.alias,
+            tuple(one.friends[i] for one in found),
+            tuple(one.friends_read[i] for one in found),
+        )
         for i, friend in enumerate(first.mapping.friends if first.mapping else ())
     )
     ntuple = Ntuple(
@@ -155,6 +160,7 @@ class _Found:
     """What a checked file is.
 
     `types` are those of the columns that are read, by their names in the file where there is a mapping.
+    `friends_read`: where the events of `friends` are read, in the order of the file.
     """
 
     file: InputFile
@@ -165,6 +171,7 @@ class _Found:
     mapping: LayoutConfig | None = None
     columns: dict[str, Column] = field(default_factory=dict)
     friends: tuple[InputFile, ...] = ()
+    friends_read: tuple[str, ...] = ()
     facts: dict[str, Any] | None = None
     flats: tuple[Definition, ...] = ()
 
@@ -240,8 +247,9 @@ def _check_tree(
     if entries == 0:
         raise DataError(f"tree '{name}' in {path} has no entries (events are expected): leave it out")
     if tree is not None:
-        check_stored_friends(tree, path, _names_of_numbers(mapping))
-        require_whole(tree, path, _read_of(mapping, also))
+        read = _read_of(mapping, also)
+        check_stored_friends(tree, path, _names_of_numbers(mapping), read)
+        require_whole(tree, path, read)
     if mapping is not None:
         return _check_mapped(tree, columns, path, kind, entries, layout, mapping, friend_paths)
     if tree is not None:
@@ -320,17 +328,18 @@ def _check_mapped(
     """The columns that a mapping reads are there; their types; the friend trees have the same events."""
     if mapping.friends and kind == RNTUPLE:
         raise DataError(f"{path} holds an RNTuple (only a TTree has friends): leave out layout.friends")
-    friends = [
+    checked = [
         _check_friend(friend, friend_path, tree, path, mapping)
         for friend, friend_path in zip(mapping.friends, friend_paths, strict=True)
     ]
+    friends, read = tuple(file for file, _ in checked), tuple(path for _, path in checked)
     try:
         frame = source_frame(
             mapping.tree,
             [path],
             [
-                (friend.tree, friend.alias, [found.path])
-                for friend, found in zip(mapping.friends, friends, strict=True)
+                (friend.tree, friend.alias, [friend_path])
+                for friend, friend_path in zip(mapping.friends, read, strict=True)
             ],
         )
         known = [str(name) for name in frame.GetColumnNames()]
@@ -345,10 +354,10 @@ def _check_mapped(
     if tree is not None:
         lengths = leaves_of(tree, own)
         check_baskets_of_tree(tree, entries, own, path)
-        for friend, file in zip(mapping.friends, friends, strict=True):
+        for friend, file, where in zip(mapping.friends, friends, read, strict=True):
             prefix = f"{friend.alias}."
             names = [name.removeprefix(prefix) for name in needed if name.startswith(prefix)]
-            with opened_file(file.path) as opened:
+            with opened_file(where) as opened:
                 other = opened.Get(friend.tree)
                 lengths |= {prefix + name: column for name, column in leaves_of(other, names).items()}
                 check_baskets_of_tree(other, entries, names, file.path)
@@ -365,7 +374,7 @@ def _check_mapped(
             if branch.name in lengths and branch.name not in mapping.branches:
                 _check_column(branch, lengths[branch.name], path)
     return _Found(
-        input_file_of(path, entries), kind, layout, mapping.tree, types, mapping, columns, tuple(friends)
+        input_file_of(path, entries), kind, layout, mapping.tree, types, mapping, columns, friends, read
     )
 
 
@@ -390,8 +399,10 @@ def _needed(mapping: LayoutConfig, known: Sequence[str], path: str, *, optional:
     return list(names)
 
 
-def _check_friend(friend: FriendTree, path: str, tree: Any, of: str, mapping: LayoutConfig) -> InputFile:
-    """The file with the friend tree of one input file: the same events in the same order."""
+def _check_friend(
+    friend: FriendTree, path: str, tree: Any, of: str, mapping: LayoutConfig
+) -> tuple[InputFile, str]:
+    """The file with the friend tree of one input file, which has its events; where they are in its order."""
     with opened_file(path) as file:
         other = object_in(file, friend.tree)
         if not other or not isinstance(other, root().TTree):
@@ -399,11 +410,12 @@ def _check_friend(friend: FriendTree, path: str, tree: Any, of: str, mapping: La
             raise DataError(
                 f"{path} has no TTree '{friend.tree}' (its trees: {held}): correct layout.friends"
             )
-        require_same_order(tree, of, other, path, _names_of_numbers(mapping))
+        order = same_order(tree, of, other, path, _names_of_numbers(mapping))
         prefix = f"{friend.alias}."
         read = {name.removeprefix(prefix) for name in _read_of(mapping, ()) if name.startswith(prefix)}
         require_whole(other, path, read)
-        return input_file_of(path, int(other.GetEntries()))
+        found = input_file_of(path, int(other.GetEntries()))
+    return found, path if order is None else in_order_of(of, friend.tree, path, order)
 
 
 def _check_alike(found: Sequence[_Found], one: _Found) -> None:
@@ -438,8 +450,8 @@ def _mapped(ntuple: Ntuple, first: _Found) -> Ntuple:
     assert first.mapping is not None
     mapping, columns = first.mapping, dict(first.columns)
     friends = [
-        (friend.tree, friend.alias, [found.path])
-        for friend, found in zip(mapping.friends, first.friends, strict=True)
+        (friend.tree, friend.alias, [path])
+        for friend, path in zip(mapping.friends, first.friends_read, strict=True)
     ]
     frame = source_frame(first.tree, [first.file.path], friends)
     known = [str(name) for name in frame.GetColumnNames()]
@@ -478,6 +490,8 @@ def _mapped(ntuple: Ntuple, first: _Found) -> Ntuple:
 
 def _compiled(frame: Any, made: Definition, where: str, known: Sequence[str]) -> Any:
     """The frame with a column more; what the compiler says of a wrong expression becomes one line."""
+    if why := why_not_whole(made.expression):
+        raise DataError(f"{where} does not compile: {made.expression!r} ({why}): correct the expression")
     with compiler_messages() as text:
         try:
             return define(frame, made.name, made.expression)

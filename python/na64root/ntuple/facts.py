@@ -75,7 +75,7 @@ def _merged(said: Sequence[Facts], path: str) -> Facts:
     """The sum of what the parts of a merged file say.
 
     Entries add up, one blinded part makes the whole blinded. Exposures stay apart in `exposures`: how they
-    add up depends on the run periods.
+    add up depends on the run periods. The cuts of all parts are those of the whole.
     """
     skims = [one for one in said if "skim_cut" in one]
     if skims and len(skims) < len(said):
@@ -102,6 +102,7 @@ def _merged(said: Sequence[Facts], path: str) -> Facts:
             "layout": said[0].get("layout", "A"),
             "blind": any(one.get("blind") for one in said),
             "exposures": [one.get("exposure") for one in said],
+            "cuts": [cuts for one in said for cuts in one.get("cuts", [])],
             "provenance": said[0].get("provenance"),
         }
     return merged

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from ..cling import declare_header, literal, named, root
 from ..config import LayoutConfig
 from ..errors import DataError
-from ..inputs import note, require_utf8
+from ..inputs import note, read_bytes, require_utf8
 from ..records import InputFile, SkippedFile, sha256_of
 
 _LIST_SUFFIXES = (".txt", ".list", ".lst")
@@ -76,7 +76,7 @@ def _read_list(path: Path) -> list[str]:
     note(path)
     try:
         # A line ends where a shell or an editor ends it: a name may hold other separators of Unicode.
-        lines = [line.removesuffix("\r") for line in path.read_bytes().decode("utf-8-sig").split("\n")]
+        lines = [line.removesuffix("\r") for line in read_bytes(path).decode("utf-8-sig").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the list of files {path} ({error}): give one path per line") from None
     lines = [line if os.path.isfile(path.parent / line) else line.strip() for line in lines]
@@ -199,8 +199,9 @@ def opened_file(path: str) -> Iterator[Any]:
     ROOT = root()
     if "://" not in path:
         try:
+            magic = read_bytes(path, 4)
             with open(path, "rb") as stream:
-                magic = stream.read(4)
+                stream.seek(4)
                 sound = magic != b"root" or (_streamers_are_there(stream) and _keys_are_sound(stream))
         except OSError as error:
             raise DataError(f"cannot read {path} ({error.strerror}): check the file") from None

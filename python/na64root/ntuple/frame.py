@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from ..cling import histograms_as_ours, literal, named, optimise, root
 from ..errors import DataError
 from ..event_loop import compiled
+from ..event_loop.last_words import ends_when_asked, last_words
 from ..inputs import note
 from ..records import GoodRunList, InputDetails, InputFile, SkippedFile
 from .files import expand, quiet_root
@@ -21,11 +22,15 @@ from .mapping import Definition
 
 @dataclass(frozen=True)
 class Friend:
-    """A tree with more branches of the same events, over all files."""
+    """A tree with more branches of the same events, over all files.
+
+    `paths`: of files with these in the order of the events; a file of the user, or a copy of its tree.
+    """
 
     tree: str
     alias: str
     files: tuple[InputFile, ...]
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ class Ntuple:
         Args:
             distributed: `executor` and `npartitions` of a distributed one.
         """
-        friends = [(friend.tree, friend.alias, [f.path for f in friend.files]) for friend in self.friends]
+        friends = [(friend.tree, friend.alias, list(friend.paths)) for friend in self.friends]
         if not distributed:
             frame = source_frame(self.tree, self.paths, friends)
         elif not friends:
@@ -198,26 +203,40 @@ def require_all_read(ntuple: Ntuple, events: int, sums_of_weights: Iterable[floa
 
 
 @contextlib.contextmanager
-def reading(ntuple: Ntuple) -> Iterator[None]:
-    """Turns ROOT's errors while events are read into a DataError that names the files."""
+def reading(ntuple: Ntuple, *, declared: bool = False) -> Iterator[None]:
+    """Turns ROOT's errors while events are read into a DataError that names the files.
+
+    Where code of the card runs, that of a mapping or `declared`, one line says so too if it ends the process.
+    """
     ROOT = root()
+    names = ", ".join(ntuple.paths[:3]) + (" ..." if len(ntuple.paths) > 3 else "")
+    problem = f"cannot read all events of {names}"
+    code_of_card = declared or bool(ntuple.definitions)
     try:
-        with quiet_root(), histograms_as_ours():
+        with (
+            quiet_root(),
+            histograms_as_ours(),
+            ends_when_asked(),
+            last_words(problem, _CORRECT) if code_of_card else contextlib.nullcontext(),
+        ):
             yield
     except ROOT.std.exception as error:
-        names = ", ".join(ntuple.paths[:3]) + (" ..." if len(ntuple.paths) > 3 else "")
         cause = str(error.what()).strip().splitlines()[-1] if hasattr(error, "what") else str(error)
         cause = named(cause)
         if branch := re.search(r"branch \S+ in .+ cannot be read$", cause):
             raise DataError(f"{branch[0]} (the file is damaged): copy it again") from None
         if isinstance(error, ROOT.std.length_error):  # what a definition of a mapping throws
-            raise DataError(f"cannot read all events of {names}, {cause}: correct the mapping") from None
+            raise DataError(f"{problem}, {cause}: correct the mapping") from None
         # A checksum of an RNTuple, and what ROOT's reader of a TTree says of itself; anything else is thrown
         # by what is computed of the events.
         damaged = isinstance(error, ROOT.RException) or "TTreeReader" in cause
-        way_out = (
-            "the file is damaged, make or copy it again"
-            if damaged
-            else "correct what the card computes of them (cuts, columns, mapping)"
-        )
-        raise DataError(f"cannot read all events of {names} ({cause}): {way_out}") from None
+        way_out = "the file is damaged, make or copy it again" if damaged else _CORRECT
+        raise DataError(f"{problem} ({cause}): {way_out}") from None
+    except Exception as error:
+        # What is thrown and is no exception of the standard library; PyROOT knows no more of it.
+        if not code_of_card or "unknown C++ exception" not in str(error):
+            raise
+        raise DataError(f"{problem} (something was thrown that is no std::exception): {_CORRECT}") from None
+
+
+_CORRECT = "correct what the card computes of them (cuts, columns, mapping)"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..config import Card
 from ..errors import DataError
-from ..inputs import note
+from ..inputs import note, read_bytes
 from ..records import GoodRunList
 
 _LAST = 2**32 - 1
@@ -101,7 +101,7 @@ def read_good_runs(path: Path) -> GoodRuns:
     """
     note(path)
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise DataError(
             f"cannot read the list of good runs {path} ({error.strerror}): check the path"

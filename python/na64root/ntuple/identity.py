@@ -3,11 +3,12 @@ and whether they are simulation."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..cling import declare_header, implicit_threads, root
+from ..cling import declare_header, implicit_threads, literal, named, no_room, root, scratch_file
 from ..errors import DataError
 from ..event_loop.compiled import define
 from .baskets import check_baskets, check_baskets_of_tree
@@ -94,45 +95,115 @@ def _require_fitting(name: str, extremes: tuple[float, float], ntuple: Ntuple) -
             )
 
 
-def require_same_order(
+def same_order(
     tree: Any, path: str, friend: Any, friend_path: str, numbers: Mapping[str, Sequence[str]]
-) -> None:
-    """Raise DataError where a friend tree has not the events of its tree, row by row.
+) -> list[int] | None:
+    """Which entry of a friend tree is of each event of its tree; None where both have them row by row.
 
     Args:
         numbers: for each of :data:`NUMBERS` the names that its branch may have.
+
+    Raises:
+        DataError: the friend has not all events of the tree, or may have them in another order that nothing
+            tells.
     """
     ROOT = root()
     what = f"friend tree '{friend.GetName()}' in {friend_path}"
     entries = int(tree.GetEntries())
-    if int(friend.GetEntries()) != entries:
+    same_number = int(friend.GetEntries()) == entries
+    both = {}
+    for number in NUMBERS:
+        one, other = (_own(of, numbers[number]) for of in (tree, friend))
+        if one is not None and other is not None:
+            both[number] = one, other
+            check_baskets_of_tree(tree, entries, [one], path)
+            check_baskets_of_tree(friend, int(friend.GetEntries()), [other], friend_path)
+    if not same_number and len(both) < len(NUMBERS):
         raise DataError(
             f"{what} has {int(friend.GetEntries())} entries, {path} has {entries} (the same events are "
             "expected): give its friend"
         )
-    compared = []
-    for number in NUMBERS:
-        one, other = (_own(of, numbers[number]) for of in (tree, friend))
-        if one is None or other is None:
-            continue
-        check_baskets_of_tree(tree, entries, [one], path)
-        check_baskets_of_tree(friend, entries, [other], friend_path)
-        declare_header("event_identity.hpp")
-        row = int(ROOT.na64root_ntuple.first_difference(tree, one, friend, other))
-        if row >= 0:
-            raise DataError(
-                f"{what} has another {number} than {path} in entry {row} (the same events in the same order "
-                "are expected): write the friend in the order of its tree, in one thread"
-            )
-        compared.append(number)
+    declare_header("event_identity.hpp")
+    identity = ROOT.na64root_ntuple
+    different = None
+    for number, (one, other) in both.items():
+        if same_number:
+            row = int(identity.first_difference(tree, one, friend, other))
+            different = different or ((number, row) if row >= 0 else None)
+    if different is None and same_number:
+        _require_no_other_order(tree, path, friend, what, both)
+        return None
+    if len(both) < len(NUMBERS):
+        assert different is not None
+        raise DataError(
+            f"{what} has another {different[0]} than {path} in entry {different[1]} (the same events in the "
+            "same order are expected, or run, spill and spillevent in both): write it with them"
+        )
+    names = [[pair[i] for pair in both.values()] for i in (0, 1)]
+    found = identity.matched(tree, names[0], friend, names[1])
+    if found.lacking:
+        raise DataError(
+            f"{what} lacks {int(found.lacking)} of the {entries} events of {path} (their values are not "
+            "known): give a friend with all of them"
+        )
+    if found.twice:
+        raise DataError(
+            f"{what} has {int(found.twice)} events whose numbers came before in it (which belongs "
+            f"to an event of {path} is not known): write it in the order of its tree, in one thread"
+        )
+    return [int(entry) for entry in found.entries]
+
+
+def _require_no_other_order(tree: Any, path: str, friend: Any, what: str, both: Collection[str]) -> None:
+    ROOT = root()
     shuffled = any(one.TestBit(ROOT.TTree.EStatusBits.kEntriesReshuffled) for one in (tree, friend))
-    if len(compared) < len(NUMBERS) and (shuffled or friend.GetTreeIndex()):
-        lacking = next(number for number in NUMBERS if number not in compared)
+    if len(both) < len(NUMBERS) and (shuffled or friend.GetTreeIndex()):
+        lacking = next(number for number in NUMBERS if number not in both)
         why = "its entries are marked as reshuffled" if shuffled else "it has an index of its own"
         raise DataError(
             f"{what} may have the events of {path} in another order ({why}, and {lacking} is not in both to "
             "compare): write it in one thread, or with run, spill and spillevent"
         )
+
+
+# Copies of friend trees in the order of their trees, by what both files are.
+_in_order: dict[tuple[Any, ...], str] = {}
+
+
+def in_order_of(path: str, tree: str, friend_path: str, entries: Sequence[int]) -> str:
+    """A copy of a friend tree with these entries in their order, in a file that ends with this process.
+
+    Raises:
+        DataError: the temporary folder has no room for it, or the tree cannot be copied.
+    """
+    key = (tree, *(_content_of(one) for one in (path, friend_path)), hash(tuple(entries)))
+    if key not in _in_order:
+        declare_header("copying.hpp")
+        ROOT = root()
+        made = scratch_file("friend")
+        try:
+            with quiet_root():
+                file = ROOT.TFile.Open(made, "RECREATE")
+                ROOT.na64root_copying.copy_tree(tree, [literal(friend_path)], entries, file)
+                file.Close()
+                if file.TestBit(ROOT.TFile.kWriteError):
+                    raise no_room()
+        except (OSError, ROOT.std.exception) as error:
+            cause = error.what() if hasattr(error, "what") else error
+            raise DataError(
+                f"cannot bring friend tree '{tree}' in {friend_path} into the order of {path} "
+                f"({named(str(cause))}): set TMPDIR to a folder with more room, or write it in that order"
+            ) from None
+        _in_order[key] = made
+    return _in_order[key]
+
+
+def _content_of(path: str) -> tuple[Any, ...]:
+    """What changes with the content of a file; of an address that is its text."""
+    if "://" in path:
+        return (path,)
+    found = os.stat(path)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _own(tree: Any, names: Sequence[str]) -> str | None:
@@ -144,8 +215,14 @@ def _own(tree: Any, names: Sequence[str]) -> str | None:
     return None
 
 
-def check_stored_friends(tree: Any, path: str, numbers: Mapping[str, Sequence[str]]) -> None:
+def check_stored_friends(
+    tree: Any, path: str, numbers: Mapping[str, Sequence[str]], read: Collection[str]
+) -> None:
     """The friends that a tree was written with, which ROOT opens along with it: there, whole, in its order.
+
+    Args:
+        read: names of branches that may be read; the order of a friend that has none of them alone is left
+            aside.
 
     Raises:
         DataError: one is not there; it has other entries than the tree.
@@ -163,8 +240,21 @@ def check_stored_friends(tree: Any, path: str, numbers: Mapping[str, Sequence[st
                 f"{path} was written with a friend tree '{name}' in {where or path}, which cannot be opened: "
                 "put it there, or write the tree without it"
             )
-        require_same_order(tree, path, friend, where or path, numbers)
-        check_stored_friends(friend, where or path, numbers)
+        own = {str(branch.GetName()) for branch in tree.GetListOfBranches()}
+        asked = [one for one in read if one.rpartition(".")[2] not in own and _has(friend, name, one)]
+        if not asked and int(friend.GetEntries()) == int(tree.GetEntries()):
+            continue
+        if same_order(tree, path, friend, where or path, numbers) is not None:
+            raise DataError(
+                f"friend tree '{name}' in {where or path}, with which {path} was written, has its events in "
+                f"another order ({asked[0] if asked else 'its number of entries'} would be of other events): "
+                "name it in layout.friends, where events are matched by their numbers"
+            )
+        check_stored_friends(friend, where or path, numbers, read)
+
+
+def _has(friend: Any, alias: str, name: str) -> bool:
+    return bool(friend.GetListOfBranches().FindObject(name.removeprefix(f"{alias}.")))
 
 
 def require_whole(tree: Any, path: str, names: Collection[str]) -> None:

@@ -15,6 +15,7 @@ from .files import (
     require_replaceable,
     require_writable,
     sha256_of,
+    temporary_folders,
     together,
     write_atomically,
 )
@@ -109,6 +110,7 @@ __all__ = [
     "require_replaceable",
     "require_writable",
     "sha256_of",
+    "temporary_folders",
     "to_json",
     "together",
     "write_atomically",

@@ -142,10 +142,20 @@ class _Set:
     needed: bool = False  # what could not be undone
 
     def remove(self) -> None:
+        _temporary.pop(os.path.abspath(self.temporary), None)
         if not self.needed:
             shutil.rmtree(self.temporary, ignore_errors=True)
         if self.held is not None:
             os.close(self.held)
+
+
+# Temporary folders that are there, and the process that made each; a fork of it leaves them.
+_temporary: dict[str, int] = {}
+
+
+def temporary_folders() -> list[str]:
+    """What is to be removed where this process ends without Python, as absolute paths."""
+    return sorted(folder for folder, process in _temporary.items() if process == os.getpid())
 
 
 # Sets that are made and wait for others.
@@ -193,6 +203,7 @@ def _beside(folder: Path, force: bool) -> Iterator[_Set]:
         _finish_what_was_killed(folder)
         temporary = Path(tempfile.mkdtemp(dir=folder, prefix=_PREFIX))
         one = _Set(temporary, _held(temporary), folder, force)
+        _temporary[os.path.abspath(temporary)] = os.getpid()
     waits = False
     try:
         (temporary / _MADE).mkdir()

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import DataError
-from ..inputs import note
+from ..inputs import note, read_text
 
 
 class Record(BaseModel):
@@ -35,7 +35,7 @@ def read_record(path: Path, kind: type[AnyRecord], what: str) -> AnyRecord:
     """
     note(path)
     try:
-        return kind.model_validate_json(path.read_text("utf-8-sig"))
+        return kind.model_validate_json(read_text(path))
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): give {what}") from None
     except ValueError as error:

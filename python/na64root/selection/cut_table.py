@@ -326,11 +326,12 @@ def _declared(card: Card, cut: DeclaredCut, ntuple: Ntuple) -> Cut:
             expression = re.sub(rf"(?<![\w.]){name}\b", f"({literal(threshold.value)})", expression)
         return expression
 
-    expression = f"static_cast<bool>({filled(cut.expression)})"
+    passes = f"static_cast<bool>({filled(cut.expression)})"
+    expression = " && ".join([*_are_numbers(cut.expression, ntuple), passes])
     if cut.periods:
         names = [period.name for period in card.periods]
         others = [f"na64_period != {names.index(period)}" for period in dict.fromkeys(cut.periods)]
-        expression = f"({' && '.join(others)}) || {expression}"
+        expression = f"({' && '.join(others)}) || ({expression})"
     where = f"selection.declared.{cut.name}.thresholds"
     return Cut(
         cut.name,
@@ -350,6 +351,30 @@ def _declared(card: Card, cut: DeclaredCut, ntuple: Ntuple) -> Cut:
         declared=True,
         header=cut.header,
     )
+
+
+# With one of these a cut says itself what it makes of a value that is no number.
+_OWN_WORD_ON_NAN = re.compile(r"\b(isnan|isfinite|isnormal|fpclassify)\b")
+
+
+def _are_numbers(expression: str, ntuple: Ntuple) -> list[str]:
+    """C++ conditions that no measured value which an expression reads is NaN, whatever it asks of it.
+
+    Those are branches and derived quantities of one number, and elements by their number; an array as a whole
+    is the business of who reads it.
+    """
+    if _OWN_WORD_ON_NAN.search(expression):
+        return []
+    found = re.findall(r"(?<![\w.:>])([A-Za-z_]\w*)(\[[\d\s+*-]+\])?(?![\w(]|::)", expression)
+    known = ntuple.present | _DERIVED_NUMBERS
+    values = dict.fromkeys(name + element for name, element in found if name in known)
+    return [f"na64root::is_number({value})" for value in values]
+
+
+# Derived quantities that are NaN where they do not exist.
+_DERIVED_NUMBERS = frozenset(
+    ["na64_out_of_time", *(f"na64_srd{i}" for i in range(3)), "na64_veto", "na64_hcal", "na64_r"]
+)
 
 
 def _declared_variable(
@@ -442,10 +467,14 @@ def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> No
     """
     texts = {}
     for cut in (cut for cuts in table.values() for cut in cuts if cut.declared):
-        texts[cut.name, "expression"] = "bool", cut.expression
+        texts[cut.name, "expression"] = "bool", cut.expression or ""
         for variable in cut.variables:
             texts[cut.name, "quantity"] = "double", variable.expression
     for (name, what), (kind, text) in texts.items():
+        if why := cling.why_not_whole(text):
+            raise ConfigError(
+                f"the {what} of cut {name} does not compile ({why}): correct selection.declared.{name}.{what}"
+            )
         with compiler_messages() as messages:
             try:
                 define(node, f"na64_check_{name}_{what}", f"static_cast<{kind}>({text})")

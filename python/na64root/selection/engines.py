@@ -101,8 +101,8 @@ class EventLoop:
             client.register_plugin(_import_root(), name=_PLUGIN)
             self._plugged_in = True
         ntuple = _with_absolute_paths(ntuple)
-        for file in (*ntuple.files, *(file for friend in ntuple.friends for file in friend.files)):
-            cling.literal(file.path)
+        for path in (*ntuple.paths, *(path for friend in ntuple.friends for path in friend.paths)):
+            cling.literal(path)
         root().RDF.Distributed.initialize(_prepare_worker, functions, declare, cling.links())
         workers = sum(client.nthreads().values())
         return ntuple.data_frame(executor=client, npartitions=_PARTITIONS_PER_WORKER * workers)
@@ -146,7 +146,10 @@ class EventLoop:
             replace(
                 ntuple,
                 files=(file,),
-                friends=tuple(replace(friend, files=(friend.files[i],)) for friend in ntuple.friends),
+                friends=tuple(
+                    replace(friend, files=(friend.files[i],), paths=(friend.paths[i],))
+                    for friend in ntuple.friends
+                ),
             )
             for i, file in enumerate(ntuple.files)
         ]
@@ -241,7 +244,14 @@ class _Parts:
 
 def _with_absolute_paths(ntuple: Ntuple) -> Ntuple:
     """For workers, which run in folders of their own."""
-    friends = tuple(replace(friend, files=_absolute(friend.files)) for friend in ntuple.friends)
+    friends = tuple(
+        replace(
+            friend,
+            files=_absolute(friend.files),
+            paths=tuple(path if "://" in path else os.path.abspath(path) for path in friend.paths),
+        )
+        for friend in ntuple.friends
+    )
     return replace(ntuple, files=_absolute(ntuple.files), friends=friends)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..cling import in_literal_folder
@@ -21,7 +22,8 @@ from .exposure import input_exposure
 from .left_out import LeftOut
 from .options import SelectionOptions
 from .records import SelectionResult
-from .skim import Skim, no_room_is_told, skim_of
+from .skim import Skim, skim_of
+from .skim_cuts import notes_on_skims
 from .systematics import Variations
 
 
@@ -69,6 +71,7 @@ def select(
             blind=options.blind,
             for_skim=options.skim is not None,
         )
+        exposure = replace(exposure, notes=[*notes_on_skims(ntuple, card), *exposure.notes])
         event_loop = EventLoop(work)
         skim = None
         if options.skim is not None and skim_path is not None and exposure.of_skim is not None:
@@ -85,7 +88,7 @@ def select(
             )
 
         def loop() -> tuple[LeftOut, Booked]:
-            with reading(ntuple), no_room_is_told(options.skim, skim_path):
+            with reading(ntuple, declared=bool(card.selection.declared)):
                 variations = Variations(card, ntuple, work.seed) if options.systematics else None
                 booked = Booked(ntuple, card, event_loop, options, variations, skim)
                 booked.run()
@@ -93,7 +96,7 @@ def select(
 
         booked, runs = event_loop.in_order(loop)
         booked.loops *= runs
-        with reading(ntuple):
+        with reading(ntuple, declared=bool(card.selection.declared)):
             return booked.result(exposure, lacking)
 
 

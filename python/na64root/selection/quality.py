@@ -426,7 +426,7 @@ def _record(ntuple: Ntuple, card: Card, blind: bool, *, sums: bool = True) -> _R
     Args:
         sums: of triggers and energies too, where the input has them; and events that come twice.
     """
-    with implicit_threads(1), reading(ntuple):
+    with implicit_threads(1), reading(ntuple, declared=bool(card.selection.declared)):
         try:
             return _record_compiled(ntuple, card, blind, sums)
         except NotCompiledError:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,11 +11,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import cling
 from ..cling import declare_header, implicit_threads, in_literal_folder, literal, named, no_room, root
 from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
 from ..event_loop.compiled import defined, filtered
+from ..event_loop.last_words import last_words
 from ..ntuple import (
     TREE_A,
     Ntuple,
@@ -33,6 +32,7 @@ from .blinding import refuse_hidden_cuts
 from .cut_table import cuts, declare_functions, definitions, in_run_period, outside_signal_boxes
 from .left_out import LeftOut
 from .n_minus_one import FailedCuts
+from .skim_cuts import SkimCuts, cuts_of_skim
 
 # ZSTD, at the level that ROOT itself advises.
 _COMPRESSION_LEVEL = 5
@@ -103,7 +103,9 @@ class SkimFacts(Record):
     """How a skim was made, which its file holds as JSON in `na64root`.
 
     `skim_cut` and `events` are as in :class:`Skimmed`. `layout`: of the trees, as in the provenance. `blind`:
-    without the events in the signal boxes. `simulation` is what simulated input files say of themselves.
+    without the events in the signal boxes. `cuts`: those up to
+    `skim_cut`, and those of a skim that this one was made of. `simulation` is what simulated input files say
+    of themselves.
     """
 
     skim_cut: str | None
@@ -112,6 +114,7 @@ class SkimFacts(Record):
     blind: bool
     simulation: list[dict[str, Any]]
     exposure: SkimExposure
+    cuts: tuple[SkimCuts, ...] = ()
     provenance: Provenance
 
 
@@ -132,18 +135,19 @@ class SkimWriter:
         cut: str | None,
         blind: bool,
         exposure: SkimExposure,
+        cuts: tuple[SkimCuts, ...],
         rntuple: bool,
     ) -> None:
         """`entries` gives those that pass, of all files together in their order, once the loop has run.
 
-        `path`: what is written. `made`, `cut`, `blind`, `exposure`: for the file, how it was made.
+        `path`: what is written. `made`, `cut`, `blind`, `exposure`, `cuts`: for the file, how it was made.
 
         Raises:
             ConfigError: an RNTuple is to become a TTree; a tree of another layout an RNTuple.
             DataError: a branch that a skim cannot keep.
         """
         self.path, self.ntuple, self.rntuple = path, ntuple, rntuple
-        self.how = made, cut, blind, exposure
+        self.how = made, cut, blind, exposure, cuts
         from_rntuple = ntuple.tree_class != "TTree"
         if from_rntuple and not rntuple:
             raise ConfigError(
@@ -190,7 +194,9 @@ class SkimWriter:
                             f"{self.ntuple.paths[0]} (it cannot be copied): leave out --skim"
                         )
                 if self.converted:
-                    _as_rntuple(self.ntuple.tree, copied, self.path)
+                    # It opens its output again behind the loop, where no exception can pass.
+                    with last_words(f"cannot write {skim.path}", "choose another place for --skim"):
+                        _as_rntuple(self.ntuple.tree, copied, self.path)
         except (OSError, ROOT.std.exception) as error:
             cause = named(str(error.what() if hasattr(error, "what") else error).strip().splitlines()[-1])
             raise Na64Error(f"cannot write {skim.path} ({cause}): choose another place for --skim") from None
@@ -210,7 +216,7 @@ class SkimWriter:
         return _literally(_trees(self.ntuple))
 
     def _facts(self, events: int) -> SkimFacts:
-        made, cut, blind, exposure = self.how
+        made, cut, blind, exposure, cuts_made = self.how
         # Of a skim of a skim, what the first was made of.
         simulation = simulations(list(self.ntuple.made_by_na64root.values()))
         return SkimFacts(
@@ -220,6 +226,7 @@ class SkimWriter:
             blind=blind,
             simulation=simulation,
             exposure=exposure,
+            cuts=cuts_made,
             provenance=made,
         )
 
@@ -255,6 +262,7 @@ def skim_of(
         cut=skim.cut,
         blind=blind,
         exposure=exposure,
+        cuts=cuts_of_skim(card, ntuple, names),
         rntuple=skim.rntuple,
     )
 
@@ -295,7 +303,7 @@ def _entries_of_file(
 ) -> NDArray[np.int64]:
     """The entries of one file that pass, in their order; on a worker."""
     declare_functions(card)
-    with implicit_threads(1), reading(ntuple):
+    with implicit_threads(1), reading(ntuple, declared=bool(card.selection.declared)):
         left_out = LeftOut(ntuple, card, spills)  # what it applies lives with it
         frame = left_out.applied_to(ntuple.data_frame())
         frame = defined(frame, definitions(card, ntuple.present))
@@ -383,7 +391,7 @@ def _require_alike(ntuple: Ntuple, *, as_fields: bool) -> None:
 
 
 def _trees(ntuple: Ntuple) -> list[tuple[str, list[str]]]:
-    friends = [(friend.tree, [file.path for file in friend.files]) for friend in ntuple.friends]
+    friends = [(friend.tree, list(friend.paths)) for friend in ntuple.friends]
     return [(ntuple.tree, ntuple.paths), *friends]
 
 
@@ -438,21 +446,6 @@ def _keep_facts(path: Path, facts: SkimFacts) -> None:
     file.Close()
     if stored <= 0 or file.TestBit(root().TFile.kWriteError):
         raise Na64Error(_FULL.format(path.name))
-
-
-@contextlib.contextmanager
-def no_room_is_told(skim: Skim | None, made: Path | None) -> Iterator[None]:
-    """A loop that writes a skim ends in one line where ROOT finds no way to say that its file is cut off."""
-    if skim is None or made is None:
-        yield
-        return
-    cling.declare_header("last_words.hpp")
-    known, folder = root().na64root_skim, made.resolve().parent.parent
-    known.prepare(f"na64root: {' '.join(_FULL.format(skim.path).split())}\n", cling.litter(folder))
-    try:
-        yield
-    finally:
-        known.forget()
 
 
 def _events_in(path: str, tree: str) -> int:

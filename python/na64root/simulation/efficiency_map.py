@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from ..annotations import Array
 from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError, DataError
-from ..inputs import note
+from ..inputs import note, read_text
 from ..records import Provenance, Record, provenance, to_json, write_atomically
 from ..signal import Parameters, SignalModel
 from ..work import Work
@@ -75,7 +75,7 @@ class EfficiencyMap(Record):
         """
         note(path)
         try:
-            return cls.model_validate_json(Path(path).read_text("utf-8-sig"))
+            return cls.model_validate_json(read_text(path))
         except OSError as error:
             raise DataError(f"cannot read {path} ({error.strerror}): give an efficiency map") from None
         except (ValidationError, UnicodeDecodeError) as error:
