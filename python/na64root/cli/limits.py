@@ -14,6 +14,7 @@ from .options import (
     ENGINE,
     EOT,
     FILES,
+    FROM,
     INPUT,
     OUTLIERS,
     exposure_option,
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 
 @verb(application, "limit", show=tables.show_limit,
        example="na64root limit --observed 0,0 --background 0.19,0.53 --signal-uncertainty 0.2")  # fmt: skip
-@click.option("--from", "model_file", metavar="FILE",
-              help="Model of a datacard, a pyhf or HS3 workspace, or our export.")  # fmt: skip
+@FROM
 @model_options
 @click.option("--cl", type=float, help="Confidence level (default: the card's, 0.9).")
 @click.option(
@@ -143,6 +143,7 @@ def _limits_of_file(of: ModelFile, result: LimitResult, blind: bool) -> ModelOfF
     default="all",
     show_default=True,
 )
+@FROM
 @model_options
 @INPUT
 @OUTLIERS
@@ -152,6 +153,7 @@ def _export(
     files: tuple[str, ...],
     eot: tuple[str, ...],
     formats: str,
+    model_file: str | None,
     exclude_outlier_spills: bool,
     blind: bool,
     **flags: Any,
@@ -159,9 +161,12 @@ def _export(
     """The counting model for other programs: RooFit workspace, HS3, pyhf, Combine datacard.
 
     Of FILES it is the model that analyze sets its limit with, without FILES that of the card's own counts;
-    with --observed, --background, ... it is the model of `na64root limit` with these options.
+    with --observed, --background, ... or --from it is the model of `na64root limit` with these options.
     """
+    from_file = model_of_file(model_file, flags) if model_file is not None else None
     described = [name for name, value in flags.items() if value is not None]
+    if from_file is not None:
+        described = ["from"]
     if described and (files or eot):
         option = f"--{described[0].replace('_', '-')}"
         raise ConfigError(
@@ -169,9 +174,9 @@ def _export(
         )
     if not files:
         only_of_files(common, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
-    from ..limits.export import FORMATS, RECORD, Exported, export
+    from ..limits.export import FORMATS, RECORD, Exported, approximations, export
     from ..limits.model_record import record_of
-    from ..limits.model_texts import NOTHING_OBSERVED
+    from ..limits.model_texts import NOTHING_OBSERVED, STAND_IN
     from ..records import provenance, to_json
 
     chosen = list(FORMATS) if formats == "all" else [formats]
@@ -182,7 +187,9 @@ def _export(
         note_files(files)
     results.require([*(FORMATS[name][0] for name in chosen), RECORD])
     selected = None
-    if described:
+    if from_file is not None:
+        model = from_file.model
+    elif described:
         model = flags_model(card, **flags)
     else:
         from ..analyze import DataOptions, counting_model
@@ -197,9 +204,11 @@ def _export(
         input_details=selected.input if selected else None,
     )
     comment = ""
+    if from_file is not None and from_file.blind:
+        blind, comment = True, f"{NOTHING_OBSERVED} (blinded): {STAND_IN}."
     if selected and (blind or selected.weighted):
         why = "blinded" if blind else "weighted simulation"
-        comment = f"{NOTHING_OBSERVED} ({why}): the most probable counts without signal stand in."
+        comment = f"{NOTHING_OBSERVED} ({why}): {STAND_IN}."
     paths = export(model, results, formats=chosen, comment=comment)
     paths |= {RECORD: results.path / RECORD}
     if kept := results.remember("export", blind=blind, provenance=made):
@@ -209,7 +218,12 @@ def _export(
         **dict(record_of(model)),
         provenance=made,
         blind=blind,
-        notes=[*(selected.notes if selected else ()), *filter(None, [comment])],
+        notes=[
+            *(selected.notes if selected else ()),
+            *(from_file.notes if from_file else ()),
+            *filter(None, [comment]),
+            *(line for form in chosen for line in approximations(model, form)),
+        ],
     )
     results.write(RECORD, to_json(exported) + "\n")
     return exported
