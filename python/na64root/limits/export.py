@@ -25,7 +25,7 @@ from .counting import Bin, CountingModel
 from .likelihood import identifier, likelihood
 from .model_record import ModelRecord
 from .named_sources import Effect, NamedSource
-from .roofit import quiet, workspace
+from .roofit import MOST_IN_A_BIN, quiet, workspace
 
 
 def write_workspace(model: CountingModel, path: Path, comment: str = "") -> None:
@@ -42,7 +42,11 @@ def write_workspace(model: CountingModel, path: Path, comment: str = "") -> None
 
 
 def write_hs3(model: CountingModel, path: Path, comment: str = "") -> None:
-    """HS3 JSON by RooJSONFactoryWSTool, for its importJSON; the comment in `metadata.description`."""
+    """HS3 JSON by RooJSONFactoryWSTool; the comment in `metadata.description`.
+
+    What only RooFit has (extended pdfs of uniform shapes, its interpolations and polynomials) is replaced by
+    Poisson distributions and formulas of the standard, which RooFit reads too.
+    """
     with quiet():
         # Of several ModelConfigs of one pdf the tool would keep the last only.
         w = workspace(model, configurations=("signal_plus_background",))
@@ -55,7 +59,45 @@ def write_hs3(model: CountingModel, path: Path, comment: str = "") -> None:
         raise cling.no_room() from None
     if comment:
         record.setdefault("metadata", {})["description"] = comment
-        path.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    path.write_text(json.dumps(_of_the_standard(record), indent=1) + "\n", "utf-8")
+
+
+def _of_the_standard(record: dict[str, Any]) -> dict[str, Any]:
+    """What RooFit wrote, with distributions and functions of the standard; names stay."""
+
+    def function(of: dict[str, Any]) -> dict[str, Any]:
+        if of["type"] == "polynomial":
+            offset, slope = of["coefficients"]
+            expression = f"{offset}+{slope}*{of['x']}"
+        elif of["type"] == "interpolation0d" and of["interpolationCodes"] == [1]:
+            expression = f"exp({math.log(of['high'][0])!r}*{of['vars'][0]})"
+        else:
+            return of
+        return {"name": of["name"], "type": "generic_function", "expression": expression}
+
+    def distribution(of: dict[str, Any]) -> dict[str, Any]:
+        if of["type"] != "extend_pdf":
+            return of
+        count = shapes[of["pdf"]]["x"][0]
+        return {
+            "name": of["name"], "type": "poisson_dist", "mean": of["norm"], "x": count, "integer": False
+        }  # fmt: skip
+
+    shapes = {of["name"]: of for of in record["distributions"] if of["type"] == "uniform_dist"}
+    counts = {of["x"][0] for of in shapes.values()}
+    record["functions"] = [function(of) for of in record["functions"]]
+    record["distributions"] = [distribution(of) for of in record["distributions"] if of["name"] not in shapes]
+    for data in record["data"]:
+        data |= {"type": "unbinned", "entries": [data.pop("contents")]}
+        for axis in data["axes"]:
+            del axis["nbins"]
+    ranges = [axis for data in record["data"] for axis in data["axes"]]
+    ranges += [axis for domain in record["domains"] for axis in domain["axes"]]
+    ranges += [value for point in record["parameter_points"] for value in point["parameters"]]
+    for of in ranges:
+        if of["name"] in counts:
+            of["max"] = MOST_IN_A_BIN
+    return record
 
 
 def pyhf_specification(model: CountingModel) -> dict[str, Any]:
