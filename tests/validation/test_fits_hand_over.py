@@ -11,7 +11,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from na64root.limits import Bin, CountingModel, Effect, NamedSource, export, own_toys
+from na64root.limits import Bin, CountingModel, Effect, NamedSource, export, own_toys, upper_limit
 from na64root.limits.likelihood import likelihood
 from na64root.limits.model_files import model_from
 
@@ -217,3 +217,26 @@ def test_likelihood_of_our_hs3_file_is_the_same_to_pyhs3(tmp_path):
     differences = np.array(json.loads(done.stdout)) - ours
     assert differences == pytest.approx(np.full(POINTS, differences[0]), abs=1e-8)
     assert not logging.getLogger("na64root").disabled
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning", "ignore::DeprecationWarning")
+def test_pyhf_ignores_the_level_without_a_scan():
+    """What docs/limits.md warns of; it will say when a version of pyhf no longer does so."""
+    pyhf = pytest.importorskip("pyhf")
+    if pyhf.__version__ != "0.7.6":
+        pytest.skip("seen in 0.7.6")
+    pyhf.set_backend("numpy", pyhf.optimize.scipy_optimizer(tolerance=1e-8))
+    model = CountingModel((Bin("a", "a", "", 55, 50.0, 5.0, 1.0),))
+    specification = export.pyhf_specification(model)
+    specification["measurements"][0]["config"]["parameters"][0]["bounds"] = [[0.0, 60.0]]
+    workspace = pyhf.Workspace(specification)
+    theirs = workspace.model()
+    data = workspace.data(theirs)
+    limits = pyhf.infer.intervals.upper_limits
+    at_95, _ = limits.upper_limit(data, theirs, level=0.05)
+    asked_for_90, _ = limits.upper_limit(data, theirs, level=0.1)
+    assert float(asked_for_90) == pytest.approx(float(at_95), rel=1e-6)
+    right, _ = limits.toms748_scan(data, theirs, 0.0, 60.0, level=0.1, rtol=1e-5)
+    ours = upper_limit(model, method="asymptotic", expected=False).upper_limit
+    assert float(right) == pytest.approx(ours, rel=2e-3)
+    assert float(at_95) > 1.05 * ours
