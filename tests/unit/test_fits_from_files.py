@@ -3,11 +3,14 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
+from na64root.cling import root
 from na64root.errors import ConfigError, DataError
-from na64root.limits import Bin, CountingModel, Effect, NamedSource, export, own_toys, upper_limit
+from na64root.limits import Bin, CountingModel, Effect, NamedSource, export, own_toys, roofit, upper_limit
 from na64root.limits.model_files import model_from
+from na64root.limits.model_record import record_of
 from support import commands
 
 CARD = """\
@@ -357,8 +360,12 @@ def test_a_background_of_nothing_shares_its_source(form, tmp_path):
 
 @pytest.fixture(scope="module")
 def hs3(tmp_path_factory):
+    """As RooFit writes a workspace, not yet in the words of the standard."""
     path = tmp_path_factory.mktemp("hs3") / "hs3.json"
-    export.write_hs3(dataclasses.replace(PLAIN, constraint="gaussian"), path)
+    model = dataclasses.replace(PLAIN, constraint="gaussian")
+    with roofit.quiet():
+        w = roofit.workspace(model, configurations=("signal_plus_background",))
+        assert root().RooJSONFactoryWSTool(w).exportJSON(str(path))
     return json.loads(path.read_text())
 
 
@@ -577,6 +584,113 @@ def test_a_relative_uncertainty_in_per_cent_is_asked_about(capsys):
     assert "per cent meant" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="was per cent meant"):
         NamedSource("x", "lognormal", (Effect("a", "signal", 20.0),))
+
+
+# Named sources in every format.
+
+NAMED = CountingModel(
+    (
+        Bin("a", "a", "", 1, 0.9, 0.0, 0.4, background_processes={"x": 0.5, "y": 0.4}),
+        Bin("a_2", "a_2", "", 2, 0.5, 0.0, 0.6),
+    ),
+    named_sources=(
+        NamedSource("scale", "lognormal", (Effect("a", "signal", 1.1), Effect("a_2", "signal", 1.2))),
+        NamedSource("common", "lognormal", (Effect("a", "signal", 1.05), Effect("a", "x", 0.9))),
+        NamedSource(
+            "sides", "lognormal", (Effect("a", "x", 1.3, 0.9), Effect("a_2", "background", 1.2, 0.7))
+        ),
+        NamedSource("count", "gamma", (Effect("a", "y", 0.1),), count=4),
+        NamedSource("line", "gaussian", (Effect("a_2", "background", 1.3),)),
+        NamedSource("falling", "gaussian", (Effect("a", "signal", 0.8),)),
+    ),
+)
+
+
+def rates(model, random):
+    """Expected events at the same pulls, whatever the order of the parameters."""
+    core, known = own_toys.filled_core(model), own_toys.likelihood(model, "frequentist")
+    pulls = {
+        name: random.uniform(0.5, 1.5) if name == "count" else random.normal()
+        for name in sorted(source.name for source in model.named_sources)
+    }
+    x = [pulls[n.name.removeprefix("alpha_")] for n in known.nuisances]
+    return [core.rate(i, 3.0, x) for i in range(len(model.bins))]
+
+
+@pytest.mark.parametrize("form", ["datacard", "pyhf", "hs3", "workspace"])
+def test_named_sources_come_back(form, tmp_path):
+    model = NAMED
+    if form == "pyhf":  # it joins the sides as HistFactory
+        joined = [dataclasses.replace(s, interpolation="histfactory") for s in NAMED.named_sources]
+        model = dataclasses.replace(NAMED, named_sources=tuple(joined))
+    name, write = export.FORMATS[form]
+    write(model, tmp_path / name, "")
+    found = model_from(tmp_path / name)
+    assert [b.observed for b in found.model.bins] == [1, 2]
+    assert sorted(s.name for s in found.model.named_sources) == sorted(s.name for s in NAMED.named_sources)
+    for seed in range(10):
+        back, there = (rates(m, np.random.default_rng(seed)) for m in (found.model, model))
+        assert back == pytest.approx(there, rel=1e-9)
+
+
+def test_what_a_format_joins_otherwise_is_said(tmp_path):
+    path = written(tmp_path, json.dumps(record_of(NAMED).model_dump()), "export.json")
+    code, text = commands.run("export", "--from", str(path), "-o", str(tmp_path / "all"), "--json")
+    assert code == 0
+    told = "Approximation: the two sides of sides are joined within one standard deviation, as pyhf does"
+    assert [note for note in json.loads(text)["notes"] if note.startswith(told)]
+    assert told in json.loads((tmp_path / "all" / "pyhf.json").read_text())["measurements"][0]["name"]
+    assert "Approximation" not in (tmp_path / "all" / "datacard.txt").read_text()
+    pyhf_model = model_from(tmp_path / "all" / "pyhf.json").model
+    assert "# Approximation: the two sides of sides" in export.datacard(pyhf_model)
+
+
+def test_export_of_a_blinded_model_stays_blinded(tmp_path):
+    path = hidden(tmp_path)[0]
+    code, text = commands.run("export", "--from", str(path), "-o", str(tmp_path / "again"), "--json")
+    assert code == 0
+    assert json.loads(text)["blind"]
+    for name in ("export.json", "datacard.txt", "pyhf.json", "hs3.json", "workspace.root"):
+        assert model_from(tmp_path / "again" / name).blind
+
+
+def of_sources(*sources):
+    return dataclasses.replace(NAMED, named_sources=sources)
+
+
+CANNOT_HOLD = {
+    "is gaussian with two sides": (
+        export.datacard, of_sources(NamedSource("s", "gaussian", (Effect("a", "x", 1.3, 0.9),)))),
+    "has auxiliary count 2.5": (
+        export.datacard, of_sources(NamedSource("s", "gamma", (Effect("a", "y", 0.16),), count=2.5))),
+    "is signal in one bin and background in another": (
+        export.datacard, CountingModel((
+            Bin("a", "a", "", 1, 0.9, 0.0, 0.4, background_processes={"x": 0.9}),
+            Bin("b", "b", "", 1, 0.9, 0.0, 0.4, signal_processes={"x": 0.4})))),
+    "two gaussian uncertainties of x in a": (
+        export.pyhf_specification, of_sources(*(
+            NamedSource(name, "gaussian", (Effect("a", "x", 1.3),)) for name in ("s", "t")))),
+    "the count of source s is of no event or several processes": (
+        export.pyhf_specification, of_sources(
+            NamedSource("s", "gamma", (Effect("a", "y", 0.1), Effect("a", "x", 0.125)), count=4))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", CANNOT_HOLD)
+def test_what_a_format_cannot_hold_is_refused(why):
+    write, model = CANNOT_HOLD[why]
+    with pytest.raises(ConfigError, match=why):
+        write(model)
+
+
+def test_an_empty_control_region_has_a_rate_in_a_datacard(tmp_path):
+    bins = (Bin("a", "a", "", 0, 0.0, 0.0, 1.0),)
+    model = CountingModel(
+        bins, named_sources=(NamedSource("cr", "gamma", (Effect("a", "background", 0.7),)),)
+    )
+    path = written(tmp_path, export.datacard(model))
+    assert "rate 1 1e-06" in path.read_text()
+    assert model_from(path).model.named_sources == model.named_sources
 
 
 NO_SOURCES = {

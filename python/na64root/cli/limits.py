@@ -16,6 +16,7 @@ from .options import (
     EOT,
     EOT_OF_CARD,
     FILES,
+    FROM,
     INPUT,
     LIMIT,
     MODEL,
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
 
 @verb(application, "limit", show=tables.show_limit,
        example="na64root limit --observed 0,0 --background 0.19,0.53 --signal-uncertainty 0.2")  # fmt: skip
-@click.option("--from", "model_file", metavar="FILE",
-              help="Model of a datacard, a pyhf or HS3 workspace, or our export.")  # fmt: skip
+@FROM
 @model_options
 @MODEL
 @EOT_OF_CARD
@@ -162,6 +162,7 @@ def _show_exported(record: Any, console: Any) -> None:
     default="all",
     show_default=True,
 )
+@FROM
 @model_options
 @MODEL
 @CONSTRAINT
@@ -173,6 +174,7 @@ def _export(
     files: tuple[str, ...],
     eot: tuple[str, ...],
     formats: str,
+    model_file: str | None,
     exclude_outlier_spills: bool,
     blind: bool,
     **flags: Any,
@@ -180,19 +182,23 @@ def _export(
     """The counting model for other programs: RooFit workspace, HS3, pyhf, Combine datacard.
 
     Of FILES it is the model that analyze sets its limit with, without FILES that of `na64root limit` with the
-    same options: the card's own counts, or those of --observed and --background.
+    same options: the card's own counts, those of --observed and --background, or of a file.
 
     With --format hepdata FILES are results (folders or JSON of analyze, scan, limit, acceptance, export,
     efficiency maps), and a HEPData submission is made of them, without FILES of the card's own limit and
     plane. `all` are the other four formats.
     """
+    if model_file is not None and (files or formats == "hepdata"):
+        beside = "FILES" if files else "--format hepdata"
+        raise ConfigError(f"--from beside {beside} (two counting models): give one or the other")
+    outliers = {"exclude_outlier_spills": exclude_outlier_spills}
     if formats == "hepdata":
-        outliers = {"exclude_outlier_spills": exclude_outlier_spills}
         return hepdata(common, files, {"eot": eot, "blind": blind, **outliers, **flags})
-    require_one_model(common, eot, flags, files, exclude_outlier_spills=exclude_outlier_spills, blind=blind)
-    from ..limits.export import FORMATS, RECORD, Exported, export
+    require_one_model(common, eot, flags, files, blind=blind, **outliers)
+    from_file = None if model_file is None else model_of_file(model_file, common, eot, flags)
+    from ..limits.export import FORMATS, RECORD, Exported, approximations, export
     from ..limits.model_record import record_of
-    from ..limits.model_texts import NOTHING_OBSERVED
+    from ..limits.model_texts import NOTHING_OBSERVED, STAND_IN
     from ..records import provenance, to_json
 
     chosen = list(FORMATS) if formats == "all" else [formats]
@@ -202,9 +208,11 @@ def _export(
 
         note_files(files)
     results.require([*(FORMATS[name][0] for name in chosen), RECORD])
-    model, selected = model_of_options(
-        common, eot, flags, files, exclude_outlier_spills=exclude_outlier_spills, blind=blind
-    )
+    selected = None
+    if from_file is not None:
+        model = from_file.model
+    else:
+        model, selected = model_of_options(common, eot, flags, files, blind=blind, **outliers)
     made = provenance(
         card,
         seed=common.seed,
@@ -212,9 +220,11 @@ def _export(
         input_details=selected.input if selected else None,
     )
     comment = ""
+    if from_file is not None and from_file.blind:
+        blind, comment = True, f"{NOTHING_OBSERVED} (blinded): {STAND_IN}."
     if selected and (blind or selected.weighted):
         why = "blinded" if blind else "weighted simulation"
-        comment = f"{NOTHING_OBSERVED} ({why}): the most probable counts without signal stand in."
+        comment = f"{NOTHING_OBSERVED} ({why}): {STAND_IN}."
     paths = export(model, results, formats=chosen, comment=comment)
     paths |= {RECORD: results.path / RECORD}
     if kept := results.remember("export", blind=blind, provenance=made):
@@ -224,7 +234,12 @@ def _export(
         **dict(record_of(model)),
         provenance=made,
         blind=blind,
-        notes=[*(selected.notes if selected else ()), *filter(None, [comment])],
+        notes=[
+            *(selected.notes if selected else ()),
+            *(from_file.notes if from_file else ()),
+            *filter(None, [comment]),
+            *(line for form in chosen for line in approximations(model, form)),
+        ],
     )
     results.write(RECORD, to_json(exported) + "\n")
     return exported

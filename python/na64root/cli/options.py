@@ -266,6 +266,14 @@ def signal_point(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+FROM = click.option(
+    "--from",
+    "model_file",
+    metavar="FILE",
+    help="Model of a datacard, a pyhf or HS3 workspace, or our export.",
+)
+
+
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that describe a counting model; :func:`model_of_options` makes it."""
     options: list[Callable[[Any], Any]] = [

@@ -44,6 +44,10 @@ REFUSED = {
 }
 
 
+# How the formula of a factor begins, and that of a yield never.
+FACTOR = "1.0"
+
+
 # A log-normal factor below this was perhaps meant as an uncertainty.
 SMALL_FACTOR = 0.5
 
@@ -52,7 +56,7 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
 # The formula of a yield or factor that is linear in a parameter, as our export writes it.
-_LINEAR = re.compile(rf"\(({_NUMBER})\+({_NUMBER})\*@0\)")
+_LINEAR = re.compile(rf"\(({_NUMBER})(?=[-+])({_NUMBER})\*@0\)")
 
 
 @dataclass
@@ -83,13 +87,15 @@ def read_datacard(path: Path, text: str) -> Found:
     card = _lines(path, text)
     signs = _columns(card)
     sources, absolute, notes = _sources(card, signs)
+    # What an empty control region measures is nothing, whatever the rate: Combine wants one above zero.
+    empty = {(e.bin, e.process) for s in sources if s.shape == "gamma" and not s.count for e in s.effects}
     bins = []
     blind = any(NOTHING_OBSERVED in comment for comment in card.comments)
     for name, observed in zip(card.bins, card.observed, strict=True):
         parts: dict[bool, dict[str, float]] = {True: {}, False: {}}
         for (column, process), rate in zip(signs, card.rates, strict=True):
             if column == name:
-                parts[signs[column, process]][process] = rate
+                parts[signs[column, process]][process] = 0.0 if (column, process) in empty else rate
         sigma, group = 0.0, name
         for process, (offset, slope, nuisance) in absolute.get(name, {}).items():
             if len(parts[False]) > 1:
@@ -349,7 +355,7 @@ def _formulas(
         for place, is_signal in signs.items():
             if place[1] != process or where not in ("*", place[0]):
                 continue
-            if is_signal and offset == 1.0:
+            if found[1] == FACTOR:
                 effects.setdefault(nuisance, []).append(Effect(*place, 1.0 + slope))
             elif is_signal or process in absolute.get(place[0], {}):
                 _refuse(card, line, name, "rateParam")

@@ -28,6 +28,13 @@ _JOINED = re.compile(
 )
 
 
+# The formulas of the other factors.
+_POWER = re.compile(rf"exp\(({_NUMBER})\*(\w+)\)")
+
+
+_LINE = re.compile(r"(\w+)\+(\w+)\*(\w+)")
+
+
 # Deeper trees than this are none of a counting model.
 DEEPEST = 50
 
@@ -214,6 +221,12 @@ class _Graph:
 
     def _formula(self, item: Any, where: str) -> _Term:
         expression = self.read.part(item, "expression", str, where)
+        if (power := _POWER.fullmatch(expression)) is not None:
+            high = math.exp(float(power[1]))
+            return _Term(1.0, factors=(_Factor(self._measured(power[2], where), "lognormal", high),))
+        if (line := _LINE.fullmatch(expression)) is not None:
+            offset, slope, x = line.groups()
+            return self._polynomial({"coefficients": [offset, slope], "x": x}, where)
         found = _JOINED.fullmatch(expression)
         if found is not None:
             start, x, mean, half, up, down = found.groups()

@@ -17,6 +17,9 @@ from .named_sources import MIRRORED, Effect
 NOTHING_OBSERVED = "Nothing is observed"
 
 
+STAND_IN = "the most probable counts without signal stand in"
+
+
 # A counting model has kilobytes; larger files are something else.
 LARGEST_FILE = 50_000_000
 
