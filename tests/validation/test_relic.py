@@ -158,8 +158,8 @@ def test_public_line():
 
 
 # m_chi in GeV and y = alpha_D epsilon^2 (m_chi/m_A')^4 at alpha_D = 0.1, m_A' = 3 m_chi: rows of the public
-# target of pseudo-Dirac dark matter (ESPP2026-PPG/Quasi-elastic-DM; independent), some below m_A' = 0.4 GeV with
-# the lowest and highest ratio among them, and of all rows the two where we differ most, 0.4805 and 0.5085.
+# target of pseudo-Dirac dark matter (ESPP2026-PPG/Quasi-elastic-DM; independent). Some below m_A' = 0.4 GeV,
+# with the lowest and highest ratio among them; of all rows the two where we differ most, 0.4805 and 0.5085.
 PSEUDO_DIRAC = [
     (0.00102784, 5.89482e-15),
     (0.00695648, 2.11223e-13),

@@ -50,7 +50,7 @@ def model_of_plane(
         point: what the plane was computed with.
     """
     mass = plane.g2_excluded_up_to_GeV or plane.x[-1]
-    epsilon = theory.epsilon_g2([mass], point.card.muon_g2.central.value)
+    epsilon = theory.muon_g2_band(point.card, [mass]).central
     at_mass = point.at_mass(mass)
     s1, s2 = point.expected(at_mass, epsilon)[0]
     if not s1 + s2 > 0.0:

@@ -68,6 +68,7 @@ class Provenance(Record):
     input_files: list[InputFile]
     input: InputDetails | None = None
     version: str | None = None
+    mediator: str = "kinetic_mixing"
 
 
 def provenance(
@@ -93,6 +94,7 @@ def provenance(
         input_files=list(input_files),
         input=input_details,
         version=version(),
+        mediator=card.model.mediator,
     )
 
 
