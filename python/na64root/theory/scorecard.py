@@ -208,7 +208,7 @@ def proton_dump(name: str, points: int = 16, *, threads: int = 1) -> Score:
         region.epsilon_low,
         median=math.log10(1.5),
         maximum=math.log10(2.0),
-        reason="the form factor of the proton: no phi at 1.02 GeV, and another rho at 0.5 to 0.9 GeV",
+        reason="the form factor of the proton: another rho at 0.5 to 0.9 GeV, the phi by an assumed angle",
     )
 
 
