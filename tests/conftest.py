@@ -9,13 +9,15 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from na64root.analyze import chain
 from na64root.config import Card, load_card
 from na64root.exclusion import drawn_over, planes
 from na64root.exclusion.grids import Plane
-from na64root.records import Overlay
+from na64root.records import Overlay, PlaneResult
 from na64root.signal import Mode
 from na64root.simulation import simulate
 from na64root.simulation.options import PseudodataOptions
@@ -52,6 +54,18 @@ def without_other_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
         return drawn_over.overlays_of(card, plane, mode=mode, others=False)
 
     monkeypatch.setattr(planes, "overlays_of", own_alone)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def analyses_have_their_own_plane_alone() -> Iterator[None]:
+    """What `analyze` draws over its plane is what `scan` draws, tested there: seconds an analysis."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def own_alone(*arguments: Any, **options: Any) -> PlaneResult:
+            return planes.plane_of(*arguments, **{**options, "others": False})
+
+        patch.setattr(chain, "plane_of", own_alone)
+        yield
 
 
 @pytest.fixture(scope="session")

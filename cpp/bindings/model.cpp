@@ -8,18 +8,29 @@ namespace py = pybind11;
 namespace na64root::bindings {
 
 void register_model(py::module_ &core) {
+    py::class_<MediatorCharges>(
+        core, "MediatorCharges",
+        "Vector charges of a mediator, which couples to a fermion by epsilon e times its charge.")
+        .def(py::init([](double electron, double muon, double tau, double electron_neutrino,
+                         double muon_neutrino, double tau_neutrino, double up, double down, double strange) {
+                 return MediatorCharges{
+                     electron, muon, tau, electron_neutrino, muon_neutrino, tau_neutrino, up, down, strange};
+             }),
+             py::kw_only(), py::arg("electron"), py::arg("muon"), py::arg("tau"),
+             py::arg("electron_neutrino"), py::arg("muon_neutrino"), py::arg("tau_neutrino"), py::arg("up"),
+             py::arg("down"), py::arg("strange"));
     py::class_<InelasticModel>(
         core, "InelasticModel",
         "The inelastic dark-matter model A' -> chi1 chi2, chi2 -> chi1 l l; masses in GeV.\n\n"
         "Raises ValueError unless 0 < Delta < m_A' - 2 m_chi1 and all are positive.")
         .def(py::init([](double mass, double epsilon, double alpha_dark, double mass_ratio,
-                         double relative_splitting) {
-                 InelasticModel model{mass, epsilon, alpha_dark, mass_ratio, relative_splitting};
+                         double relative_splitting, const MediatorCharges &charges) {
+                 InelasticModel model{mass, epsilon, alpha_dark, mass_ratio, relative_splitting, charges};
                  model.validate();
                  return model;
              }),
              py::arg("mass"), py::arg("epsilon"), py::kw_only(), py::arg("alpha_dark"), py::arg("mass_ratio"),
-             py::arg("relative_splitting"))
+             py::arg("relative_splitting"), py::arg_v("charges", MediatorCharges{}, "MediatorCharges()"))
         .def_readonly("mass", &InelasticModel::mass)
         .def_readonly("epsilon", &InelasticModel::epsilon)
         .def_readonly("alpha_dark", &InelasticModel::alpha_dark)
@@ -58,6 +69,12 @@ void register_widths(py::module_ &core) {
     core.def("aprime_width_to_chi", &aprime_width_to_chi, py::arg("model"), "Gamma(A' -> chi1 chi2) in GeV.");
     core.def("aprime_width_to_leptons", &aprime_width_to_leptons, py::arg("model"), py::arg("lepton_mass"),
              "Gamma(A' -> l l) in GeV.");
+    core.def(
+        "chi2_width_to_neutrinos",
+        [](const InelasticModel &model) { return chi2_width_to_neutrinos(model).value; }, py::arg("model"),
+        "Gamma(chi2 -> chi1 nu nubar) in GeV, of all neutrinos.");
+    core.def("aprime_width_to_neutrinos", &aprime_width_to_neutrinos, py::arg("model"),
+             "Gamma(A' -> nu nubar) in GeV, of all neutrinos.");
     core.def("aprime_width", &aprime_width, py::arg("model"), "Total width of the A' in GeV.");
 }
 

@@ -26,7 +26,7 @@ void register_cascade(py::module_ &core) {
         .def_property_readonly("primary_depth_moment",
                                [](const TrackLength &self) { return to_array(self.primary_depth_moment); });
     core.def("track_length", &track_length, py::arg("material"), py::arg("beam_energy"), py::arg("threshold"),
-             py::arg("bins") = 200, py::call_guard<py::gil_scoped_release>(),
+             py::arg("bins") = 200, py::arg("beam_charge") = -1, py::call_guard<py::gil_scoped_release>(),
              "Solves the transport equation of the cascade above `threshold` (GeV); see cascade.hpp.");
     core.def(
         "radiation_coefficient",

@@ -97,19 +97,22 @@ CascadeCoefficients CascadeCoefficients::of(const Material &material) {
     return {numerator / denominator / 9.0};
 }
 
-TrackLength track_length(const Material &material, double beam_energy, double threshold, std::size_t bins) {
+TrackLength track_length(const Material &material, double beam_energy, double threshold, std::size_t bins,
+                         int beam_charge) {
+    if (beam_charge != -1 && beam_charge != 1)
+        throw std::invalid_argument("the particle of a beam has charge -1 or 1");
     if (!(threshold > 0.0) || !(beam_energy > threshold) || !std::isfinite(beam_energy) || bins == 0)
         throw std::invalid_argument("a track length needs 0 < threshold < beam energy and at least one bin");
     const auto coefficients = CascadeCoefficients::of(material);
     const std::vector<double> edges = logarithmic_edges(std::log(beam_energy / threshold), bins);
     const std::size_t count = edges.size() - 1;
 
-    TrackLength result{beam_energy,
-                       std::vector<double>(count + 1),
-                       std::vector<double>(count),
-                       std::vector<double>(count),
-                       std::vector<double>(count),
-                       std::vector<double>(count)};
+    TrackLength result;
+    result.beam_energy = beam_energy;
+    result.beam_charge = beam_charge;
+    result.edges.resize(count + 1);
+    for (auto *column : {&result.primary, &result.all, &result.depth_moment, &result.primary_depth_moment})
+        column->resize(count);
     for (std::size_t i = 0; i <= count; ++i)
         result.edges[i] = beam_energy * std::exp(-edges[i]);
     result.edges.back() = threshold;

@@ -27,16 +27,18 @@ double width_density(const InelasticModel &model, double q2, double velocity2, d
 } // namespace
 
 double chi2_width_density(const InelasticModel &model, double lepton_mass, double q2) {
+    const double charge = model.charges.of_lepton(lepton_mass);
     const double delta = model.splitting(), threshold = 4.0 * lepton_mass * lepton_mass;
     if (!(q2 > threshold))
         return 0.0;
     const double q = std::sqrt(q2);
-    return width_density(model, q2, 1.0 - threshold / q2, (delta - q) * (delta + q));
+    return charge * charge * width_density(model, q2, 1.0 - threshold / q2, (delta - q) * (delta + q));
 }
 
 Estimate chi2_width_to_leptons(const InelasticModel &model, double lepton_mass) {
     model.validate();
-    if (!(model.splitting() > 2.0 * lepton_mass))
+    const double charge2 = std::pow(model.charges.of_lepton(lepton_mass), 2);
+    if (!(model.splitting() > 2.0 * lepton_mass) || !(charge2 > 0.0))
         return {};
     // q = 2 m_l cosh(eta): the lepton velocity is tanh(eta), and Delta - q follows from the difference of the
     // etas.
@@ -48,9 +50,23 @@ Estimate chi2_width_to_leptons(const InelasticModel &model, double lepton_mass) 
                 4.0 * lepton_mass * std::sinh(0.5 * (eta_max + eta)) * std::sinh(0.5 * (eta_max - eta));
             const double density =
                 width_density(model, q * q, velocity * velocity, delta_minus_q * (model.splitting() + q));
-            return density * 4.0 * q * lepton_mass * std::sinh(eta);
+            return charge2 * density * 4.0 * q * lepton_mass * std::sinh(eta);
         },
         {0.0, eta_max}, 1e-8, "the width of chi2");
+}
+
+Estimate chi2_width_to_neutrinos(const InelasticModel &model) {
+    model.validate();
+    const double charges2 = model.charges.neutrinos2(), delta = model.splitting();
+    if (!(charges2 > 0.0))
+        return {};
+    // q = Delta sin(a): the root of Delta^2 - q^2 at the upper end is smooth.
+    return quadrature::integrate<31>(
+        [&](double a) {
+            const double q = delta * std::sin(a), rest = delta * std::cos(a);
+            return 0.5 * charges2 * width_density(model, q * q, 1.0, rest * rest) * 2.0 * q * rest;
+        },
+        {0.0, 0.5 * units::pi}, 1e-8, "the width of chi2 to neutrinos");
 }
 
 double chi2_width_leading_order(const InelasticModel &model) {
@@ -61,10 +77,12 @@ double chi2_width_leading_order(const InelasticModel &model) {
 double chi2_width(const InelasticModel &model, WidthFormula formula) {
     if (formula == WidthFormula::paper) {
         model.validate();
+        if (model.charges.electron != -1.0 || model.charges.neutrinos2() > 0.0)
+            throw std::invalid_argument("the paper's width of chi2 is that of kinetic mixing");
         return model.chi2_decays() ? paper_k_factor * chi2_width_leading_order(model) : 0.0;
     }
     return chi2_width_to_leptons(model, units::electron_mass).value +
-           chi2_width_to_leptons(model, units::muon_mass).value;
+           chi2_width_to_leptons(model, units::muon_mass).value + chi2_width_to_neutrinos(model).value;
 }
 
 double chi2_branching_to_electrons(const InelasticModel &model, WidthFormula formula) {
@@ -100,16 +118,22 @@ double aprime_width_to_chi(const InelasticModel &model) {
 
 double aprime_width_to_leptons(const InelasticModel &model, double lepton_mass) {
     model.validate();
+    const double charge = model.charges.of_lepton(lepton_mass);
     const double ratio = lepton_mass * lepton_mass / (model.mass * model.mass);
     if (!(ratio < 0.25))
         return 0.0;
-    return units::alpha * model.epsilon * model.epsilon * model.mass / 3.0 * (1.0 + 2.0 * ratio) *
-           std::sqrt(1.0 - 4.0 * ratio);
+    return charge * charge * units::alpha * model.epsilon * model.epsilon * model.mass / 3.0 *
+           (1.0 + 2.0 * ratio) * std::sqrt(1.0 - 4.0 * ratio);
+}
+
+double aprime_width_to_neutrinos(const InelasticModel &model) {
+    model.validate();
+    return model.charges.neutrinos2() * units::alpha * model.epsilon * model.epsilon * model.mass / 6.0;
 }
 
 double aprime_width(const InelasticModel &model) {
     return aprime_width_to_chi(model) + aprime_width_to_leptons(model, units::electron_mass) +
-           aprime_width_to_leptons(model, units::muon_mass);
+           aprime_width_to_leptons(model, units::muon_mass) + aprime_width_to_neutrinos(model);
 }
 
 } // namespace na64root

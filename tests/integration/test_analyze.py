@@ -15,12 +15,14 @@ import pytest
 from na64root import limits
 from na64root.analyze import FILES, Analysis
 from na64root.analyze import chain as analyze_chain
+from na64root.analyze.counts import Data
 from na64root.cli import tables
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import Na64Error
 from na64root.limits import side_by_side
 from na64root.records import ResultsFolder
+from na64root.signal import card_counts
 from na64root.work import Work
 from support import commands
 from support.tree_a import event, s1_event, write_tree
@@ -402,6 +404,25 @@ def test_scan_without_files_is_the_plane_of_the_card(tmp_path, capsys):
     (tmp_path / "scan.json").unlink()
     assert scan("-o", str(tmp_path))[0] == 2
     assert "mass-epsilon.pdf exists (results are kept): use --force" in capsys.readouterr().err
+
+
+def test_analyze_draws_what_scan_draws(monkeypatch):
+    """Other experiments and expected limits are asked for; that they are drawn is the subject of scan."""
+    asked = {}
+
+    class AskedError(Exception):
+        pass
+
+    def plane_of(point, plane, **options):
+        asked.update(options, plane=plane, expected=point.expected_limits)
+        raise AskedError
+
+    monkeypatch.setattr(analyze_chain, "plane_of", plane_of)
+    card = load_card()
+    data = Data(card_counts(card, card.exposure()), card.exposure())
+    with pytest.raises(AskedError):
+        analyze_chain._exclude(card, data, None, Work())
+    assert (asked["plane"], asked["others"], asked["expected"]) == ("mass-epsilon", True, True)
 
 
 def test_a_linear_axis_has_bins_of_one_width(tmp_path):

@@ -38,7 +38,8 @@ def test_the_default_card_is_frozen(card):
     # the analysis; pseudo-data rates and the cells of the simulation are not part of it, and what came after
     # the freeze is not: ranges of more planes, how files are read, systematic variations, a name for what was
     # always so, data quality, estimates of backgrounds, cuts of the user's
-    assert card.model.annihilation == "off"
+    assert (card.model.annihilation, card.model.mediator) == ("off", "kinetic_mixing")
+    assert card.beam.particle == "e-"
     assert card.selection.declared == []
     assert card.selection.period == {}
     ranges = {
@@ -48,7 +49,8 @@ def test_the_default_card_is_frozen(card):
     analysis = card.model_dump_json(
         exclude={
             **dict.fromkeys(later, True),
-            "model": {"annihilation"},
+            "model": {"annihilation", "mediator", "charges"},
+            "beam": {"particle"},
             "plane": ranges,
             "selection": {"declared", "period"},
         }

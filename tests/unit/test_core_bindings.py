@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from na64root import _core
+from na64root.config.mediator import KINETIC_MIXING
 
 MODEL = _core.InelasticModel(0.1, 1e-3, alpha_dark=0.1, mass_ratio=3.0, relative_splitting=0.4)
 LEAD = _core.material("Pb")
@@ -57,6 +58,7 @@ def likelihood():
 # Arguments of every constructor; classes without one are made by functions.
 CONSTRUCTORS = {
     "Element": [("X", 10.0, 20.0)],
+    "MediatorCharges": [(KINETIC_MIXING.charges,)],
     "InelasticModel": [(0.1, 1e-3, {"alpha_dark": 0.1, "mass_ratio": 3.0, "relative_splitting": 0.4})],
     "DarkBremsstrahlung": [
         (0.1, ELEMENT, _core.Approximation.ww),
@@ -130,6 +132,8 @@ CALLS = {
     "aprime_width": (MODEL,),
     "aprime_width_to_chi": (MODEL,),
     "aprime_width_to_leptons": (MODEL, _core.units.muon_mass),
+    "aprime_width_to_neutrinos": (MODEL,),
+    "chi2_width_to_neutrinos": (MODEL,),
     "chi2_branching_to_electrons": (MODEL, _core.WidthFormula.paper),
     "chi2_ctau": (MODEL,),
     "chi2_flux": (MODEL, PRODUCTION, 1.1, 0.0),

@@ -80,8 +80,8 @@ def test_muons_open_at_their_threshold():
 def test_aprime_widths():
     # independent (separate implementation): 0.256991 alpha_D M
     assert _core.aprime_width_to_chi(benchmark()) / (0.1 * 0.39) == pytest.approx(0.256991, abs=1e-6)
-    # analytic: massless leptons
-    assert _core.aprime_width_to_leptons(benchmark(), 1e-9) == pytest.approx(
+    # analytic: massless leptons; that of the electron enters by its fourth power
+    assert _core.aprime_width_to_leptons(benchmark(), _core.units.electron_mass) == pytest.approx(
         _core.units.alpha * 1e-6 * 0.39 / 3, rel=1e-9
     )
     assert _core.aprime_width_to_leptons(benchmark(0.2), _core.units.muon_mass) == 0.0

@@ -24,30 +24,39 @@ struct CascadeCoefficients {
     double conversion_rate() const { return 1.0 - linear() / 6.0; }
 };
 
-// Mean track length of e- and e+ in one shower, in bins of ln(E0/E) of equal width, the first one divided
-// further.
+// Mean track length of e- and e+ in one shower of an electron or a positron, in bins of ln(E0/E) of equal
+// width, the first one divided further.
 struct TrackLength {
     double beam_energy;               // GeV
     std::vector<double> edges;        // GeV, bins + 1, falling from the beam energy to the threshold
-    std::vector<double> primary;      // of the incoming electron, in radiation lengths, per bin
+    std::vector<double> primary;      // of the incoming particle, in radiation lengths, per bin
     std::vector<double> all;          // e- and e+ with the secondaries
     std::vector<double> depth_moment; // length times depth, in radiation lengths squared, per bin
     std::vector<double> primary_depth_moment;
-    double positron(std::size_t bin) const { return 0.5 * (all[bin] - primary[bin]); }
+    int beam_charge = -1; // of the incoming particle
+    // Half of the secondaries, and the incoming particle where it is one.
+    double positron(std::size_t bin) const { return positrons(all, primary, bin); }
     // Mean depth of the positrons in radiation lengths; 0 where there are none.
     double positron_depth(std::size_t bin) const {
-        const double length = all[bin] - primary[bin];
-        return length > 0.0 ? (depth_moment[bin] - primary_depth_moment[bin]) / length : 0.0;
+        const double length = positron(bin);
+        return length > 0.0 ? positrons(depth_moment, primary_depth_moment, bin) / length : 0.0;
     }
     double electron(std::size_t bin) const { return all[bin] - positron(bin); }
+
+  private:
+    double positrons(const std::vector<double> &of_all, const std::vector<double> &of_primary,
+                     std::size_t bin) const {
+        return 0.5 * (of_all[bin] - of_primary[bin]) + (beam_charge > 0 ? of_primary[bin] : 0.0);
+    }
 };
 
 // Solves the transport equation, integrated over depth (nothing leaks at these energies), without Monte
 // Carlo: every electron crosses each energy once, so int g(l') [W(l-l') - V(l-l')] dl' = 1, l = ln(E0/E),
 // with W the rate of falling below and V of making electrons above. Accuracy about 0.1 % for 100 bins or
-// more. Throws std::invalid_argument unless 0 < threshold < beam_energy and bins > 0.
+// more. Electrons and positrons radiate alike; beam_charge says what the incoming one is. Throws
+// std::invalid_argument unless 0 < threshold < beam_energy, bins > 0 and the charge is -1 or 1.
 TrackLength track_length(const Material &material, double beam_energy, double threshold,
-                         std::size_t bins = 200);
+                         std::size_t bins = 200, int beam_charge = -1);
 
 // A straight piece of a track between two hard photons; energy in GeV at its middle, depth and length in
 // radiation lengths along the beam.

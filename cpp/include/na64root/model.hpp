@@ -1,8 +1,9 @@
-// The inelastic dark-matter model: A' -> chi1 chi2, chi2 -> chi1 l l.
+// The inelastic dark-matter model: A' -> chi1 chi2, chi2 -> chi1 l l, and the charges of its mediator.
 #ifndef NA64ROOT_MODEL_HPP
 #define NA64ROOT_MODEL_HPP
 
 #include <cmath>
+#include <initializer_list>
 #include <sstream>
 #include <stdexcept>
 
@@ -10,13 +11,48 @@
 
 namespace na64root {
 
+// Vector charges of a mediator: it couples to a fermion f of the Standard Model by epsilon e q_f, so that the
+// gauge coupling of a symmetry is g = epsilon e. The default is kinetic mixing, the electric charges.
+// Neutrinos are left-handed only.
+struct MediatorCharges {
+    double electron = -1.0, muon = -1.0, tau = -1.0;
+    double electron_neutrino = 0.0, muon_neutrino = 0.0, tau_neutrino = 0.0;
+    double up = 2.0 / 3.0, down = -1.0 / 3.0, strange = -1.0 / 3.0;
+
+    // By its mass. Throws std::invalid_argument where no charged lepton has it.
+    double of_lepton(double mass) const {
+        if (mass == units::electron_mass)
+            return electron;
+        if (mass == units::muon_mass)
+            return muon;
+        if (mass == units::tau_mass)
+            return tau;
+        throw std::invalid_argument("no charged lepton has that mass");
+    }
+
+    // Sum of the squares of those of neutrinos.
+    double neutrinos2() const {
+        return electron_neutrino * electron_neutrino + muon_neutrino * muon_neutrino +
+               tau_neutrino * tau_neutrino;
+    }
+
+    bool finite() const {
+        for (const double charge :
+             {electron, muon, tau, electron_neutrino, muon_neutrino, tau_neutrino, up, down, strange})
+            if (!std::isfinite(charge))
+                return false;
+        return true;
+    }
+};
+
 // One transition coupling g_D, vector (the paper, Eq. 1); alpha_dark = g_D^2/4pi.
 struct InelasticModel {
     double mass;               // of the A'
-    double epsilon;            // kinetic mixing
+    double epsilon;            // kinetic mixing; of other mediators g/e
     double alpha_dark;         // g_D^2/4pi
     double mass_ratio;         // R = m_A'/m_chi1
     double relative_splitting; // f = Delta/m_chi1
+    MediatorCharges charges{};
 
     double chi1_mass() const { return mass / mass_ratio; }
     double splitting() const { return relative_splitting * chi1_mass(); }
@@ -31,6 +67,8 @@ struct InelasticModel {
         if (!positive(mass) || !positive(alpha_dark) || !positive(mass_ratio) ||
             !positive(relative_splitting) || !(epsilon >= 0.0) || !std::isfinite(epsilon))
             throw std::domain_error("model parameters must be positive and finite");
+        if (!charges.finite())
+            throw std::domain_error("charges of the mediator must be finite");
         // The margin is for rounding: f = R - 2 is closed whatever the last digit says.
         if (!(splitting() < (mass - 2.0 * chi1_mass()) * (1.0 - 1e-12)) ||
             !(chi1_mass() + chi2_mass() < mass)) {

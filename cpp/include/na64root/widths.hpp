@@ -20,6 +20,10 @@ inline constexpr double paper_k_factor = 0.640;
 //   1/(2 m2) 1/2 (4 pi alpha_D)(4 pi alpha eps^2)/(2 pi) |p|/(4 pi m2) q^2 B(q^2) H(q^2)/(q^2 - M^2)^2.
 double chi2_width_density(const InelasticModel &model, double lepton_mass, double q2);
 
+// Gamma(chi2 -> chi1 nu nubar) in GeV, of all left-handed neutrinos: half of that to a massless charged
+// lepton of the same charge each, since only one helicity couples. To 1e-8. Throws as chi2_width_to_leptons.
+Estimate chi2_width_to_neutrinos(const InelasticModel &model);
+
 // Gamma(chi2 -> chi1 l l) in GeV by quadrature to 1e-8; zero where the channel is closed.
 // Throws std::domain_error for an unphysical model, std::runtime_error when the integral did not converge.
 Estimate chi2_width_to_leptons(const InelasticModel &model, double lepton_mass);
@@ -28,13 +32,14 @@ Estimate chi2_width_to_leptons(const InelasticModel &model, double lepton_mass);
 // K = 0.640 it is the paper's Eq. 2.
 double chi2_width_leading_order(const InelasticModel &model);
 
-// Total width of chi2 in GeV: electrons, and muons above Delta = 2 m_mu (formula `exact`).
+// Total width of chi2 in GeV: electrons, muons above Delta = 2 m_mu, and neutrinos (formula `exact`). The
+// formula `paper` is of kinetic mixing and throws std::invalid_argument for other mediators.
 double chi2_width(const InelasticModel &model, WidthFormula formula = WidthFormula::exact);
 
 // Branching ratio chi2 -> chi1 e e; 0 where chi2 is stable.
 double chi2_branching_to_electrons(const InelasticModel &model, WidthFormula formula = WidthFormula::exact);
 
-// c tau of chi2 in cm; infinity where it is stable.
+// c tau of chi2 in cm; infinity where it is stable. Below Delta = 2 m_e it may decay to neutrinos, unseen.
 double chi2_ctau(const InelasticModel &model, WidthFormula formula = WidthFormula::exact);
 
 // K, the ratio of the exact electron width to the leading-order formula; 0 where the channel is closed.
@@ -43,10 +48,15 @@ double chi2_k_factor(const InelasticModel &model);
 // Gamma(A' -> chi1 chi2), one channel (pseudo-Dirac, Majorana eigenstates), in GeV.
 double aprime_width_to_chi(const InelasticModel &model);
 
-// Gamma(A' -> l l) = alpha eps^2 M/3 (1 + 2 m^2/M^2) sqrt(1 - 4 m^2/M^2) in GeV.
+// Gamma(A' -> l l) = q_l^2 alpha eps^2 M/3 (1 + 2 m^2/M^2) sqrt(1 - 4 m^2/M^2) in GeV. Throws
+// std::invalid_argument where no charged lepton has the mass.
 double aprime_width_to_leptons(const InelasticModel &model, double lepton_mass);
 
-// Total width of the A': chi1 chi2, e e and mu mu.
+// Gamma(A' -> nu nubar) = sum q_nu^2 alpha eps^2 M/6 in GeV, left-handed neutrinos.
+double aprime_width_to_neutrinos(const InelasticModel &model);
+
+// Total width of the A': chi1 chi2, e e, mu mu and neutrinos. Hadrons are left out, as is tau tau: both
+// matter where epsilon^2 alpha/alpha_D does.
 double aprime_width(const InelasticModel &model);
 
 } // namespace na64root

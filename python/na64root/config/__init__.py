@@ -1,8 +1,8 @@
 """The card: every number of the analysis with its provenance, as validated models.
 
-One module a subject: `experiment`, `model` of the signal, `cuts`, `statistics`, `simulation`, `control`
-regions and quality, `input` files, each made of `quantity`; `card` is all of them together and `loading`
-reads one from TOML. The cards that come with the package are in na64root/cards.
+One module a subject: `experiment`, `mediator`, `model` of the signal, `cuts`, `statistics`, `simulation`,
+`control` regions and quality, `input` files, each made of `quantity`; `card` is all of them together and
+`loading` reads one from TOML. The cards that come with the package are in na64root/cards.
 """
 
 from .card import OPTIONAL_SECTIONS, Card, CardInfo

@@ -14,9 +14,15 @@ SIGNATURES: tuple[Signature, ...] = ("S1", "S2")
 
 
 class Beam(Model):
-    """The electron beam."""
+    """The beam, of electrons or positrons: both are counted as `eot`; positrons annihilate as they come."""
 
     energy_GeV: Positive
+    particle: Literal["e-", "e+"] = "e-"
+
+    @property
+    def charge(self) -> int:
+        """Of the beam's particles."""
+        return -1 if self.particle == "e-" else 1
 
 
 class RunRange(Model):

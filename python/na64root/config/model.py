@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from .mediator import Charges, Mediator, mediator_of
 from .quantity import Fraction, GridPoints, Model, NonNegative, Positive, Quantity, Whole
 
 Approximation = Literal["etl", "ww", "iww"]
@@ -22,7 +23,10 @@ SignalAcceptance = Literal["chain", "simulation"]
 
 
 class ModelConfig(Model):
-    """The dark sector: alpha_D, R = m_A'/m_chi1, f = Delta/m_chi1, and the formulas used for it."""
+    """The dark sector: alpha_D, R = m_A'/m_chi1, f = Delta/m_chi1, its mediator, and the formulas for it.
+
+    `mediator` is one of :data:`na64root.config.mediator.MEDIATORS`, or the name of one with `charges`.
+    """
 
     alpha_dark: Positive
     mass_ratio: Positive
@@ -31,6 +35,22 @@ class ModelConfig(Model):
     width: WidthFormula
     decay: DecayModel
     annihilation: Annihilation
+    mediator: str = "kinetic_mixing"
+    charges: Charges | None = None
+
+    @model_validator(mode="after")
+    def _mediator_is_known(self) -> "ModelConfig":
+        mediator = mediator_of(self.mediator, self.charges)
+        if self.width == "paper" and not mediator.is_kinetic_mixing:
+            raise ValueError(
+                f"width = paper with mediator {self.mediator} (Eq. 2 is of kinetic mixing): set exact"
+            )
+        return self
+
+    @property
+    def vector(self) -> Mediator:
+        """The mediator with its charges."""
+        return mediator_of(self.mediator, self.charges)
 
 
 class SignalConfig(Model):

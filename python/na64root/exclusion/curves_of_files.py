@@ -15,7 +15,8 @@ from ..config import Card
 from ..errors import ConfigError, DataError
 from ..records import Overlay, PlaneResult
 from ..signal import Parameters
-from .grids import CHARGE, COUPLINGS, MASSES, QUANTITIES, epsilon_of_y, y_of_epsilon
+from ..signal.parameters import ELECTRIC_CHARGE
+from .grids import COUPLINGS, MASSES, QUANTITIES, epsilon_of_y, y_of_epsilon
 
 # Other names of the quantities of a plane, in small letters.
 ALSO_CALLED = {
@@ -172,12 +173,12 @@ def _place(values: dict[str, float], axes: tuple[str, ...], parameters: Paramete
     if "epsilon" in values:
         epsilon = values["epsilon"]
     else:
-        epsilon = values["g"] / CHARGE if "g" in values else epsilon_of_y(values["y"], parameters)
+        epsilon = values["g"] / ELECTRIC_CHARGE if "g" in values else epsilon_of_y(values["y"], parameters)
     known = {
         "mass": mass,
         "mass1": mass / ratio,
         "epsilon": epsilon,
-        "g": epsilon * CHARGE,
+        "g": epsilon * ELECTRIC_CHARGE,
         "y": y_of_epsilon(epsilon, parameters),
     }
     return [known[axis] for axis in axes]

@@ -17,9 +17,11 @@ from .. import theory
 from .._core import units
 from ..annotations import Array
 from ..config import Card
+from ..config.mediator import Mediator
 from ..records import Line, Overlay, Region
 from ..signal import Mode
-from ..theory.experiments import EXPERIMENTS, regions, strength_at_mass
+from ..signal.parameters import ELECTRIC_CHARGE
+from ..theory.experiments import experiments_of, regions, strength_at_mass
 from ..theory.overlays import (
     RELIC_SOURCE,
     chi2_stable,
@@ -88,7 +90,8 @@ def _of_curves(card: Card, plane: Plane, mode: Mode, others: bool, work: Work) -
     parameters = plane.parameters
     low, high = plane.mass_range
     masses = np.geomspace(low, high, LINE_POINTS)
-    found = _g2_overlays(card, masses) | _line_overlays(electron_g2(masses))
+    charge = parameters.mediator.electron
+    found = _g2_overlays(card, masses) | _line_overlays(electron_g2(masses, charge=charge))
     if mode == "semivisible":
         if others:
             log.info("computing the relic line and what other experiments exclude")
@@ -99,18 +102,27 @@ def _of_curves(card: Card, plane: Plane, mode: Mode, others: bool, work: Work) -
                 found |= _region_overlays(region)
         invisible = "holds where chi2 lives long"
     else:
-        found["BaBar invisible 2017"] = Overlay(
-            kind="published",
-            source="arXiv:1702.03327 Fig. 5, as tabulated in DarkCast",
-            caveat="A' -> invisible, 53 fb^-1, 90 % CL: excluded above",
-            contour=[list(point) for point in published_curve("babar_invisible_2017")],
-        )
         invisible = "excluded above"
-    found["NA64 invisible 2019"] = Overlay(
-        kind="published",
-        source="arXiv:1906.00176 Fig. 3, as tabulated in DarkCast",
-        caveat=f"A' -> invisible, 2.84e11 EOT, 90 % CL: {invisible}",
-        contour=[list(point) for point in published_curve("na64_invisible_2019")],
+        found["BaBar invisible 2017"] = _published(
+            "babar_invisible_2017",
+            "arXiv:1702.03327 Fig. 5, as tabulated in DarkCast",
+            "A' -> invisible, 53 fb^-1, 90 % CL: excluded above",
+            parameters.mediator,
+        )
+        if parameters.mediator.name == "b_minus_l":
+            found["NA64 B-L 2022"] = Overlay(
+                kind="published",
+                source="arXiv:2207.09979, as tabulated in FORESEE",
+                caveat="B-L boson to invisible, 3.22e11 EOT, 90 % CL: excluded above",
+                contour=[
+                    [mass, g / ELECTRIC_CHARGE] for mass, g in published_curve("na64_bl_invisible", "g")
+                ],
+            )
+    found["NA64 invisible 2019"] = _published(
+        "na64_invisible_2019",
+        "arXiv:1906.00176 Fig. 3, as tabulated in DarkCast",
+        f"A' -> invisible, 2.84e11 EOT, 90 % CL: {invisible}",
+        parameters.mediator,
     )
     return {
         name: overlay.model_copy(
@@ -118,6 +130,15 @@ def _of_curves(card: Card, plane: Plane, mode: Mode, others: bool, work: Work) -
         )
         for name, overlay in found.items()
     }
+
+
+def _published(name: str, source: str, caveat: str, mediator: Mediator) -> Overlay:
+    """A published limit on A' -> invisible from electrons, for other mediators by the electron's charge."""
+    charge = abs(mediator.electron)
+    if not mediator.is_kinetic_mixing:
+        caveat += f"; of kinetic mixing, for {mediator.name} by the charge of the electron"
+    contour = [[mass, epsilon / charge] for mass, epsilon in published_curve(name)]
+    return Overlay(kind="published", source=source, caveat=caveat, contour=contour)
 
 
 def _crossings(card: Card, plane: Plane, mode: Mode) -> dict[str, Overlay]:
@@ -157,7 +178,7 @@ def _crossings(card: Card, plane: Plane, mode: Mode) -> dict[str, Overlay]:
             if None not in curve:
                 line = g2.model_copy(update={"name": f"muon g-2 {label}"})
                 found |= traced(line, above(np.array(curve, dtype=float)))
-        electron = electron_g2(table)
+        electron = electron_g2(table, charge=plane.parameters.mediator.electron)
         if None not in electron.y:
             found |= traced(electron, above(np.array(electron.y, dtype=float)))
     if "alpha" in axes:
@@ -268,7 +289,7 @@ def _relic_in_columns(plane: Plane) -> dict[str, Overlay]:
         ("mass1", "splitting"),
     ):
         masses = x if plane.x.quantity == "mass" else x * parameters.mass_ratio
-        epsilon = theory.epsilon_g2(masses, plane.delta_a_mu)
+        epsilon = theory.epsilon_g2(masses, plane.delta_a_mu, charge=parameters.mediator.muon)
         along = relic_alpha_dark if plane.y.quantity == "alpha" else relic_splitting
         return _line_overlays(along(x, epsilon, parameters))
     y = replace(plane.y, points=COLUMN_POINTS)
@@ -319,7 +340,7 @@ def _other_experiments(plane: Plane, work: Work) -> dict[str, Overlay]:
     columns = replace(plane, x=plane.y, y=plane.x) if turned else plane
     x, y = replace(columns.x, points=COLUMNS).values, replace(columns.y, points=COLUMN_POINTS)
     found = {}
-    for name in EXPERIMENTS:
+    for name in experiments_of(plane.parameters):
 
         def ends(value: float, name: str = name) -> tuple[float | None, float | None]:
             return _excluded_range(columns, name, value, y)

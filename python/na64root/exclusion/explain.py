@@ -243,7 +243,7 @@ def explain(
         aprime_width_GeV=aprime_width(model),
         cross_section_pb=cross_section,
         mean_x=mean_x,
-        a_mu=float(magnetic_moment(units.muon_mass, mass_GeV, epsilon)),
+        a_mu=float(magnetic_moment(units.muon_mass, mass_GeV, epsilon * card.model.vector.muon)),
         epsilon_g2=G2Line(**{name: _finite(line[0]) for name, line in band._asdict().items()}),
         decay_probability=DecayProbability(**at_mass.decay_probability(epsilon)),
         n_aprime=made,
@@ -362,7 +362,8 @@ def _by_approximation(
     totals: dict[str, float] = {}
     means: dict[str, float | None] = {}
     for name, approximation in Approximation.__members__.items():
-        formula = DarkBremsstrahlung(mass_GeV, element, approximation, epsilon)
+        coupling = epsilon * abs(card.model.vector.electron)
+        formula = DarkBremsstrahlung(mass_GeV, element, approximation, coupling)
         try:
             totals[name] = formula.total(beam).value
             means[name] = formula.mean_x(beam).value if totals[name] > 0.0 else None

@@ -9,11 +9,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from .. import theory
-from .._core import units
 from ..annotations import Array
 from ..config import Card
 from ..errors import ConfigError
 from ..signal import Parameters
+from ..signal.parameters import ELECTRIC_CHARGE
 
 PlaneQuantity = Literal["mass", "mass1", "epsilon", "alpha", "ratio", "splitting", "g", "y"]
 
@@ -24,10 +24,6 @@ QUANTITIES: tuple[PlaneQuantity, ...] = get_args(PlaneQuantity)
 # The mass of a plane, and what says how strongly the A' couples to matter.
 MASSES: tuple[PlaneQuantity, ...] = ("mass", "mass1")
 COUPLINGS: tuple[PlaneQuantity, ...] = ("epsilon", "g", "y")
-
-
-# e, by which a coupling g is larger than epsilon.
-CHARGE = math.sqrt(4.0 * math.pi * units.alpha)
 
 
 PLANES = ("mass-epsilon", "mass-alpha", "mass1-splitting")
@@ -204,7 +200,7 @@ class Plane:
             return None
         epsilon = given.get("epsilon", self.epsilon)
         if "g" in given:
-            epsilon = given["g"] / CHARGE
+            epsilon = given["g"] / ELECTRIC_CHARGE
         if "y" in given:
             if epsilon is None:
                 epsilon = epsilon_of_y(given["y"], parameters)
@@ -212,7 +208,7 @@ class Plane:
                 ratio = parameters.mass_ratio
                 parameters = replace(parameters, alpha_dark=given["y"] * ratio**4 / epsilon**2)
         if epsilon is None:
-            epsilon = float(theory.epsilon_g2(mass, self.delta_a_mu))
+            epsilon = float(theory.epsilon_g2(mass, self.delta_a_mu, charge=parameters.mediator.muon))
         return ModelPoint(mass, epsilon, parameters) if math.isfinite(epsilon) else None
 
     @property
@@ -235,7 +231,7 @@ class Plane:
             "mass": mass_GeV,
             "mass1": mass_GeV / ratio,
             "epsilon": epsilon,
-            "g": epsilon * CHARGE,
+            "g": epsilon * ELECTRIC_CHARGE,
             "y": y_of_epsilon(epsilon, self.parameters),
         }
         return values[self.x.quantity], values[self.y.quantity]

@@ -87,7 +87,7 @@ def model_on_g2_line(
         the model, and of each varied source its relative effect and the error of that.
     """
     mass = end_point or float(Plane.named("mass-epsilon", point.card).x.values[-1])
-    epsilon = theory.epsilon_g2([mass], point.card.muon_g2.central.value)
+    epsilon = theory.muon_g2_band(point.card, [mass]).central
     at_mass = point.at_mass(mass)
     total, share = total_and_share(point.expected(at_mass, epsilon))
     if not total[0] > 0.0:

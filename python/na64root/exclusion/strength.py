@@ -306,7 +306,7 @@ class Exclusion:
 
     def on_central_g2_line(self, mass_GeV: float) -> float:
         """Strength at the epsilon of the central g-2 line; 0 where there is no line."""
-        epsilon = theory.epsilon_g2([mass_GeV], self.card.muon_g2.central.value)
+        epsilon = theory.muon_g2_band(self.card, [mass_GeV]).central
         if not np.isfinite(epsilon[0]):
             return 0.0
         return float(self.strength(self.at_mass(mass_GeV), epsilon)[0])

@@ -73,6 +73,7 @@ class Provenance(Record):
     input: InputDetails | None = None
     version: str | None = None
     command: list[str] | None = None
+    mediator: str = "kinetic_mixing"
 
 
 _command: ContextVar[list[str] | None] = ContextVar("command of this run", default=None)
@@ -135,6 +136,7 @@ def provenance(
         input=input_details,
         version=version(),
         command=_command.get(),
+        mediator=card.model.mediator,
     )
 
 

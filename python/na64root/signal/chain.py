@@ -34,6 +34,7 @@ from .._core import (
     chi2_branching_to_electrons,
     chi2_ctau,
     chi2_flux,
+    chi2_width_to_neutrinos,
     decays_between,
     production_spectrum,
     track_length,
@@ -80,7 +81,9 @@ class SignalModel:
             "S1": max(LOWEST_APRIME_ENERGY_GEV, beam - card.selection.ecal.s1_max_GeV.value),
             "S2": max(LOWEST_APRIME_ENERGY_GEV, beam - card.selection.ecal.s2_max_GeV.value),
         }
-        self.track = track_length(self.material, beam, min(self.aprime_threshold.values()))
+        self.track = track_length(
+            self.material, beam, min(self.aprime_threshold.values()), beam_charge=card.beam.charge
+        )
         absorber = card.target.lead_layer_cm.value / self.material.radiation_length_cm()
         scintillator = (
             card.target.scintillator_layer_cm.value / core_material("polystyrene").radiation_length_cm()
@@ -100,9 +103,10 @@ class SignalModel:
         return functools.partial(SignalModel, mode=self.mode), (self.card,)
 
     def cross_section(self, mass_GeV: float, epsilon: float = 1.0) -> DarkBremsstrahlung:
-        """e Z -> e Z A' by the card's approximation, for the target's element."""
+        """e Z -> e Z A' by the card's approximation and mediator, for the target's element."""
         approximation = Approximation.__members__[self.card.model.approximation]
-        return DarkBremsstrahlung(mass_GeV, self.element, approximation, epsilon)
+        coupling = epsilon * abs(self.card.model.vector.electron)
+        return DarkBremsstrahlung(mass_GeV, self.element, approximation, coupling)
 
     def production(self, mass_GeV: float) -> list[ProductionPoint]:
         """A' of bremsstrahlung along the shower, for epsilon = 1; it depends on no other parameter.
@@ -123,7 +127,7 @@ class SignalModel:
     def annihilation(self, mass_GeV: float, parameters: Parameters) -> list[ProductionPoint]:
         """A' -> chi1 chi2 of annihilation along the shower, for epsilon = 1; none where the card has it off.
 
-        The width of the A' is that to chi1 chi2. That to leptons multiplies the peak, as it does any other
+        The width of the A' is that to chi1 chi2. That to all else multiplies the peak, as it does any other
         A', by the branching ratio to chi1 chi2; what lies off the peak it leaves as it is, which is not
         followed here: at most alpha epsilon^2/alpha_D of it.
 
@@ -216,6 +220,8 @@ class SignalAtMass:
         self._branching_ee = chi2_branching_to_electrons(self._model, self._width)
         self._width_to_chi = aprime_width_to_chi(self._model)
         self._width_to_leptons = aprime_width(self._model) - self._width_to_chi
+        neutrinos = chi2_width_to_neutrinos(self._model)
+        self._branching_to_neutrinos = neutrinos * self._ctau / units.hbar_c if neutrinos > 0.0 else 0.0
 
     def with_alpha_dark(self, alpha_dark: float) -> SignalAtMass:
         """The same at another alpha_D, on which widths and annihilation depend; the rest does not.
@@ -249,6 +255,9 @@ class SignalAtMass:
         for flux in self._fluxes:
             s1 = s1 + decays_between(flux.chi2, flux.accepted["S1"], ctau, front, end)
             s2 = s2 + decays_between(flux.chi2, flux.accepted["S2"], ctau, end, math.inf)
+            if self._branching_to_neutrinos > 0.0:  # nothing is seen of them, wherever they are
+                unseen = decays_between(flux.chi2, flux.accepted["S2"], ctau, -math.inf, end)
+                s2 = s2 + self._branching_to_neutrinos * unseen
         branching = self._width_to_chi / (self._width_to_chi + self._width_to_leptons * square)
         s1 = s1 * self._branching_ee * self.signal.card.signal.r_efficiency.value
         return np.stack([s1 * square * branching, s2 * square * branching], axis=1)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-from .._core import InelasticModel
+from .._core import InelasticModel, MediatorCharges, units
 from ..config import Card
+from ..config.mediator import KINETIC_MIXING, Mediator
 from ..errors import ConfigError
+
+# e, by which the coupling g of a mediator is larger than epsilon.
+ELECTRIC_CHARGE = math.sqrt(4.0 * math.pi * units.alpha)
+
 
 Mode = Literal["semivisible", "invisible"]
 
@@ -22,12 +28,15 @@ class Parameters:
     alpha_dark: float
     mass_ratio: float
     relative_splitting: float
+    mediator: Mediator = KINETIC_MIXING
 
     @classmethod
     def of(cls, card: Card) -> Parameters:
         """The dark sector of a card."""
         model = card.model
-        return cls(model.alpha_dark.value, model.mass_ratio.value, model.relative_splitting.value)
+        return cls(
+            model.alpha_dark.value, model.mass_ratio.value, model.relative_splitting.value, model.vector
+        )
 
     def model(self, mass_GeV: float, epsilon: float) -> InelasticModel:
         """The core's model; raises ConfigError when it is unphysical."""
@@ -38,6 +47,7 @@ class Parameters:
                 alpha_dark=self.alpha_dark,
                 mass_ratio=self.mass_ratio,
                 relative_splitting=self.relative_splitting,
+                charges=MediatorCharges(**self.mediator.charges),
             )
         except ValueError as error:
             raise ConfigError(

@@ -84,6 +84,16 @@ def event_config(
             f"epsilon = {point.epsilon:g} makes no signal (a positive number is needed): correct it"
         )
     parameters = point.parameters or Parameters.of(card)
+    if not parameters.mediator.is_kinetic_mixing:
+        raise ConfigError(
+            f"no simulated signal of mediator {parameters.mediator.name} (only kinetic mixing is built): set "
+            "signal.acceptance to chain, or model.mediator to kinetic_mixing"
+        )
+    if card.beam.particle != "e-":
+        raise ConfigError(
+            f"no simulated signal of a beam of {card.beam.particle} (only electrons are built): set "
+            "signal.acceptance to chain, or beam.particle to e-"
+        )
     model = parameters.model(point.mass_GeV, point.epsilon)
     target, numbers = SignalModel(card), card.pseudodata
     electrons = effective_electrons(card, card.exposure() if exposure is None else exposure)

@@ -241,9 +241,11 @@ class SignalSample:
             ConfigError: an unphysical model; another alpha_D or splitting with annihilation.
         """
         values = np.atleast_1d(np.asarray(epsilon, dtype=float))
-        given = {"alpha_dark": alpha_dark, "relative_splitting": relative_splitting}
+        now = self.parameters
         new = dataclasses.replace(
-            self.parameters, **{name: value for name, value in given.items() if value is not None}
+            now,
+            alpha_dark=now.alpha_dark if alpha_dark is None else alpha_dark,
+            relative_splitting=now.relative_splitting if relative_splitting is None else relative_splitting,
         )
         if new != self.parameters and self._card.model.annihilation == "on":
             raise ConfigError(

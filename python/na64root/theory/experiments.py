@@ -90,6 +90,11 @@ def proton_dump(
     Raises:
         ConfigError: an unphysical model.
     """
+    if not parameters.mediator.is_kinetic_mixing:
+        raise ConfigError(
+            f"{experiment.name} for mediator {parameters.mediator.name} (mesons and protons make it by the "
+            "charges of quarks, which is not built): leave it out"
+        )
     detector = experiment.detector
     variations = {
         f"pair above {threshold} GeV": replace(
@@ -272,19 +277,28 @@ END_PRECISION = 1e-3
 EXPERIMENTS = ("E137", "BaBar", "NuCal", "CHARM")
 
 
+def experiments_of(parameters: Parameters) -> tuple[str, ...]:
+    """Those of EXPERIMENTS that hold for a mediator: what protons make is built for kinetic mixing alone."""
+    return EXPERIMENTS if parameters.mediator.is_kinetic_mixing else EXPERIMENTS[:2]
+
+
 def regions(mass_GeV: ArrayLike, parameters: Parameters, *, threads: int = 1) -> list[Region]:
-    """What the other experiments exclude, in the order of EXPERIMENTS, without variations, with their ends.
+    """What the experiments of :func:`experiments_of` exclude, without variations, with their ends.
 
     Raises:
         ConfigError: an unphysical model.  ConvergenceError: a cross section that did not converge.
     """
     nucal, charm = proton_beam.NUCAL, proton_beam.CHARM
-    return [
+    found = [
         e137(mass_GeV, parameters, bands=False, threads=threads, ends=True),
         babar(mass_GeV, parameters, bands=False, ends=True),
-        proton_dump(mass_GeV, parameters, nucal, bands=False, threads=threads, ends=True),
-        proton_dump(mass_GeV, parameters, charm, bands=False, threads=threads, ends=True),
     ]
+    if parameters.mediator.is_kinetic_mixing:
+        found += [
+            proton_dump(mass_GeV, parameters, dump, bands=False, threads=threads, ends=True)
+            for dump in (nucal, charm)
+        ]
+    return found
 
 
 class _BabarAtMass:

@@ -25,30 +25,37 @@ class Band(NamedTuple):
     plus2: Array
 
 
-def epsilon_g2(mass_GeV: ArrayLike, delta_a: float, lepton_mass_GeV: float = units.muon_mass) -> Array:
+def epsilon_g2(
+    mass_GeV: ArrayLike, delta_a: float, lepton_mass_GeV: float = units.muon_mass, *, charge: float = -1.0
+) -> Array:
     """The epsilon that shifts a lepton's anomalous magnetic moment by `delta_a`; NaN where delta_a <= 0.
 
-    One-loop vector contribution (Pospelov, arXiv:0811.1030, Eq. 7). Shape of mass_GeV.
+    `charge` is the lepton's of the mediator; NaN where it has none. One-loop vector contribution (Pospelov,
+    arXiv:0811.1030, Eq. 7). Shape of mass_GeV.
     """
     mass = np.asarray(mass_GeV, dtype=float)
-    if not delta_a > 0.0:
+    if not delta_a > 0.0 or charge == 0.0:
         return np.full(mass.shape, math.nan)
-    return np.asarray(epsilon_of_magnetic_moment(lepton_mass_GeV, mass, delta_a))
+    return np.asarray(epsilon_of_magnetic_moment(lepton_mass_GeV, mass, delta_a)) / abs(charge)
 
 
-def _band(mass_GeV: ArrayLike, central: float, uncertainty: float) -> Band:
-    return Band(*(epsilon_g2(mass_GeV, central + pull * uncertainty) for pull in (-2, -1, 0, 1, 2)))
+def _band(mass_GeV: ArrayLike, central: float, uncertainty: float, charge: float) -> Band:
+    return Band(
+        *(epsilon_g2(mass_GeV, central + pull * uncertainty, charge=charge) for pull in (-2, -1, 0, 1, 2))
+    )
 
 
 def muon_g2_band(card: Card, mass_GeV: ArrayLike) -> Band:
     """The band of the card's world average with Fermilab: the paper's red band, its Fig. 4."""
-    return _band(mass_GeV, card.muon_g2.central.value, card.muon_g2.uncertainty.value)
+    g2 = card.muon_g2
+    return _band(mass_GeV, g2.central.value, g2.uncertainty.value, card.model.vector.muon)
 
 
 def muon_g2_band_before_fermilab(card: Card, mass_GeV: ArrayLike) -> Band:
     """The band before Fermilab's result: the paper's blue band, its Fig. 4."""
     g2 = card.muon_g2
-    return _band(mass_GeV, g2.central_before_fermilab.value, g2.uncertainty_before_fermilab.value)
+    central, uncertainty = g2.central_before_fermilab.value, g2.uncertainty_before_fermilab.value
+    return _band(mass_GeV, central, uncertainty, card.model.vector.muon)
 
 
 class ElectronG2(NamedTuple):
@@ -67,11 +74,14 @@ ELECTRON_G2 = {
 }
 
 
-def electron_g2_bound(mass_GeV: ArrayLike, alpha: str = "rubidium", pull: float = 2.0) -> Array:
+def electron_g2_bound(
+    mass_GeV: ArrayLike, alpha: str = "rubidium", pull: float = 2.0, *, charge: float = -1.0
+) -> Array:
     """The epsilon above which the electron's g-2 is more than `pull` sigma too large. Shape of mass_GeV.
 
     An A' only adds. NaN everywhere where the measurement lies more than `pull` sigma below the prediction
-    already (caesium at 2 sigma): there is no bound on epsilon, the Standard Model itself is off.
+    already (caesium at 2 sigma): there is no bound on epsilon, the Standard Model itself is off. `charge` is
+    the electron's of the mediator.
 
     Raises:
         ConfigError: no such measurement of alpha.
@@ -79,7 +89,8 @@ def electron_g2_bound(mass_GeV: ArrayLike, alpha: str = "rubidium", pull: float 
     if alpha not in ELECTRON_G2:
         raise ConfigError(f"no measurement of alpha by {alpha}: choose one of {', '.join(ELECTRON_G2)}")
     measured = ELECTRON_G2[alpha]
-    return epsilon_g2(mass_GeV, measured.central + pull * measured.uncertainty, units.electron_mass)
+    bound = measured.central + pull * measured.uncertainty
+    return epsilon_g2(mass_GeV, bound, units.electron_mass, charge=charge)
 
 
 def landau_pole_bound(mass_GeV: float) -> float:

@@ -43,13 +43,17 @@ def muon_g2(card: Card, mass_GeV: ArrayLike, *, before_fermilab: bool = False) -
     )
 
 
-def electron_g2(mass_GeV: ArrayLike, *, alpha: str = "rubidium", pull: float = 2.0) -> Line:
+def electron_g2(
+    mass_GeV: ArrayLike, *, alpha: str = "rubidium", pull: float = 2.0, charge: float = -1.0
+) -> Line:
     """The bound by the electron's g-2: larger epsilon is excluded at `pull` sigma.
+
+    `charge` is the electron's of the mediator.
 
     Raises:
         ConfigError: no such measurement of alpha (rubidium, caesium).
     """
-    bound = lines.electron_g2_bound(mass_GeV, alpha, pull)
+    bound = lines.electron_g2_bound(mass_GeV, alpha, pull, charge=charge)
     measured = lines.ELECTRON_G2[alpha]
     caveat = f"excluded above at {pull:g} sigma; the two measurements of alpha differ by 5 sigma"
     if not np.isfinite(bound).any():

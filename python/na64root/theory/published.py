@@ -91,7 +91,9 @@ def public_table(experiment: str, parameters: Parameters, points: int = 121) -> 
         raise ConfigError(f"no table of {experiment}: choose one of {', '.join(TABLES)}")
     table = TABLES[experiment]
     ours, theirs = as_json(parameters), as_json(TABLE_PARAMETERS)
-    if any(not math.isclose(ours[key], theirs[key], rel_tol=1e-6) for key in theirs):
+    if not parameters.mediator.is_kinetic_mixing or any(
+        not math.isclose(ours[key], theirs[key], rel_tol=1e-6) for key in theirs
+    ):
         raise ConfigError(
             f"the table of {table.name} holds at f = 0.1, alpha_D = 0.1, m_A'/m_chi1 = 3 only (asked: f = "
             f"{parameters.relative_splitting:g}, alpha_D = {parameters.alpha_dark:g}, m_A'/m_chi1 = "
@@ -126,11 +128,11 @@ def _crossings(contour: Array, mass: float) -> recasts.Edges:
     return float(crossed.min()), float(crossed.max())
 
 
-def published_curve(name: str) -> list[tuple[float, float]]:
-    """A published limit that comes with the package, as (mass_GeV, epsilon) points."""
+def published_curve(name: str, column: str = "epsilon") -> list[tuple[float, float]]:
+    """A published limit that comes with the package, as points of mass_GeV and this column."""
     text = (resources.files("na64root") / "data" / f"{name}.csv").read_text("utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return [(float(row["mass_GeV"]), float(row["epsilon"])) for row in rows]
+    return [(float(row["mass_GeV"]), float(row[column])) for row in rows]
 
 
 def babar_limit(mass_GeV: float) -> float | None:

@@ -338,7 +338,10 @@ def _interval(chi2: Array, leptons: list[Array], origin: Array, detector: Detect
 
 
 class BeamDump:
-    """Expected events of one experiment at one mass, for any epsilon."""
+    """Expected events of one experiment at one mass, for any epsilon.
+
+    The A' of `decays` are those of kinetic mixing; electrons make those of another mediator by its charge.
+    """
 
     def __init__(
         self,
@@ -353,7 +356,7 @@ class BeamDump:
         formula = WidthFormula.__members__[width]
         self.mass_GeV = mass_GeV
         self._decays = decays
-        self._exposure = exposure
+        self._exposure = exposure * parameters.mediator.electron**2
         self._ctau = chi2_ctau(model, formula)
         self._branching = chi2_branching_to_electrons(model, formula)
         self._to_chi = aprime_width_to_chi(model)
@@ -393,7 +396,8 @@ class BaBar:
 class SinglePhoton:
     """BaBar's single photon at one mass, for any epsilon: it holds where chi2 leaves the detector unseen.
 
-    `limit` is that on A' -> invisible, which becomes epsilon^2 P_unseen(epsilon) = limit^2.
+    `limit` is that on A' -> invisible, which becomes q^2 epsilon^2 P_unseen(epsilon) = limit^2, q the charge
+    of the electron.
 
     Raises:
         ConfigError: an unphysical model, or a mass above the energy of the collision.
@@ -409,7 +413,7 @@ class SinglePhoton:
                 "GeV): give a smaller mass"
             )
         model = parameters.model(mass_GeV, 1.0)
-        self.limit = limit
+        self.limit = limit / abs(parameters.mediator.electron)
         self._ctau = chi2_ctau(model)
         self._to_chi = aprime_width_to_chi(model)
         self._to_leptons = aprime_width(model) - self._to_chi

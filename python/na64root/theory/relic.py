@@ -24,6 +24,7 @@ from scipy import integrate, interpolate, optimize, special
 
 from .._core import aprime_width_to_chi, units
 from ..annotations import Array
+from ..config.mediator import KINETIC_MIXING, Mediator
 from ..errors import ConfigError, ConvergenceError
 from ..signal import Parameters
 
@@ -62,8 +63,12 @@ X_START, X_END, X_POINTS = 8.0, 1e4, 121
 STIFF = 1e3
 
 
-def r_ratio(energy_GeV: ArrayLike) -> Array:
+def r_ratio(energy_GeV: ArrayLike, mediator: Mediator = KINETIC_MIXING) -> Array:
     """R = sigma(e+ e- -> hadrons)/sigma(e+ e- -> mu+ mu-), massless muons, at sqrt(s) below charm.
+
+    By a mediator of other charges, over the cross section of a muon of charge 1: the rho couples by
+    q_u - q_d, the omega by 3 (q_u + q_d), the phi by -3 q_s of their couplings to the photon (Ilten et al.,
+    arXiv:1801.04847).
 
     Vector-meson dominance: pi+ pi- by the form factor of Gounaris and Sakurai (Phys. Rev. Lett. 21, 244
     (1968)), omega and phi as Breit-Wigner peaks of their widths to e+ e-; from 1.5 GeV on three quarks,
@@ -77,19 +82,21 @@ def r_ratio(energy_GeV: ArrayLike) -> Array:
         _gounaris_sakurai(s, units.rho_mass, units.rho_width)
         + RHO_1450_SHARE * _gounaris_sakurai(s, units.rho_1450_mass, units.rho_1450_width)
     ) / (1.0 + RHO_1450_SHARE)
-    pions = 0.25 * velocity**3 * np.abs(form_factor) ** 2
+    up, down, strange = mediator.up, mediator.down, mediator.strange
+    pions = (up - down) ** 2 * 0.25 * velocity**3 * np.abs(form_factor) ** 2
     peaks = np.zeros_like(s)
-    for mass, width, branching in (
-        (units.omega_mass, units.omega_width, units.omega_to_electrons),
-        (units.phi_mass, units.phi_width, units.phi_to_electrons),
+    for mass, width, branching, share in (
+        (units.omega_mass, units.omega_width, units.omega_to_electrons, 3.0 * (up + down)),
+        (units.phi_mass, units.phi_width, units.phi_to_electrons, -3.0 * strange),
     ):
         # sigma = 12 pi B_ee (1 - B_ee) M^2 Gamma^2/(s D), over 4 pi alpha^2/(3 s)
-        line = 9.0 / units.alpha**2 * branching * mass**2 * width**2
+        line = 9.0 / units.alpha**2 * branching * mass**2 * width**2 * share**2
         peaks += line / ((s - mass**2) ** 2 + mass**2 * width**2)
     peaks = np.where(energy > 3.0 * units.pion_mass, peaks, 0.0)
     rise = np.clip((energy - 1.1) / (CONTINUUM_START - 1.1), 0.0, 1.0)
     # Below 1.1 GeV mesons, above 1.5 GeV quarks.
-    return np.asarray((pions + peaks) * (1.0 - rise) + 2.0 * (1.0 + ALPHA_S / math.pi) * rise)
+    quarks = 3.0 * (up**2 + down**2 + strange**2) * (1.0 + ALPHA_S / math.pi)
+    return np.asarray((pions + peaks) * (1.0 - rise) + quarks * rise)
 
 
 def _gounaris_sakurai(s: Array, mass: float, width: float) -> NDArray[np.complex128]:
@@ -174,7 +181,7 @@ class RelicDensity:
         self.alpha_dark = parameters.alpha_dark
         self.m1, self.m2 = model.chi1_mass, model.chi2_mass
         self._width_to_chi = aprime_width_to_chi(model)
-        self._hadrons = hadrons
+        self._hadrons, self._mediator = hadrons, parameters.mediator
         self._width_to_sm = float(self._width_sm(np.array([float(mass_GeV)]))[0])
         x = np.geomspace(X_START, X_END, X_POINTS)
         self._log_x = np.log(x)
@@ -193,13 +200,19 @@ class RelicDensity:
 
     def _width_sm(self, energy: Array) -> Array:
         """Width of an A' of mass `energy` to Standard Model particles, GeV, at epsilon = 1."""
-        sum_r = np.zeros_like(energy)
-        for mass in (units.electron_mass, units.muon_mass, units.tau_mass):
+        charges = self._mediator
+        neutrinos = (charges.electron_neutrino, charges.muon_neutrino, charges.tau_neutrino)
+        sum_r = np.full_like(energy, 0.5 * sum(charge**2 for charge in neutrinos))  # left-handed
+        for mass, charge in (
+            (units.electron_mass, charges.electron),
+            (units.muon_mass, charges.muon),
+            (units.tau_mass, charges.tau),
+        ):
             ratio = mass**2 / energy**2
             open_part = np.sqrt(np.clip(1.0 - 4.0 * ratio, 0.0, None))
-            sum_r += (1.0 + 2.0 * ratio) * open_part
+            sum_r += charge**2 * (1.0 + 2.0 * ratio) * open_part
         if self._hadrons == "vector_dominance":
-            sum_r += r_ratio(energy)
+            sum_r += r_ratio(energy, charges)
         return units.alpha * energy / 3.0 * sum_r
 
     def _width_chi(self, energy: Array) -> Array:
