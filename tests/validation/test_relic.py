@@ -86,7 +86,8 @@ def test_kinds_of_dark_matter_at_rest(kind, share, coefficient, velocities):
     """analytic: sigma v = c pi eps^2 alpha alpha_D m^2 v^(2 l)/(M^2 - 4 m^2)^2.
 
     c = 16, l = 0 for Dirac; c = 8/3, l = 1 for a complex scalar. Majorana fermions with g_D/2 have the
-    amplitude of a Dirac one with an axial g_D, c = 8/3, l = 1. x = 3000 and R = 5: corrections of 1/x times some units.
+    amplitude of a Dirac one with an axial g_D, c = 8/3, l = 1. x = 3000 and R = 5: corrections of 1/x times
+    some units.
     """
     density = relic.RelicDensity(0.3, Parameters(0.1, 5.0, 0.4), kind=kind, hadrons="none")
     m, mass, eps = 0.06, 0.3, 1e-4
