@@ -291,8 +291,8 @@ class SignalAtMass:
         """What each step keeps of what the one before left, from :meth:`produced` to :meth:`per_electron`.
 
         In the order of the chain: ``ecal`` the cut on E_A', ``decay`` of chi2 in HCAL2 or HCAL3 (S1), behind
-        them or to neutrinos (S2), and for S1 ``chi2_to_ee``, ``hcal`` the threshold on the pair, ``r``. A step
-        that nothing reaches keeps nothing.
+        them or to neutrinos (S2), and for S1 ``chi2_to_ee``, ``hcal`` the threshold on the pair, ``r``. A
+        step that nothing reaches keeps nothing.
         """
         geometry = self.signal.card.geometry
         ctau = self.ctau_cm([epsilon])
