@@ -134,7 +134,7 @@ def test_plot_draws_it_and_keeps_it_in_its_files(tmp_path, capsys, unrendered):
     assert run(*arguments, "--overlay", f"{curve}:model X")[0] == 0
     rows = (tmp_path / "out" / "mass-epsilon.csv").read_text()
     assert "# model X: curve.csv, given by --overlay; as in the file, epsilon against mass" in rows
-    assert "model X,published,0,0.05,0.001" in rows
+    assert "model X,user,0,0.05,0.001" in rows
     capsys.readouterr()
     twice = ["--overlay", f"{curve}:X", "--overlay", f"{curve}:X", "--force"]
     assert run(*arguments, *twice)[0] == 2

@@ -113,6 +113,16 @@ def test_the_signal_of_b_minus_l():
     assert other.per_electron(epsilon)[0, 1] == pytest.approx(share * branching * invisible, rel=1e-2)
 
 
+def test_efficiencies_lead_to_the_events_of_b_minus_l():
+    """Self: what each step keeps, from the A' made to S1 and S2, with chi2 -> chi1 nu nubar among them."""
+    signal = SignalModel(load_card(overrides=["model.mediator=b_minus_l"])).at_mass(0.2)
+    for epsilon in (1e-4, 1e-2):
+        events = dict(zip(("S1", "S2"), signal.per_electron([epsilon])[0], strict=True))
+        for signature, steps in signal.efficiencies(epsilon).items():
+            product = signal.produced(epsilon) * math.prod(steps.values())
+            assert product == pytest.approx(events[signature], rel=1e-9)
+
+
 def test_charges_scale_what_electrons_make(tmp_path):
     twice = load_card(own_card(tmp_path, electron=-2.0))
     for mass in (0.01, 0.3):

@@ -187,6 +187,7 @@ def test_modes_show_what_holds_for_them(card, monkeypatch):
             for edge in ("central", "minus2", "plus2")
         ),
         "electron g-2 (rubidium)",
+        *(f"{kind} relic{band}" for kind in ("scalar", "Majorana", "Dirac") for band in ("", " band")),
         "BaBar invisible 2017",
         "NA64 invisible 2019",
     }

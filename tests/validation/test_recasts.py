@@ -140,7 +140,8 @@ def test_proton_dumps_against_public_curves(name, dump):
     """The public recasts (independent): median 1.5, a factor 2 at every point but two of CHARM.
 
     These miss the factor 2 that was written down before, and are kept as misses: 0.69 and 0.83 GeV, on
-    the rho (2.05 and 2.00). They are bounded here by 2.15, as ours (self). NuCal at 1.0 GeV, on the phi, has 1.97.
+    the rho (2.05 and 2.00). They are bounded here by 2.15, as ours (self). NuCal at 1.0 GeV, on the
+    phi, has 1.97.
     """
     masses, ratio = proton_dump_ratios(name, dump)
     factor = np.exp(np.abs(np.log(ratio)))

@@ -74,6 +74,42 @@ def test_cross_section_at_rest():
 
 
 @pytest.mark.parametrize(
+    ("kind", "share", "coefficient", "velocities"),
+    [
+        # of all pairs half are a particle and an antiparticle; <v^2> = 6/x
+        ("dirac", 0.5, 16.0, 0.0),
+        ("scalar", 0.5, 8.0 / 3.0, 1.0),
+        ("majorana", 1.0, 8.0 / 3.0, 1.0),
+    ],
+)
+def test_kinds_of_dark_matter_at_rest(kind, share, coefficient, velocities):
+    """analytic: sigma v = c pi eps^2 alpha alpha_D m^2 v^(2 l)/(M^2 - 4 m^2)^2.
+
+    c = 16, l = 0 for Dirac; c = 8/3, l = 1 for a complex scalar. Majorana fermions with g_D/2 have the
+    amplitude of a Dirac one with an axial g_D, c = 8/3, l = 1. x = 3000 and R = 5: corrections of 1/x times
+    some units.
+    """
+    density = relic.RelicDensity(0.3, Parameters(0.1, 5.0, 0.4), kind=kind, hadrons="none")
+    m, mass, eps = 0.06, 0.3, 1e-4
+    at = int(np.searchsorted(density._x, 3e3))
+    expected = coefficient * math.pi * eps**2 * _core.units.alpha * 0.1 * m**2 / (mass**2 - 4 * m**2) ** 2
+    expected *= share * (6.0 / density._x[at]) ** velocities
+    assert density.cross_section_times_v(eps)[at] == pytest.approx(expected, rel=5e-3)
+
+
+def test_lines_of_kinds_are_ordered():
+    """What annihilates in a p wave needs more mixing; Dirac is the inelastic line for f -> 0 (analytic)."""
+    lines = {
+        kind: relic.RelicDensity(0.1, BENCHMARK, kind=kind).epsilon()
+        for kind in ("dirac", "majorana", "scalar")
+    }
+    assert lines["dirac"] < 0.5 * lines["majorana"] < lines["scalar"]
+    assert lines["dirac"] == pytest.approx(epsilon(0.1, Parameters(0.1, 3.0, 1e-5)), rel=2e-3)
+    with pytest.raises(ConfigError, match="A' -> chi chi is closed at m_A'/m_chi1 = 1.9"):
+        relic.RelicDensity(0.1, Parameters(0.1, 1.9, 0.4), kind="scalar")
+
+
+@pytest.mark.parametrize(
     ("mass", "parameters"),
     [
         (0.1, BENCHMARK),

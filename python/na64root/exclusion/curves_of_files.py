@@ -73,7 +73,7 @@ class UserCurve:
         parameters = Parameters.of(card)
         contour = [_place(dict(zip(columns, row, strict=True)), axes, parameters) for row in rows]
         return Overlay(
-            kind="published",
+            kind="user",
             source=f"{self.path.name}, given by --overlay",
             caveat=f"as in the file, {' against '.join(reversed(columns))}",
             contour=contour,

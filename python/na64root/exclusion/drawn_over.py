@@ -37,6 +37,7 @@ from ..theory.overlays import (
 )
 from ..theory.published import about, published_curve
 from ..theory.relic import MASS_RANGE_GEV as RELIC_RANGE
+from ..theory.relic import DarkMatter
 from ..work import Work
 from .grids import Axis, ModelPoint, Plane
 
@@ -53,6 +54,10 @@ CROSSING_POINTS = 96
 COLUMNS, COLUMN_POINTS = 40, 16
 
 
+# Dark matter of which an A' -> invisible tells, and whose relic lines are drawn then.
+KINDS: tuple[DarkMatter, ...] = ("scalar", "majorana", "dirac")
+
+
 # Each halves the interval between two of the points along y that an edge lies in.
 BISECTIONS = 5
 
@@ -66,7 +71,7 @@ def overlays_of(
     lines are where they cross the plane, and other experiments what they exclude in each column.
 
     Args:
-        mode: with `invisible` neither the relic line of chi1 and chi2 nor what sees chi2 decay.
+        mode: with `invisible` nothing that sees chi2 decay, and relic lines of KINDS.
         others: also what takes seconds: the thermal relic line, E137, BaBar, NuCal, CHARM.
     """
     if plane.of_curves:
@@ -103,6 +108,11 @@ def _of_curves(card: Card, plane: Plane, mode: Mode, others: bool, work: Work) -
         invisible = "holds where chi2 lives long"
     else:
         invisible = "excluded above"
+        if others:
+            small = replace(parameters, relative_splitting=1e-3)  # pairs of one mass
+            of_pairs = masses_of_curves(low, high, RELIC_POINTS, small, of_pairs=True)
+            for kind in KINDS:
+                found |= _line_overlays(relic_line(of_pairs, parameters, kind))
         found["BaBar invisible 2017"] = _published(
             "babar_invisible_2017",
             "arXiv:1702.03327 Fig. 5, as tabulated in DarkCast",

@@ -37,6 +37,10 @@ AXES = {
 
 # Colour, line and depth of what is drawn over a plane, by the beginning of its name.
 OVERLAY_STYLES: dict[str, dict[str, Any]] = {
+    "scalar relic": {"color": "black", "linewidth": 1.8},
+    "Majorana relic": {"color": "black", "linewidth": 1.8, "linestyle": (0, (6, 2))},
+    "Dirac relic": {"color": "black", "linewidth": 1.8, "linestyle": (0, (1, 1.5))},
+    "NA64 B-L": {"color": "#00695c", "linestyle": "-.", "linewidth": 1.6},
     "thermal relic": {"color": "black", "linewidth": 2.8},
     "Landau pole": {"color": "#7a4b00", "linestyle": (0, (5, 2)), "linewidth": 1.6},
     "chi2 stable": {"color": "#5a5a5a", "linestyle": ":", "linewidth": 1.6},
@@ -64,6 +68,10 @@ WRITTEN = {
 
 # Colours of projections, in their order.
 PROJECTIONS = ("#c2185b", "#00695c", "#5c6bc0")
+
+
+# Colours of curves of users, in their order.
+USERS = ("#d81b60", "#1e88e5", "#8e24aa", "#fb8c00")
 
 
 # Plain names in sources and caveats, and how a figure writes them.
@@ -103,6 +111,7 @@ def exclusion_plane(
     regions: list[Any] = []
     notes: list[str] = []
     labelled = set()
+    users = 0
     for name, overlay in plane.overlays.items():
         if name.startswith("g-2"):
             continue
@@ -113,6 +122,9 @@ def exclusion_plane(
         if overlay.kind == "band":
             axes.fill(curve[:, 0], curve[:, 1], color="black", alpha=0.12, linewidth=0, zorder=2)
             continue
+        if overlay.kind == "user":
+            style = {"color": USERS[users % len(USERS)], "linewidth": 2.0, "linestyle": (0, (4, 1, 1, 1))}
+            users += 1
         if overlay.kind == "excluded" and (curve[0] == curve[-1]).all():
             axes.fill(curve[:, 0], curve[:, 1], color=style["color"], alpha=0.10, linewidth=0, zorder=1)
         (line,) = axes.plot(curve[:, 0], curve[:, 1], zorder=4, **style)

@@ -106,10 +106,10 @@ class Overlay(Record):
     """A curve over a plane that is not this search: whose it is, and what to keep in mind.
 
     `contour` has points [x, y]; of kind `excluded` it goes around a region, of kind `band` around one that is
-    favoured, of kind `bound` the plane is excluded above it.
+    favoured, of kind `bound` the plane is excluded above it; `user` is a curve that a user gave.
     """
 
-    kind: Literal["line", "band", "bound", "excluded", "published", "projection"]
+    kind: Literal["line", "band", "bound", "excluded", "published", "projection", "user"]
     source: str
     caveat: str
     contour: list[list[float]]

@@ -290,9 +290,9 @@ class SignalAtMass:
     def efficiencies(self, epsilon: float) -> dict[Signature, dict[str, float]]:
         """What each step keeps of what the one before left, from :meth:`produced` to :meth:`per_electron`.
 
-        In the order of the chain: ``ecal`` the cut on E_A', ``decay`` of chi2 in HCAL2 or HCAL3 (S1) or
-        behind them (S2), and for S1 ``chi2_to_ee``, ``hcal`` the threshold on the pair, ``r``. A step that
-        nothing reaches keeps nothing.
+        In the order of the chain: ``ecal`` the cut on E_A', ``decay`` of chi2 in HCAL2 or HCAL3 (S1), behind
+        them or to neutrinos (S2), and for S1 ``chi2_to_ee``, ``hcal`` the threshold on the pair, ``r``. A
+        step that nothing reaches keeps nothing.
         """
         geometry = self.signal.card.geometry
         ctau = self.ctau_cm([epsilon])
@@ -306,6 +306,9 @@ class SignalAtMass:
                 left += float(np.sum(flux.chi2.weight * kept))
                 decayed += float(decays_between(flux.chi2, kept, ctau, *volume)[0])
                 accepted += float(decays_between(flux.chi2, flux.accepted[signature], ctau, *volume)[0])
+                if signature == "S2" and self._branching_to_neutrinos > 0.0:
+                    unseen = decays_between(flux.chi2, kept, ctau, -math.inf, end)
+                    decayed += self._branching_to_neutrinos * float(unseen[0])
             steps = {"ecal": _share(left, self._weight()), "decay": _share(decayed, left)}
             if signature == "S1":
                 steps["chi2_to_ee"] = self._branching_ee

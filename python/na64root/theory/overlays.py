@@ -69,8 +69,11 @@ def electron_g2(
     )
 
 
-def relic_line(mass_GeV: ArrayLike, parameters: Parameters) -> Line:
+def relic_line(mass_GeV: ArrayLike, parameters: Parameters, kind: relic.DarkMatter = "inelastic") -> Line:
     """epsilon of the observed dark matter, with its band; null outside 1 MeV to 3 GeV and where it exceeds 1.
+
+    Args:
+        kind: of dark matter, `inelastic` (chi1 and chi2), or one of mass m_chi1: dirac, majorana, scalar.
 
     Raises:
         ConfigError: an unphysical model.
@@ -81,16 +84,21 @@ def relic_line(mass_GeV: ArrayLike, parameters: Parameters) -> Line:
     guess = 1e-3
     for i, mass in enumerate(masses):
         if low <= mass <= high:
-            density = relic.RelicDensity(float(mass), parameters)
+            density = relic.RelicDensity(float(mass), parameters, kind=kind)
             epsilon = density.epsilon(guess=guess)
             if epsilon is not None:
                 line[i] = guess = epsilon
                 resonant[i] = density.resonance_share(epsilon) > 0.5
     uncertainty = _relic_uncertainty(masses)
+    caveat = _relic_caveat(masses, parameters, resonant)
+    if kind != "inelastic":
+        caveat = KIND_CAVEATS[kind] + caveat.replace(
+            "chi1 and chi2 in equilibrium with each other and with the SM", "in equilibrium with the SM"
+        )
     return Line(
-        name="thermal relic",
+        name="thermal relic" if kind == "inelastic" else f"{KIND_NAMES[kind]} relic",
         source=RELIC_SOURCE,
-        caveat=_relic_caveat(masses, parameters, resonant),
+        caveat=caveat,
         parameters=as_json(parameters),
         x=masses.tolist(),
         y=nullable(line),
@@ -197,6 +205,17 @@ def relic_splitting(chi1_mass_GeV: ArrayLike, epsilon: ArrayLike, parameters: Pa
         band_low=nullable(less),
         band_high=nullable(more),
     )
+
+
+KIND_NAMES = {"scalar": "scalar", "majorana": "Majorana", "dirac": "Dirac"}
+
+
+KIND_CAVEATS = {
+    "scalar": "complex scalar of mass m_chi1; ",
+    "majorana": "Majorana fermion of mass m_chi1, axial coupling g_D/2; ",
+    "dirac": "Dirac fermion of mass m_chi1 (pseudo-Dirac for a splitting to 0), excluded by the CMB "
+    "unless it is asymmetric; ",
+}
 
 
 RELIC_SOURCE = "own Boltzmann solution, Omega h^2 = 0.12 (Planck 2018)"

@@ -9,6 +9,7 @@ hep-ph/9704361):
     gamma_12 = g1 g2 T/(8 pi^4) int ds p^2 sigma sqrt(s) K1(sqrt(s)/T)
     p^2 sigma = 3 pi s Gamma_chi(sqrt s) Gamma_SM(sqrt s)/((s - M^2)^2 + M^2 Gamma^2)
 
+(for identical particles 2 gamma_11/n_eq^2 too: twice the resonance, half of the width in it)
 with the widths of the A' at mass sqrt(s), and p the momentum in the centre of mass. The Breit-Wigner form
 holds the resonance m_A' = 2 m_chi1 without narrow-width or threshold expansions.
 """
@@ -22,13 +23,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import integrate, interpolate, optimize, special
 
-from .._core import aprime_width_to_chi, units
+from .._core import units
 from ..annotations import Array
 from ..config.mediator import KINETIC_MIXING, Mediator
 from ..errors import ConfigError, ConvergenceError
 from ..signal import Parameters
 
 Hadrons = Literal["vector_dominance", "none"]
+
+
+# What annihilates: chi1 with chi2, or one particle of the mass of chi1 with its antiparticle or itself.
+DarkMatter = Literal["inelastic", "dirac", "majorana", "scalar"]
 
 
 # Share of the rho(1450) in the form factor (assumed: fits to e+ e- and tau data find -0.08 to -0.15).
@@ -161,14 +166,23 @@ def _ideal_gas(ratio: Array, states: float, *, fermions: bool) -> tuple[Array, A
 
 
 class RelicDensity:
-    """Omega h^2 of chi1 against epsilon at one mass.
+    """Omega h^2 of dark matter against epsilon at one mass.
+
+    Other kinds than `inelastic` have the mass of chi1 and no splitting. With beta = (1 - 4 m^2/s)^(1/2) their
+    Gamma_chi at mass sqrt(s) is, over alpha_D sqrt(s): `dirac` (1 + 2 m^2/s) beta/3, complex `scalar`
+    beta^3/12, `majorana` (g_D/2 chi gamma_mu gamma_5 chi) beta^3/6.
 
     Raises:
         ConfigError: an unphysical model, or a mass outside 1 MeV to 3 GeV.
     """
 
     def __init__(
-        self, mass_GeV: float, parameters: Parameters, *, hadrons: Hadrons = "vector_dominance"
+        self,
+        mass_GeV: float,
+        parameters: Parameters,
+        *,
+        kind: DarkMatter = "inelastic",
+        hadrons: Hadrons = "vector_dominance",
     ) -> None:
         low, high = MASS_RANGE_GEV
         if not low <= mass_GeV <= high:
@@ -176,11 +190,19 @@ class RelicDensity:
                 f"no relic density at m_A' = {mass_GeV:g} GeV (computed from {low:g} to {high:g} GeV): "
                 "give a mass in that range"
             )
-        model = parameters.model(mass_GeV, 1.0)
-        self.mass_GeV = mass_GeV
+        self.mass_GeV, self.kind = mass_GeV, kind
         self.alpha_dark = parameters.alpha_dark
-        self.m1, self.m2 = model.chi1_mass, model.chi2_mass
-        self._width_to_chi = aprime_width_to_chi(model)
+        if kind == "inelastic":
+            model = parameters.model(mass_GeV, 1.0)
+            self.m1, self.m2 = model.chi1_mass, model.chi2_mass
+        elif parameters.mass_ratio > 2.0:
+            self.m1 = self.m2 = mass_GeV / parameters.mass_ratio
+        else:
+            raise ConfigError(
+                f"A' -> chi chi is closed at m_A'/m_chi1 = {parameters.mass_ratio:g} (from 2 on it is open): "
+                "give a larger ratio"
+            )
+        self._width_to_chi = float(self._width_chi(np.array([float(mass_GeV)]))[0])
         self._hadrons, self._mediator = hadrons, parameters.mediator
         self._width_to_sm = float(self._width_sm(np.array([float(mass_GeV)]))[0])
         x = np.geomspace(X_START, X_END, X_POINTS)
@@ -193,6 +215,10 @@ class RelicDensity:
         # exp(-x) and exp(-(m1 + m2)/T) are taken out: they leave the range of doubles.
         n1 = self.m1**2 * temperature / math.pi**2 * special.kve(2, x)
         n2 = self.m2**2 * temperature / math.pi**2 * special.kve(2, self.m2 / temperature)
+        if kind == "scalar":  # one state each
+            n1, n2 = 0.5 * n1, 0.5 * n2
+        elif kind == "majorana":  # its own antiparticle
+            n2 = np.zeros_like(n1)
         self._gap = (self.m2 - self.m1) / temperature
         self._scaled_density = n1 + n2 * np.exp(-self._gap)
         self._log_equilibrium = np.log(self._scaled_density / entropy) - x
@@ -217,6 +243,9 @@ class RelicDensity:
 
     def _width_chi(self, energy: Array) -> Array:
         s, total, splitting = energy**2, self.m1 + self.m2, self.m2 - self.m1
+        if self.kind in ("scalar", "majorana"):
+            beta3 = np.clip(1.0 - total**2 / s, 0.0, None) ** 1.5
+            return np.asarray(self.alpha_dark * energy * beta3 / (12.0 if self.kind == "scalar" else 6.0))
         return np.asarray(
             self.alpha_dark
             * energy
