@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
+import warnings
 from pathlib import Path
 
 import pytest
 import yaml
-from hepdata_validator.full_submission_validator import FullSubmissionValidator
 
 from na64root import publication
 from na64root.config import load_card
@@ -24,6 +24,10 @@ from na64root.records import ResultsFolder, provenance
 from na64root.simulation.efficiency_map import EfficiencyMap, MapOfSignature
 from support.commands import run
 from support.figures import not_rendered
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of what it imports
+    from hepdata_validator.full_submission_validator import FullSubmissionValidator
 
 GRID = ("--set", "plane.mass_points=3", "--set", "plane.epsilon_points=4")
 POINT = ("--mass-GeV", "0.39", "--epsilon", "6e-3")
@@ -43,7 +47,8 @@ def results(tmp_path_factory, planted_tree, card) -> Path:
     def without_toys(*arguments, method, **options):
         return exact(*arguments, method="exact", **options)
 
-    with pytest.MonkeyPatch.context() as patch, not_rendered():
+    with pytest.MonkeyPatch.context() as patch, not_rendered(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="no two-sided interval")  # of many planted events
         patch.setattr(side_by_side, "upper_limit", without_toys)
         for command in (
             ("analyze", planted_tree, *GRID),
@@ -91,7 +96,7 @@ def files_of(archive: Path) -> dict[str, bytes]:
         return {member.name: opened.extractfile(member).read() for member in opened}
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the validator leaves files open
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")  # of the validator
 def test_hepdata_accepts_it(submitted):
     for what in ({"directory": str(submitted / "hepdata")}, {"archive": str(submitted / "hepdata.tar.gz")}):
         judge = FullSubmissionValidator()

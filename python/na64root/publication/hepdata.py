@@ -319,14 +319,16 @@ def _validator() -> Callable[[Path], None]:
         Na64Error: it is not installed.
     """
     try:
-        from hepdata_validator.full_submission_validator import FullSubmissionValidator
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of what it imports
+            from hepdata_validator.full_submission_validator import FullSubmissionValidator
     except ImportError as error:
         raise Na64Error(f"HEPData needs its validator ({error}): pip install 'na64root[hepdata]'") from None
 
     def validate(folder: Path) -> None:
         judge = FullSubmissionValidator()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # it leaves files open
+            warnings.simplefilter("ignore")  # it leaves files open, and uses what is deprecated
             accepted = judge.validate(directory=str(folder))
         if not accepted:
             messages = [str(m) for found in judge.get_messages().values() for m in found]
