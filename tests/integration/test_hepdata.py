@@ -24,6 +24,7 @@ from na64root.records import ResultsFolder, provenance
 from na64root.simulation.efficiency_map import EfficiencyMap, MapOfSignature
 from support.commands import run
 from support.figures import not_rendered
+from support.tree_a import event, s1_event, write_tree
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of what it imports
@@ -39,7 +40,7 @@ def card():
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, planted_tree, card) -> Path:
+def results(tmp_path_factory, card) -> Path:
     """One result of each kind, in folders of their verbs; `blind` is a blinded analysis."""
     folder = tmp_path_factory.mktemp("results")
     exact, made = side_by_side.upper_limit, folder
@@ -47,16 +48,15 @@ def results(tmp_path_factory, planted_tree, card) -> Path:
     def without_toys(*arguments, method, **options):
         return exact(*arguments, method="exact", **options)
 
-    with pytest.MonkeyPatch.context() as patch, not_rendered(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="no two-sided interval")  # of many planted events
+    data = write_tree(folder / "data.root", [event(), event(hcal0=5.0), s1_event(hcal0=3.0)])
+    with pytest.MonkeyPatch.context() as patch, not_rendered():
         patch.setattr(side_by_side, "upper_limit", without_toys)
         for command in (
-            ("analyze", planted_tree, *GRID),
-            ("analyze", planted_tree, "--blind", *GRID),
+            ("analyze", data, *GRID),
+            ("analyze", data, "--blind", *GRID),
             ("scan", "mass-epsilon", *GRID),
             ("limit", "--observed", "3", "--background", "0.5", "--background-uncertainty", "0.1", *GRID),
-            ("export", planted_tree, *GRID),
-            ("acceptance", *POINT, "--forced", "-n", "400", *GRID),
+            ("export", data, *GRID),
         ):
             name = "blind" if "--blind" in command else command[0]
             assert run(*command, "-j", "1", "-o", str(made / name))[0] == 0, command
@@ -80,7 +80,7 @@ def results(tmp_path_factory, planted_tree, card) -> Path:
     return folder
 
 
-OPEN = ("analyze", "scan", "limit", "export", "acceptance", "map.json")
+OPEN = ("analyze", "scan", "limit", "export", "map.json")
 
 
 @pytest.fixture(scope="module")
@@ -332,3 +332,19 @@ def test_without_results_it_is_the_card(tmp_path, card):
         found.table("Nothing")
     with pytest.raises(ConfigError, match="no column nothing in table"):
         found.tables[0].column("nothing")
+
+
+@pytest.mark.slow
+def test_the_acceptance_is_published(tmp_path, card):
+    """Slow for the simulation."""
+    folder = tmp_path / "acceptance"
+    assert run("acceptance", *POINT, "--forced", "-n", "400", *GRID, "-j", "1", "-o", str(folder))[0] == 0
+    publication.submit([folder], card, ResultsFolder(tmp_path))
+    found = publication.read(tmp_path / "hepdata")
+    result = json.loads((folder / "acceptance.json").read_text())["signatures"]
+    column = found.table("Acceptance of the signal").column("Acceptance times efficiency")
+    assert column.values == [s["acceptance"] for s in result]
+    assert column.uncertainties[0].values == [s["acceptance_error"] for s in result]
+    flow = found.table("Cut flow of the signal, S1").column("Expected events")
+    assert flow.values == [row["expected"] for row in result[0]["cut_flow"]]
+    assert "signal" in [q.value for q in column.qualifiers]
