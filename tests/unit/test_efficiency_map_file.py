@@ -64,8 +64,8 @@ def load(tmp_path, data):
 
 
 def test_a_map_keeps_to_its_schema(tmp_path, data):
-    jsonschema.Draft202012Validator.check_schema(EfficiencyMap.schema())
-    jsonschema.validate(data, EfficiencyMap.schema())
+    jsonschema.Draft202012Validator.check_schema(EfficiencyMap.json_schema())
+    jsonschema.validate(data, EfficiencyMap.json_schema())
     found = load(tmp_path, data)
     assert json.loads(to_json(found)) == data
     found.save(tmp_path / "again.json")
@@ -73,7 +73,7 @@ def test_a_map_keeps_to_its_schema(tmp_path, data):
 
 
 def test_every_key_is_described(data):
-    schema = EfficiencyMap.schema()
+    schema = EfficiencyMap.json_schema()
     assert set(schema["properties"]) == set(data) == set(schema["required"])
     assert set(schema["$defs"]["signature"]["properties"]) == set(data["signatures"]["S1"])
 
@@ -84,7 +84,7 @@ def test_every_key_is_described(data):
 )
 def test_keys_of_others_are_taken_and_not_read(tmp_path, data, key, value):
     more = changed(data, key, value)
-    jsonschema.validate(more, EfficiencyMap.schema())
+    jsonschema.validate(more, EfficiencyMap.json_schema())
     assert json.loads(to_json(load(tmp_path, more))) == data
 
 
@@ -106,7 +106,7 @@ def test_keys_of_others_are_taken_and_not_read(tmp_path, data, key, value):
 def test_what_the_schema_forbids_is_refused(tmp_path, data, key, value, message):
     broken = changed(data, key, value)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(broken, EfficiencyMap.schema())
+        jsonschema.validate(broken, EfficiencyMap.json_schema())
     with pytest.raises(DataError, match=message) as caught:
         load(tmp_path, broken)
     assert "\n" not in str(caught.value)

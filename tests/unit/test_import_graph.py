@@ -31,6 +31,7 @@ ORDER = [
     "figures",
     "theory",
     "limits",
+    "spey_backend",
     "selection",
     "backgrounds",
     "simulation",

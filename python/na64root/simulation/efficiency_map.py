@@ -127,7 +127,7 @@ class EfficiencyMap(Record):
         return self
 
     @classmethod
-    def schema(cls) -> dict[str, Any]:
+    def json_schema(cls) -> dict[str, Any]:
         """The JSON schema of a map of this version."""
         text = resources.files("na64root").joinpath(SCHEMA).read_text("utf-8")
         found: dict[str, Any] = json.loads(text)
