@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ..config import DEFAULT_CARD, Card, load_card
+from ..errors import ConfigError
 from ..version import version
 
 if TYPE_CHECKING:
@@ -69,7 +70,10 @@ class Common:
     @functools.cached_property
     def card(self) -> Card:
         """The card with all that options change in it."""
-        card = load_card(self.config, self.overrides)
+        try:
+            card = load_card(self.config, self.overrides)
+        except ConfigError as error:  # in Python it is the argument `overrides`
+            raise ConfigError(str(error).replace("the override", "--set")) from None
         changes = {"skip_bad_files": "on"} if self.skip_bad_files else {}
         if self.good_runs is not None:
             changes["good_runs"] = self.good_runs
