@@ -219,8 +219,27 @@ def test_blinded_results_are_published_alone(tmp_path, results, card, other):
     assert not (tmp_path / "hepdata").exists()
 
 
+def test_a_blinded_export_says_that_other_counts_stand_in(tmp_path, results, card):
+    shutil.copytree(results / "export", tmp_path / "export")
+    result = json.loads((tmp_path / "export" / "export.json").read_text())
+    result["blind"] = True
+    for one in result["counts"]:
+        one["observed"] = 77777
+    (tmp_path / "export" / "export.json").write_text(json.dumps(result))
+    publication.submit([tmp_path / "export"], card, ResultsFolder(tmp_path))
+    found = publication.read(tmp_path / "hepdata")
+    assert [c.name for c in found.tables[0].dependent] == ["Background events", "Share of the signal"]
+    assert all("Nothing is observed" in r.description for r in found.resources)
+    assert b"77777" not in (tmp_path / "hepdata.tar.gz").read_bytes()
+    for content in files_of(tmp_path / "hepdata.tar.gz").values():
+        assert b"77777" not in content
+
+
 def test_a_result_that_does_not_say_is_not_published_from_a_blinded_folder(tmp_path, results, card):
     shutil.copytree(results / "limit", tmp_path / "both")
+    result = json.loads((tmp_path / "both" / "limit.json").read_text())
+    result.pop("blind", None)  # as of a version that did not know it
+    (tmp_path / "both" / "limit.json").write_text(json.dumps(result))
     shutil.copy(results / "blind" / "blinding.jsonl", tmp_path / "both")
     with pytest.raises(ConfigError, match="does not say whether its counts are blinded"):
         publication.submit([tmp_path / "both"], card, ResultsFolder(tmp_path))

@@ -137,6 +137,12 @@ def test_what_an_event_is_worth(tmp_path):
     assert found.s1.statistical == pytest.approx(np.hypot(0.5, 0.25) * CARD.signal.r_efficiency.value)
     assert found.s2.expected == 0.0
     assert not found.excluded
+    # Of 100 A' in the exposure half pass the residual efficiency; weights are shares of them.
+    shared = verdict(path, produced=100.0)
+    passed = 50.0 * CARD.signal.r_efficiency.value
+    assert shared.s1.expected == pytest.approx(passed, rel=1e-12)
+    assert shared.s1.statistical == pytest.approx(passed * np.hypot(0.5, 0.25) / 0.75)
+    assert shared.excluded
     assert any("which exposure" in note for note in found.notes)
 
 

@@ -38,7 +38,7 @@ from ..records import (
 from ..signal import card_counts
 from ..work import Work
 from .sources import MAP, Source, find
-from .tables import Table, named_apart, tables_of
+from .tables import Table, named_apart, nothing_observed, tables_of
 from .yaml_files import LARGEST_BYTES, SUBMISSION, Resource, file_names, library, named_files, texts
 
 log = logging.getLogger(__name__)
@@ -193,6 +193,8 @@ def _of_export(source: Source, ending: str) -> list[_File]:
                 )
             if path.stat().st_size > LARGEST_BYTES:
                 raise DataError(f"{path} is larger than 100 MB (HEPData takes no such file): leave it out")
+            if nothing_observed(source.record):
+                label += f". {NOTHING_OBSERVED}"
             resource = Resource(description=label, location=f"{name.stem}{ending}{name.suffix}", type=kind)
             files.append(_copied(resource, path))
     return files

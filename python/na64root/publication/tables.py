@@ -559,12 +559,18 @@ def _map(record: EfficiencyMap, source: Source) -> list[Table]:
     ]
 
 
+def nothing_observed(record: Exported) -> bool:
+    """Whether other counts stand in for observed ones in an export.
+
+    It says in a field that it is blinded, and in a note that its input is simulation.
+    """
+    return record.blind or any(note.startswith("Nothing is observed") for note in record.notes)
+
+
 def _exported(record: Exported, source: Source) -> list[Table]:
     """The bins of the counting model whose likelihood is among the resources."""
-    # An export says in a note where nothing is observed because its input is simulation.
-    simulated = any(note.startswith("Nothing is observed") for note in record.notes)
     bins, columns = record.counts, []
-    if not (record.blind or simulated):
+    if not nothing_observed(record):
         columns.append(Column(name="Observed events", values=[b.observed for b in bins]))
     total = Uncertainty(label="total", values=[b.background_uncertainty for b in bins])
     columns += [
