@@ -196,6 +196,18 @@ def test_a_missing_weight_is_not_one(tmp_path):
         verdict(path)
 
 
+def test_what_the_library_says_of_a_damaged_file_is_not_shown(tmp_path, capfd):
+    path = hepmc_file(tmp_path / "a.hepmc3", hepmc_event(), hepmc_event())
+    path.write_text(path.read_text().replace("P 3 ", "P x ", 1))
+    with pytest.raises(DataError):
+        verdict(path)
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert "ERROR" not in out  # counts of particles it writes in any case
+    assert "Parsing" not in out
+    assert pyhepmc.Setup.print_errors
+
+
 def damage(content, how):
     """The bytes of a file, gzipped or not, with something wrong."""
     if how == "cut":
@@ -293,6 +305,8 @@ def test_aprimes_of_the_chain_are_worth_what_the_chain_says(tmp_path):
         ({"particles": 2}, r"event 1 of .* has 1 lines of particles and says 2 \(NUP\)"),
         ({"particles": 2, "aprimes": 2}, r"event 1 of .* has 2 A'"),
         ({"stated": 0.5}, r"A' in event 1 of .* contradict each other"),
+        ({"stated": "1e999x"}, r"cannot read event 1 of"),
+        ({"particles": float("inf")}, r"cannot read event 1 of"),
         ({"particles": 3, "child": 13}, r"not understood \(A' -> 13 -13: 2\)"),
     ],
 )
