@@ -65,6 +65,7 @@ class ExactCounting(spey.BackendBase):  # type: ignore[misc]
         model: a :class:`na64root.CountingModel`, or the result of `na64root export`: export.json or its
         folder. signal: total expected signal events at mu = 1; 1 makes mu a number of events.
         treatment: of nuisance parameters in the exact engine.
+        seed: of the experiments that spey draws.
 
     Raises:
         ConfigError: a result in which other counts stand in for hidden or missing ones, a signal that is not
@@ -84,11 +85,13 @@ class ExactCounting(spey.BackendBase):  # type: ignore[misc]
         model: CountingModel | str | Path,
         signal: float = 1.0,
         treatment: Treatment = "frequentist",
+        seed: int = 1,
     ) -> None:
         if not (signal > 0.0 and math.isfinite(signal)):
             raise ConfigError(f"signal = {signal!r} is not acceptable (must be positive): correct it")
         self.model = model if isinstance(model, CountingModel) else _exported(Path(model))
         self.signal, self.treatment = signal, treatment
+        self._random = np.random.default_rng(seed)
         self._likelihood = likelihood(self.model, "frequentist")
         self._observed = np.array([float(c.observed) for c in self._likelihood.channels])
         self._nominal = np.array([n.nominal for n in self._likelihood.nuisances])
@@ -157,8 +160,8 @@ class ExactCounting(spey.BackendBase):  # type: ignore[misc]
         rates, means = self._rates(parameters), self._means(parameters)
         counted = np.array([n.count > 0.0 for n in self._likelihood.nuisances], dtype=bool)
 
-        def sample(size: int, include_auxiliary: bool = True, seed: int | None = None) -> Array:
-            random = np.random.default_rng(seed)
+        def sample(size: int, include_auxiliary: bool = True) -> Array:
+            random = self._random
             counts = random.poisson(rates, (size, len(rates))).astype(float)
             if not include_auxiliary:
                 return counts
