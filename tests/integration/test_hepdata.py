@@ -19,7 +19,7 @@ from na64root.config import load_card
 from na64root.errors import ConfigError, DataError, Na64Error
 from na64root.limits import side_by_side
 from na64root.publication.sources import find
-from na64root.publication.tables import tables_of
+from na64root.publication.tables import named_apart, tables_of
 from na64root.records import ResultsFolder, provenance
 from na64root.simulation.efficiency_map import EfficiencyMap, MapOfSignature
 from support.commands import run
@@ -219,6 +219,26 @@ def test_blinded_results_are_published_alone(tmp_path, results, card, other):
     assert not (tmp_path / "hepdata").exists()
 
 
+@pytest.mark.parametrize("field", ["blind", "weighted"])
+def test_a_plane_without_observed_events_has_no_observed_contour(tmp_path, results, card, field):
+    plane = json.loads((results / "scan" / "scan.json").read_text())
+    (tmp_path / "scan.json").write_text(json.dumps(plane | {field: True}))
+    publication.submit([tmp_path / "scan.json"], card, ResultsFolder(tmp_path))
+    found = publication.read(tmp_path / "hepdata")
+    assert "Contour, mass-epsilon, expected, median" in [table.name for table in found.tables]
+    told = [table.name + table.description for table in found.tables]
+    assert not [text for text in told if "observed" in text]
+    assert "for the most probable counts without signal" in told[0]
+
+
+def test_names_are_short_and_one_of_each(results, card):
+    tables = [table for source in find([results / "scan"], card) for table in tables_of(source)]
+    long = [table.model_copy(update={"name": "x" * 80 + str(i)}) for i, table in enumerate(tables)]
+    names = [table.name for table in named_apart([*long, *tables, *tables])]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= 64
+
+
 def test_a_blinded_export_says_that_other_counts_stand_in(tmp_path, results, card):
     shutil.copytree(results / "export", tmp_path / "export")
     result = json.loads((tmp_path / "export" / "export.json").read_text())
@@ -347,7 +367,7 @@ def test_without_results_it_is_the_card(tmp_path, card):
     made = publication.submit([], card, ResultsFolder(tmp_path))
     found = publication.read(tmp_path / "hepdata")
     assert made.tables == [table.name for table in found.tables]
-    assert {"Upper limit", "Exclusion contour, mass-epsilon, observed"} <= set(made.tables)
+    assert {"Upper limit", "Contour, mass-epsilon, observed"} <= set(made.tables)
     assert {"pyhf.json", "hs3.json", "workspace.root"} == {r.location for r in found.resources}
     with pytest.raises(DataError, match="no table Nothing in the submission"):
         found.table("Nothing")
