@@ -12,53 +12,106 @@ from ._core import DarkBremsstrahlung, InelasticModel, element, material
 from .errors import ConfigError, ConvergenceError, DataError, Na64Error
 
 if TYPE_CHECKING:
+    from .analyze import analyze, score
     from .config import Card, load_card
+    from .exclusion.explain import explain
     from .exclusion.grids import Plane
+    from .exclusion.ledger import ledger
     from .exclusion.planes import scan
     from .exclusion.r_cut import best_r_cut
     from .html_report import report
     from .limits import Bin, CountingModel, upper_limit
+    from .limits.export import export as export_model
+    from .ntuple import inspect
+    from .publication import submit
     from .records import ResultsFolder
+    from .reports.figured import assess_quality, estimate_backgrounds, plan
+    from .reports.plane_files import plot
     from .selection import SelectionOptions, select
     from .signal import SignalModel, expected_signal
     from .simulation.acceptance import efficiency, r_efficiency
     from .simulation.core_config import Signal
     from .simulation.efficiency_map import EfficiencyMap
+    from .simulation.simulate import gun as simulate_gun
     from .simulation.simulate import pseudodata
+    from .simulation.simulate import signal as simulate_signal
     from .theory.lines import epsilon_g2, muon_g2_band
     from .verdicts import Point, verdict
+    from .views import to_hist, to_numpy, to_pandas, to_root
     from .work import Work
 
     __version__: str
 
+# The place of each public name, as MODULE, or MODULE:NAME where it has another name there.
 _LAZY = {
     "Bin": "limits",
     "Card": "config",
     "CountingModel": "limits",
+    "EfficiencyMap": "simulation.efficiency_map",
     "Plane": "exclusion.grids",
     "Point": "verdicts",
-    "EfficiencyMap": "simulation.efficiency_map",
     "ResultsFolder": "records",
     "SelectionOptions": "selection",
     "Signal": "simulation.core_config",
     "SignalModel": "signal",
     "Work": "work",
+    "analyze": "analyze",
+    "assess_quality": "reports.figured",
     "best_r_cut": "exclusion.r_cut",
     "efficiency": "simulation.acceptance",
     "epsilon_g2": "theory.lines",
+    "estimate_backgrounds": "reports.figured",
     "expected_signal": "signal",
+    "explain": "exclusion.explain",
+    "export_model": "limits.export:export",
+    "inspect": "ntuple",
+    "ledger": "exclusion.ledger",
     "load_card": "config",
     "muon_g2_band": "theory.lines",
+    "plan": "reports.figured",
+    "plot": "reports.plane_files",
     "pseudodata": "simulation.simulate",
     "r_efficiency": "simulation.acceptance",
     "report": "html_report",
     "scan": "exclusion.planes",
+    "score": "analyze",
     "select": "selection",
+    "simulate_gun": "simulation.simulate:gun",
+    "simulate_signal": "simulation.simulate:signal",
+    "submit": "publication",
+    "to_hist": "views",
+    "to_numpy": "views",
+    "to_pandas": "views",
+    "to_root": "views",
     "upper_limit": "limits",
     "verdict": "verdicts",
 }
 
+# What does in Python what a verb of the command line does; `export --format hepdata` is `submit`.
+VERBS = {
+    "analyze": "analyze",
+    "select": "select",
+    "inspect": "inspect",
+    "background": "estimate_backgrounds",
+    "quality": "assess_quality",
+    "explain": "explain",
+    "verdict": "verdict",
+    "acceptance": "efficiency",
+    "limit": "upper_limit",
+    "scan": "scan",
+    "scorecard": "score",
+    "plot": "plot",
+    "ledger": "ledger",
+    "plan": "plan",
+    "export": "export_model",
+    "simulate signal": "simulate_signal",
+    "simulate background": "pseudodata",
+    "simulate pseudodata": "pseudodata",
+    "simulate gun": "simulate_gun",
+}
+
 __all__ = [
+    "VERBS",
     "Bin",
     "Card",
     "ConfigError",
@@ -77,19 +130,36 @@ __all__ = [
     "SignalModel",
     "Work",
     "__version__",
+    "analyze",
+    "assess_quality",
     "best_r_cut",
     "efficiency",
     "element",
     "epsilon_g2",
+    "estimate_backgrounds",
     "expected_signal",
+    "explain",
+    "export_model",
+    "inspect",
+    "ledger",
     "load_card",
     "material",
     "muon_g2_band",
+    "plan",
+    "plot",
     "pseudodata",
     "r_efficiency",
     "report",
     "scan",
+    "score",
     "select",
+    "simulate_gun",
+    "simulate_signal",
+    "submit",
+    "to_hist",
+    "to_numpy",
+    "to_pandas",
+    "to_root",
     "upper_limit",
     "verdict",
 ]
@@ -101,7 +171,10 @@ def __getattr__(name: str) -> Any:
 
         return version()
     if name in _LAZY:
-        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+        module, _, attribute = _LAZY[name].partition(":")
+        found = getattr(importlib.import_module(f".{module}", __name__), attribute or name)
+        # A package of this name, which stands here from now on, is called like the function.
+        return globals().get(name, found)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

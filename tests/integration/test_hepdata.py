@@ -8,22 +8,27 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
+import warnings
 from pathlib import Path
 
 import pytest
 import yaml
-from hepdata_validator.full_submission_validator import FullSubmissionValidator
 
 from na64root import publication
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError, Na64Error
 from na64root.limits import side_by_side
 from na64root.publication.sources import find
-from na64root.publication.tables import tables_of
+from na64root.publication.tables import named_apart, tables_of
 from na64root.records import ResultsFolder, provenance
 from na64root.simulation.efficiency_map import EfficiencyMap, MapOfSignature
 from support.commands import run
 from support.figures import not_rendered
+from support.tree_a import event, s1_event, write_tree
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of what it imports
+    from hepdata_validator.full_submission_validator import FullSubmissionValidator
 
 GRID = ("--set", "plane.mass_points=3", "--set", "plane.epsilon_points=4")
 POINT = ("--mass-GeV", "0.39", "--epsilon", "6e-3")
@@ -35,7 +40,7 @@ def card():
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, planted_tree, card) -> Path:
+def results(tmp_path_factory, card) -> Path:
     """One result of each kind, in folders of their verbs; `blind` is a blinded analysis."""
     folder = tmp_path_factory.mktemp("results")
     exact, made = side_by_side.upper_limit, folder
@@ -43,15 +48,15 @@ def results(tmp_path_factory, planted_tree, card) -> Path:
     def without_toys(*arguments, method, **options):
         return exact(*arguments, method="exact", **options)
 
+    data = write_tree(folder / "data.root", [event(), event(hcal0=5.0), s1_event(hcal0=3.0)])
     with pytest.MonkeyPatch.context() as patch, not_rendered():
         patch.setattr(side_by_side, "upper_limit", without_toys)
         for command in (
-            ("analyze", planted_tree, *GRID),
-            ("analyze", planted_tree, "--blind", *GRID),
+            ("analyze", data, *GRID),
+            ("analyze", data, "--blind", *GRID),
             ("scan", "mass-epsilon", *GRID),
             ("limit", "--observed", "3", "--background", "0.5", "--background-uncertainty", "0.1", *GRID),
-            ("export", planted_tree, *GRID),
-            ("acceptance", *POINT, "--forced", "-n", "400", *GRID),
+            ("export", data, *GRID),
         ):
             name = "blind" if "--blind" in command else command[0]
             assert run(*command, "-j", "1", "-o", str(made / name))[0] == 0, command
@@ -75,7 +80,7 @@ def results(tmp_path_factory, planted_tree, card) -> Path:
     return folder
 
 
-OPEN = ("analyze", "scan", "limit", "export", "acceptance", "map.json")
+OPEN = ("analyze", "scan", "limit", "export", "map.json")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +96,7 @@ def files_of(archive: Path) -> dict[str, bytes]:
         return {member.name: opened.extractfile(member).read() for member in opened}
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the validator leaves files open
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")  # of the validator
 def test_hepdata_accepts_it(submitted):
     for what in ({"directory": str(submitted / "hepdata")}, {"archive": str(submitted / "hepdata.tar.gz")}):
         judge = FullSubmissionValidator()
@@ -122,7 +127,9 @@ def test_numbers_are_those_of_the_results(submitted, results):
     assert events.column("Observed events").values == [c["observed"] for c in analysis["counts"]]
     background = events.column("Background events")
     assert background.values == [c["background"] for c in analysis["counts"]]
-    assert background.uncertainties[0].values == [c["background_uncertainty"] for c in analysis["counts"]]
+    # An uncertainty of zero is left out.
+    sizes = [size or 0.0 for size in background.uncertainties[0].values]
+    assert sizes == [c["background_uncertainty"] for c in analysis["counts"]]
     limit = found.table("Upper limit")
     exact = analysis["limit"]["exact"]["frequentist"]
     row = limit.column("Method").values.index("exact, frequentist")
@@ -212,8 +219,47 @@ def test_blinded_results_are_published_alone(tmp_path, results, card, other):
     assert not (tmp_path / "hepdata").exists()
 
 
+@pytest.mark.parametrize("field", ["blind", "weighted"])
+def test_a_plane_without_observed_events_has_no_observed_contour(tmp_path, results, card, field):
+    plane = json.loads((results / "scan" / "scan.json").read_text())
+    (tmp_path / "scan.json").write_text(json.dumps(plane | {field: True}))
+    publication.submit([tmp_path / "scan.json"], card, ResultsFolder(tmp_path))
+    found = publication.read(tmp_path / "hepdata")
+    assert "Contour, mass-epsilon, expected, median" in [table.name for table in found.tables]
+    told = [table.name + table.description for table in found.tables]
+    assert not [text for text in told if "observed" in text]
+    assert "for the most probable counts without signal" in told[0]
+
+
+def test_names_are_short_and_one_of_each(results, card):
+    tables = [table for source in find([results / "scan"], card) for table in tables_of(source)]
+    long = [table.model_copy(update={"name": "x" * 80 + str(i)}) for i, table in enumerate(tables)]
+    names = [table.name for table in named_apart([*long, *tables, *tables])]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= 64
+
+
+def test_a_blinded_export_says_that_other_counts_stand_in(tmp_path, results, card):
+    shutil.copytree(results / "export", tmp_path / "export")
+    result = json.loads((tmp_path / "export" / "export.json").read_text())
+    result["blind"] = True
+    for one in result["counts"]:
+        one["observed"] = 77777
+    (tmp_path / "export" / "export.json").write_text(json.dumps(result))
+    publication.submit([tmp_path / "export"], card, ResultsFolder(tmp_path))
+    found = publication.read(tmp_path / "hepdata")
+    assert [c.name for c in found.tables[0].dependent] == ["Background events", "Share of the signal"]
+    assert all("Nothing is observed" in r.description for r in found.resources)
+    assert b"77777" not in (tmp_path / "hepdata.tar.gz").read_bytes()
+    for content in files_of(tmp_path / "hepdata.tar.gz").values():
+        assert b"77777" not in content
+
+
 def test_a_result_that_does_not_say_is_not_published_from_a_blinded_folder(tmp_path, results, card):
     shutil.copytree(results / "limit", tmp_path / "both")
+    result = json.loads((tmp_path / "both" / "limit.json").read_text())
+    result.pop("blind", None)  # as of a version that did not know it
+    (tmp_path / "both" / "limit.json").write_text(json.dumps(result))
     shutil.copy(results / "blind" / "blinding.jsonl", tmp_path / "both")
     with pytest.raises(ConfigError, match="does not say whether its counts are blinded"):
         publication.submit([tmp_path / "both"], card, ResultsFolder(tmp_path))
@@ -321,9 +367,25 @@ def test_without_results_it_is_the_card(tmp_path, card):
     made = publication.submit([], card, ResultsFolder(tmp_path))
     found = publication.read(tmp_path / "hepdata")
     assert made.tables == [table.name for table in found.tables]
-    assert {"Upper limit", "Exclusion contour, mass-epsilon, observed"} <= set(made.tables)
+    assert {"Upper limit", "Contour, mass-epsilon, observed"} <= set(made.tables)
     assert {"pyhf.json", "hs3.json", "workspace.root"} == {r.location for r in found.resources}
     with pytest.raises(DataError, match="no table Nothing in the submission"):
         found.table("Nothing")
     with pytest.raises(ConfigError, match="no column nothing in table"):
         found.tables[0].column("nothing")
+
+
+@pytest.mark.slow
+def test_the_acceptance_is_published(tmp_path, card):
+    """Slow for the simulation."""
+    folder = tmp_path / "acceptance"
+    assert run("acceptance", *POINT, "--forced", "-n", "400", *GRID, "-j", "1", "-o", str(folder))[0] == 0
+    publication.submit([folder], card, ResultsFolder(tmp_path))
+    found = publication.read(tmp_path / "hepdata")
+    result = json.loads((folder / "acceptance.json").read_text())["signatures"]
+    column = found.table("Acceptance of the signal").column("Acceptance times efficiency")
+    assert column.values == [s["acceptance"] for s in result]
+    assert column.uncertainties[0].values == [s["acceptance_error"] for s in result]
+    flow = found.table("Cut flow of the signal, S1").column("Expected events")
+    assert flow.values == [row["expected"] for row in result[0]["cut_flow"]]
+    assert "signal" in [q.value for q in column.qualifiers]

@@ -137,6 +137,12 @@ def test_what_an_event_is_worth(tmp_path):
     assert found.s1.statistical == pytest.approx(np.hypot(0.5, 0.25) * CARD.signal.r_efficiency.value)
     assert found.s2.expected == 0.0
     assert not found.excluded
+    # Of 100 A' in the exposure half pass the residual efficiency; weights are shares of them.
+    shared = verdict(path, produced=100.0)
+    passed = 50.0 * CARD.signal.r_efficiency.value
+    assert shared.s1.expected == pytest.approx(passed, rel=1e-12)
+    assert shared.s1.statistical == pytest.approx(passed * np.hypot(0.5, 0.25) / 0.75)
+    assert shared.excluded
     assert any("which exposure" in note for note in found.notes)
 
 
@@ -188,6 +194,18 @@ def test_a_missing_weight_is_not_one(tmp_path):
     hepmc_file(path, hepmc_event(), names=("other",))
     with pytest.raises(DataError, match="has no weight mcWeight .*: give --produced"):
         verdict(path)
+
+
+def test_what_the_library_says_of_a_damaged_file_is_not_shown(tmp_path, capfd):
+    path = hepmc_file(tmp_path / "a.hepmc3", hepmc_event(), hepmc_event())
+    path.write_text(path.read_text().replace("P 3 ", "P x ", 1))
+    with pytest.raises(DataError):
+        verdict(path)
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert "ERROR" not in out  # counts of particles it writes in any case
+    assert "Parsing" not in out
+    assert pyhepmc.Setup.print_errors
 
 
 def damage(content, how):
@@ -287,6 +305,8 @@ def test_aprimes_of_the_chain_are_worth_what_the_chain_says(tmp_path):
         ({"particles": 2}, r"event 1 of .* has 1 lines of particles and says 2 \(NUP\)"),
         ({"particles": 2, "aprimes": 2}, r"event 1 of .* has 2 A'"),
         ({"stated": 0.5}, r"A' in event 1 of .* contradict each other"),
+        ({"stated": "1e999x"}, r"cannot read event 1 of"),
+        ({"particles": float("inf")}, r"cannot read event 1 of"),
         ({"particles": 3, "child": 13}, r"not understood \(A' -> 13 -13: 2\)"),
     ],
 )

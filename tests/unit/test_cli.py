@@ -74,6 +74,7 @@ def test_the_verbs_are_those_of_the_documentation():
         ("background",),
         ("quality",),
         ("explain",),
+        ("verdict",),
         ("acceptance",),
         ("limit",),
         ("fit",),

@@ -18,6 +18,7 @@ REPOSITORY = PACKAGE.parent.parent
 ORDER = [
     "errors",
     "annotations",
+    "notebook",
     "inputs",
     "version",
     "_core",
@@ -29,8 +30,10 @@ ORDER = [
     "ntuple",
     "signal",
     "figures",
+    "views",
     "theory",
     "limits",
+    "spey_backend",
     "selection",
     "backgrounds",
     "simulation",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ..config import DEFAULT_CARD, Card, changed_card, load_card
+from ..errors import ConfigError
 from ..version import version
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class Common:
     @functools.cached_property
     def card(self) -> Card:
         """The card with all that options change in it."""
-        card = load_card(self.config, self.overrides)
+        try:
+            card = load_card(self.config, self.overrides)
+        except ConfigError as error:  # in Python it is the argument `overrides`
+            raise ConfigError(str(error).replace("the override", "--set")) from None
         if self.changes:
             card = changed_card(card, self.changes)
         changes = {"skip_bad_files": "on"} if self.skip_bad_files else {}

@@ -53,6 +53,11 @@ class Card(Model):
     layout: LayoutConfig | None = None
     systematics: Systematics = Systematics()
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        yield "name", self.card.name
+        yield "sha256", self.sha256[:16]
+        yield "changed", self.changed()
+
     @model_validator(mode="after")
     def _uncertainties_named_once(self) -> "Card":
         published = self.limit.signal_uncertainties

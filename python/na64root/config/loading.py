@@ -142,10 +142,12 @@ def _read_card(name_or_path: str | Path) -> tuple[str, str]:
 def _apply_override(data: dict[str, Any], override: str) -> None:
     key, separator, raw = override.partition("=")
     if not separator or not key.strip():
-        raise ConfigError(f"cannot use --set {override} (no '='): write section.key=value")
+        raise ConfigError(f"cannot use the override {override} (no '='): write section.key=value")
     key, raw = key.strip(), raw.strip()
     if re.fullmatch(r"selection\.declared\.\w+\.(header|code)", key):
-        raise ConfigError(f"cannot use --set {key} (code is part of a card): name the header in a card")
+        raise ConfigError(
+            f"cannot use the override {key} (code is part of a card): name the header in a card"
+        )
     try:
         value: Any = tomllib.loads(f"x = {raw}")["x"]
     except (ValueError, RecursionError):
@@ -155,12 +157,14 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
     for part in parents:
         node = _child(node, part, key)
     if isinstance(node, dict) and "value" in node:
-        raise ConfigError(f"cannot use --set {override} (a part of a number): set {'.'.join(parents)} itself")
+        raise ConfigError(
+            f"cannot use the override {override} (a part of a number): set {'.'.join(parents)} itself"
+        )
     current = _child(node, last, key)
     if isinstance(current, dict) and "value" in current:
         current.update(value=value, provenance="user", source=f"--set {override}")
     elif isinstance(current, dict):
-        raise ConfigError(f"cannot use --set {override} ({key} is a section): name one key in it")
+        raise ConfigError(f"cannot use the override {override} ({key} is a section): name one key in it")
     else:
         node[last] = value
 
@@ -172,7 +176,7 @@ def _child(node: Any, part: str, key: str) -> Any:
     if not isinstance(node, Mapping) or part not in node:
         known = list(node) if isinstance(node, Mapping) else []
         why = nearest(part, known) or f"{part} is not in the card"
-        raise ConfigError(f"unknown key {key} ({why}): correct --set")
+        raise ConfigError(f"unknown key {key} ({why}): correct the override")
     return node[part]
 
 

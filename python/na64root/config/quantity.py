@@ -7,11 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ..notebook import to_html
+
 
 class Model(BaseModel):
     """What every part of a card is: frozen, with no unknown name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
 
 
 class Quantity(Model):

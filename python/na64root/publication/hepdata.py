@@ -37,7 +37,7 @@ from ..records import (
 from ..signal import card_counts
 from ..work import Work
 from .sources import MAP, Source, find
-from .tables import Table, named_apart, tables_of
+from .tables import Table, named_apart, nothing_observed, tables_of
 from .yaml_files import LARGEST_BYTES, SUBMISSION, Resource, file_names, library, named_files, texts
 
 log = logging.getLogger(__name__)
@@ -192,6 +192,8 @@ def _of_export(source: Source, ending: str) -> list[_File]:
                 )
             if path.stat().st_size > LARGEST_BYTES:
                 raise DataError(f"{path} is larger than 100 MB (HEPData takes no such file): leave it out")
+            if nothing_observed(source.record):
+                label += f". {NOTHING_OBSERVED}"
             resource = Resource(description=label, location=f"{name.stem}{ending}{name.suffix}", type=kind)
             files.append(_copied(resource, path))
     return files
@@ -317,14 +319,16 @@ def _validator() -> Callable[[Path], None]:
         Na64Error: it is not installed.
     """
     try:
-        from hepdata_validator.full_submission_validator import FullSubmissionValidator
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of what it imports
+            from hepdata_validator.full_submission_validator import FullSubmissionValidator
     except ImportError as error:
         raise Na64Error(f"HEPData needs its validator ({error}): pip install 'na64root[hepdata]'") from None
 
     def validate(folder: Path) -> None:
         judge = FullSubmissionValidator()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # it leaves files open
+            warnings.simplefilter("ignore")  # it leaves files open, and uses what is deprecated
             accepted = judge.validate(directory=str(folder))
         if not accepted:
             messages = [str(m) for found in judge.get_messages().values() for m in found]

@@ -149,9 +149,10 @@ def named_apart(tables: Iterable[Table]) -> list[Table]:
     seen: dict[str, int] = {}
     result = []
     for table in tables:
-        seen[table.name] = number = seen.get(table.name, 0) + 1
+        short = table.name[:LONGEST_NAME]
+        seen[short] = number = seen.get(short, 0) + 1
         ending = f" ({number})" if number > 1 else ""
-        result.append(table.model_copy(update={"name": table.name[: LONGEST_NAME - len(ending)] + ending}))
+        result.append(table.model_copy(update={"name": short[: LONGEST_NAME - len(ending)] + ending}))
     return result
 
 
@@ -444,7 +445,7 @@ def _plane(record: PlaneResult, source: Source) -> list[Table]:
             numbered = [(number, *point) for number, line in enumerate(lines, 1) for point in line]
             tables.append(
                 Table(
-                    name=f"Exclusion contour, {record.plane}{mode}, {name}",
+                    name=f"Contour, {record.plane}{mode}, {name}",
                     description=f"Contour around what is excluded ({name}), point by point; several where it "
                     f"has several parts. {_origin(source)}",
                     keywords=keywords,
@@ -559,12 +560,18 @@ def _map(record: EfficiencyMap, source: Source) -> list[Table]:
     ]
 
 
+def nothing_observed(record: Exported) -> bool:
+    """Whether other counts stand in for observed ones in an export.
+
+    It says in a field that it is blinded, and in a note that its input is simulation.
+    """
+    return record.blind or any(note.startswith("Nothing is observed") for note in record.notes)
+
+
 def _exported(record: Exported, source: Source) -> list[Table]:
     """The bins of the counting model whose likelihood is among the resources."""
-    # An export says in a note where nothing is observed because its input is simulation.
-    simulated = any(note.startswith("Nothing is observed") for note in record.notes)
     bins, columns = record.counts, []
-    if not (record.blind or simulated):
+    if not nothing_observed(record):
         columns.append(Column(name="Observed events", values=[b.observed for b in bins]))
     total = Uncertainty(label="total", values=[b.background_uncertainty for b in bins])
     columns += [

@@ -2,6 +2,7 @@
 
 # Annotations are objects in this package, not text: pydantic compiles text, which takes a while.
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,12 +10,19 @@ from pydantic import BaseModel, ConfigDict
 
 from ..errors import DataError
 from ..inputs import note, read_text
+from ..notebook import short, to_html
 
 
 class Record(BaseModel):
     """Base of all records: immutable, no unknown fields; NaN and infinity become null in JSON."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        return [(name, short(value)) for name, value in super().__repr_args__()]
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
 
 
 def to_json(record: BaseModel | dict[str, Any]) -> str:

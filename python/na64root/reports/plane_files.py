@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import figures, records
-from ..annotations import Array
 from ..cling import new_file, root
 from ..config import Card
 from ..errors import ConfigError
 from ..records import Record, ResultsFolder
+from ..views import bin_edges
 
 FILES = ("pdf", "png", "csv", "root")
 
@@ -156,12 +156,3 @@ def write_objects(file: Any, plane: records.PlaneResult, cl: float) -> None:
     for name, points in curves.items():
         x, y = np.array(points, dtype=float).T.copy()
         file.WriteObject(ROOT.TGraph(len(x), x, y), name)
-
-
-def bin_edges(points: Sequence[float], *, logarithmic: bool) -> Array:
-    """Edges of bins around points, even in their logarithm or in themselves; shape (n_points + 1,)."""
-    places = np.log(points) if logarithmic else np.asarray(points)
-    middle = 0.5 * (places[1:] + places[:-1])
-    first, last = 2 * places[0] - middle[0], 2 * places[-1] - middle[-1]
-    edges = np.concatenate([[first], middle, [last]])
-    return np.exp(edges) if logarithmic else edges

@@ -10,14 +10,17 @@ alone, so a map serves other masses with the same ratio as far as their A' spect
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError, field_validator, model_validator
 
 from ..annotations import Array
 from ..config import SIGNATURES, Card, Signature
@@ -41,19 +44,48 @@ EFFECTIVE_EVENTS_MIN = 10.0
 PRODUCED_EVENTS_MIN = 100
 
 
+# Of the JSON schema of this version, beside this package.
+SCHEMA = "schemas/efficiency_map_1.json"
+
+
+# Others may add to a map what they like: it is not read.
+_READER = ConfigDict(extra="ignore", frozen=True, ser_json_inf_nan="null")
+
+
 class MapOfSignature(Record):
     """Cells [energy][c tau]; null where the samples do not know the efficiency."""
+
+    model_config = _READER
 
     efficiency: list[list[float | None]]
     error: list[list[float | None]]
     effective_events: list[list[float]]
 
+    @model_validator(mode="after")
+    def _possible(self) -> MapOfSignature:
+        for name, table, largest in (
+            ("efficiency", self.efficiency, 1.0),
+            ("error", self.error, math.inf),
+            ("effective_events", self.effective_events, math.inf),
+        ):
+            for value in (value for row in table for value in row):
+                if value is not None and not (math.isfinite(value) and 0.0 <= value <= largest):
+                    upper = " and not above 1" if largest == 1.0 else ""
+                    raise ValueError(f"{name} {value:g} is not possible, it is a number from 0 on{upper}")
+        for row, errors in zip(self.efficiency, self.error, strict=False):
+            if any((value is None) != (error is None) for value, error in zip(row, errors, strict=False)):
+                raise ValueError("an efficiency without its error, or the other way round")
+        return self
+
 
 class EfficiencyMap(Record):
     """An efficiency in bins of the energy of chi2 and at points of c tau, for each signature.
 
-    `chi2_energy_edges_GeV` has one number more than there are bins. Made by :func:`make_map`.
+    `chi2_energy_edges_GeV` has one number more than there are bins. Made by :func:`make_map`; its JSON is
+    described by :data:`SCHEMA`. Keys that are not known are not read.
     """
+
+    model_config = _READER
 
     format: Literal["na64root efficiency map 1"] = "na64root efficiency map 1"
     definition: str
@@ -66,6 +98,41 @@ class EfficiencyMap(Record):
     events_per_sample: int
     provenance: Provenance
 
+    @field_validator("provenance", mode="before")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if name in Provenance.model_fields}
+
+    @model_validator(mode="after")
+    def _of_one_shape(self) -> EfficiencyMap:
+        for name, values in (
+            ("chi2_energy_edges_GeV", self.chi2_energy_edges_GeV),
+            ("ctau_cm", self.ctau_cm),
+        ):
+            rises = all(low < high for low, high in itertools.pairwise(values))
+            if not (rises and all(math.isfinite(value) for value in values)):
+                raise ValueError(f"{name} does not rise")
+        bins, points = len(self.chi2_energy_edges_GeV) - 1, len(self.ctau_cm)
+        if bins < 2 or points < 2 or not self.ctau_cm[0] > 0.0:
+            raise ValueError("two bins of energy and two positive c tau are the least")
+        if not self.signatures:
+            raise ValueError("it has no signatures")
+        for signature, cells in self.signatures.items():
+            for name in MapOfSignature.model_fields:
+                table = getattr(cells, name)
+                if len(table) != bins or any(len(row) != points for row in table):
+                    raise ValueError(f"{name} of {signature} is not [{bins} energies][{points} c tau]")
+        return self
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON schema of a map of this version."""
+        text = resources.files("na64root").joinpath(SCHEMA).read_text("utf-8")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
     @classmethod
     def load(cls, path: str | Path) -> EfficiencyMap:
         """Read a map.
@@ -75,12 +142,21 @@ class EfficiencyMap(Record):
         """
         note(path)
         try:
-            return cls.model_validate_json(read_text(path))
+            data = json.loads(read_text(path))
+            _require_version(path, data)
+            return cls.model_validate(data)
         except OSError as error:
             raise DataError(f"cannot read {path} ({error.strerror}): give an efficiency map") from None
-        except (ValidationError, UnicodeDecodeError) as error:
-            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no text"
-            raise DataError(f"{path} is no efficiency map ({why}): make one with acceptance --map") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            why = first["msg"].removeprefix("Value error, ")
+            told = f"{where}: {why}" if where else why
+            raise DataError(f"{path} is no efficiency map ({told}): make one with acceptance --map") from None
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{path} is no efficiency map (no JSON, {error}): make one with acceptance --map"
+            ) from None
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the map as JSON, beside and renamed.
@@ -173,6 +249,17 @@ class EfficiencyMap(Record):
         # Neighbours in c tau are the same events: their errors go up and down together.
         spread = (1.0 - t) * error[:, j] + t * error[:, j + 1] if 0.0 < t < 1.0 else error[:, j + round(t)]
         return result, spread
+
+
+def _require_version(path: str | Path, data: Any) -> None:
+    """Raise DataError for a map of another version, which means something else by its numbers."""
+    given = data.get("format") if isinstance(data, dict) else None
+    known = EfficiencyMap.model_fields["format"].default
+    if isinstance(given, str) and given.startswith(FORMAT_NAME) and given != known:
+        raise DataError(
+            f"{path} is an {given.removeprefix('na64root ')} (this na64root reads version "
+            f"{known.rpartition(' ')[2]}): make it again, or use another na64root"
+        )
 
 
 def _write(path: Path, text: str) -> None:
@@ -282,7 +369,8 @@ def _table(
         cells = _cells(signature, samples[nearest], edges, point / centres[nearest], threshold)
         known = cells.made >= PRODUCED_EVENTS_MIN
         few = cells.effective < EFFECTIVE_EVENTS_MIN
-        value[known, j] = cells.efficiency[known]
+        # Selected over produced, whose weights fluctuate apart: a share is no more than 1 all the same.
+        value[known, j] = np.minimum(cells.efficiency, 1.0)[known]
         error[known, j] = np.where(few, np.maximum(cells.error, cells.one_event), cells.error)[known]
         effective[known, j] = cells.effective[known]
     return MapOfSignature(

@@ -113,6 +113,10 @@ def _counted(path: Path) -> tuple[int, int]:
 
 
 def _events(library: Any, path: Path) -> Iterator[Any]:
+    setup = library.Setup
+    said = setup.print_errors, setup.print_warnings, setup.debug_level
+    # What is wrong is one line, and ours.
+    setup.print_errors, setup.print_warnings, setup.debug_level = False, False, 0
     try:
         with library.open(str(path)) as file:
             yield from file
@@ -121,6 +125,8 @@ def _events(library: Any, path: Path) -> Iterator[Any]:
             raise
         first = (str(error).splitlines() or ["no reason given"])[0]
         raise DataError(f"cannot read {path} ({first}): make or copy it again") from None
+    finally:
+        setup.print_errors, setup.print_warnings, setup.debug_level = said
 
 
 def _understood(event: Any, weight: float, where: str) -> Event:

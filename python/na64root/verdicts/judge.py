@@ -309,7 +309,7 @@ def _why(accepted: Accepted, total: float, upper_limit: float, excluded: bool) -
         if before.events > 0.0
     }
     least = min(kept, key=lambda name: kept[name])
-    what = f"{WORDS[least]} keeps least of {signature}, {kept[least]:.3g}"
+    what = f"{WORDS.get(least, least)} keeps least of {signature}, {kept[least]:.3g}"
     if excluded:
         return f"{answer}; {what}, and {total / upper_limit:.3g} times the limit is left."
     return (

@@ -50,7 +50,7 @@ def read(path: Path) -> Events:
         raise
     except RuntimeWarning as error:
         raise DataError(f"{path} is cut off or damaged ({_first(error)}): make or copy it again") from None
-    except (OSError, EOFError, zlib.error, ValueError, IndexError, KeyError, SyntaxError) as error:
+    except (OSError, EOFError, zlib.error, ArithmeticError, LookupError, ValueError, SyntaxError) as error:
         where = f"event {len(events) + 1} of {path}"
         raise DataError(f"cannot read {where} ({_first(error)}): make or copy it again") from None
     return joined(path, events, placed=False, expected=False)
