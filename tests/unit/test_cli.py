@@ -75,17 +75,19 @@ def test_the_verbs_are_those_of_the_documentation():
         ("quality",),
         ("explain",),
         ("acceptance",),
-        ("limit",),
-        ("scan",),
-        ("scorecard",),
-        ("plot",),
-        ("ledger",),
-        ("plan",),
-        ("export",),
         ("simulate", "signal"),
         ("simulate", "background"),
         ("simulate", "pseudodata"),
         ("simulate", "gun"),
+        ("limit",),
+        ("scan",),
+        ("scorecard",),
+        ("ledger",),
+        ("plan",),
+        ("plot",),
+        ("export",),
+        ("report",),
+        ("card",),
     ]
 
 
@@ -108,7 +110,6 @@ def test_help_and_version_of_the_program():
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["Missing command", "na64root --help"]),
         (["limt"], ["no verb limt, did you mean limit?"]),
         (["xyzzy"], ["no verb xyzzy", "analyze"]),
         (["simulate"], ["Missing command", "na64root simulate --help"]),

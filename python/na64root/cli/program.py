@@ -20,13 +20,15 @@ import click
 
 from ..errors import Na64Error
 from ..inputs import one_run, require_utf8
-from . import data, limits, planes, results, simulation  # noqa: F401  (they add their verbs)
-from .verb import TYPED, application, simulate
+from . import cards, completion, data, limits, planes, results, simulation  # noqa: F401  (they add their verbs)
+from .verb import GROUPS, TYPED, application, simulate
 
 
 def main() -> int:
     """Run the command line of the process and return its exit code."""
     _open_closed_streams()
+    if completion.answered(application):
+        return 0
     _take_names_for_utf8()
     os.environ["MPLBACKEND"] = "agg"  # figures are files; what is set for windows may not even be installed
     _warnings_are_no_errors()
@@ -89,6 +91,8 @@ def run(arguments: Iterable[str], stdout: TextIO) -> int:
             warnings.showwarning = _show_warning
             arguments = list(arguments)
             _require_usable(arguments)
+            if arguments[:1] in ([], ["help"]):
+                arguments = [*arguments[1:], "--help"]
             typed = list(arguments)  # click takes them out of the list
             with application.make_context("na64root", arguments, obj=stdout) as context:
                 context.meta[TYPED] = typed
@@ -176,24 +180,6 @@ def _usage_message(error: click.ClickException) -> str:
     return f"{message}: see {context.command_path} --help" if context is not None else message
 
 
-# In the order of the work, as `--help` lists them.
-_ORDER = (
-    "analyze",
-    "select",
-    "inspect",
-    "background",
-    "quality",
-    "explain",
-    "acceptance",
-    "limit",
-    "scan",
-    "scorecard",
-    "plot",
-    "ledger",
-    "plan",
-    "export",
-    "report",
-    "simulate",
-)
 application.add_command(simulate)
-application.commands = dict(sorted(application.commands.items(), key=lambda named: _ORDER.index(named[0])))
+_order = list(GROUPS)
+application.commands = dict(sorted(application.commands.items(), key=lambda named: _order.index(named[0])))

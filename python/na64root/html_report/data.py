@@ -84,7 +84,7 @@ def of_selection(record: SelectionReport, draw: Draw) -> Section:
     blocks: list[Block] = cut_flow(record.cutflow, list(record.exposure), draw, "selection")
     blocks.append(_counts(record.counts, record.expected, record.exposure, record.blind, "selection"))
     blocks.append(candidates(record.candidates, record.blind, "selection"))
-    if record.skim is not None:
+    if record.skim is not None and record.skim.file is not None:
         blocks.append(
             Text([f"The skim {record.skim.file} has the events that pass, with all their branches."])
         )
