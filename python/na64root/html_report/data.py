@@ -85,9 +85,7 @@ def of_selection(record: SelectionReport, draw: Draw) -> Section:
     blocks.append(_counts(record.counts, record.expected, record.exposure, record.blind, "selection"))
     blocks.append(candidates(record.candidates, record.blind, "selection"))
     if record.skim is not None and record.skim.file is not None:
-        blocks.append(
-            Text([f"The skim {record.skim.file} has the events that pass, with all their branches."])
-        )
+        blocks.append(Text([f"The skim {record.skim.file} has {record.skim.events} events, all branches."]))
     blocks.append(
         Table(
             "cuts",
