@@ -5,6 +5,8 @@
 # make coverage  what the tests reach, in Python and in C++
 # make fuzz  text that the parsers do not expect, searched for a minute
 # make docs  the documentation as a site, and a page of man
+# make dist  sdist and manylinux wheel in dist/
+# make notebooks  the notebooks with their results
 # make figures  the figures of README and docs
 PYTHON ?= python3
 VENV   := .venv
@@ -16,7 +18,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 1)
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 SANITIZE := build/sanitize
 
-.PHONY: build docs run test test-slow coverage sanitize fuzz lint format bench figures clean
+.PHONY: build dist docs notebooks run test test-slow coverage sanitize fuzz lint format bench figures clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'na64root needs Python 3.10 or newer: make PYTHON=python3.x'; exit 2; }
@@ -108,6 +110,21 @@ docs: build
 	$(BIN)/sphinx-build -q -W --keep-going -d build/docs/doctrees -c docs . build/docs/html
 	$(BIN)/sphinx-build -q -W --keep-going -b man -d build/docs/doctrees-man -c docs . build/docs/man
 	@echo "build/docs/html/docs/index.html"
+
+# Each notebook with its results, as build/notebooks/NAME.ipynb.
+notebooks: build
+	mkdir -p build/notebooks
+	for source in notebooks/*.py; do $(BIN)/jupytext --to ipynb --execute --set-kernel - --output build/notebooks/$$(basename $$source .py).ipynb $$source || exit 1; done
+
+# sdist and wheel in dist/, the wheel checked and named by the oldest glibc that it runs on. It needs nothing of this machine but g++, which
+# the installed package needs too, for Cling.
+dist: build
+	rm -rf dist build/dist
+	$(BIN)/python -m build --no-isolation --outdir build/dist .
+	mkdir -p dist
+	cp build/dist/*.tar.gz dist/
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/auditwheel repair -w dist build/dist/*.whl
+	@ls -l dist
 
 bench: build
 	$(BUILD)/bench_samplers

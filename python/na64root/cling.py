@@ -15,7 +15,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
+import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import util
@@ -48,6 +50,7 @@ def root() -> Any:
     with (
         _environment(EXTRA_CLING_ARGS=f"{arguments} {include}", ROOTENV_NO_HOME="1"),
         _in_an_empty_folder(),
+        _without_jupyroot(),
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", message="(?s).*This distribution of ROOT is in alpha stage")
@@ -93,6 +96,24 @@ def _environment(**variables: str) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _without_jupyroot() -> Iterator[None]:
+    """ROOT as anywhere else in the kernel of a notebook, too.
+
+    What it sets up there for magics and interactive canvases loses a symbol (`__clang_call_terminate`) that
+    code compiled later needs: simulations failed. Who imports ROOT first still has it all.
+    """
+    name = "ROOT._jupyroot"
+    if "ROOT" in sys.modules:
+        yield
+        return
+    sys.modules[name] = types.ModuleType(name)
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)
 
 
 @contextlib.contextmanager

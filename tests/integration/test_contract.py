@@ -62,6 +62,7 @@ RUNS = {
     "export": f"{BINS} --format all -o export",
     "scan": f"mass-epsilon {GRID} -o scan",
     "plot": "scan/scan.json -o plot",
+    "card": "diff paper2021 compact_hcal",
     "report": "scan/scan.json -o report",
     "plan": "--masses-GeV 0.1,0.2 --hcal1-length-cm 150 --energies-GeV 100 -o plan",
     "ledger": "--config few_assumed.toml -o ledger",

@@ -24,6 +24,7 @@ from na64root.config import load_card
 from na64root.errors import DataError, Na64Error
 from na64root.exclusion.ledger import Answers, Ledger, LedgerRow, Preset
 from na64root.html_report import report
+from na64root.html_report.blocks import Table
 from na64root.records import Score
 from support.browser import chromium, watched
 from support.commands import run
@@ -168,6 +169,13 @@ def test_the_command_of_a_result_lacks_what_no_result_depends_on(typed, kept):
     with records.made_by_command(typed.split()):
         assert records.provenance(load_card()).command == kept
     assert records.provenance(load_card()).command is None
+
+
+def test_a_long_table_is_folded_and_whole_in_its_download():
+    table = Table("long", "", ("n",), [(n,) for n in range(5000)])
+    assert (len(table.shown), len(table.folded), table.left_out) == (40, 360, 4600)
+    assert table.csv.splitlines()[-1] == "4999"
+    assert table.numeric == [True]
 
 
 # In the browser

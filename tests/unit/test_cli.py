@@ -76,19 +76,21 @@ def test_the_verbs_are_those_of_the_documentation():
         ("explain",),
         ("verdict",),
         ("acceptance",),
+        ("simulate", "signal"),
+        ("simulate", "background"),
+        ("simulate", "pseudodata"),
+        ("simulate", "gun"),
         ("limit",),
         ("fit",),
         ("coupling",),
         ("scan",),
         ("scorecard",),
-        ("plot",),
         ("ledger",),
         ("plan",),
+        ("plot",),
         ("export",),
-        ("simulate", "signal"),
-        ("simulate", "background"),
-        ("simulate", "pseudodata"),
-        ("simulate", "gun"),
+        ("report",),
+        ("card",),
     ]
 
 
@@ -111,7 +113,6 @@ def test_help_and_version_of_the_program():
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["Missing command", "na64root --help"]),
         (["limt"], ["no verb limt, did you mean limit?"]),
         (["xyzzy"], ["no verb xyzzy", "analyze"]),
         (["simulate"], ["Missing command", "na64root simulate --help"]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ConfigError
-from . import tables
+from . import completion, tables
 from .options import (
     BLIND,
     ENGINE,
@@ -54,7 +54,7 @@ def _explain(common: Common, mass_GeV: float, epsilon: float, eot: tuple[str, ..
 
 
 @verb(application, "scan", example="na64root scan mass-epsilon --eot 1e12 -o scan", show=tables.show_plane)
-@click.argument("arguments", nargs=-1, metavar="PLANE FILES...")
+@click.argument("arguments", nargs=-1, metavar="PLANE FILES...", shell_complete=completion.planes)
 @click.option(
     "--x", "x_axis", type=AxisOption(), metavar="AXIS", help="Any plane: its axes, in place of PLANE, as"
 )

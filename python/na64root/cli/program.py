@@ -20,13 +20,25 @@ import click
 
 from ..errors import Na64Error
 from ..inputs import one_run, require_utf8
-from . import data, fits, limits, planes, results, simulation, verdicts  # noqa: F401  (they add their verbs)
-from .verb import TYPED, application, simulate
+from . import (  # noqa: F401  (they add their verbs)
+    cards,
+    completion,
+    data,
+    fits,
+    limits,
+    planes,
+    results,
+    simulation,
+    verdicts,
+)
+from .verb import GROUPS, TYPED, application, simulate
 
 
 def main() -> int:
     """Run the command line of the process and return its exit code."""
     _open_closed_streams()
+    if completion.answered(application):
+        return 0
     _take_names_for_utf8()
     os.environ["MPLBACKEND"] = "agg"  # figures are files; what is set for windows may not even be installed
     _warnings_are_no_errors()
@@ -89,6 +101,8 @@ def run(arguments: Iterable[str], stdout: TextIO) -> int:
             warnings.showwarning = _show_warning
             arguments = list(arguments)
             _require_usable(arguments)
+            if arguments[:1] in ([], ["help"]):
+                arguments = [*arguments[1:], "--help"]
             typed = list(arguments)  # click takes them out of the list
             with application.make_context("na64root", arguments, obj=stdout) as context:
                 context.meta[TYPED] = typed
@@ -176,27 +190,6 @@ def _usage_message(error: click.ClickException) -> str:
     return f"{message}: see {context.command_path} --help" if context is not None else message
 
 
-# In the order of the work, as `--help` lists them.
-_ORDER = (
-    "analyze",
-    "select",
-    "inspect",
-    "background",
-    "quality",
-    "explain",
-    "verdict",
-    "acceptance",
-    "limit",
-    "fit",
-    "coupling",
-    "scan",
-    "scorecard",
-    "plot",
-    "ledger",
-    "plan",
-    "export",
-    "report",
-    "simulate",
-)
 application.add_command(simulate)
-application.commands = dict(sorted(application.commands.items(), key=lambda named: _ORDER.index(named[0])))
+_order = list(GROUPS)
+application.commands = dict(sorted(application.commands.items(), key=lambda named: _order.index(named[0])))

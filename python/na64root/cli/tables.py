@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from ..limits.export import Exported
     from ..limits.side_by_side import Limits
     from ..ntuple import ColumnContent, Inspection, TreeContent
-    from ..records import Discovery, FitReport, Interval, LimitReport, PlaneResult, Record
+    from ..records import CutFlowRow, Discovery, FitReport, Interval, LimitReport, PlaneResult, Record
+    from ..reports.cards import CardDifference, CardListing
     from ..reports.selection_report import SelectionReport
     from ..selection.quality import Quality
     from ..selection.systematics import SystematicEffect
@@ -54,9 +56,48 @@ MOST_EXAMPLES = 5
 _BLINDED = ", blinded: the signal boxes are hidden"
 
 
+def _show_files(files: Mapping[str, str], console: Console) -> None:
+    """The files that were written, the same way for every verb."""
+    if files:
+        console.print(_titled("\n[bold]Files[/]"))
+    for path in files.values():
+        console.print(f"  {path}", soft_wrap=True)
+
+
+def _draw_cut_flow(rows: Sequence[CutFlowRow], console: Console) -> None:
+    """Events left of all periods as bars, on a logarithmic scale; on a terminal alone."""
+    from ..records import cuts_in_order
+
+    if not console.is_terminal or not rows:
+        return
+    weighted = any(row.weighted != row.events for row in rows)
+    signatures = list(dict.fromkeys(row.signature for row in rows))
+    left: dict[tuple[str, str], float] = {}
+    for row in rows:
+        key = row.cut, row.signature
+        left[key] = left.get(key, 0.0) + (row.weighted if weighted else row.events)
+    cuts = cuts_in_order(rows)
+    name_width = max(len(cut) for cut in cuts)
+    width = max(10, (console.width - name_width - 2) // len(signatures) - 14)
+    top = math.log10(1.0 + max(left.values()))
+    console.print(_titled("\n[bold]Cut flow[/], all periods, logarithmic"))
+    for cut in cuts:
+        text = f"{cut:>{name_width}} "
+        for signature in signatures:
+            events = left.get((cut, signature))
+            length = 0 if not events or not top else math.log10(1.0 + events) / top * width
+            bar = "" if events is None else "█" * int(length) + "▌" * (length % 1.0 >= 0.5)
+            number = "" if events is None else f"{events:.4g}" if weighted else f"{events:.0f}"
+            text += f" {signature} {bar:<{width}} {number:<8}" if events is not None else " " * (width + 13)
+        console.print(text.rstrip(), soft_wrap=True)
+
+
 def show_record(record: Record, console: Console) -> None:
-    """A record as a two-column table, nested records with dotted names."""
-    _show_values(record.model_dump(), console)
+    """A record as a two-column table, nested records with dotted names, and its files."""
+    values = record.model_dump()
+    files = values.pop("files", {})
+    _show_values(values, console)
+    _show_files(files, console)
 
 
 def _show_values(values: Mapping[str, Any], console: Console) -> None:
@@ -108,8 +149,7 @@ def show_limit(record: LimitReport, console: Console) -> None:
                 soft_wrap=True,
             )
     _show_evidence(record.discovery, record.interval, record.cl, console)
-    for path in record.files.values():
-        console.print(f"  {path}", soft_wrap=True)
+    _show_files(record.files, console)
 
 
 def show_coupling(record: CouplingLimit, console: Console) -> None:
@@ -253,6 +293,7 @@ def show_analysis(record: Analysis, console: Console) -> None:
     for cut in cuts_in_order(inside):
         table.add_row(cut, *(str(events.get((cut, *bin_), "")) for bin_ in bins))
     console.print(table)
+    _draw_cut_flow(inside, console)
     outside = {row.period: row.events for row in record.cutflow if row.period not in record.exposure}
     for reason, number in outside.items():
         console.print(f"  {reason}: {number} events, in no bin")
@@ -295,9 +336,7 @@ def show_analysis(record: Analysis, console: Console) -> None:
         _show_g2(record.g2_excluded_up_to_GeV, console)
     else:
         console.print("\nNo limit: no bin has both an observed count and exposure.")
-    console.print(_titled("\n[bold]Results[/]"))
-    for path in record.files.values():
-        console.print(f"  {path}", soft_wrap=True)
+    _show_files(record.files, console)
 
 
 def show_selection(record: SelectionReport, console: Console) -> None:
@@ -331,6 +370,7 @@ def show_selection(record: SelectionReport, console: Console) -> None:
                 ),
             )
         console.print(table)
+    _draw_cut_flow([row for row in record.cutflow if row.period in record.exposure], console)
     outside = {row.period: row.events for row in record.cutflow if row.period not in record.exposure}
     for reason, number in outside.items():
         console.print(f"  {reason}: {number} events, in no bin")
@@ -339,9 +379,7 @@ def show_selection(record: SelectionReport, console: Console) -> None:
         console.print(text, soft_wrap=True, markup=False)
     if record.skim is not None and record.skim.file is not None:
         console.print(f"\nskim: {record.skim.events} events in {record.skim.file}", soft_wrap=True)
-    console.print(_titled("\n[bold]Results[/]"))
-    for path in record.files.values():
-        console.print(f"  {path}", soft_wrap=True)
+    _show_files(record.files, console)
 
 
 def show_acceptance(record: AcceptanceReport, console: Console) -> None:
@@ -587,8 +625,7 @@ def show_quality(record: Quality, console: Console) -> None:
         console.print(f"  duplicate: run {number.run} spill {number.spill} event {number.spillevent}")
     for note in record.notes:
         console.print(f"  note: {note}", soft_wrap=True)
-    for path in record.files.values():
-        console.print(f"  {path}", soft_wrap=True)
+    _show_files(record.files, console)
 
 
 def show_backgrounds(record: Backgrounds, console: Console) -> None:
@@ -628,8 +665,7 @@ def show_backgrounds(record: Backgrounds, console: Console) -> None:
         )
     for note in record.notes:
         console.print(f"  note: {note}", soft_wrap=True)
-    for path in record.files.values():
-        console.print(f"  {path}", soft_wrap=True)
+    _show_files(record.files, console)
 
 
 def show_scorecard(record: Scorecard, console: Console) -> None:
@@ -661,8 +697,7 @@ def _show_presets(record: Ledger | PresetComparison, console: Console) -> None:
             f"epsilon excluded at {1e3 * mass:g} MeV", *(excluded(preset, i) for preset in record.presets)
         )
     console.print(table)
-    for path in record.files.values():
-        console.print(f"  {path}", soft_wrap=True)
+    _show_files(record.files, console)
 
 
 def show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
@@ -713,8 +748,7 @@ def show_plan(record: Plan, console: Console) -> None:
         table.add_row(f"{row.beam_energy_GeV:g}", *("-" if x is None else f"{x:.3g}" for x in values))
     console.print("With the exposure and the counts of the card:")
     console.print(table)
-    for path in record.files.values():
-        console.print(f"  {path}", soft_wrap=True)
+    _show_files(record.files, console)
 
 
 def show_exported(record: Exported, console: Console) -> None:
@@ -730,8 +764,7 @@ def show_exported(record: Exported, console: Console) -> None:
         table.add_row(bin_.name, str(bin_.observed), background, f"{bin_.signal_fraction:.3f}")
     console.print(table)
     console.print(f"signal uncertainty: {100 * record.signal_uncertainty:.3g} % ({record.constraint})")
-    for path in record.files.values():
-        console.print(f"  {path}", soft_wrap=True)
+    _show_files(record.files, console)
 
 
 def show_report(record: Report, console: Console) -> None:
@@ -742,5 +775,34 @@ def show_report(record: Report, console: Console) -> None:
             console.print(f"{one.kind}, {one.path}:", soft_wrap=True)
         for sentence in one.headline:
             console.print(f"  {sentence}", soft_wrap=True)
-    for path in record.files.values():
-        console.print(f"  {path}", soft_wrap=True)
+    _show_files(record.files, console)
+
+
+def show_card(record: CardListing | CardDifference, console: Console) -> None:
+    """The values of a card with where they are from, or what differs between two."""
+    from rich.table import Table
+
+    from ..reports.cards import CardListing
+
+    if isinstance(record, CardListing):
+        counted = ", ".join(f"{number} {name}" for name, number in record.provenances.items())
+        console.print(_titled(f"[bold]{record.card}[/]: {record.description}"), soft_wrap=True)
+        console.print(f"numbers: {counted}; SHA-256 {record.sha256}", soft_wrap=True)
+        table = Table("name", "value", "provenance", "source", box=None)
+        for one in record.values:
+            table.add_row(one.name, _setting(one.value), one.provenance or "", one.source or "")
+        console.print(table)
+        return
+    table = Table("name", record.first, record.second, "why", box=None)
+    for change in record.changes:
+        sides = [change.first, change.second]
+        shown = ("-" if side is None else _setting(side.value) for side in sides)
+        last = next(side for side in reversed(sides) if side is not None)
+        why = f"{last.provenance}: {last.source}" if last.provenance else ""
+        table.add_row(change.name, *shown, why)
+    console.print(table)
+    console.print(f"{len(record.changes)} values differ, {len(record.source_only)} only in why they are so")
+
+
+def _setting(value: float | str | bool) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import functools
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ import click
 from ..config import DEFAULT_CARD, Card, changed_card, load_card
 from ..errors import ConfigError
 from ..version import version
+from . import completion
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +30,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_OUTPUT = "na64root-output"
+
+
+# The verbs in the order of the work, under their headings in `--help`.
+GROUPS = {
+    **dict.fromkeys(("analyze", "select", "inspect", "background", "quality"), "Data"),
+    **dict.fromkeys(("explain", "verdict", "acceptance", "simulate"), "Signal and simulation"),
+    **dict.fromkeys(("limit", "fit", "coupling", "scan", "scorecard", "ledger", "plan"), "Limits and planes"),
+    **dict.fromkeys(("plot", "export", "report"), "Figures and publication"),
+    **dict.fromkeys(("card",), "Cards"),
+}
 
 
 # Where click keeps what was typed, for the provenance of results.
@@ -108,6 +120,44 @@ class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of the work, not of the alphabet
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        shown = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        groups: dict[str, list[tuple[str, str]]] = {}
+        room = max(20, formatter.width - 6 - max((len(name) for name, _ in shown), default=0))
+        for name, command in shown:
+            heading = GROUPS.get(name, "Commands") if self is application else "Commands"
+            groups.setdefault(heading, []).append((name, command.get_short_help_str(room)))
+        for heading, rows in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+class _Formatter(click.HelpFormatter):
+    """Headings in colour on a terminal, unless NO_COLOR says no (https://no-color.org)."""
+
+    def write_heading(self, heading: str) -> None:
+        self.write(f"{'':>{self.current_indent}}{_coloured(heading)}:\n")
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        super().write_usage(prog, args, f"{_coloured('Usage')}: " if prefix is None else prefix)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
+class _Command(click.Command):
+    context_class = _Context
+
+
+_Group.context_class = _Context
+_Group.command_class = _Command
+
+
+def _coloured(text: str) -> str:
+    """A heading; click takes colours away where the output is no terminal."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, fg="cyan", bold=True)
+
 
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
@@ -186,9 +236,11 @@ def verb(
         options: list[Callable[[Any], Any]] = [
             click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else."),
             click.option("-o", "--output-dir", "output", type=click.Path(path_type=Path), help=where),
-            click.option("--config", metavar="CARD", default=DEFAULT_CARD, show_default=True,
+            click.option("--config", metavar="CARD", default=DEFAULT_CARD, show_default=True, is_eager=True,
+                         shell_complete=completion.cards,
                          help="Card: the name of a built-in one or a TOML file."),
             click.option("--set", "overrides", metavar="SECTION.KEY=VALUE", multiple=True,
+                         shell_complete=completion.settings,
                          help="Replace one value of the card; may be repeated."),
             click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=1, show_default=True,
                          help="Of every random number."),

@@ -145,6 +145,10 @@ class Card(Model):
         """Every number that a user changed (`--set`, an option), by its dotted name."""
         return {name: q.value for name, q in _quantities(self, "") if q.provenance == "user"}
 
+    def settings(self) -> dict[str, Quantity | float | str | bool]:
+        """Every value that `--set` can replace, by its dotted name: numbers with provenance, and choices."""
+        return dict(_settings(self, ""))
+
     def assumed(self) -> dict[str, Quantity]:
         """Every number of the card marked `assumed`, by its dotted name."""
         return {name: q for name, q in _quantities(self, "") if q.provenance == "assumed"}
@@ -163,3 +167,19 @@ def _quantities(node: Any, prefix: str) -> Iterable[tuple[str, Quantity]]:
         items = ((getattr(child, "name", str(i)), child) for i, child in enumerate(node))
     for name, child in items:
         yield from _quantities(child, f"{prefix}.{name}" if prefix else name)
+
+
+def _settings(node: Any, prefix: str) -> Iterable[tuple[str, Any]]:
+    """As :func:`_quantities`, with single values that have no provenance."""
+    if isinstance(node, Quantity | str | int | float | bool):
+        yield prefix, node
+        return
+    items: Iterable[tuple[str, Any]] = ()
+    if isinstance(node, BaseModel):
+        items = ((name, getattr(node, name)) for name in type(node).model_fields)
+    elif isinstance(node, dict):
+        items = node.items()
+    elif isinstance(node, list) and all(isinstance(child, BaseModel) for child in node):
+        items = ((getattr(child, "name", str(i)), child) for i, child in enumerate(node))
+    for name, child in items:
+        yield from _settings(child, f"{prefix}.{name}" if prefix else str(name))

@@ -48,7 +48,7 @@ def excluded_range(
     axes.set_xlim(mass[0], mass[-1])
     axes.set_xlabel(r"$m_{A'}$ [GeV]")
     axes.set_ylabel(r"$\epsilon$")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower left")
     return figure
 
 

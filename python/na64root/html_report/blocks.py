@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import functools
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +13,12 @@ from typing import TypeAlias
 Cell: TypeAlias = "str | float | int | None"
 
 
-# Rows that a table shows before the rest is folded away; its download has all.
+# Rows that a table shows before the rest is folded away, and those that it has in all; its download has every
+# one.
 MOST_ROWS = 40
+
+
+MOST_ROWS_FOLDED = 400
 
 
 def written(value: Cell) -> str:
@@ -37,7 +42,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
-    @property
+    @functools.cached_property
     def numeric(self) -> list[bool]:
         """Whether a column holds numbers alone."""
         columns = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
@@ -50,8 +55,13 @@ class Table:
 
     @property
     def folded(self) -> list[list[str]]:
-        """The other rows."""
-        return [[written(cell) for cell in row] for row in self.rows[MOST_ROWS:]]
+        """More rows."""
+        return [[written(cell) for cell in row] for row in self.rows[MOST_ROWS:MOST_ROWS_FOLDED]]
+
+    @property
+    def left_out(self) -> int:
+        """The number of rows that are in the download alone."""
+        return max(0, len(self.rows) - MOST_ROWS_FOLDED)
 
     @property
     def csv(self) -> str:

@@ -84,10 +84,8 @@ def of_selection(record: SelectionReport, draw: Draw) -> Section:
     blocks: list[Block] = cut_flow(record.cutflow, list(record.exposure), draw, "selection")
     blocks.append(_counts(record.counts, record.expected, record.exposure, record.blind, "selection"))
     blocks.append(candidates(record.candidates, record.blind, "selection"))
-    if record.skim is not None:
-        blocks.append(
-            Text([f"The skim {record.skim.file} has the events that pass, with all their branches."])
-        )
+    if record.skim is not None and record.skim.file is not None:
+        blocks.append(Text([f"The skim {record.skim.file} has {record.skim.events} events, all branches."]))
     blocks.append(
         Table(
             "cuts",

@@ -10,7 +10,7 @@ from ..config import Card, Quantity, changed_card, load_card
 from ..errors import Na64Error
 from ..exclusion.ledger import Ledger, LedgerRow
 from ..records import Provenance
-from .blocks import Block, Cell, Code, Folded, Section, Table, Text, facts
+from .blocks import Block, Cell, Code, Folded, Section, Table, Text, facts, written
 
 
 def card_of(made: Provenance) -> Card | None:
@@ -148,8 +148,8 @@ def _priced(name: str, quantity: Quantity | None, row: LedgerRow) -> tuple[str |
 
     return (
         name,
-        str(row.card_value) if isinstance(row.card_value, str) else f"{row.card_value:.4g}",
-        str(row.varied_to) if isinstance(row.varied_to, str) else f"{row.varied_to:.4g}",
+        written(row.card_value),
+        written(row.varied_to),
         "not possible" if row.refused else f"{row.end_point_shift_GeV or 0.0:+.4f}",
         change(row.lower_edge_10MeV_shift),
         change(row.lower_edge_100MeV_shift),

@@ -13,7 +13,7 @@ from ..records import CutFlowRow, PlaneResult
 from ..reports.figured import exposure_figure
 from ..reports.plane_files import title_of_plane
 from ..simulation.acceptance import AcceptanceReport
-from .blocks import Block, Cell, Section, Table, percent
+from .blocks import Block, Cell, Section, Table, percent, written
 from .data import BLINDED, end_in_words, notes
 from .drawings import Draw
 
@@ -268,7 +268,7 @@ def of_ledger(record: Ledger | PresetComparison, draw: Draw) -> Section:
         headline.append(
             f"Of the assumptions {most.name} moves this most: by {most.end_point_shift_GeV:+.4f} GeV "
             "when it goes "
-            f"from {most.card_value} to {most.varied_to}."
+            f"from {written(most.card_value)} to {written(most.varied_to)}."
         )
     table = Table(
         "ledger",
@@ -276,14 +276,16 @@ def of_ledger(record: Ledger | PresetComparison, draw: Draw) -> Section:
         ("number or choice", "from", "to", "end point [GeV]", "shift [GeV]", "edge at 10 MeV", "at 100 MeV",
          "why so much"),
         [
-            (row.name, str(row.card_value), str(row.varied_to), *shown(row), row.refused or row.reason)
+            (row.name, written(row.card_value), written(row.varied_to), *shown(row),
+             row.refused or row.reason)
             for row in rows
         ],
     )  # fmt: skip
     blocks: list[Block] = []
     if moving:
         bars = [
-            (f"{r.name}: {r.card_value} to {r.varied_to}", r.end_point_shift_GeV or 0.0) for r in moving[:15]
+            (f"{r.name}: {written(r.card_value)} to {written(r.varied_to)}", r.end_point_shift_GeV or 0.0)
+            for r in moving[:15]
         ]
         blocks.append(
             draw(
