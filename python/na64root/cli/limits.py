@@ -64,6 +64,7 @@ def _limit(
     card, results = common.card, common.results_if_named
     from ..limits import evidence, upper_limit
     from ..records import LimitReport, provenance
+    from ..work import said_while
 
     if common.engine == "dask" and (method != "roostats" or diagnostics):
         raise ConfigError(
@@ -84,10 +85,12 @@ def _limit(
         result = found.limit
         files = write(found, results, provenance=made)
     else:
-        result = upper_limit(
-            model, cl=cl, method=method, treatment=treatment, work=common.work, criterion=criterion
-        )
-    discovery, interval = evidence(model, cl=cl, treatment=treatment)
+        with said_while("the limit"):
+            result = upper_limit(
+                model, cl=cl, method=method, treatment=treatment, work=common.work, criterion=criterion
+            )
+    with said_while("the enumeration for p-value and two-sided interval"):
+        discovery, interval = evidence(model, cl=cl, treatment=treatment)
     if results is not None and (kept := results.remember("limit", blind=False, provenance=made)):
         files |= {kept.name: str(kept)}
     return LimitReport(**dict(result), provenance=made, discovery=discovery, interval=interval, files=files)

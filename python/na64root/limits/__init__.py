@@ -2,9 +2,9 @@
 
 `counting` is the model (bins, yields, uncertainties), `likelihood` spells it out; `exact` gives limits,
 intervals, discovery; `roofit` and `roostats` do so with RooFit and toys, whose scan is `toy_scan`; `own_toys`
-does so for models of any size; `side_by_side` compares, `quoted` says which one is the result; `export`
+does so for models of any size; `side_by_side` compares, `quotation` says which one is the result; `export`
 hands the model to other programs; `diagnostics` says what a limit rests on. `best_fit`, `bayesian` and
-`impacts` are what counts say beside a limit, `fit` all of it.
+`limit_impacts` are what counts say beside a limit, `fit` all of it.
 """
 
 from .counting import (
@@ -37,7 +37,7 @@ from .exact import (
     upper_limit,
     workspace,
 )
-from .quoted import quoted
+from .quotation import quoted
 
 __all__ = [
     "ASYMPTOTIC_MINIMUM",
