@@ -24,6 +24,8 @@ from .annotations import Progress
 from .cling import root
 from .errors import ConfigError, DataError
 
+log = logging.getLogger(__name__)
+
 EngineName = Literal["local", "threads", "dask"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
@@ -122,6 +124,30 @@ class Work:
             return
         with self.engine.client(self.threads) as client:
             yield replace(self, executor=client.get_executor(pure=False))
+
+
+# Seconds before the first line of :func:`said_while`, and between lines.
+SILENT, BETWEEN = 10.0, 30.0
+
+
+@contextlib.contextmanager
+def said_while(what: str, silent: float = SILENT, between: float = BETWEEN) -> Iterator[None]:
+    """Say now and then that `what` goes on, whose end is not known; nothing in the first seconds."""
+    started, over = time.monotonic(), threading.Event()
+
+    def say() -> None:
+        wait = silent
+        while not over.wait(wait):
+            log.info("%s goes on, %.0f s so far", what, time.monotonic() - started)
+            wait = between
+
+    speaker = threading.Thread(target=say, daemon=True)
+    speaker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        speaker.join()
 
 
 def cores() -> int:

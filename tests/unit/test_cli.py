@@ -9,6 +9,7 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from na64root.cli.verb import application, progress_lines
 from na64root.config import load_card
 from na64root.errors import ConfigError, DataError
 from na64root.exclusion import ledger
+from na64root.work import said_while
 from support.commands import run
 
 LIMIT_KEYS = [
@@ -450,6 +452,19 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(caplog):
         "masses: 65 of 100, about 35 s left",
         "masses: 95 of 100, about 5 s left",
     ]
+
+
+def test_a_step_without_an_end_in_sight_says_that_it_goes_on(caplog):
+    with caplog.at_level("INFO"), said_while("the enumeration", silent=0.0):
+        for _ in range(1000):
+            if caplog.records:
+                break
+            time.sleep(0.01)
+    assert caplog.records[0].getMessage().startswith("the enumeration goes on, 0 s so far")
+    caplog.clear()
+    with caplog.at_level("INFO"), said_while("the enumeration", silent=60.0):
+        pass
+    assert caplog.records == []
 
 
 def test_progress_on_a_terminal_shows_the_time_left(tmp_path):

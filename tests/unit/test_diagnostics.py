@@ -11,6 +11,7 @@ import pytest
 from na64root import figures, limits
 from na64root.limits import Bin, CountingModel
 from na64root.limits.diagnostics import Diagnostics, _cls_scan, diagnose
+from na64root.records import LimitImpact
 from na64root.reports.diagnostics import FILES
 from support import commands
 
@@ -99,7 +100,22 @@ def test_figures_show_the_numbers(found):
         "times the assumed uncertainty",
         "times the assumed uncertainty",
     ]
-    figure = figures.impacts([("form_factor", 3.0, 3.4)], 3.1, 0.9, "frequentist")
+    figure = figures.impacts(
+        [
+            LimitImpact(
+                source="form_factor",
+                without=2.9,
+                vanishing=3.0,
+                doubled=3.4,
+                impact=0.1,
+                jump=0.1,
+                tie_breaking=True,
+            )
+        ],
+        3.1,
+        0.9,
+        "frequentist",
+    )
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["form factor"]
 
 

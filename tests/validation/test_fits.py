@@ -19,7 +19,7 @@ from na64root.limits import Bin, CountingModel, upper_limit
 from na64root.limits.bayesian import posterior
 from na64root.limits.best_fit import FittedModel, best_fit, goodness_of_fit, injection, strength_impacts
 from na64root.limits.fit import FitOptions, fit
-from na64root.limits.impacts import limit_impacts
+from na64root.limits.limit_impacts import limit_impacts
 from na64root.records import provenance
 from na64root.work import Work
 

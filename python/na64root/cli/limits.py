@@ -72,6 +72,7 @@ def _limit(
     blind = from_file is not None and from_file.blind
     from ..limits import evidence, upper_limit
     from ..records import LimitReport, provenance
+    from ..work import said_while
 
     if common.engine == "dask" and (method != "roostats" or diagnostics):
         raise ConfigError(
@@ -94,10 +95,14 @@ def _limit(
         result = found.limit
         files = write(found, results, provenance=made)
     else:
-        result = upper_limit(
-            model, cl=cl, method=method, treatment=treatment, work=common.work, criterion=criterion
-        )
-    discovery, interval = (None, None) if blind else evidence(model, cl=cl, treatment=treatment)
+        with said_while("the limit"):
+            result = upper_limit(
+                model, cl=cl, method=method, treatment=treatment, work=common.work, criterion=criterion
+            )
+    discovery, interval = None, None
+    if not blind:
+        with said_while("the enumeration for p-value and two-sided interval"):
+            discovery, interval = evidence(model, cl=cl, treatment=treatment)
     if results is not None and (kept := results.remember("limit", blind=blind, provenance=made)):
         files |= {kept.name: str(kept)}
     return LimitReport(

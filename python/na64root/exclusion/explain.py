@@ -26,7 +26,7 @@ from ..errors import ConfigError, ConvergenceError
 from ..records import Provenance, Quoted, Record, provenance
 from ..signal import Parameters, SignalAtMass
 from ..theory import landau_pole_bound, muon_g2_band
-from ..work import Work
+from ..work import Work, said_while
 from .counting_models import counts_of_card, warn_of_published_sources
 from .strength import Exclusion
 
@@ -213,7 +213,8 @@ def explain(
     events = dict(zip(SIGNATURES, expected[0].tolist(), strict=True))
     total = sum(events.values())
     counting_model = exclusion.model(exclusion.at_mass(mass_GeV), epsilon)
-    limit = limits.card_limit(counting_model, card)
+    with said_while("the limit"):
+        limit = limits.card_limit(counting_model, card)
     upper_limit = limit.upper_limit
     cls = limits.experiment(counting_model, card.limit.treatment).confidence_levels(total)[2]
     width = WidthFormula.__members__[card.model.width]

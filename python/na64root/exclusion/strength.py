@@ -25,7 +25,7 @@ from ..records import Count, Expected, LimitResult
 from ..selection import systematics
 from ..signal import Mode, Parameters, SignalModel, effective_exposure
 from ..simulation.samples import SignalSamples
-from ..work import Work
+from ..work import Work, said_while
 from .counting_models import (
     NO_SIGNAL,
     VARIED,
@@ -73,7 +73,8 @@ class LimitByShare:
             shares = np.array([1.0 if signatures == {"S1"} else 0.0])
         else:
             shares = 0.5 * (1.0 - np.cos(np.linspace(0.0, math.pi, points)))
-        found = [self._limit(float(share), expected=expected) for share in shares]
+        with said_while("limits by the share of S1"):
+            found = [self._limit(float(share), expected=expected) for share in shares]
         self._observed = _interpolated(shares, [limit.upper_limit for limit in found])
         self._expected: dict[str, Callable[[Array], Array]] = {}
         for name in Expected.model_fields if expected else ():

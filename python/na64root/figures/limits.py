@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from .style import COLOURS, TREATMENTS, new_figure, styled
 
 if TYPE_CHECKING:
-    from ..records import AssumedUncertainty, ClsScan, StatisticDistribution
+    from ..records import AssumedUncertainty, ClsScan, LimitImpact, StatisticDistribution
 
 
 @styled
@@ -130,32 +130,41 @@ def test_statistic(distribution: StatisticDistribution) -> Figure:
 
 
 @styled
-def impacts(rows: Sequence[tuple[str, float, float]], nominal: float, cl: float, treatment: str) -> Figure:
-    """The limit without a source of uncertainty and with it doubled: (source, without, doubled) each."""
+def impacts(rows: Sequence[LimitImpact], nominal: float, cl: float, treatment: str) -> Figure:
+    """The limit with a vanishing uncertainty and with it doubled, for each source.
+
+    Where a vanishing uncertainty makes the limit jump (it breaks ties of counts), also the limit without.
+    """
     figure, axes = new_figure(figsize=(8.0, 2.6 + 0.6 * len(rows)))
     places = np.arange(len(rows))[::-1]
-    for place, (_, without, doubled) in zip(places, rows, strict=True):
-        axes.plot([without, doubled], [place, place], color="grey", linewidth=1.2, zorder=1)
+    for place, row in zip(places, rows, strict=True):
+        axes.plot([row.vanishing, row.doubled], [place, place], color="grey", linewidth=1.2, zorder=1)
+        if row.tie_breaking:
+            axes.plot([row.without, row.vanishing], [place, place], color=COLOURS["S1"], linestyle=":")
     axes.plot(
-        [row[1] for row in rows],
+        [row.vanishing for row in rows],
         places,
         "o",
         color="black",
         markerfacecolor="white",
         markersize=11,
-        label="removed",
+        label="vanishing",
     )
-    axes.plot([row[2] for row in rows], places, "o", color=COLOURS["S2"], label="doubled")
+    axes.plot([row.doubled for row in rows], places, "o", color=COLOURS["S2"], label="doubled")
+    jumps = [(row.without, place) for row, place in zip(rows, places, strict=True) if row.tie_breaking]
+    if jumps:
+        axes.plot(*zip(*jumps, strict=True), "x", color=COLOURS["S1"], markersize=10, label="none: ties")
     axes.axvline(nominal, color="grey", linestyle="--", linewidth=1.2, label="as assumed")
-    axes.set_yticks(places, [row[0].replace("_", " ") for row in rows])
+    axes.set_yticks(places, [row.source.replace("_", " ") for row in rows])
     axes.tick_params(axis="y", which="both", length=0)
     axes.tick_params(axis="y", which="minor", left=False, right=False)
-    values = [value for row in rows for value in row[1:]] + [nominal]
+    values = [value for row in rows for value in (row.vanishing, row.doubled)] + [nominal]
+    values += [value for value, _ in jumps]
     margin = max(0.1 * (max(values) - min(values)), 0.005 * nominal)
     axes.set_xlim(min(values) - margin, max(values) + margin)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(f"{100 * cl:g} % CL upper limit [events] ({treatment})")
-    figure.legend(loc="outside upper right", ncols=3)
+    figure.legend(loc="outside upper right", ncols=4)
     return figure
 
 

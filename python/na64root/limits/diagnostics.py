@@ -17,16 +17,17 @@ from ..records import (
     AssumedUncertainty,
     ClsScan,
     Expected,
+    LimitImpact,
     LimitResult,
     Record,
     StatisticDistribution,
     ToyPoint,
 )
 from ..work import Work
-from . import exact as limits_exact
 from . import roostats
 from .counting import CountingModel
 from .exact import MOST_EVENTS, TREATMENTS, Impact, Method, experiment, upper_limit
+from .limit_impacts import limit_impacts
 from .roostats import bayesian_limit, feldman_cousins_interval
 from .toy_scan import Toys
 
@@ -70,12 +71,16 @@ class CrossChecks(Record):
 
 
 class Diagnostics(Record):
-    """The numbers behind the diagnostic figures of a limit. `cross_checks` is null but for RooStats."""
+    """The numbers behind the diagnostic figures of a limit. `cross_checks` is null but for RooStats.
+
+    `limit_impacts` tell an impact from the jump of broken ties, which `impacts` have in them.
+    """
 
     limit: LimitResult
     cls_scan: ClsScan
     test_statistic: StatisticDistribution
     impacts: list[Impact]
+    limit_impacts: list[LimitImpact]
     assumed_uncertainties: list[AssumedUncertainty]
     cross_checks: CrossChecks | None
 
@@ -129,6 +134,7 @@ def diagnose(
         limit = upper_limit(model, cl=cl, method=method, treatment=treatment)
     else:
         limit = exact
+    impacts = limit_impacts(model, cl=cl, treatment=treatment, work=work)
     log.info("computing the limit against each assumed uncertainty")
     with ThreadPoolExecutor(max_workers=work.threads) as pool:
         assumed = _against_uncertainties(model, cl, pool)
@@ -141,7 +147,8 @@ def diagnose(
             ),
             treatment,
         ),
-        impacts=list(limits_exact.impacts(model, cl=cl, treatment=treatment)),
+        impacts=[Impact(i.source, i.without, i.doubled) for i in impacts],
+        limit_impacts=impacts,
         assumed_uncertainties=assumed,
         cross_checks=checks,
     )

@@ -12,7 +12,7 @@ import numpy as np
 from ..config import Card, Treatment
 from ..errors import ConfigError
 from ..records import FitReport, Interval, LikelihoodScan, LimitResult, PointTest, Provenance
-from ..work import Work
+from ..work import Work, said_while
 from .bayesian import Prior, posterior
 from .best_fit import FittedModel, best_fit, goodness_of_fit, injection, strength_impacts
 from .counting import CountingModel, check_number
@@ -26,7 +26,7 @@ from .exact import (
     two_sided_p_value,
     upper_limit,
 )
-from .impacts import limit_impacts
+from .limit_impacts import limit_impacts
 
 Part = Literal["fit", "goodness", "injection", "scan", "point", "interval", "bayesian", "impacts"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -100,7 +100,8 @@ def fit(
     treatment: Treatment = "none" if model.is_certain else card.limit.treatment
     parts, notes = set(options.parts), list[str]()
     found: dict[str, Any] = {}
-    limit = upper_limit(model, cl=cl, treatment=treatment, work=work)
+    with said_while("the limit"):
+        limit = upper_limit(model, cl=cl, treatment=treatment, work=work)
     fitted = FittedModel(model, treatment)
     best = best_fit(fitted) if parts & {"fit", "impacts"} else None
     if "fit" in parts:
@@ -113,11 +114,14 @@ def fit(
     if "scan" in parts:
         found["scan"] = _scan(model, fitted, limit, treatment, notes, work)
     if "point" in parts:
-        found["point"] = _point(model, options, cl, treatment, notes)
+        with said_while("the test of the point"):
+            found["point"] = _point(model, options, cl, treatment, notes)
     if "interval" in parts:
-        found |= _interval(model, cl, treatment, notes)
+        with said_while("the enumeration for p-value and two-sided interval"):
+            found |= _interval(model, cl, treatment, notes)
     if "bayesian" in parts:
-        found["bayesian"] = posterior(model, cl=cl, prior=options.prior, seed=work.seed)
+        with said_while("the integral over nuisance parameters"):
+            found["bayesian"] = posterior(model, cl=cl, prior=options.prior, seed=work.seed)
     if "impacts" in parts:
         assert best is not None, "made above"
         found["limit_impacts"] = limit_impacts(model, cl=cl, treatment=treatment, work=work)

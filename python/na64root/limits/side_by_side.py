@@ -9,10 +9,10 @@ from typing import Literal
 
 from ..config import Card, Treatment
 from ..records import Expected, LimitResult, Quoted, Record
-from ..work import Work
+from ..work import Work, said_while
 from . import counting
 from .exact import TREATMENTS, upper_limit
-from .quoted import quoted
+from .quotation import quoted
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,8 @@ def limits_side_by_side(
     runs, a second, independent set of toys is added to the first: chance is diluted, a bias stands out more.
     """
     cl, treatment = card.limit.confidence_level.value, card.limit.treatment
-    exact = {name: upper_limit(model, cl=cl, method="exact", treatment=name) for name in TREATMENTS}
+    with said_while("the exact limit"):
+        exact = {name: upper_limit(model, cl=cl, method="exact", treatment=name) for name in TREATMENTS}
 
     def toys(work: Work) -> LimitResult:
         return upper_limit(model, cl=cl, method="roostats", treatment=treatment, work=work)

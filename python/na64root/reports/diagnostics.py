@@ -34,9 +34,10 @@ def write(diagnostics: Diagnostics, results: ResultsFolder, *, provenance: Prove
         "test_statistic": test_statistic(diagnostics.test_statistic),
         "assumed_uncertainties": assumed_uncertainties(diagnostics.assumed_uncertainties, limit.cl),
     }
-    if diagnostics.impacts:
-        rows = [(i.source, i.upper_limit_without, i.upper_limit_doubled) for i in diagnostics.impacts]
-        figures["impacts"] = impacts(rows, nominal, limit.cl, diagnostics.cls_scan.treatment)
+    if diagnostics.limit_impacts:
+        figures["impacts"] = impacts(
+            diagnostics.limit_impacts, nominal, limit.cl, diagnostics.cls_scan.treatment
+        )
     with results.replacing(FILES) as temporary:
         (temporary / "diagnostics.json").write_text(records.to_json(report) + "\n", "utf-8")
         for name, figure in figures.items():
