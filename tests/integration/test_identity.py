@@ -155,7 +155,7 @@ def marked(path: str, tree: str, index: bool = False) -> None:
             [*range(N - 1)],
             [],
             None,
-            r"friend tree 'f' in .* lacks 1 of the 12 events .*their values are not known",
+            r"friend tree 'f' in .* lacks 1 of the 12 .*values are not known",
         ),
         ([*range(N - 1)], ["run"], None, r"friend tree 'f' in .* has 11 entries, .* has 12"),
         ([0, *range(N)], [], None, r"friend tree 'f' in .* has 1 events whose numbers came before"),
