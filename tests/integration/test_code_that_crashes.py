@@ -23,6 +23,7 @@ from na64root.ntuple import open_ntuple, quiet_root, reading
 from na64root.records import renamed_into
 from na64root.selection import cut_table
 from na64root.selection.skim import _as_rntuple
+from support.forks import in_fork
 from support.tree_a import event, write_tree
 
 # Called of the number of hits, which is 1, in each event.
@@ -56,27 +57,6 @@ def ntuple(tmp_path_factory):
 def count(ntuple, expression: str) -> int:
     with reading(ntuple, declared=True):
         return int(ntuple.data_frame().Filter(expression).Count().GetValue())
-
-
-def in_fork(tmp_path: Path, work, meanwhile=None) -> tuple[int, str]:
-    """How a child that does `work` ends: its exit code, or a signal below zero; what it says on stderr.
-
-    `meanwhile` is done here, with its number.
-    """
-    said = tmp_path / "said"
-    child = os.fork()
-    if child == 0:
-        try:
-            descriptor = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(descriptor, 2)
-            work()
-        except BaseException as error:
-            os.write(2, f"{type(error).__name__}: {error}\n".encode())
-            os._exit(3)
-        os._exit(0)
-    if meanwhile is not None:
-        meanwhile(child)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said.read_text()
 
 
 @pytest.mark.parametrize(
