@@ -5,15 +5,39 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "TBranch.h"
+#include "TDirectory.h"
+#include "TFile.h"
 #include "TLeaf.h"
 #include "TTree.h"
 
 namespace na64root_ntuple {
+
+// Writes what a file says of a tree, but not with which friends it was written, into another: its branches
+// are read where they are.
+inline bool without_friends(TTree &tree, const std::string &name, const std::string &file,
+                            const std::string &made) {
+    TDirectory::TContext here;
+    if (auto *friends = tree.GetListOfFriends())
+        friends->Clear();
+    for (auto *branch : *tree.GetListOfBranches())
+        static_cast<TBranch *>(branch)->SetFile(file.c_str());
+    const std::unique_ptr<TFile> out(TFile::Open(made.c_str(), "RECREATE"));
+    if (!out || out->IsZombie())
+        return false;
+    const auto folder = name.rfind('/');
+    TDirectory *where = out.get();
+    if (folder != std::string::npos)
+        where = out->mkdir(name.substr(0, folder).c_str(), "", true);
+    const bool written = where->WriteTObject(&tree, name.substr(folder + 1).c_str()) > 0;
+    out->Close();
+    return written && !out->TestBit(TFile::kWriteError);
+}
 
 // The leaf of a branch of one number, whatever the leaf is called.
 inline TLeaf *leaf_of(TTree &tree, const std::string &name) {

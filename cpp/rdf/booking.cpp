@@ -50,7 +50,9 @@ struct OfAll {
         values[spill_event] = number_in_spill;
         values[weight] = event_weight;
         values[one] = 1.0;
-        values[period] = run_period(run, state->ranges);
+        values[period] = state->good.empty()
+                             ? run_period(run, state->ranges)
+                             : good_run_period(run, spill_number, state->ranges, state->good, state->periods);
         values[is_physics] = physics;
         values[is_trigger_physics] = trigger_physics;
         values[is_on_spill] = on_spill;
@@ -224,6 +226,10 @@ class Graph {
         State &state = *state_;
         for (std::size_t i = 0; i + 1 < settings.ranges.size(); i += 2)
             state.ranges.push_back({settings.ranges[i], settings.ranges[i + 1]});
+        for (std::size_t i = 0; i + 3 < settings.good.size(); i += 4)
+            state.good.push_back(
+                {settings.good[i], settings.good[i + 1], settings.good[i + 2], settings.good[i + 3]});
+        state.periods = settings.periods;
         state.balances = settings.photomultiplier_balances;
         if (state.balances.empty())
             state.balances.push_back(0.0);

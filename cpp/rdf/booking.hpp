@@ -17,8 +17,10 @@ class Graph;
 
 // Parameters of the derived columns, and what is left out.
 struct Settings {
-    bool weighted{};                              // na64_weight is mcWeight, not 1
-    std::vector<unsigned> ranges;                 // first and last run of each range, for na64_period
+    bool weighted{};              // na64_weight is mcWeight, not 1
+    std::vector<unsigned> ranges; // first and last run of each range, for na64_period
+    std::vector<unsigned> good;   // first run and spill, last run and spill of good ones, or none
+    int periods{};                // ranges of run periods, which `good` is for
     std::vector<double> photomultiplier_balances; // of each run period, or one; for na64_veto
     std::vector<unsigned> cores;  // core cells of HCAL1, HCAL2, HCAL3 of each period, for na64_r, na64_r12
     bool once{};                  // an event whose number came before is left out

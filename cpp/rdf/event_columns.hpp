@@ -179,6 +179,22 @@ inline const std::vector<Definition> &definitions() {
              settings.ranges.assign(numbers.begin(), numbers.end());
              return numbers.size() % 2 == 0;
          }},
+        {"na64_period",
+         "good_run_period",
+         {"run", "spill"},
+         // Numbers of run periods and of ranges, these ranges, the good spills.
+         [](Settings &settings, const Numbers &numbers) {
+             if (numbers.size() < 2)
+                 return false;
+             const auto ranges = static_cast<std::size_t>(2.0 * numbers[1]);
+             if (numbers.size() < 2 + ranges + 4 || (numbers.size() - 2 - ranges) % 4 != 0)
+                 return false;
+             const auto middle = numbers.begin() + 2 + static_cast<std::ptrdiff_t>(ranges);
+             settings.periods = static_cast<int>(numbers[0]);
+             settings.ranges.assign(numbers.begin() + 2, middle);
+             settings.good.assign(middle, numbers.end());
+             return true;
+         }},
         {"na64_hcal", "sum", {"hcal0", "hcal1", "hcal2"}, none},
         {"na64_out_of_time", "out_of_time_energy", {"ecalTotalNoTimecut", "ecalTotal"}, none},
         {"na64_leading_cell", "leading_ecal_cell", {"ECAL_ene"}, none},

@@ -102,6 +102,8 @@ struct alignas(64) Slot {
 struct State {
     std::unique_ptr<TChain> chain; // of a TTree, null for an RNTuple
     std::vector<RunRange> ranges;
+    std::vector<GoodSpills> good; // none: no list
+    int periods = 0;
     std::vector<double> balances;
     std::vector<HcalCore> cores;
     bool once = false;

@@ -19,6 +19,7 @@ namespace {
 struct Words {
     std::string before, after;
     std::vector<std::string> folders;
+    std::string thrown;
 };
 std::vector<Words> prepared;
 int waiting = 0; // calls of wait_at_most that are not over
@@ -72,6 +73,8 @@ void say(const std::string &text) {
 }
 
 [[noreturn]] void at_terminate() {
+    if (!prepared.empty() && !prepared.back().thrown.empty())
+        end_with(prepared.back().thrown.c_str());
     std::string cause = "an exception where none may be thrown";
     if (std::current_exception()) {
         try {
@@ -169,9 +172,10 @@ void at_ending(int number) {
 
 } // namespace
 
-void prepare(const std::string &before, const std::string &after, const std::vector<std::string> &folders) {
+void prepare(const std::string &before, const std::string &after, const std::vector<std::string> &folders,
+             const std::string &thrown) {
     keep_errors();
-    prepared.push_back({before, after + "\n", folders});
+    prepared.push_back({before, after + "\n", folders, thrown});
     if (prepared.size() == 1)
         handle_crashes();
 }

@@ -14,7 +14,9 @@ namespace na64root::rdf {
 // From now on, and until `forget`, such an end is the line `before`, cause and `after`, exit code 2, and
 // these folders are removed. May be called again within: the last ones count. What handled the signals before
 // does so again once all is forgotten.
-void prepare(const std::string &before, const std::string &after, const std::vector<std::string> &folders);
+// `thrown` is the cause where an exception cannot pass; empty: what that says of itself.
+void prepare(const std::string &before, const std::string &after, const std::vector<std::string> &folders,
+             const std::string &thrown = "");
 void forget();
 
 // From now on, and until `wait_no_more`, SIGTERM and SIGHUP end the process after so many seconds with one

@@ -139,6 +139,17 @@ _links: dict[str, str] = {}
 _made_links: list[int] = []
 
 
+# By absolute path of a file, another one that ROOT is given in its place.
+_stand_ins: dict[str, str] = {}
+
+
+def stand_in(path: str | Path, made: str | None) -> None:
+    """Give ROOT `made` wherever it would be given a file; None: the file itself again."""
+    _stand_ins.pop(os.path.abspath(path), None)
+    if made is not None:
+        _stand_ins[os.path.abspath(path)] = made
+
+
 def literal(path: str | Path) -> str:
     """A path of an input as ROOT is to be given it: that file, whatever characters its name has.
 
@@ -147,6 +158,8 @@ def literal(path: str | Path) -> str:
     folder of this process. An address is left as it is.
     """
     text = str(path)
+    if _stand_ins and "://" not in text and (made := _stand_ins.get(os.path.abspath(text))):
+        return made
     if "://" in text or _PLAIN.fullmatch(text):
         return text
     target = os.path.abspath(text)
@@ -186,18 +199,19 @@ def literal_output(path: str | Path) -> Iterator[str]:
 
 def named(message: str) -> str:
     """A message of ROOT with the paths that the user gave, in place of the links that ROOT was given."""
-    for target, link in sorted(_links.items(), key=lambda item: -len(item[1])):
+    for target, link in sorted((_links | _stand_ins).items(), key=lambda item: -len(item[1])):
         message = message.replace(link, target)
     return message
 
 
 def links() -> dict[str, str]:
     """The links of this process, for :func:`have_links` in another one."""
-    return dict(_links)
+    return _links | _stand_ins
 
 
 def have_links(made: Mapping[str, str]) -> None:
     """Make links of another process, perhaps on another machine, where they are not."""
+    _stand_ins.update(made)
     for target, link in made.items():
         if not os.path.lexists(link):
             folder = os.path.dirname(link)

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from na64root import load_card
 from na64root.cling import declare_code, why_not_whole
 from na64root.errors import ConfigError, DataError
 from na64root.event_loop.last_words import ends_when_asked, last_words
-from na64root.ntuple import open_ntuple, reading
+from na64root.ntuple import open_ntuple, quiet_root, reading
 from na64root.records import renamed_into
 from na64root.selection import cut_table
+from na64root.selection.skim import _as_rntuple
+from support.forks import in_fork
 from support.tree_a import event, write_tree
 
 # Called of the number of hits, which is 1, in each event.
@@ -53,27 +57,6 @@ def ntuple(tmp_path_factory):
 def count(ntuple, expression: str) -> int:
     with reading(ntuple, declared=True):
         return int(ntuple.data_frame().Filter(expression).Count().GetValue())
-
-
-def in_fork(tmp_path: Path, work, meanwhile=None) -> tuple[int, str]:
-    """How a child that does `work` ends: its exit code, or a signal below zero; what it says on stderr.
-
-    `meanwhile` is done here, with its number.
-    """
-    said = tmp_path / "said"
-    child = os.fork()
-    if child == 0:
-        try:
-            descriptor = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(descriptor, 2)
-            work()
-        except BaseException as error:
-            os.write(2, f"{type(error).__name__}: {error}\n".encode())
-            os._exit(3)
-        os._exit(0)
-    if meanwhile is not None:
-        meanwhile(child)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said.read_text()
 
 
 @pytest.mark.parametrize(
@@ -235,3 +218,20 @@ def test_a_loop_that_does_not_return_ends_when_asked(ntuple, tmp_path):
 
     assert in_fork(tmp_path, work, ask) == (128 + signal.SIGTERM, "na64root: ended by SIGTERM\n")
     assert list(results.iterdir()) == []
+
+
+def test_a_full_disk_behind_a_loop_of_root_is_one_line(tmp_path):
+    """An RNTuple is closed where no exception can pass."""
+    energies = np.random.default_rng(1).random((1000, 4))
+    names = ("ecal0", "ecal1", "hcal0", "hcal1")  # 30 kB that cannot be packed
+    rows = [event(spillevent=i + 2, **dict(zip(names, row, strict=True))) for i, row in enumerate(energies)]
+    source = Path(write_tree(tmp_path / "source.root", rows))
+
+    def work():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        with quiet_root():
+            _as_rntuple("tree", source, tmp_path / "made", tmp_path / "skim.root")
+
+    said = "(the file system took no more data): choose another place for --skim"
+    assert in_fork(tmp_path, work) == (2, f"na64root: cannot write {tmp_path}/skim.root {said}\n")

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from na64root import load_card, ntuple, selection
+from na64root.cling import implicit_threads
 from na64root.config import Card
 from na64root.errors import DataError
+from na64root.event_loop import compiled
 from na64root.ntuple import good_runs, read_good_runs
-from na64root.selection import quality
+from na64root.selection import cut_table, quality
 from na64root.work import Work
 from support import commands
 from support.tree_a import event, s1_event, write_tree
@@ -172,3 +174,31 @@ def test_quality_judges_the_runs_of_the_list_only(tmp_path):
     assert {(run.run, run.period, run.spills, run.flagged_spills) for run in assessed.runs} == {
         (4000, "2018", 8, 0), (4001, "2018", 8, 0), (4002, "2018", 5, 1), (4002, NOT_GOOD, 3, 0)
     }  # fmt: skip
+
+
+def test_the_period_of_a_spill_is_the_same_in_the_library_in_cling_and_on_arrays(tmp_path):
+    """Reference: self, three faces; random lists, runs and spills at and beside the ends of their ranges."""
+    random = np.random.default_rng(5)
+    good, spills = {}, []
+    for run in (2000, 2466, 3855, 4000, 4223):
+        ends = np.sort(random.choice(np.arange(1, 40), 6, replace=False)).reshape(3, 2)
+        good[str(run)] = [[int(a), int(b)] for a, b in ends[::2]]
+        spills += [(run, int(s) + step) for s in ends.flat for step in (-1, 0, 1)]
+    spills += [(run + step, 5) for run in (2000, 2490, 4223, 9000) for step in (-1, 0, 1)]
+    path = tmp_path / "good.json"
+    path.write_text(json.dumps(good))
+    card = card_with(path)
+    rows = [event(run=run, spill=spill, spillevent=i + 2) for i, (run, spill) in enumerate(spills)]
+    opened = ntuple.open_ntuple([write_tree(tmp_path / "spills.root", rows)], card)
+    derived = {"na64_period": cut_table.definitions(card, opened.present)["na64_period"]}
+    cut_table.declare_functions(card)
+    with implicit_threads(1):
+        in_library = (
+            compiled.defined(opened.compiled_frame(), derived).table(["na64_period"]).GetValue()[:, 0]
+        )
+        in_cling = compiled.defined(opened.data_frame(), derived).AsNumpy(["na64_period"])["na64_period"]
+    run, spill = np.array(spills).T
+    expected = ntuple.period_index(card, run, spill)
+    assert len(set(expected)) >= 4
+    assert np.array_equal(in_library, expected)
+    assert np.array_equal(in_cling, expected)

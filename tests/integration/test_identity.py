@@ -5,6 +5,8 @@ References: planted events counted by hand (analytic).
 
 from __future__ import annotations
 
+import resource
+import signal
 import subprocess
 from pathlib import Path
 
@@ -20,7 +22,8 @@ from na64root.selection import SelectionOptions, quality
 from na64root.selection.skim import Skim
 from na64root.simulation import simulate
 from na64root.simulation.options import PseudodataOptions
-from na64root.work import Work
+from na64root.work import Engine, Work
+from support.forks import in_fork
 from support.layouts import card_of
 from support.tree_a import event, s1_event, write_tree
 
@@ -155,7 +158,7 @@ def marked(path: str, tree: str, index: bool = False) -> None:
             [*range(N - 1)],
             [],
             None,
-            r"friend tree 'f' in .* lacks 1 of the 12 events .*their values are not known",
+            r"friend tree 'f' in .* lacks 1 of the 12 .*values are not known",
         ),
         ([*range(N - 1)], ["run"], None, r"friend tree 'f' in .* has 11 entries, .* has 12"),
         ([0, *range(N)], [], None, r"friend tree 'f' in .* has 1 events whose numbers came before"),
@@ -198,10 +201,11 @@ def test_a_friend_in_another_order_is_matched_by_the_numbers_of_events(tmp_path,
     assert result.input.friend_files[0].path == str(skim)
 
 
-def stored_friend(path: str, friend: str) -> None:
+def stored_friend(path: str, friend: str, name: str = "tree") -> None:
     file = root().TFile.Open(path, "UPDATE")
-    tree = file.Get("tree")
-    tree.AddFriend("f", friend)
+    tree = file.Get(name)
+    with ntuple.quiet_root():  # which warns of fewer entries
+        tree.AddFriend("f", friend)
     tree.Write("", root().TObject.kOverwrite)
     file.Close()
 
@@ -212,7 +216,7 @@ def stored_friend(path: str, friend: str) -> None:
         (events(), None),
         (events()[:4], "friend tree 'f' in .* lacks 8 of the 12 events"),
         (events()[::-1], "has its events in another order .*trackMomentum would be of other events"),
-        (None, "written with a friend tree 'f' in .*friend.root, which cannot be opened"),
+        (None, "friend tree 'f' in .*friend.root, which cannot be opened and may have trackMomentum"),
     ],
 )
 def test_a_friend_that_a_tree_was_written_with(tmp_path, made, message):
@@ -228,6 +232,63 @@ def test_a_friend_that_a_tree_was_written_with(tmp_path, made, message):
         return
     with pytest.raises(DataError, match=message):
         selection.select([path], CARD)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "strings", "mapped"])
+def test_a_friend_that_is_not_there_and_not_needed_is_left_aside(tmp_path, engine):
+    """ROOT's RDataFrame ends in a segmentation fault where it opens such a tree."""
+    path = write_tree(tmp_path / "main.root", events())
+    friend = Path(write_tree(tmp_path / "friend.root", events(), tree_name="f"))
+    stored_friend(path, str(friend))
+    friend.rename(tmp_path / "away.root")
+    work = Work(engine=Engine(just_in_time=engine == "strings"), threads=2)
+    card = card_of(tmp_path, MAPPED) if engine == "mapped" else CARD
+    skim = tmp_path / "skim.root"
+    result = selection.select([path], card, SelectionOptions(skim=Skim(skim)), work=work)
+    assert observed(result) == result.skim.events == N
+    assert observed(selection.select([path], card, work=work)) == N
+    assert observed(selection.select([str(skim)], card, work=work)) == N
+    # It is looked for again each time.
+    friend.write_bytes(b"")
+    (tmp_path / "away.root").replace(friend)
+    assert observed(selection.select([path], card, work=work)) == N
+
+
+MAPPED = """[layout]
+tree = "tree"
+base = "A"
+[layout.branches]
+hcal1 = "hcal1"
+"""
+
+
+def test_a_friend_of_a_needed_friend_that_is_not_there_is_one_line(tmp_path):
+    path = write_tree(tmp_path / "main.root", events(), omit=["trackMomentum"])
+    friend = write_tree(tmp_path / "friend.root", events(), tree_name="f")
+    away = write_tree(tmp_path / "away.root", events(), tree_name="f")
+    stored_friend(path, friend)
+    stored_friend(friend, away, "f")
+    Path(away).unlink()
+    with pytest.raises(DataError, match="was written with friends of its own, and one cannot be opened"):
+        ntuple.open_ntuple([path], CARD)
+
+
+def test_no_room_to_leave_a_friend_aside_is_one_line(tmp_path):
+    path = write_tree(tmp_path / "main.root", events())
+    friend = write_tree(tmp_path / "friend.root", events(), tree_name="f")
+    stored_friend(path, friend)
+    Path(friend).unlink()
+
+    def work():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
+        ntuple.open_ntuple([path], CARD)
+
+    assert in_fork(tmp_path, work) == (
+        3,
+        f"DataError: cannot leave aside the friend tree with which {path} was written (no room in the "
+        "temporary folder): set TMPDIR to another\n",
+    )
 
 
 def test_the_order_of_a_friend_of_which_nothing_is_read_is_left_aside(tmp_path):
@@ -426,3 +487,12 @@ def test_a_friend_that_cannot_be_brought_into_order_is_one_line(tmp_path, plain)
         DataError, match=r"cannot bring friend tree 'tree' in .* into the order of .*set TMPDIR"
     ):
         in_order_of(plain, "tree", plain, [10**6])
+
+
+def test_a_skim_of_a_tree_and_a_friend_of_its_name_is_refused(tmp_path):
+    path = write_tree(tmp_path / "main.root", events(), omit=["hcal1"])
+    write_tree(tmp_path / "friend.root", events())
+    card = card_of(tmp_path, FRIEND.replace('tree = "f"', 'tree = "tree"'))
+    assert observed(selection.select([path], card)) == N
+    with pytest.raises(DataError, match=r"has a friend tree of its own name 'tree' \(a skim keeps both"):
+        selection.select([path], card, SelectionOptions(skim=Skim(tmp_path / "skim.root")))

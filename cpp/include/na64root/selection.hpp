@@ -62,6 +62,31 @@ inline bool in_run_period(double period, int periods) {
     return period < periods;
 }
 
+// Good spills, from one of a run to one of the same or a later run, both included.
+struct GoodSpills {
+    std::uint32_t first_run, first_spill, last_run, last_spill;
+};
+
+// As run_period for the spills of a list of good ones, whose ranges rise and are apart, and for runs of none
+// of the `periods` ranges that come first; for other spills the number after those of run_period.
+template <class Ranges, class Good>
+double good_run_period(std::uint32_t run, std::uint32_t spill, const Ranges &ranges, const Good &good,
+                       int periods) {
+    const int index = range_index(ranges, run);
+    if (index >= periods)
+        return index;
+    const auto key = [](std::uint32_t of_run, std::uint32_t of_spill) {
+        return static_cast<std::uint64_t>(of_run) << 32 | of_spill;
+    };
+    const auto next = std::upper_bound(std::begin(good), std::end(good), key(run, spill),
+                                       [&](std::uint64_t wanted, const GoodSpills &range) {
+                                           return wanted < key(range.first_run, range.first_spill);
+                                       });
+    const bool is_good = next != std::begin(good) &&
+                         key(run, spill) <= key(std::prev(next)->last_run, std::prev(next)->last_spill);
+    return is_good ? index : static_cast<double>(std::size(ranges)) + 1.0;
+}
+
 // Whether a value is no NaN, which stands for a value that is not there; arrays are not looked into.
 template <class Value> bool is_number(const Value &value) {
     if constexpr (std::is_floating_point_v<Value>)

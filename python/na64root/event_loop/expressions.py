@@ -65,15 +65,18 @@ class Rows:
 
 @dataclass(frozen=True)
 class Call:
-    """A function of `selection.hpp`, of columns and then of numbers."""
+    """A function of `selection.hpp`, of columns and then of numbers; `text`: what Cling is given instead."""
 
     function: str
     columns: tuple[str, ...] = ()
     parameters: tuple[Number | Rows, ...] = ()
+    text: str = ""
 
     @property
     def expression(self) -> str:
         """The call in C++."""
+        if self.text:
+            return self.text
         arguments = [*self.columns, *(parameter.expression for parameter in self.parameters)]
         return f"na64root::{self.function}({', '.join(arguments)})"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ..cling import litter
@@ -16,15 +15,16 @@ _PATIENCE_SECONDS = 5
 
 
 @contextlib.contextmanager
-def last_words(problem: str, way_out: str, *folders: str | Path) -> Iterator[None]:
+def last_words(problem: str, way_out: str, *, thrown: str = "") -> Iterator[None]:
     """Within, a crash is the line "problem (cause): way_out" and exit code 2, not the trace of a stack.
 
     A crash is a terminate(), abort(), exit(), or a signal such as that of a whole number divided by zero.
-    What this process has half written is removed, with these folders.
+    What this process has half written is removed. `thrown` is the cause of a terminate() where the exception
+    itself would say it in words of ROOT.
     """
     library = ending()
     before = f"na64root: {' '.join(problem.split())} ("
-    library.prepare(before, f"): {' '.join(way_out.split())}", _half_written(*folders))
+    library.prepare(before, f"): {' '.join(way_out.split())}", _half_written(), thrown)
     try:
         yield
     finally:
@@ -45,5 +45,5 @@ def ends_when_asked() -> Iterator[None]:
         library.wait_no_more()
 
 
-def _half_written(*folders: str | Path) -> Any:
-    return litter(*folders, *temporary_folders())
+def _half_written() -> Any:
+    return litter(*temporary_folders())

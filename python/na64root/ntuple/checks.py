@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..cling import compiler_messages, root, why_not_whole
+from ..cling import compiler_messages, root, stand_in, why_not_whole
 from ..config import Card, FriendTree, LayoutConfig
 from ..errors import DataError
 from ..event_loop.compiled import define
@@ -31,7 +31,15 @@ from .files import (
 )
 from .frame import Friend, Input, Ntuple, names_in_use, source_frame
 from .good_runs import good_runs_of
-from .identity import NUMBERS, check_stored_friends, identified, in_order_of, require_whole, same_order
+from .identity import (
+    NUMBERS,
+    check_stored_friends,
+    identified,
+    in_order_of,
+    require_whole,
+    same_order,
+    without_friends,
+)
 from .layouts import ACCEPTED, EXPECTED, TREE_A, Branch, Column, column_of
 from .mapping import (
     Definition,
@@ -191,6 +199,7 @@ def _check_file(
     of a TTree of layout A. `every_page`: also all of an RNTuple, which otherwise checks itself where it is
     read.
     """
+    stand_in(path, None)
     with opened_file(path) as file:
         facts = facts_in(file, path)
         layout, mapping = layout_of(file, path, mapping, facts)
@@ -248,7 +257,8 @@ def _check_tree(
         raise DataError(f"tree '{name}' in {path} has no entries (events are expected): leave it out")
     if tree is not None:
         read = _read_of(mapping, also)
-        check_stored_friends(tree, path, _names_of_numbers(mapping), read)
+        if check_stored_friends(tree, path, _names_of_numbers(mapping), read, _of_layout(mapping)):
+            stand_in(path, without_friends(tree, name, path))
         require_whole(tree, path, read)
     if mapping is not None:
         return _check_mapped(tree, columns, path, kind, entries, layout, mapping, friend_paths)
@@ -278,6 +288,14 @@ def _check_tree(
             tree, entries, [b.name for b in TREE_A.branches if b.used and b.name in types], path
         )
     return _Found(input_file_of(path, entries), kind, layout, name, types, flats=tuple(flats))
+
+
+def _of_layout(mapping: LayoutConfig | None) -> set[str]:
+    """The branches of layout A that are read under their names where they are there."""
+    if mapping is not None and mapping.base != "A":
+        return set()
+    mapped = mapping.branches.keys() if mapping is not None else set()
+    return {branch.name for branch in TREE_A.branches if branch.used} - {"mcWeight", *mapped}
 
 
 def _require_last_cycle(directory: Any, key: Any, name: str, path: str) -> None:

@@ -216,17 +216,22 @@ def _own(tree: Any, names: Sequence[str]) -> str | None:
 
 
 def check_stored_friends(
-    tree: Any, path: str, numbers: Mapping[str, Sequence[str]], read: Collection[str]
-) -> None:
+    tree: Any, path: str, numbers: Mapping[str, Sequence[str]], read: Collection[str], needed: Collection[str]
+) -> bool:
     """The friends that a tree was written with, which ROOT opens along with it: there, whole, in its order.
 
     Args:
-        read: names of branches that may be read; the order of a friend that has none of them alone is left
+        read: names of branches that may be read; the order of a friend that alone has none of them is left
             aside.
+        needed: those of them that are looked for in a friend that is not there.
+
+    Returns:
+        Whether one is not there, and not needed.
 
     Raises:
-        DataError: one is not there; it has other entries than the tree.
+        DataError: one is not there that may have a branch; it has other entries than the tree.
     """
+    missing = False
     friends = tree.GetListOfFriends()
     for element in list(friends) if friends else []:
         name, where = str(element.GetTreeName()), str(element.GetTitle())
@@ -235,12 +240,15 @@ def check_stored_friends(
                 friend = element.GetTree()
             except (OSError, TypeError, ReferenceError):
                 friend = None
-        if not friend:
-            raise DataError(
-                f"{path} was written with a friend tree '{name}' in {where or path}, which cannot be opened: "
-                "put it there, or write the tree without it"
-            )
         own = {str(branch.GetName()) for branch in tree.GetListOfBranches()}
+        if not friend:
+            if lacking := sorted(set(needed) - own):
+                raise DataError(
+                    f"{path} was written with a friend tree '{name}' in {where or path}, which cannot be "
+                    f"opened and may have {lacking[0]}: put it there, or write the tree without it"
+                )
+            missing = True
+            continue
         asked = [one for one in read if one.rpartition(".")[2] not in own and _has(friend, name, one)]
         if not asked and int(friend.GetEntries()) == int(tree.GetEntries()):
             continue
@@ -250,7 +258,27 @@ def check_stored_friends(
                 f"another order ({asked[0] if asked else 'its number of entries'} would be of other events): "
                 "name it in layout.friends, where events are matched by their numbers"
             )
-        check_stored_friends(friend, where or path, numbers, read)
+        if check_stored_friends(friend, where or path, numbers, read, needed):
+            raise DataError(
+                f"the friend tree '{name}' of {path} was written with friends of its own, and one cannot be "
+                "opened: put it there"
+            )
+    return missing
+
+
+def without_friends(tree: Any, name: str, path: str) -> str:
+    """A file in the place of one whose tree was written with a friend that is not there: ROOT ends in a
+    segmentation fault where it opens such a tree. It has what is said of the tree, not its data.
+    """
+    declare_header("event_identity.hpp")
+    made = scratch_file("alone")
+    where = path if "://" in path else os.path.abspath(literal(path))
+    if not root().na64root_ntuple.without_friends(tree, name, where, made):
+        raise DataError(
+            f"cannot leave aside the friend tree with which {path} was written (no room in the temporary "
+            "folder): set TMPDIR to another"
+        )
+    return made
 
 
 def _has(friend: Any, alias: str, name: str) -> bool:

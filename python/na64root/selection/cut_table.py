@@ -529,19 +529,24 @@ def definitions(card: Card, present: Collection[str]) -> dict[str, Expression]:
     }
 
 
-def _run_period(card: Card) -> Call | Code:
+def _run_period(card: Card) -> Call:
     """Index of the event in the names of :func:`na64root.ntuple.period_names`."""
     ranges = run_ranges(card)
     index = Call("run_period", ("run",), (Rows("RunRange", tuple(ranges)),))
     good = good_runs_of(card)
     if good is None:
         return index
-    # The last name: a run of a period that the list does not have.
-    return Code(
+    numbers = Number((len(card.periods),), whole=True), Number((len(ranges),), whole=True)
+    spills = tuple((*divmod(first, 2**32), *divmod(last, 2**32)) for first, last in good.ranges)
+    # The last name: a run of a period that the list does not have. For Cling, which would make a table of
+    # arguments for each event, with the list made once.
+    text = (
         f"const double na64_index = {index.expression}; {good.expression}"
         f"const bool na64_bad = na64_index < {len(card.periods)} && !na64_is_good; "
         f"return na64_bad ? {len(ranges) + 1}.0 : na64_index;"
     )
+    rows = Rows("RunRange", tuple(ranges)), Rows("GoodSpills", spills)
+    return Call("good_run_period", ("run", "spill"), (*numbers, *rows), text)
 
 
 def ecal_below(card: Card, energy_max: float) -> Call:

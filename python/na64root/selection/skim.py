@@ -194,9 +194,7 @@ class SkimWriter:
                             f"{self.ntuple.paths[0]} (it cannot be copied): leave out --skim"
                         )
                 if self.converted:
-                    # It opens its output again behind the loop, where no exception can pass.
-                    with last_words(f"cannot write {skim.path}", "choose another place for --skim"):
-                        _as_rntuple(self.ntuple.tree, copied, self.path)
+                    _as_rntuple(self.ntuple.tree, copied, self.path, skim.path)
         except (OSError, ROOT.std.exception) as error:
             cause = named(str(error.what() if hasattr(error, "what") else error).strip().splitlines()[-1])
             raise Na64Error(f"cannot write {skim.path} ({cause}): choose another place for --skim") from None
@@ -400,10 +398,17 @@ def _literally(trees: Sequence[tuple[str, list[str]]]) -> list[tuple[str, list[s
     return [(tree, [literal(path) for path in paths]) for tree, paths in trees]
 
 
-def _as_rntuple(tree: str, source: Path, target: Path) -> None:
-    """Write a whole TTree of layout A as an RNTuple: arrays of one length become std::array."""
+def _as_rntuple(tree: str, source: Path, target: Path, skim: Path) -> None:
+    """Write a whole TTree of layout A as an RNTuple: arrays of one length become std::array.
+
+    It is closed where no exception can pass: on a full disk the process ends, with a line on the `skim`.
+    """
     ROOT = root()
-    with implicit_threads(1):
+    no_more = "the file system took no more data"
+    with (
+        implicit_threads(1),
+        last_words(f"cannot write {skim}", "choose another place for --skim", thrown=no_more),
+    ):
         frame = ROOT.RDataFrame(tree, in_literal_folder(source))
         for name, length in _array_lengths(str(source), tree).items():
             # As the simulation writes them: what has a length in the input keeps it.
