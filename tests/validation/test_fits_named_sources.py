@@ -216,7 +216,7 @@ IRREDUCIBLE = {
 @pytest.mark.parametrize("why", IRREDUCIBLE)
 def test_what_the_exact_engine_cannot_hold_is_said(why):
     model = CountingModel(AB, named_sources=(NamedSource("s", "lognormal", IRREDUCIBLE[why]),))
-    with pytest.raises(IrreducibleError, match=f"source s {why}.*by upper_limit"):
+    with pytest.raises(IrreducibleError, match=f"source s {why}.*whose toys set the limit"):
         reduced(model)
     with pytest.raises(ConfigError, match="the exact engine has no such source"):
         experiment(model)

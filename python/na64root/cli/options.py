@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -223,7 +224,15 @@ def flags_model(
             "--background without --observed (the card's counts are for its own bins): give both"
         )
     from ..limits import CountingModel
+    from ..limits.named_sources import LARGEST_RELATIVE
 
+    for i, (value, error) in enumerate(zip(background, background_uncertainty or (), strict=False), 1):
+        if error > LARGEST_RELATIVE * value > 0.0:
+            warnings.warn(
+                f"--background-uncertainty {error:g} of bin {i} is {error / value:.3g} times its background "
+                "(absolute, in events; was per cent meant?)",
+                stacklevel=2,
+            )
     return CountingModel.from_lists(
         observed=observed,
         background=background,

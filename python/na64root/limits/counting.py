@@ -113,6 +113,10 @@ class CountingModel:
                 raise ConfigError(f"two bins are called {name} (names identify bins): rename one")
         for b in self.bins:
             _check_bin(b, self.background_constraint)
+        whole = (
+            b if isinstance(b.observed, int) else replace(b, observed=int(b.observed)) for b in self.bins
+        )
+        object.__setattr__(self, "bins", tuple(whole))
         if not sum(b.signal_fraction for b in self.bins) > 0.0:
             raise ConfigError(
                 "all signal fractions are zero (no bin sees the signal): give at least one above zero"
