@@ -95,7 +95,8 @@ def diagnose(
         work: of RooStats toys and of the exact engine.
 
     Raises:
-        ConfigError: too many events to enumerate, a model that the exact engine cannot hold; what `limits.upper_limit` raises.
+        ConfigError: too many events to enumerate, a model that the exact engine cannot hold; what
+            `limits.upper_limit` raises.
         ConvergenceError: a limit that is not found, a fit that failed.
     """
     model = reduced(model)
