@@ -85,7 +85,7 @@ sanitize: $(VENV)/.requirements
 	  $(BIN)/python -S -m pytest -q -p no:cacheprovider tests/unit/test_core_bindings.py
 
 # Each parser for some seconds, from the inputs in the repository; what is found stays in build/fuzz.
-FUZZED := good_runs card override facts plane
+FUZZED := good_runs card override facts plane model
 FUZZ_SECONDS ?= 12
 fuzz: build
 	@$(BIN)/python -c 'import atheris' || { echo 'nothing is fuzzed: atheris is for Python 3.11 to 3.13 on Linux, x86-64'; exit 0; }; \

@@ -20,6 +20,8 @@ with atheris.instrument_imports(include=["tomllib"]):
 
 from na64root.config import load_card, loading
 from na64root.errors import Na64Error
+from na64root.limits import datacards, histfactory, hs3, model_texts
+from na64root.limits.model_files import model_from
 from na64root.ntuple import facts as facts_module
 from na64root.ntuple import good_runs as good_runs_module
 from na64root.ntuple import mapping
@@ -28,7 +30,7 @@ from na64root.records import PlaneResult, read_record
 from na64root.simulation.efficiency_map import EfficiencyMap
 
 # An editable install has a loader of its own, which atheris cannot take the place of.
-for module in (loading, facts_module, good_runs_module, mapping):
+for module in (loading, facts_module, good_runs_module, mapping, datacards, histfactory, hs3, model_texts):
     for function in list(vars(module).values()):
         function = inspect.unwrap(function) if callable(function) else function
         if inspect.isfunction(function) and function.__module__ == module.__name__:
@@ -76,8 +78,14 @@ def plane(data: bytes) -> None:
             continue
 
 
+def model(data: bytes) -> None:
+    """A datacard, or JSON of pyhf, HS3 or our own; not files of ROOT, which ROOT reads."""
+    if not data.startswith(b"root"):
+        model_from(written(data))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (good_runs, card, override, facts, plane)
+    target.__name__: target for target in (good_runs, card, override, facts, plane, model)
 }
 
 

@@ -38,6 +38,9 @@ LIMIT_KEYS = [
     "discovery",
     "interval",
     "files",
+    "model_file",
+    "blind",
+    "notes",
 ]
 # A later option replaces an earlier one.
 SIGNAL = ["simulate", "signal", "--mass-GeV", "0.39", "--epsilon", "6e-3"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -251,7 +252,7 @@ DAMAGED_PYHF = {
     "negative": (changed(*SIGNAL, data=[-2.0, 3.0]), "sample sig of channel SR expects -2 events"),
     "text": (changed(*SIGNAL, data=["2.0", 3.0]), 'data of sample sig of channel SR is "2.0" and no number'),
     "truth": (changed(*SIGNAL, data=[True, 3.0]), "is true and no number"),
-    "huge": (changed(*SIGNAL, data=[10**400, 3.0]), "is not finite"),
+    "huge": (changed(*SIGNAL, data=[10**400, 3.0]), "is not finite, or beyond 1e15"),
     "no data": (changed(*SIGNAL, data=None), "sample sig of channel SR has no data"),
     "no list": (changed(channels={}), "channels of the workspace is {} and no list"),
     "two samples": (changed(*SIGNAL, name="bkg"), "has two samples bkg"),
@@ -582,6 +583,10 @@ def re_numbers(text):
 def test_a_relative_uncertainty_in_per_cent_is_asked_about(capsys):
     assert run("--observed", "0", "--background", "0.5", "--signal-uncertainty", "20") == (2, "")
     assert "per cent meant" in capsys.readouterr().err
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert run("--observed", "0", "--background", "1", "--background-uncertainty", "20")[0] == 0
+    assert "is 20 times its background (absolute, in events; was per cent" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="was per cent meant"):
         NamedSource("x", "lognormal", (Effect("a", "signal", 20.0),))
 
@@ -652,6 +657,23 @@ def test_export_of_a_blinded_model_stays_blinded(tmp_path):
     assert json.loads(text)["blind"]
     for name in ("export.json", "datacard.txt", "pyhf.json", "hs3.json", "workspace.root"):
         assert model_from(tmp_path / "again" / name).blind
+
+
+def test_results_of_an_analysis_hold_its_model(tmp_path):
+    model = record_of(PLAIN).model_dump()
+    results = {"cutflow": [], "counting_model": model, "blind": False, "expected": []}
+    found = model_from(written(tmp_path, json.dumps(results), "results.json"))
+    assert (found.format, found.model, found.blind) == ("na64root", PLAIN, False)
+    for nothing in ({"blind": True}, {"expected": [{"signature": "S1"}]}):
+        assert model_from(written(tmp_path, json.dumps(results | nothing), "results.json")).blind
+    with pytest.raises(DataError, match="results without a counting model"):
+        model_from(written(tmp_path, json.dumps(results | {"counting_model": None}), "results.json"))
+
+
+def test_diagnostics_of_a_model_that_the_exact_engine_cannot_hold_are_refused(tmp_path, capsys):
+    path = str(written(tmp_path, CARD))
+    assert run("--from", path, "--diagnostics", "-o", str(tmp_path / "figures")) == (2, "")
+    assert "use method exact, whose toys set the limit, or roostats" in capsys.readouterr().err
 
 
 def of_sources(*sources):

@@ -220,6 +220,26 @@ def test_likelihood_of_our_hs3_file_is_the_same_to_pyhs3(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning", "ignore::DeprecationWarning")
+def test_asymptotic_limits_of_a_pyhf_workspace_are_those_of_pyhf(tmp_path):
+    """Observed and expected: pyhf's fits are good to 1e-3, as elsewhere."""
+    pyhf = pytest.importorskip("pyhf")
+    pyhf.set_backend("numpy", pyhf.optimize.scipy_optimizer(tolerance=1e-8))
+    path = tmp_path / "workspace.json"
+    path.write_text(json.dumps(PYHF))
+    found = model_from(path)
+    ours = upper_limit(found.model, method="asymptotic")
+    assert (ours.method, ours.toys) == ("asymptotic", 0)
+    codes = {"normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}}
+    workspace = pyhf.Workspace(PYHF)
+    theirs = workspace.model(modifier_settings=codes)
+    scan = pyhf.infer.intervals.upper_limits.toms748_scan
+    limit, bands = scan(workspace.data(theirs), theirs, 0.0, 10.0, level=0.1, rtol=1e-4)
+    assert ours.upper_limit / found.signal_events == pytest.approx(float(limit), rel=2e-3)
+    expected = [value / found.signal_events for value in dict(ours.expected).values()]
+    assert expected == pytest.approx([float(band) for band in bands], rel=2e-3)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning", "ignore::DeprecationWarning")
 def test_pyhf_ignores_the_level_without_a_scan():
     """What docs/limits.md warns of; it will say when a version of pyhf no longer does so."""
     pyhf = pytest.importorskip("pyhf")

@@ -10,8 +10,9 @@ import math
 import numpy as np
 import pytest
 
-from na64root.errors import ConfigError
+from na64root.errors import ConfigError, ConvergenceError
 from na64root.limits import Bin, CountingModel, Effect, NamedSource, experiment, own_toys, roofit, upper_limit
+from na64root.limits.asymptotics import Asymptotics
 from na64root.limits.reduction import IrreducibleError, reduced
 from na64root.work import Work
 
@@ -216,7 +217,7 @@ IRREDUCIBLE = {
 @pytest.mark.parametrize("why", IRREDUCIBLE)
 def test_what_the_exact_engine_cannot_hold_is_said(why):
     model = CountingModel(AB, named_sources=(NamedSource("s", "lognormal", IRREDUCIBLE[why]),))
-    with pytest.raises(IrreducibleError, match=f"source s {why}.*by upper_limit"):
+    with pytest.raises(IrreducibleError, match=f"source s {why}.*whose toys set the limit"):
         reduced(model)
     with pytest.raises(ConfigError, match="the exact engine has no such source"):
         experiment(model)
@@ -238,3 +239,18 @@ def test_bands_of_toys_are_those_of_the_exact_engine():
         PROPORTIONAL, cl=0.9, treatment="frequentist", work=Work(), precision=0.01, expected=True
     ).result()
     assert toys.expected.median == pytest.approx(exact.expected.median, rel=0.05)
+
+
+@pytest.mark.parametrize("criterion", ["cls", "clsb"])
+@pytest.mark.filterwarnings("ignore:asymptotic limit:UserWarning")
+def test_asymptotic_formulae_are_those_of_the_engine(criterion):
+    """The same formulae with the engine's own fits (self)."""
+    engine = upper_limit(PROPORTIONAL, method="asymptotic", criterion=criterion, expected=criterion == "cls")
+    of = Asymptotics(PROPORTIONAL, "frequentist")
+    assert of.upper_limit(0.9, criterion) == pytest.approx(engine.upper_limit, rel=1e-6)
+    if criterion == "cls":  # by CLs+b everything is excluded at -2 sigma
+        bands = list(dict(engine.expected).values())
+        assert of.expected_limits(0.9, criterion) == pytest.approx(bands, rel=1e-6)
+    else:
+        with pytest.raises(ConvergenceError, match="every signal is excluded: use --criterion cls"):
+            of.expected_limits(0.9, criterion)

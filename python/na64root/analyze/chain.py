@@ -12,6 +12,7 @@ from ..cling import new_file
 from ..config import Card
 from ..exclusion.planes import plane_of
 from ..inputs import one_run
+from ..limits.model_record import record_of
 from ..limits.side_by_side import Kind, Limits, limits_side_by_side, require_agreement
 from ..ntuple import note_files
 from ..records import Discovery, Interval, PlaneResult, ResultsFolder
@@ -167,6 +168,7 @@ def _report(card: Card, options: AnalysisOptions, data: Data, found: Found, seed
         notes=selected.notes,
         background_estimates=data.estimates,
         signal_uncertainties=list(found.uncertainties),
+        counting_model=record_of(found.model) if found.model else None,
         files_skipped=selected.input.files_skipped,
         systematics=selected.systematics,
         blind=options.data.blind,

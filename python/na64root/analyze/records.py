@@ -8,6 +8,7 @@ from pydantic import Field
 
 from .. import backgrounds, records, selection
 from ..config import Correlation, SignalAcceptance, Signature
+from ..limits.model_record import ModelRecord
 from ..limits.side_by_side import Limits
 from ..records import Count, CutFlowRow, Discovery, Interval, Provenance, Record, Score
 from ..selection.left_out import Exclusions
@@ -70,8 +71,8 @@ class Analysis(Record):
     `signal` is null without a signal sample; with one, `limit` has its shares and statistical errors, while
     the plane remains that of `acceptance`: the chain or the own simulation. `systematics` is what the card's
     sources do to the events of the input, empty unless asked for; `signal_uncertainties` are the sources in
-    the model of `limit`. `blind`: events in the signal boxes are in nothing of this, nothing is observed,
-    limit and plane are those expected without signal.
+    `counting_model`, that of `limit`. `blind`: events in the signal boxes are in nothing of this, nothing is
+    observed, limit and plane are those expected without signal.
     """
 
     cutflow: list[CutFlowRow]
@@ -93,5 +94,6 @@ class Analysis(Record):
     data_quality: Exclusions | None = None
     background_estimates: dict[Signature, backgrounds.BackgroundUsed] | None = None
     signal_uncertainties: list[SignalUncertaintyOfSample] = Field(default_factory=list)
+    counting_model: ModelRecord | None = None
     blind: bool = False
     notes: list[str]

@@ -764,6 +764,9 @@ def show_exported(record: Exported, console: Console) -> None:
         table.add_row(bin_.name, str(bin_.observed), background, f"{bin_.signal_fraction:.3f}")
     console.print(table)
     console.print(f"signal uncertainty: {100 * record.signal_uncertainty:.3g} % ({record.constraint})")
+    if record.named_sources:
+        names = ", ".join(source.name for source in record.named_sources)
+        console.print(f"named sources: {names}", soft_wrap=True)
     _show_files(record.files, console)
 
 

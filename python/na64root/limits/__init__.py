@@ -2,11 +2,11 @@
 
 `counting` is the model (bins, yields, uncertainties; `named_sources`), `likelihood` spells it out; `exact`
 gives limits, intervals, discovery, of what `reduction` makes of it; `roofit` and `roostats` do so with RooFit
-and toys, whose scan is `toy_scan`; `own_toys` does so for models of any size; `side_by_side` compares,
-`quotation` says which one is the result; `export` hands the model to other programs, `model_files` reads it from
-their `datacards`, workspaces of `histfactory` and `hs3`, and our `model_record`, all of which are
-`model_texts`; `diagnostics` says what a limit rests on. `best_fit`, `bayesian` and `limit_impacts` are what counts
-say beside a limit, `fit` all of it.
+and toys, whose scan is `toy_scan`; `own_toys` and `asymptotics` do so for models of any size and sources;
+`side_by_side` compares, `quotation` says which one is the result; `export` hands the model to other programs,
+`model_files` reads it from their `datacards`, workspaces of `histfactory` and `hs3`, and our `model_record`,
+all of which are `model_texts`; `diagnostics` says what a limit rests on. `best_fit`, `bayesian` and
+`limit_impacts` are what counts say beside a limit, `fit` all of it.
 """
 
 from .counting import (

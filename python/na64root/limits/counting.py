@@ -113,12 +113,17 @@ class CountingModel:
                 raise ConfigError(f"two bins are called {name} (names identify bins): rename one")
         for b in self.bins:
             _check_bin(b, self.background_constraint)
+        whole = (
+            b if isinstance(b.observed, int) else replace(b, observed=int(b.observed)) for b in self.bins
+        )
+        object.__setattr__(self, "bins", tuple(whole))
         if not sum(b.signal_fraction for b in self.bins) > 0.0:
             raise ConfigError(
                 "all signal fractions are zero (no bin sees the signal): give at least one above zero"
             )
         for name, source in sources.items():
             check_number(f"signal uncertainty {name}", source.uncertainty)
+            _check_relative(f"signal uncertainty {name}", source.uncertainty)
             check_choice(f"correlation of signal uncertainty {name}", source.correlation, CORRELATIONS)
         if sources:
             total = _quadrature(s.uncertainty for s in sources.values() if s.correlation == "all")
@@ -129,11 +134,7 @@ class CountingModel:
                 )
             object.__setattr__(self, "signal_uncertainty", total)
         check_number("signal_uncertainty", self.signal_uncertainty)
-        if self.largest_signal_uncertainty > LARGEST_RELATIVE:
-            raise ConfigError(
-                f"signal_uncertainty = {self.largest_signal_uncertainty:g} is relative (per cent meant?): "
-                f"write 0.2 for 20 %; more than {LARGEST_RELATIVE:g} is not taken"
-            )
+        _check_relative("signal_uncertainty", self.signal_uncertainty)
         check_choice("constraint", self.constraint, ("lognormal", "gaussian"))
         check_choice("background_constraint", self.background_constraint, ("gaussian", "lognormal", "gamma"))
         check_choice("background_correlation", self.background_correlation, ("signature", "none"))
@@ -274,6 +275,14 @@ def check_number(what: str, value: float) -> None:
         raise ConfigError(f"{what} = {value!r} is not acceptable (must be a finite number >= 0): correct it")
 
 
+def _check_relative(what: str, value: float) -> None:
+    if value > LARGEST_RELATIVE:
+        raise ConfigError(
+            f"{what} = {value:g} is relative (per cent meant?): write 0.2 for 20 %; more than "
+            f"{LARGEST_RELATIVE:g} is not taken"
+        )
+
+
 def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise ConfigError unless `value` is one of `choices`."""
     if value not in choices:
@@ -287,6 +296,7 @@ def _check_bin(b: Bin, background_constraint: str) -> None:
     check_number(f"background uncertainty of {b.name}", b.background_uncertainty)
     check_number(f"signal fraction of {b.name}", b.signal_fraction)
     check_number(f"signal uncertainty of {b.name}", b.signal_uncertainty)
+    _check_relative(f"signal uncertainty of {b.name}", b.signal_uncertainty)
     check_number(f"observed count of {b.name}", b.observed)
     if b.observed != int(b.observed):
         raise ConfigError(

@@ -28,6 +28,7 @@ from . import roostats
 from .counting import CountingModel
 from .exact import MOST_EVENTS, TREATMENTS, Impact, Method, experiment, upper_limit
 from .limit_impacts import limit_impacts
+from .reduction import reduced
 from .roostats import bayesian_limit, feldman_cousins_interval
 from .toy_scan import Toys
 
@@ -99,9 +100,11 @@ def diagnose(
         work: of RooStats toys and of the exact engine.
 
     Raises:
-        ConfigError: too many events to enumerate; what `limits.upper_limit` raises.
+        ConfigError: too many events to enumerate, a model that the exact engine cannot hold; what
+            `limits.upper_limit` raises.
         ConvergenceError: a limit that is not found, a fit that failed.
     """
+    model = reduced(model)
     events = sum(b.observed + b.background for b in model.bins)
     if events > MOST_EVENTS:
         raise ConfigError(

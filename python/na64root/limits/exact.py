@@ -38,6 +38,7 @@ from ..errors import ConfigError, ConvergenceError
 from ..records import Discovery, Expected, Interval, LimitResult
 from ..work import Work
 from . import own_toys, roofit, roostats
+from .asymptotics import TOLERANCE, Asymptotics
 from .counting import Bin, CountingModel, SignalSource, check_choice, check_number
 from .reduction import IrreducibleError, reduced
 
@@ -209,7 +210,14 @@ def _asymptotic(
 ) -> LimitResult:
     if treatment == "hybrid":  # the formulae know no priors: nuisance parameters are fitted
         treatment = "frequentist"
-    engine, level = experiment(model, treatment), (cl, CoreCriterion.__members__[criterion])
+    try:
+        engine, level = experiment(model, treatment), (cl, CoreCriterion.__members__[criterion])
+    except IrreducibleError:
+        _warn_if_too_few(model)
+        of = Asymptotics(model, treatment)
+        limit = of.upper_limit(cl, criterion)
+        found = of.expected_limits(cl, criterion) if expected else (None,) * 5
+        return _result(limit, TOLERANCE * limit, found, cl, "asymptotic", treatment, criterion)
     try:
         _warn_if_too_few(model)
         limit, error = engine.asymptotic_upper_limit(*level)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .counting import Bin, CountingModel
-from .model_texts import NOTHING_OBSERVED, Found, Reader, damaged, stand_in, with_absolute
+from .model_texts import LARGEST_NUMBER, NOTHING_OBSERVED, Found, Reader, damaged, stand_in, with_absolute
 from .named_sources import Effect, NamedSource
 
 # What a parameter of the measurement is at its nominal value.
@@ -64,9 +64,8 @@ def read_pyhf(path: Path, workspace: dict[str, Any]) -> Found:
     notes = []
     if len(measurements) > 1:
         notes.append(f"of {len(measurements)} measurements the first, {measurement.get('name')}, is used")
-    settings = {
-        read.part(p, "name", str, "a parameter of the measurement"): p for p in config.get("parameters", [])
-    }
+    parameters = read.of_kind(config.get("parameters", []), list, "parameters of the measurement")
+    settings = {read.part(p, "name", str, "a parameter of the measurement"): p for p in parameters}
     observed = {
         read.part(o, "name", str, "an observation"): read.numbers(o, "data", "an observation")
         for o in read.part(workspace, "observations", list, "the workspace")
@@ -222,6 +221,8 @@ def _read_modifier(
                 raise read.wrong(where, f"is {error:g}")
             if nominal > 0.0 and error > 0.0:  # pyhf leaves others out too
                 count = (nominal / error) ** 2
+                if not 0.0 < count < LARGEST_NUMBER:
+                    raise read.wrong(where, f"is {error:g} of {nominal:g}")
                 own = name if len(names) == 1 else f"{name}_{i}"
                 sources.add(own, "gamma", Effect(bin_name, process, nominal / count), count)
     else:

@@ -78,7 +78,7 @@ class _Graph:
         self.data = self._named("data")
         self.values: dict[str, float] = {}
         self.constants: set[str] = set()
-        for point in content.get("parameter_points", []):
+        for point in self.read.of_kind(content.get("parameter_points", []), list, "parameter_points"):
             if self.read.part(point, "name", str, "a parameter point") != "default_values":
                 continue
             for parameter in self.read.part(point, "parameters", list, "default_values"):
@@ -89,10 +89,10 @@ class _Graph:
         analyses = self.read.part(content, "analyses", list, "the file")
         if not analyses:
             raise damaged(path, "no analysis", "give one with its parameter of interest")
-        interest = self.read.part(analyses[0], "parameters_of_interest", list, "the analysis")
+        interest = self.read.texts(analyses[0], "parameters_of_interest", "the analysis")
         if len(interest) != 1:
             raise damaged(path, f"{len(interest)} parameters of interest", "give one")
-        self.interest = self.read.of_kind(interest[0], str, "the parameter of interest")
+        self.interest = interest[0]
         self.likelihood = self.read.part(analyses[0], "likelihood", str, "the analysis")
         # Parameters with a normal measurement, and with a count: its events for a parameter of one, and seen.
         self.normal: set[str] = set()
@@ -126,8 +126,8 @@ class _Graph:
             self.normal.add(parameter)
         else:
             mean = self.functions.get(self.read.part(item, "mean", str, where), {})
-            factors = mean.get("factors") if mean.get("type") == "product" else None
-            if not isinstance(factors, list) or len(factors) != 2 or factors[0] not in self.constants:
+            factors = self.read.texts(mean, "factors", where) if mean.get("type") == "product" else []
+            if len(factors) != 2 or factors[0] not in self.constants or self.values[factors[0]] <= 0.0:
                 raise self.read.wrong(where, "has a mean that is no constant times a parameter")
             self.counted[factors[1]] = (self.values[factors[0]], measured)
 
@@ -188,9 +188,9 @@ class _Graph:
         )
 
     def _measured(self, parameter: Any, where: str) -> str:
-        if parameter not in self.normal:
+        if not isinstance(parameter, str) or parameter not in self.normal:
             raise self.read.wrong(where, f"follows {str(parameter)[:60]}, which has no normal measurement")
-        return str(parameter)
+        return parameter
 
     def _polynomial(self, item: Any, where: str) -> _Term:
         parameter = self._measured(item.get("x"), where)
@@ -254,19 +254,24 @@ def read_hs3(path: Path, content: dict[str, Any]) -> Found:
     graph = _Graph(path, content)
     read = graph.read
     likelihood = next(
-        (x for x in read.part(content, "likelihoods", list, "the file") if x.get("name") == graph.likelihood),
+        (
+            x
+            for x in read.part(content, "likelihoods", list, "the file")
+            if read.part(x, "name", str, "a likelihood") == graph.likelihood
+        ),
         None,
     )
     if likelihood is None:
         raise damaged(path, f"no likelihood {graph.likelihood}", "give the whole file")
-    distributions = read.part(likelihood, "distributions", list, "the likelihood")
-    data = read.part(likelihood, "data", list, "the likelihood")
+    distributions = read.texts(likelihood, "distributions", "the likelihood")
+    data = read.texts(likelihood, "data", "the likelihood")
     rates: list[tuple[str, Any, float]] = []
     for name, of in zip(distributions, data, strict=False):
         rates += _channels(graph, name, of)
     if len(distributions) != len(data):
         raise damaged(path, f"{len(distributions)} distributions and {len(data)} data")
-    blind = NOTHING_OBSERVED in str(content.get("metadata", {}).get("description", ""))
+    metadata = read.of_kind(content.get("metadata", {}), dict, "metadata")
+    blind = NOTHING_OBSERVED in str(metadata.get("description", ""))
     sources = _Sources()
     bins = [_bin(graph, name, rate, observed, sources) for name, rate, observed in rates]
     bins = with_absolute(read, bins, sources.absolute, sources.effects)
@@ -304,17 +309,15 @@ def _source_name(parameter: str) -> str:
     return parameter
 
 
-def _channels(graph: _Graph, name: Any, of: Any) -> list[tuple[str, Any, float]]:
+def _channels(graph: _Graph, name: str, of: str) -> list[tuple[str, Any, float]]:
     """Name, rate and count of each bin of a distribution, whose constraints are noted."""
     read = graph.read
     item = graph.distributions.get(name)
     data = graph.data.get(of)
     if item is None or data is None:
-        raise read.wrong("the likelihood", f"names {str(name)[:40]} or {str(of)[:40]}, which is not there")
+        raise read.wrong("the likelihood", f"names {name[:40]} or {of[:40]}, which is not there")
     names = (
-        read.part(item, "factors", list, f"distribution {name}")
-        if item.get("type") == "product_dist"
-        else [name]
+        read.texts(item, "factors", f"distribution {name}") if item.get("type") == "product_dist" else [name]
     )
     axes = [
         read.part(a, "name", str, f"an axis of data {of}")
@@ -325,17 +328,17 @@ def _channels(graph: _Graph, name: Any, of: Any) -> list[tuple[str, Any, float]]
     for factor in names:
         part = graph.distributions.get(factor)
         if part is None:
-            raise read.wrong(f"distribution {name}", f"names {str(factor)[:40]}, which is not there")
+            raise read.wrong(f"distribution {name}", f"names {factor[:40]}, which is not there")
         kind, where = part.get("type"), f"distribution {factor}"
         if kind == "extend_pdf":
-            shape = graph.distributions.get(part.get("pdf"), {})
+            shape = graph.distributions.get(read.part(part, "pdf", str, where), {})
             if shape.get("type") != "uniform_dist" or len(axes) != 1:
                 raise read.wrong(where, "has a shape (not computed here)")
             found.append(
                 (str(name).removeprefix("model_"), read.part(part, "norm", str, where), counts[axes[0]])
             )
-        elif kind == "poisson_dist" and part.get("x") in counts:
-            found.append((str(part["x"]).removeprefix("count_"), part.get("mean"), counts[part["x"]]))
+        elif kind == "poisson_dist" and (x := read.part(part, "x", str, where)) in counts:
+            found.append((x.removeprefix("count_"), read.part(part, "mean", str, where), counts[x]))
         elif kind in ("gaussian_dist", "poisson_dist"):
             graph.add_constraint(factor)
         else:

@@ -65,6 +65,7 @@ def _read(path: Path) -> tuple[str, Found]:
             ("pyhf", ("channels", "measurements"), read_pyhf),
             ("hs3", ("distributions", "likelihoods"), read_hs3),
             ("na64root", ("counts", "constraint"), _read_own),
+            ("na64root", ("counting_model", "cutflow"), _read_analysis),
         ):
             if all(key in content for key in keys):
                 return form, read(path, content)
@@ -111,6 +112,16 @@ def _read_workspace(path: Path) -> Found:
     if blind:
         content.setdefault("metadata", {})["description"] = NOTHING_OBSERVED
     return read_hs3(path, content)
+
+
+def _read_analysis(path: Path, content: dict[str, Any]) -> Found:
+    """The counting model in the results of an analysis."""
+    model = content["counting_model"]
+    if not isinstance(model, dict):
+        raise damaged(path, "results without a counting model", "analyse files that have a count")
+    # A weighted simulation has expected counts, and observes nothing.
+    nothing = content.get("blind", False) is not False or bool(content.get("expected"))
+    return _read_own(path, model | {"blind": nothing})
 
 
 def _read_own(path: Path, content: dict[str, Any]) -> Found:

@@ -20,6 +20,10 @@ NOTHING_OBSERVED = "Nothing is observed"
 STAND_IN = "the most probable counts without signal stand in"
 
 
+# No count, yield or factor is larger.
+LARGEST_NUMBER = 1e15
+
+
 # A counting model has kilobytes; larger files are something else.
 LARGEST_FILE = 50_000_000
 
@@ -135,10 +139,14 @@ class Reader:
                 number = float(str(value))
             except OverflowError:
                 number = float("inf")
-            if abs(number) == float("inf"):
-                raise self.wrong(where, "is not finite")
+            if abs(number) > LARGEST_NUMBER:
+                raise self.wrong(where, "is not finite, or beyond 1e15")
             return number
         return value
+
+    def texts(self, of: Any, key: str, where: str) -> list[str]:
+        """A list of texts."""
+        return [self.of_kind(x, str, f"{key} of {where}") for x in self.part(of, key, list, where)]
 
     def numbers(self, of: Any, key: str, where: str) -> list[float]:
         """A list of finite numbers."""

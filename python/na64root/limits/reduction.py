@@ -21,7 +21,8 @@ class IrreducibleError(ConfigError):
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__(
-            f"{why} (the exact engine has no such source): use the limit of toys, by upper_limit"
+            f"{why} (the exact engine has no such source): use method exact, whose toys set the limit, or "
+            "roostats"
         )
 
 
