@@ -25,17 +25,19 @@ constexpr std::array<double, 8> before_end{64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0,
 constexpr double far_above = 4.0;
 // The beam electron's own shower, of which little reaches the VETO: energy that is typical where the pair
 // counts (assumed; the VETO sees 3e-5 of it).
-constexpr double shower_beside = 10.0;
+constexpr double shower_beside = 4.0;
 
 // The table of electrons: edges of the recoil energy (GeV), pair energies (GeV), distances (X0).
 constexpr std::array<double, 11> recoil_edges{0.0, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 25.0, 1e9};
 constexpr std::size_t recoils = recoil_edges.size() - 1;
 constexpr std::array<double, 7> electron_pair_energies{0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0};
 constexpr std::array<double, 10> distances{0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.5, 5.0};
-constexpr std::size_t mean_showers = 4; // of a pair, over which its energy in the preshower is averaged
 constexpr std::size_t with_pair = electron_pair_energies.size() * distances.size();
 // A trigger that failed above the cut on the preshower, which is wider, misses about this much (GeV).
 constexpr double trigger_misses = 0.1;
+
+// The ECAL energy is read as it is near the cut: from this part of it on.
+constexpr double near_the_cut = 0.6;
 
 // The inclusive yield: bins of gamma beta, quantiles of the pair's share of the energy of chi2.
 constexpr std::size_t speed_bins = 64, share_quantiles = 16;
@@ -57,6 +59,62 @@ template <class Points> std::pair<std::size_t, double> between(const Points &poi
     const auto i = static_cast<std::size_t>(above - points.begin()) - 1;
     return {i, (value - points[i]) / (points[i + 1] - points[i])};
 }
+
+// How many equal steps of probability lie below `value`, linear between the middles of the steps.
+double quantile_of(const std::array<double, share_quantiles> &share, double value) {
+    const auto above = std::upper_bound(share.begin(), share.end(), value);
+    const auto q = static_cast<std::size_t>(above - share.begin());
+    if (q == 0)
+        return value > 0.0 ? 0.5 * value / share[0] : 0.0;
+    if (q == share_quantiles)
+        return static_cast<double>(share_quantiles);
+    return static_cast<double>(q) - 0.5 + (value - share[q - 1]) / (share[q] - share[q - 1]);
+}
+
+// What pairs of the energies of the table leave in the preshower, for starts at some depths.
+class PreshowerEnergies {
+  public:
+    explicit PreshowerEnergies(const Detector &detector) : depth_(detector.depth_of(Section::preshower)) {
+        const DetectorConfig &config = detector.config();
+        const double thickness =
+            (config.ecal_end - config.ecal_start) * config.ecal_preshower_layers / config.ecal_layers;
+        for (std::size_t e = 0; e < electron_pair_energies.size(); ++e)
+            for (std::size_t i = 0; i < starts; ++i)
+                for (std::size_t sample = 0; sample < samples; ++sample) {
+                    Random random(table_seed, sample, Stream::s2_selection);
+                    const double share = (static_cast<double>(sample) + random.uniform()) / samples;
+                    const double z = config.ecal_start + thickness * static_cast<double>(i) / (starts - 1);
+                    CellEnergies cells{};
+                    for (const double part : {share, 1.0 - share}) {
+                        const double energy = part * electron_pair_energies[e];
+                        detector.deposit(detector.shower({energy, 0.0, 0.0, energy}, {0.0, 0.0, z}, random),
+                                         cells);
+                    }
+                    double sum = 0.0;
+                    for (const auto &column : cells.ecal[0])
+                        for (const double cell : column)
+                            sum += cell;
+                    energies_[e][i][sample] = sum;
+                }
+    }
+
+    // The share of pairs that leave less than `needed` (GeV), of those that start `depth` radiation lengths
+    // behind the front.
+    double below(std::size_t e, double depth, double needed) const {
+        const auto start = static_cast<std::size_t>(depth / depth_ * (starts - 1) + 0.5);
+        if (start >= starts)
+            return 1.0;
+        std::size_t less = 0;
+        for (const double energy : energies_[e][start])
+            less += energy < needed;
+        return static_cast<double>(less) / samples;
+    }
+
+  private:
+    static constexpr std::size_t starts = 41, samples = 16;
+    double depth_;
+    double energies_[electron_pair_energies.size()][starts][samples];
+};
 
 } // namespace
 
@@ -144,24 +202,22 @@ ElectronLosses::ElectronLosses(const std::vector<EventConfig> &configs, const S2
         throw std::invalid_argument("losses of electrons need samples and two edges of the parent's energy");
     const std::size_t parents = parent_edges_.size() - 1;
     std::vector<double> all(parents * recoils, 0.0), lost(all), with(all.size() * with_pair, 0.0);
-    double sum = 0.0, kept_by_others = 0.0;
+    double sum = 0.0, kept_by_others = 0.0, near = 0.0, shift = 0.0, square = 0.0;
     for (const EventConfig &config : configs) {
         const EventGenerator generator(config);
         const Detector detector(config.detector);
-        const double front = detector.depth_of(Section::preshower);
-        // Showers of a pair of each energy, half of it in each of its members.
-        std::vector<std::array<Shower, mean_showers>> pairs(electron_pair_energies.size());
-        for (std::size_t e = 0; e < pairs.size(); ++e)
-            for (std::size_t i = 0; i < mean_showers; ++i) {
-                Random random(table_seed, i, Stream::s2_selection);
-                const double energy = 0.5 * electron_pair_energies[e];
-                pairs[e][i] = detector.shower({energy, 0.0, 0.0, energy},
-                                              {0.0, 0.0, config.detector.ecal_start}, random);
-            }
+        const PreshowerEnergies pairs(detector);
         for (std::uint64_t entry = 0; entry < events; ++entry) {
             const SignalEvent event = generator(table_seed, entry);
             const double weight = event.mc_weight_per_electron;
             sum += weight;
+            const double left = config.beam_energy - event.mc_aprime_GeV[0];
+            if (left > near_the_cut * cuts.ecal_max && left < cuts.ecal_max) {
+                const double difference = event.ecalTotal - left;
+                near += weight;
+                shift += weight * difference;
+                square += weight * difference * difference;
+            }
             const double *cells = &event.ECAL_ene[0][0][0];
             const std::vector<double> ecal(cells, cells + 2 * ecal_side * ecal_side);
             if (!passes_beam_cell(leading_ecal_cell(ecal), cuts.beam_cell_x, cuts.beam_cell_y) ||
@@ -186,18 +242,18 @@ ElectronLosses::ElectronLosses(const std::vector<EventConfig> &configs, const S2
             const double missing = std::max(cuts.preshower_min - event.ecal0, trigger_misses);
             for (std::size_t e = 0; e < electron_pair_energies.size(); ++e)
                 for (std::size_t d = 0; d < distances.size(); ++d) {
-                    const double depth = front - event.mc_depth_X0 - distances[d];
-                    std::size_t too_little = 0;
-                    for (const Shower &shower : pairs[e])
-                        too_little += electron_pair_energies[e] * shower.developed(depth) < missing;
                     with[bin * with_pair + e * distances.size() + d] +=
-                        weight * static_cast<double>(too_little) / mean_showers;
+                        weight * pairs.below(e, event.mc_depth_X0 + distances[d], missing);
                 }
         }
     }
     if (!(sum > 0.0))
         throw std::invalid_argument("no electron of the samples makes an A'");
     other_ = kept_by_others / sum;
+    if (near > 0.0) {
+        ecal_shift_ = shift / near;
+        ecal_spread_ = std::sqrt(std::max(0.0, square / near - ecal_shift_ * ecal_shift_));
+    }
     // A bin without events takes the next one towards harder recoils, then softer ones.
     lost_.assign(all.size(), 0.0);
     lost_with_pair_.assign(with.size(), 0.0);
@@ -351,17 +407,18 @@ InclusiveS2::InclusiveS2(const std::vector<Chi2Flux> &fluxes, const Chi2Decayer 
             behind_origin[b] += (1.0 - up) * weight * kept[f][i] * flux.origin[i];
             behind_origin[b + 1] += up * weight * kept[f][i] * flux.origin[i];
 
-            // The ECAL sees the pair as well: only pairs up to this energy leave it below the cut.
-            const double largest = (flux.aprime_energy[i] - aprime_threshold) / flux.chi2_energy[i];
-            const auto first_above = std::upper_bound(share.begin(), share.end(), largest);
-            double quantile = static_cast<double>(first_above - share.begin());
-            if (quantile <= 0.0)
+            // The ECAL sees the pair as well: only pairs up to some energy leave it below the cut, on average
+            // over the spread of what is read (Gauss and Hermite, three points).
+            double quantile = 0.0;
+            for (const auto &[sigma, part] :
+                 {std::pair{-std::sqrt(3.0), 1.0 / 6.0}, std::pair{0.0, 2.0 / 3.0},
+                  std::pair{std::sqrt(3.0), 1.0 / 6.0}})
+                quantile +=
+                    part * quantile_of(share, (flux.aprime_energy[i] - aprime_threshold -
+                                               electrons.ecal_shift() + sigma * electrons.ecal_spread()) /
+                                                  flux.chi2_energy[i]);
+            if (!(quantile > 0.0))
                 continue;
-            // Linear between the middles of the steps.
-            if (first_above != share.end()) {
-                const auto q = static_cast<std::size_t>(quantile);
-                quantile += (largest - share[q - 1]) / (share[q] - share[q - 1]) - 0.5;
-            }
             const auto q = std::min(static_cast<std::size_t>(quantile), share_quantiles - 1);
             const double rest = quantile - static_cast<double>(q);
             const double pair = share[std::min(q / 2, share_quantiles - 1)] * flux.chi2_energy[i];
