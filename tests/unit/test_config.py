@@ -37,7 +37,9 @@ def changed(tmp_path, old: str, new: str) -> str:
 def test_the_default_card_is_frozen(card):
     # the analysis; pseudo-data rates and the cells of the simulation are not part of it, and what came after
     # the freeze is not: ranges of more planes, how files are read, systematic variations, a name for what was
-    # always so, data quality, estimates of backgrounds, cuts of the user's
+    # always so, data quality, estimates of backgrounds, cuts of the user's, other readings of S2 and of the
+    # residual efficiency
+    assert (card.signal.s2, card.signal.residual) == ("beyond", "total")
     assert card.model.annihilation == "off"
     assert card.selection.declared == []
     assert card.selection.period == {}
@@ -49,6 +51,7 @@ def test_the_default_card_is_frozen(card):
         exclude={
             **dict.fromkeys(later, True),
             "model": {"annihilation"},
+            "signal": {"s2", "residual"},
             "plane": ranges,
             "selection": {"declared", "period"},
         }

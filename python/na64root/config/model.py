@@ -21,6 +21,12 @@ Annihilation = Literal["off", "on"]
 SignalAcceptance = Literal["chain", "simulation"]
 
 
+S2Reading = Literal["beyond", "inclusive"]
+
+
+ResidualMeaning = Literal["total", "rest"]
+
+
 class ModelConfig(Model):
     """The dark sector: alpha_D, R = m_A'/m_chi1, f = Delta/m_chi1, and the formulas used for it."""
 
@@ -37,9 +43,15 @@ class SignalConfig(Model):
     """Where the expected signal comes from: the semi-analytic chain, with the published efficiency of the R
     cut, or the own simulation, in samples of `simulated_events`; a point with fewer than
     `effective_events_min` effective events in a signature gets a sample of its own.
+
+    `s2`: decays behind the detector alone, as the paper, or all that the selection leaves. `residual`: what
+    `residual_efficiency` stands for, everything that an A' without visible decay loses but to the ECAL cut,
+    or what DAQ, pile-up, tracking and SRD lose alone, the rest of it being computed.
     """
 
     acceptance: SignalAcceptance
+    s2: S2Reading = "beyond"
+    residual: ResidualMeaning = "total"
     r_efficiency: Fraction
     simulated_events: Whole
     effective_events_min: Positive

@@ -31,7 +31,7 @@ from .limits import (
     ToyPoint,
 )
 from .origin import GoodRunList, InputDetails, InputFile, Provenance, SkippedFile, provenance
-from .planes import Line, Overlay, PlaneResult, Region, Score
+from .planes import InclusiveReading, Line, Overlay, PlaneResult, Region, Score
 from .r_cut import BestRCut, RCutPoint
 from .record import AnyRecord, Record, read_record, to_json
 
@@ -46,6 +46,7 @@ __all__ = [
     "Discovery",
     "Expected",
     "GoodRunList",
+    "InclusiveReading",
     "InputDetails",
     "InputFile",
     "Interval",
