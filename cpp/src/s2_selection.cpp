@@ -198,6 +198,8 @@ double PairLosses::operator()(double energy, double z) const {
 ElectronLosses::ElectronLosses(const std::vector<EventConfig> &configs, const S2Cuts &cuts,
                                const std::vector<double> &parent_edges, std::uint64_t events)
     : parent_edges_(parent_edges) {
+    for (std::size_t j = 0; j < recoils; ++j)
+        recoil_logarithms_.push_back(std::log(middle(j)));
     if (configs.empty() || parent_edges.size() < 2 || events == 0)
         throw std::invalid_argument("losses of electrons need samples and two edges of the parent's energy");
     const std::size_t parents = parent_edges_.size() - 1;
@@ -277,10 +279,7 @@ void ElectronLosses::places(double parent_energy, double recoil_energy, Place (&
     const auto above = std::upper_bound(parent_edges_.begin(), parent_edges_.end() - 1, parent_energy);
     const auto i = static_cast<std::size_t>(std::max<std::ptrdiff_t>(above - parent_edges_.begin() - 1, 0));
     const std::size_t first = std::min(i, parent_edges_.size() - 2) * recoils;
-    std::array<double, recoils> logarithms;
-    for (std::size_t j = 0; j < recoils; ++j)
-        logarithms[j] = std::log(middle(j));
-    const auto [j, up] = between(logarithms, std::log(std::max(recoil_energy, 1e-6)));
+    const auto [j, up] = between(recoil_logarithms_, std::log(std::max(recoil_energy, 1e-6)));
     found[0] = {first + j, 1.0 - up};
     found[1] = {first + j + 1, up};
 }
@@ -293,20 +292,34 @@ double ElectronLosses::kept(double parent_energy, double recoil_energy) const {
 
 double ElectronLosses::kept(double parent_energy, double recoil_energy, double pair_energy,
                             double distance) const {
-    if (!(distance < distances.back()))
-        return kept(parent_energy, recoil_energy);
+    const auto [d, along] = between(distances, distance);
+    const std::vector<double> kept = kept_along(parent_energy, recoil_energy, pair_energy);
+    return (1.0 - along) * kept[d] + along * kept[d + 1];
+}
+
+std::vector<double> ElectronLosses::kept_along(double parent_energy, double recoil_energy,
+                                               double pair_energy) const {
     Place found[2];
     places(parent_energy, recoil_energy, found);
     const auto [e, up] = between(electron_pair_energies, pair_energy);
-    const auto [d, along] = between(distances, distance);
-    double lost = 0.0;
-    for (const Place &place : found) {
-        const double *low = &lost_with_pair_[place.bin * with_pair + e * distances.size() + d];
-        const double *high = low + distances.size();
-        lost += place.weight * ((1.0 - up) * ((1.0 - along) * low[0] + along * low[1]) +
-                                up * ((1.0 - along) * high[0] + along * high[1]));
+    std::vector<double> kept(distances.size());
+    for (std::size_t d = 0; d + 1 < distances.size(); ++d) {
+        double lost = 0.0;
+        for (const Place &place : found) {
+            const double *row = &lost_with_pair_[place.bin * with_pair + e * distances.size() + d];
+            lost += place.weight * ((1.0 - up) * row[0] + up * row[distances.size()]);
+        }
+        kept[d] = other_ * (1.0 - lost);
     }
-    return other_ * (1.0 - lost);
+    // So far behind the place of production no pair reaches the preshower.
+    kept.back() =
+        other_ * (1.0 - found[0].weight * lost_[found[0].bin] - found[1].weight * lost_[found[1].bin]);
+    return kept;
+}
+
+const std::vector<double> &ElectronLosses::distance_points() const {
+    static const std::vector<double> points(distances.begin(), distances.end());
+    return points;
 }
 
 InclusiveS2::InclusiveS2(const std::vector<Chi2Flux> &fluxes, const Chi2Decayer *decayer, double branching,
@@ -392,6 +405,12 @@ InclusiveS2::InclusiveS2(const std::vector<Chi2Flux> &fluxes, const Chi2Decayer 
                 row[q + 1] = row[q] + pairs(share[q] * energy[b], std::min(grid[g], pairs.ecal_end())) /
                                           share_quantiles;
         }
+    std::vector<double> middles;
+    std::vector<std::pair<std::size_t, double>> among;
+    for (std::size_t k = 0; k < cells; ++k) {
+        middles.push_back(0.5 * (edges_[k] + edges_[k + 1]));
+        among.push_back(between(electrons.distance_points(), middles[k] / depth_scale));
+    }
     std::vector<double> behind(speed_bins, 0.0), behind_origin(speed_bins, 0.0);
     for (std::size_t f = 0; f < fluxes.size(); ++f) {
         const Chi2Flux &flux = fluxes[f];
@@ -423,23 +442,24 @@ InclusiveS2::InclusiveS2(const std::vector<Chi2Flux> &fluxes, const Chi2Decayer 
             const double rest = quantile - static_cast<double>(q);
             const double pair = share[std::min(q / 2, share_quantiles - 1)] * flux.chi2_energy[i];
             const double recoil = flux.parent_energy[i] - flux.aprime_energy[i];
+            const std::vector<double> electron = electrons.kept_along(flux.parent_energy[i], recoil, pair);
+            const std::size_t row = share_quantiles + 1, next_bin = grid.size() * row;
+            double *low = &inside_[b * cells], *high = low + cells;
             for (std::size_t k = 0; k < cells; ++k) {
-                const double distance = 0.5 * (edges_[k] + edges_[k + 1]);
-                const double z = flux.origin[i] + distance;
+                const double z = flux.origin[i] + middles[k];
                 if (!(z < pairs.ecal_end()))
                     break;
                 const auto g = static_cast<std::size_t>(z - grid.front());
                 const double along = z - grid[g];
-                const auto value = [&](std::size_t bin) {
-                    const double *row = &summed[(bin * grid.size() + g) * (share_quantiles + 1) + q];
-                    const double *next = row + share_quantiles + 1;
-                    return (1.0 - along) * (row[0] + rest * (row[1] - row[0])) +
-                           along * (next[0] + rest * (next[1] - next[0]));
+                const auto value = [&](const double *at) {
+                    return (1.0 - along) * (at[0] + rest * (at[1] - at[0])) +
+                           along * (at[row] + rest * (at[row + 1] - at[row]));
                 };
-                const double electron =
-                    electrons.kept(flux.parent_energy[i], recoil, pair, distance / depth_scale);
-                inside_[b * cells + k] += (1.0 - up) * weight * electron * value(b);
-                inside_[(b + 1) * cells + k] += up * weight * electron * value(b + 1);
+                const auto [d, part] = among[k];
+                const double kept_here = weight * ((1.0 - part) * electron[d] + part * electron[d + 1]);
+                const double *at = &summed[b * next_bin + g * row + q];
+                low[k] += (1.0 - up) * kept_here * value(at);
+                high[k] += up * kept_here * value(at + next_bin);
             }
         }
     }

@@ -68,6 +68,9 @@ class ElectronLosses {
     // A pair of `pair_energy` starts `distance` radiation lengths behind the place of production.
     double kept(double parent_energy, double recoil_energy, double pair_energy, double distance) const;
 
+    // The same at all `distance_points`, rising from 0, of which the last is far behind the preshower.
+    std::vector<double> kept_along(double parent_energy, double recoil_energy, double pair_energy) const;
+    const std::vector<double> &distance_points() const;
     // The ECAL energy that is read, against the beam energy less that of the A': its mean shift, by cells
     // below their threshold and leakage, and its spread, by the resolution and the beam (GeV), near the ECAL
     // cut.
@@ -81,7 +84,7 @@ class ElectronLosses {
     };
     void places(double parent_energy, double recoil_energy, Place (&found)[2]) const;
 
-    std::vector<double> parent_edges_;
+    std::vector<double> parent_edges_, recoil_logarithms_;
     double ecal_shift_ = 0.0, ecal_spread_ = 0.0;
     double other_ = 1.0;                 // what beam cell and shower chi2 keep
     std::vector<double> lost_;           // parent, recoil: by trigger and preshower

@@ -131,6 +131,14 @@ def show_plane(record: PlaneResult, console: Console) -> None:
         table.add_row(f"{mass:.4g}", *("-" if value is None else f"{value:.3e}" for value in (low, high)))
     console.print(table)
     _show_g2(record.g2_excluded_up_to_GeV, console)
+    if record.inclusive is not None:
+        end, frame = record.inclusive.g2_excluded_up_to_GeV, record.inclusive.g2_end_is_frame
+        where = "nowhere from the lowest mass on" if end is None else f"up to {end:.3f} GeV"
+        console.print(
+            f"With the inclusive signal: {where}{' and beyond, the end of the plane' * frame} "
+            f"({record.inclusive.remark}).",
+            soft_wrap=True,
+        )
 
 
 def _show_blinded_and_notes(blind: bool, notes: Sequence[str], console: Console) -> None:

@@ -16,7 +16,7 @@ import math
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -232,7 +232,8 @@ class _Kept:
         return _Found(**self._done[name]) if name in self._done else None
 
     def add(self, name: str, column: _Found) -> None:
-        self._write(json.dumps({name: asdict(column)}))
+        if self._file is not None:
+            self._write(json.dumps({name: vars(column)}))
 
     def _write(self, line: str) -> None:
         if self._file is not None:
@@ -325,7 +326,7 @@ def _column(exclusion: Exclusion, plane: Plane, x: float, y: list[float], lines:
     strengths = {name: values.tolist() for name, values in _strengths(exclusion, plane, x, y).items()}
     if not lines:
         return _Found(strengths)
-    ends = exclusion.epsilon_range(exclusion.at_mass(x), np.array(y))
+    ends = exclusion.epsilon_range(exclusion.at_mass(x), np.array(y), np.array(strengths["observed"]))
     inclusive = exclusion.on_central_g2_line(x, inclusive=True) if exclusion.has_inclusive else None
     return _Found(strengths, ends, exclusion.on_central_g2_line(x), inclusive)
 
@@ -410,6 +411,7 @@ def _refined(computing: _Computing, plane: Plane, coarse: Mapping[str, Array]) -
     """The grids on the finer axes: computed in cells that a contour crosses, interpolated in the others."""
     n_y, n_x = coarse["observed"].shape
     x, y = plane.x.finer.values, plane.y.finer.values
+    x[::REFINEMENT] = plane.x.values  # to the last bit: their production is known
     wanted = np.zeros((len(y), len(x)), dtype=bool)
     for grid in coarse.values():
         # NaN counts as not excluded: the edge of the physical region is refined too.

@@ -266,13 +266,18 @@ class Exclusion:
             )
         return self._limits_of_size[steps]
 
-    def epsilon_range(self, at_mass: ExpectedSignal, epsilon: Array) -> tuple[float | None, float | None]:
+    def epsilon_range(
+        self, at_mass: ExpectedSignal, epsilon: Array, strength: Array | None = None
+    ) -> tuple[float | None, float | None]:
         """The ends of the excluded range of epsilon, by root finding between the points of the grid.
+
+        `strength` is that at these points, where it is known.
 
         Events seen in S2 can leave an allowed gap between a part excluded by S2 and one excluded by S1: then
         it is the widest part, in log epsilon. An end that lies outside the grid is the grid's end.
         """
-        inside = np.flatnonzero(self.strength(at_mass, epsilon) >= 1.0)
+        known = self.strength(at_mass, epsilon) if strength is None else strength
+        inside = np.flatnonzero(known >= 1.0)
         if not len(inside):
             return None, None
         part = max(np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1), key=len)

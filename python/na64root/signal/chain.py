@@ -55,6 +55,10 @@ LOWEST_APRIME_ENERGY_GEV = 1.0
 ENERGY_POINTS = 400
 
 
+# Masses whose production is kept, some 100 kB each.
+PRODUCTIONS_KEPT = 400
+
+
 # The regions along the beam in which a chi2 can decay, in the order of the beam.
 REGIONS = ("ecal", "before_veto", "hcal1", "hcal2", "hcal3", "beyond")
 
@@ -97,6 +101,9 @@ class SignalModel:
             * (absorber / (absorber + scintillator))
         )
 
+        # A refined plane asks for the masses of its coarse grid again, after some hundred others.
+        self._production = functools.lru_cache(maxsize=PRODUCTIONS_KEPT)(self._produced)
+
     def __reduce__(self) -> Any:
         # What the core made is made again, the same, where this is unpickled.
         return functools.partial(SignalModel, mode=self.mode), (self.card,)
@@ -122,6 +129,9 @@ class SignalModel:
         Raises:
             ConvergenceError: an integral that did not converge.
         """
+        return list(self._production(mass_GeV))
+
+    def _produced(self, mass_GeV: float) -> list[ProductionPoint]:
         try:
             return production_spectrum(
                 self.cross_section(mass_GeV),
