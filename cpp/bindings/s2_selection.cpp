@@ -16,7 +16,8 @@ void register_s2_selection(py::module_ &core) {
         .def_readwrite("photomultiplier_balance", &S2Cuts::photomultiplier_balance)
         .def_readwrite("shower_chi2_max", &S2Cuts::shower_chi2_max)
         .def_readwrite("beam_cell_x", &S2Cuts::beam_cell_x)
-        .def_readwrite("beam_cell_y", &S2Cuts::beam_cell_y);
+        .def_readwrite("beam_cell_y", &S2Cuts::beam_cell_y)
+        .def_readwrite("late_shift", &S2Cuts::late_shift);
     py::class_<PairLosses>(core, "PairLosses",
                            "Probability that a pair leaves VETO and HCAL below their cuts of S2.\n\n"
                            "Raises ValueError for calorimeters out of order; see s2_selection.hpp.")

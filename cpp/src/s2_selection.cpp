@@ -119,7 +119,8 @@ class PreshowerEnergies {
 } // namespace
 
 PairLosses::PairLosses(const DetectorConfig &given, const S2Cuts &cuts, double largest_pair_energy)
-    : ecal_start_(given.ecal_start), ecal_end_(given.ecal_end), end_(given.hcal_end[hcal_modules - 1]) {
+    : ecal_start_(given.ecal_start), ecal_end_(given.ecal_end), end_(given.hcal_end[hcal_modules - 1]),
+      late_shift_(cuts.late_shift) {
     if (!(largest_pair_energy > least_pair_energy && largest_pair_energy <= largest_energy))
         throw std::invalid_argument("the largest energy of a pair is not between 0.1 and 1000 GeV");
     DetectorConfig config = given;
@@ -189,7 +190,9 @@ double PairLosses::operator()(double energy, double z) const {
                                        static_cast<double>(pair_energies - 1));
     const auto e = std::min(static_cast<std::size_t>(position), pair_energies - 2);
     const double up = position - static_cast<double>(e);
-    const auto [p, along] = between(places_, z);
+    // Within the ECAL: behind it nothing is known to depend on the shift.
+    const double place = z < ecal_end_ ? std::clamp(z + late_shift_, ecal_start_, ecal_end_) : z;
+    const auto [p, along] = between(places_, place);
     const double *low = &table_[e * places_.size() + p], *high = low + places_.size();
     return (1.0 - up) * ((1.0 - along) * low[0] + along * low[1]) +
            up * ((1.0 - along) * high[0] + along * high[1]);

@@ -51,7 +51,7 @@ def test_the_default_card_is_frozen(card):
         exclude={
             **dict.fromkeys(later, True),
             "model": {"annihilation"},
-            "signal": {"s2", "residual"},
+            "signal": {"s2", "residual", "late_shower_shift_X0"},
             "plane": ranges,
             "selection": {"declared", "period"},
         }

@@ -27,6 +27,9 @@ struct S2Cuts {
     double photomultiplier_balance = 0.3;
     double shower_chi2_max = 10.0;
     int beam_cell_x = 3, beam_cell_y = 3;
+    // A shower that starts in the ECAL leaks as one that starts so much later (cm): no measurement or table
+    // of late starts is known to which the profiles could be held.
+    double late_shift = 0.0;
 };
 
 // The probability that a pair of an energy (GeV) that starts at z (cm) leaves VETO and HCAL below their cuts,
@@ -44,7 +47,7 @@ class PairLosses {
     double end() const { return end_; } // of the last calorimeter
 
   private:
-    double ecal_start_, ecal_end_, end_;
+    double ecal_start_, ecal_end_, end_, late_shift_;
     double first_log_energy_, log_energy_step_;
     std::vector<double> places_; // cm
     std::vector<double> table_;  // energy, place

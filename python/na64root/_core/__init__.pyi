@@ -602,6 +602,7 @@ class S2Cuts:
     shower_chi2_max: float
     beam_cell_x: int
     beam_cell_y: int
+    late_shift: float
 
 class PairLosses:
     def __init__(self, detector: DetectorConfig, cuts: S2Cuts, largest_pair_energy: float) -> None: ...

@@ -587,14 +587,14 @@ def show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
     """What each assumption moves, or the presets beside each other."""
     from rich.table import Table
 
-    from ..exclusion.ledger import Ledger, by_size, shown
+    from ..exclusion.ledger import Ledger, band_text, by_size, shown
 
     if isinstance(record, Ledger):
         _show_g2(record.answers.end_point_GeV, console)
         table = Table(box=None)
         for column in ("number or choice", "from", "to"):
             table.add_column(column, no_wrap=True)
-        for column in ("end point [GeV]", "shift", "edge at 10 MeV", "at 100 MeV"):
+        for column in ("end point [GeV]", "shift", "edge at 10 MeV", "at 100 MeV", "inclusive [GeV]"):
             table.add_column(column, justify="right")
         table.add_column("why so much", overflow="fold")
         for row in by_size(record.rows):
@@ -602,6 +602,8 @@ def show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
             table.add_row(row.name, *values, *shown(row), row.refused or row.reason)
         console.print(table)
         console.print(f"{len(record.does_not_enter)} assumed numbers do not enter.")
+        for name, band in (("", record.band), (", S2 read inclusively", record.inclusive_band)):
+            console.print(f"End points of all rows{name}: {band_text(band)}.", soft_wrap=True)
         console.print(_titled("\n[bold]Choices beside each other[/]"))
     _show_presets(record, console)
 

@@ -58,6 +58,7 @@ def s2_tables(card: Card, target: Target) -> S2Tables | None:
         card.beam, card.geometry, card.target, card.detector, card.pseudodata.beam_momentum_spread,
         card.pseudodata.trigger_ecal_max_GeV, card.pseudodata.trigger_ecal_resolution_GeV, selection.ecal,
         selection.veto, selection.hcal, selection.preshower, selection.beam_cell, selection.shower_chi2,
+        card.signal.late_shower_shift_X0,
     )  # fmt: skip
     text = json.dumps([part.model_dump() for part in parts] + [card.model.approximation])
     return _made(_Setup(text, target, card))
@@ -66,7 +67,7 @@ def s2_tables(card: Card, target: Target) -> S2Tables | None:
 @functools.lru_cache(maxsize=16)
 def _made(setup: _Setup) -> S2Tables | None:
     card, target = setup.card, setup.target
-    beam, cuts = card.beam.energy_GeV.value, _cuts(card)
+    beam, cuts = card.beam.energy_GeV.value, _cuts(card, target)
     try:
         pairs = _core.PairLosses(detector_config(_core, card), cuts, max(1.0, beam))
         electrons = _core.ElectronLosses(
@@ -86,7 +87,7 @@ def _made(setup: _Setup) -> S2Tables | None:
     return S2Tables(pairs, electrons)
 
 
-def _cuts(card: Card) -> _core.S2Cuts:
+def _cuts(card: Card, target: Target) -> _core.S2Cuts:
     selection = card.selection
     cuts = _core.S2Cuts()
     cuts.ecal_max = selection.ecal.s2_max_GeV.value
@@ -97,6 +98,7 @@ def _cuts(card: Card) -> _core.S2Cuts:
     cuts.shower_chi2_max = selection.shower_chi2.chi2_max.value
     cuts.beam_cell_x = round(selection.beam_cell.x.value)
     cuts.beam_cell_y = round(selection.beam_cell.y.value)
+    cuts.late_shift = card.signal.late_shower_shift_X0.value * target.depth_scale_cm
     return cuts
 
 
