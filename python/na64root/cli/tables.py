@@ -594,7 +594,14 @@ def show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
         table = Table(box=None)
         for column in ("number or choice", "from", "to"):
             table.add_column(column, no_wrap=True)
-        for column in ("end point [GeV]", "shift", "edge at 10 MeV", "at 100 MeV", "inclusive [GeV]"):
+        for column in (
+            "end point [GeV]",
+            "shift",
+            "edge at 10 MeV",
+            "at 100 MeV",
+            "inclusive [GeV]",
+            "edge at 500 MeV",
+        ):
             table.add_column(column, justify="right")
         table.add_column("why so much", overflow="fold")
         for row in by_size(record.rows):

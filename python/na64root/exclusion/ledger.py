@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+from scipy import optimize
 
 from ..annotations import Array
 from ..config import (
@@ -35,6 +36,7 @@ from ..records import Provenance, Record, provenance
 from ..signal import card_counts
 from ..theory.scorecard import PAPER_END_POINT_GEV
 from ..work import Work
+from .counting_models import NO_SIGNAL
 from .strength import Exclusion
 
 Kind = Literal["number", "choice"]
@@ -42,6 +44,10 @@ Kind = Literal["number", "choice"]
 
 # Masses where edges are given, in GeV.
 EDGE_MASSES_GEV = (0.01, 0.1)
+
+
+# Where the edge with S2 read inclusively is given, in GeV: chi2 decay all along the ECAL there.
+INCLUSIVE_EDGE_MASS_GEV = 0.5
 
 
 PRESET_MASSES_GEV = (0.005, 0.01, 0.03, 0.1, 0.2, 0.3)
@@ -55,8 +61,8 @@ MASS_POINTS = 24
 MORE_MASS_POINTS = 5
 
 
-# The inclusive reading has no upper edge: its end point is searched up to this mass (GeV), where the validated
-# range ends.
+# The inclusive reading has no upper edge: its end point is searched up to this mass (GeV), the end of the
+# validated range.
 LARGEST_MASS_GEV = 3.0
 
 
@@ -142,6 +148,7 @@ class Answers(Record):
     lower_edge_10MeV: float | None
     lower_edge_100MeV: float | None
     inclusive_end_point_GeV: float | None = None
+    inclusive_lower_edge_500MeV: float | None = None
 
 
 class Band(Record):
@@ -175,6 +182,7 @@ class LedgerRow(Record):
     lower_edge_100MeV_shift: float | None = None
     inclusive_end_point_GeV: float | None = None
     inclusive_end_point_shift_GeV: float | None = None
+    inclusive_lower_edge_500MeV_shift: float | None = None
     refused: str | None = None
 
 
@@ -301,6 +309,9 @@ def vary(
                 "inclusive_end_point_shift_GeV": _difference(
                     found.inclusive_end_point_GeV, nominal.inclusive_end_point_GeV
                 ),
+                "inclusive_lower_edge_500MeV_shift": _relative(
+                    found.inclusive_lower_edge_500MeV, nominal.inclusive_lower_edge_500MeV
+                ),
             }
         )
 
@@ -333,6 +344,29 @@ def answers(card: Card) -> Answers:
         lower_edge_10MeV=low[0],
         lower_edge_100MeV=low[1],
         inclusive_end_point_GeV=g2_end_point(exclusion, inclusive=True) if exclusion.has_inclusive else None,
+        inclusive_lower_edge_500MeV=_inclusive_lower_edge(exclusion, INCLUSIVE_EDGE_MASS_GEV),
+    )
+
+
+def _inclusive_lower_edge(exclusion: Exclusion, mass: float) -> float | None:
+    """The smallest excluded epsilon with S2 read inclusively; it has no largest one."""
+    if not exclusion.has_inclusive:
+        return None
+    at_mass, plane = exclusion.signal.at_mass(mass), exclusion.card.plane
+
+    def log_strength(epsilon: Array) -> Array:
+        strength = exclusion.strengths(exclusion.inclusive(at_mass, epsilon), expected=False)["observed"]
+        return np.asarray(np.log(np.maximum(strength, NO_SIGNAL)))
+
+    grid = np.geomspace(plane.epsilon_min.value, plane.epsilon_max.value, round(plane.epsilon_points.value))
+    inside = np.flatnonzero(log_strength(grid) >= 0.0)
+    if not len(inside):
+        return None
+    first = int(inside[0])
+    if first == 0:
+        return float(grid[0])
+    return float(
+        optimize.brentq(lambda x: float(log_strength(np.array([x]))[0]), grid[first - 1], grid[first])
     )
 
 
@@ -408,6 +442,14 @@ def _strengths(card: Card, nominal: Answers) -> Array:
         [
             exclusion.on_central_g2_line(nominal.end_point_GeV or 0.3),
             exclusion.on_central_g2_line(inclusive, inclusive=True) if exclusion.has_inclusive else np.nan,
+            exclusion.strengths(
+                exclusion.inclusive(
+                    exclusion.signal.at_mass(INCLUSIVE_EDGE_MASS_GEV),
+                    [nominal.inclusive_lower_edge_500MeV or 1e-2],
+                )
+            )["observed"][0]
+            if exclusion.has_inclusive
+            else np.nan,
             *(
                 exclusion.strength(exclusion.signal.at_mass(mass), np.array([epsilon or 1e-3]))[0]
                 for mass, epsilon in zip(EDGE_MASSES_GEV, edges, strict=True)
@@ -425,7 +467,7 @@ def _number_variations(card: Card) -> list[Variation]:
         size = SIZES.get(name) or _default_size(value)
         for step in (size.low, size.high):
             varied = value + step
-            if value > 0.0 or name.startswith("geometry.") or varied >= 0.0:
+            if value > 0.0 or name in SIZES or name.startswith("geometry.") or varied >= 0.0:
                 found.append(Variation(name, "number", value, varied, size.reason, {name: varied}))
     return found + _efficiency_variations(card) + _share_variations(card)
 
@@ -537,6 +579,7 @@ COLUMNS = (
     "lower_edge_100MeV_shift",
     "inclusive_end_point_GeV",
     "inclusive_end_point_shift_GeV",
+    "inclusive_lower_edge_500MeV_shift",
     "reason",
     "refused",
 )
@@ -578,14 +621,14 @@ def as_markdown(record: Ledger) -> str:
         f"{band_text(record.inclusive_band)}.",
         "",
         "| number or choice | from | to | end point (GeV) | shift (GeV) | edge at 10 MeV | at 100 MeV |"
-        " inclusive end point (GeV) | why |",
-        "|---|---|---|---|---|---|---|---|---|",
+        " inclusive end point (GeV) | inclusive edge at 500 MeV | why |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in by_size(record.rows):
         cells = [f"`{row.name}`", _value(row.card_value), _value(row.varied_to), *shown(row), row.reason]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Assumed numbers that do not enter", ""]
-    lines += ["Varied as the others, they move none of the four answers.", ""]
+    lines += ["Varied as the others, they move none of these answers.", ""]
     lines += [", ".join(f"`{name}`" for name in record.does_not_enter) + "."]
     lines += ["", "## Choices beside each other", "", *presets_markdown(record.presets)]
     return "\n".join(lines) + "\n"
@@ -631,14 +674,16 @@ def by_size(rows: Sequence[LedgerRow]) -> list[LedgerRow]:
 def shown(row: LedgerRow) -> list[str]:
     """End point, its shift, shifts of the edges, as text."""
     if row.refused is not None:
-        return ["not possible", "", "", "", ""]
+        return ["not possible", "", "", "", "", ""]
     edges = [row.lower_edge_10MeV_shift, row.lower_edge_100MeV_shift]
+    inclusive = [row.inclusive_lower_edge_500MeV_shift]
     return [
         _number(row.end_point_GeV, ".3f"),
         "-" if row.end_point_shift_GeV is None else f"{round(row.end_point_shift_GeV, 4) + 0.0:+.4f}",
         # 0.0 takes the sign off what rounds to zero
         *("-" if edge is None else f"{round(100.0 * edge, 1) + 0.0:+.1f} %" for edge in edges),
         _number(row.inclusive_end_point_GeV, ".2f"),
+        *("-" if edge is None else f"{round(100.0 * edge, 1) + 0.0:+.1f} %" for edge in inclusive),
     ]
 
 
