@@ -106,7 +106,7 @@ void exclusion(const char *input = "na64root-output/results.root", const char *o
     for (const auto *key : TRangeDynCast<TKey>(file->GetListOfKeys())) {
         const TString name = key->GetName();
         if (TString(key->GetClassName()) != "TGraph" || name.BeginsWith("g-2") ||
-            name.BeginsWith("contour_") || name.EndsWith("band"))
+            name.BeginsWith("contour_") || name.BeginsWith("inclusive_") || name.EndsWith("band"))
             continue;
         auto *curve = line_of(name.Data());
         curve->SetLineColor(colours[drawn++ % 7]);
@@ -137,6 +137,17 @@ void exclusion(const char *input = "na64root-output/results.root", const char *o
                      level_of ? TString::Format("NA64, excluded at %g %% CL", 100.0 * level_of->GetVal())
                               : TString("NA64, excluded"),
                      "l");
+    // Where S2 counts all that its selection leaves.
+    int inclusive = 0;
+    while (auto *contour = line_of("inclusive_" + std::to_string(inclusive))) {
+        contour->SetLineColor(kGreen + 3);
+        contour->SetLineStyle(2);
+        contour->SetLineWidth(3);
+        contour->Draw("L");
+        if (inclusive++ == 0)
+            legend->AddEntry(contour, "same data, inclusive signal", "l");
+    }
+    std::cout << "inclusive contours: " << inclusive << "\n";
     legend->Draw();
     std::cout << "excluded points: " << excluded << " of " << masses->GetNbins() * epsilons->GetNbins()
               << "\n";

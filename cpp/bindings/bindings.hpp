@@ -25,6 +25,7 @@ void register_selection(pybind11::module_ &core);
 void register_systematics(pybind11::module_ &core);
 void register_detector(pybind11::module_ &core);
 void register_event(pybind11::module_ &core);
+void register_s2_selection(pybind11::module_ &core);
 
 } // namespace na64root::bindings
 

@@ -23,4 +23,5 @@ PYBIND11_MODULE(_core, core) {
     na64root::bindings::register_systematics(core);
     na64root::bindings::register_detector(core);
     na64root::bindings::register_event(core);
+    na64root::bindings::register_s2_selection(core);
 }

@@ -77,6 +77,8 @@ void register_thick_target(py::module_ &core) {
                          "Quadrature points of the chi2 behind the target; arrays of one length.")
         .def_property_readonly("aprime_energy",
                                [](const Chi2Flux &self) { return to_array(self.aprime_energy); })
+        .def_property_readonly("parent_energy",
+                               [](const Chi2Flux &self) { return to_array(self.parent_energy); })
         .def_property_readonly("chi2_energy", [](const Chi2Flux &self) { return to_array(self.chi2_energy); })
         .def_property_readonly("gamma_beta", [](const Chi2Flux &self) { return to_array(self.gamma_beta); })
         .def_property_readonly("origin", [](const Chi2Flux &self) { return to_array(self.origin); })
@@ -95,6 +97,8 @@ void register_thick_target(py::module_ &core) {
     core.def("production_spectrum", &production_spectrum, py::arg("cross_section"), py::arg("track"),
              py::arg("atoms_per_radiation_length"), py::arg("energy_edges"), py::arg("groups") = 12,
              py::call_guard<py::gil_scoped_release>(), "A' per electron on target; see thick_target.hpp.");
+    core.def("group_bounds", &group_bounds, py::arg("edges"), py::arg("groups") = 12,
+             "Energies between which a production spectrum merges the track, rising (GeV).");
     core.def("annihilation_spectrum", &annihilation_spectrum, py::arg("cross_section"), py::arg("track"),
              py::arg("atoms_per_radiation_length"), py::arg("energy_edges"),
              py::call_guard<py::gil_scoped_release>(),

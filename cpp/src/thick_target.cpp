@@ -18,10 +18,7 @@ struct Group {
 
 // Merges the bins of the track between neighbouring edges into groups with their mean energy and depth.
 std::vector<Group> merge(const TrackLength &track, const std::vector<double> &edges, std::size_t groups) {
-    std::vector<double> bounds;
-    for (std::size_t i = 0; i + 1 < edges.size(); ++i)
-        for (std::size_t j = 0; j < groups; ++j)
-            bounds.push_back(edges[i] * std::pow(edges[i + 1] / edges[i], static_cast<double>(j) / groups));
+    const std::vector<double> bounds = group_bounds(edges, groups);
     std::vector<Group> merged(bounds.size(), {0.0, 0.0, 0.0});
     for (std::size_t i = 0; i < track.all.size(); ++i) {
         const double energy = std::sqrt(track.edges[i] * track.edges[i + 1]);
@@ -42,6 +39,14 @@ std::vector<Group> merge(const TrackLength &track, const std::vector<double> &ed
 }
 
 } // namespace
+
+std::vector<double> group_bounds(const std::vector<double> &edges, std::size_t groups) {
+    std::vector<double> bounds;
+    for (std::size_t i = 0; i + 1 < edges.size(); ++i)
+        for (std::size_t j = 0; j < groups; ++j)
+            bounds.push_back(edges[i] * std::pow(edges[i + 1] / edges[i], static_cast<double>(j) / groups));
+    return bounds;
+}
 
 std::vector<ProductionPoint> production_spectrum(const DarkBremsstrahlung &cross_section,
                                                  const TrackLength &track, double atoms_per_radiation_length,
@@ -80,7 +85,8 @@ std::vector<ProductionPoint> production_spectrum(const DarkBremsstrahlung &cross
                 points.push_back({x * group.energy, group.depth,
                                   sigma * one_minus_x * weight * group.length * atoms_per_radiation_length *
                                       units::pb_in_cm2,
-                                  cross_section.mass(), ProductionProcess::dark_bremsstrahlung});
+                                  cross_section.mass(), ProductionProcess::dark_bremsstrahlung,
+                                  group.energy});
             };
             if (y_high - y_low < 1.0) {
                 gauss_nodes<10>(y_low, y_high, use);
@@ -110,9 +116,9 @@ std::vector<ProductionPoint> annihilation_spectrum(const ResonantAnnihilation &c
     for (const AnnihilationPoint &point : cross_section.track_points(track, edges)) {
         const double energy = point.energy + units::electron_mass;
         if (energy > lowest)
-            points.push_back({energy, point.depth,
-                              point.weight * atoms_per_radiation_length * units::pb_in_cm2,
-                              std::sqrt(cross_section.s(point.energy)), ProductionProcess::annihilation});
+            points.push_back(
+                {energy, point.depth, point.weight * atoms_per_radiation_length * units::pb_in_cm2,
+                 std::sqrt(cross_section.s(point.energy)), ProductionProcess::annihilation, point.energy});
     }
     return points;
 }
@@ -134,6 +140,7 @@ Chi2Flux chi2_flux(const InelasticModel &model, const std::vector<ProductionPoin
             const double chi2_energy = gamma * energy + gamma_beta * momentum * cosine;
             const double chi2_gamma = chi2_energy / m2;
             flux.aprime_energy.push_back(point.energy);
+            flux.parent_energy.push_back(point.parent_energy);
             flux.chi2_energy.push_back(chi2_energy);
             flux.gamma_beta.push_back(std::sqrt(std::max(0.0, (chi2_gamma - 1.0) * (chi2_gamma + 1.0))));
             flux.origin.push_back(target_start + depth_scale * point.depth);

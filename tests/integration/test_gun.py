@@ -11,7 +11,7 @@ from na64root import _core, ntuple
 from na64root.cling import root
 from na64root.config import load_card
 from na64root.errors import ConfigError, Na64Error
-from na64root.simulation.core_config import detector_config
+from na64root.signal.experiment import detector_config
 from na64root.simulation.options import GunOptions
 from na64root.simulation.simulate import GunResult, gun
 from na64root.simulation.writer import EventFile

@@ -37,7 +37,9 @@ def changed(tmp_path, old: str, new: str) -> str:
 def test_the_default_card_is_frozen(card):
     # the analysis; pseudo-data rates and the cells of the simulation are not part of it, and what came after
     # the freeze is not: ranges of more planes, how files are read, systematic variations, a name for what was
-    # always so, data quality, estimates of backgrounds, cuts of the user's
+    # always so, data quality, estimates of backgrounds, cuts of the user's, other mediators and beams, other
+    # readings of S2 and of the residual efficiency
+    assert (card.signal.s2, card.signal.residual) == ("beyond", "total")
     assert (card.model.annihilation, card.model.mediator) == ("off", "kinetic_mixing")
     assert card.beam.particle == "e-"
     assert card.selection.declared == []
@@ -51,6 +53,7 @@ def test_the_default_card_is_frozen(card):
             **dict.fromkeys(later, True),
             "model": {"annihilation", "mediator", "charges"},
             "beam": {"particle"},
+            "signal": {"s2", "residual", "late_shower_shift_X0"},
             "plane": ranges,
             "selection": {"declared", "period"},
         }

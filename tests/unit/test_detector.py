@@ -7,7 +7,7 @@ import pytest
 
 from na64root import _core
 from na64root.config import load_card
-from na64root.simulation.core_config import detector_config
+from na64root.signal.experiment import detector_config
 
 
 def config_of(particle="e-", energy=50.0, volume="ecal", card="geant4_reference", overrides=(), **options):

@@ -13,6 +13,7 @@ import pytest
 
 from na64root import _core, load_card
 from na64root.errors import ConfigError
+from na64root.signal.experiment import detector_config
 from na64root.simulation import acceptance, core_config
 from na64root.simulation.core_config import Signal
 
@@ -136,7 +137,7 @@ def test_the_preshower_of_a_shower_put_together():
     aprime = made["mc_aprime_GeV"][:, 0]
     used = (aprime > 15.0) & (aprime < 20.0)
     gun = _core.GunConfig()
-    gun.detector = core_config.detector_config(_core, card)
+    gun.detector = detector_config(_core, card)
     gun.energy = 100.0 - float(aprime[used].mean())
     reference = _core.simulate_gun(gun, 1, 0, 10_000)
     assert used.sum() > 5000

@@ -382,7 +382,7 @@ def test_a_signal_too_small_for_doubles_is_none(monkeypatch, card):
     monkeypatch.setattr(
         Exclusion,
         "strengths",
-        lambda self, events, varied: {"observed": np.full(len(events), 1e-310)},
+        lambda self, events, varied, **_: {"observed": np.full(len(events), 1e-310)},
     )
     plane = planes.scan(card)
     assert {mu for row in plane.upper_limit_mu for mu in row} == {None}

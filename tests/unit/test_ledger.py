@@ -1,6 +1,7 @@
 """The ledger of assumptions: completeness, what enters and what does not, presets."""
 
 import csv
+import dataclasses
 import io
 
 import pytest
@@ -144,9 +145,17 @@ def test_presets_differ_in_their_choices_alone():
     frozen = load_card()
     for name in ("paper_choices", "best"):
         card = load_card(name)
-        for part in ("beam", "periods", "geometry", "target", "selection", "signal", "muon_g2"):
+        for part in ("beam", "geometry", "target", "selection", "muon_g2"):
             assert getattr(card, part) == getattr(frozen, part), part
         assert card.limit.S1 == frozen.limit.S1
+        assert [p.eot.value for p in card.periods] == [p.eot.value for p in frozen.periods]
+    assert load_card("paper_choices").signal == frozen.signal
+    best = load_card("best")
+    assert (best.signal.s2, best.signal.r_efficiency.value) == ("inclusive", 1.0)
+    # the core cells of the data in all runs, and in the simulated geometry of the paper's numbers
+    for card in (best, load_card("paper_mc")):
+        assert {str(p.hcal_core[2]) for p in card.periods} == {"[(1, 1), (2, 1)]"}
+    assert load_card("paper_mc").selection.r.core == "single"
     assert load_card("paper_choices").model.width == "paper"
     assert load_card("best").model.annihilation == "on"
 
@@ -158,6 +167,46 @@ def test_annihilation_strengthens_the_best_preset(record):
     i = best.mass_GeV.index(0.2)  # E_res = 39 GeV
     assert best.epsilon_low[i] < 0.95 * paper.epsilon_low[i]
     assert choices.epsilon_low[i] == pytest.approx(paper.epsilon_low[i], rel=2e-3)
+
+
+def test_the_inclusive_end_point_has_its_column_and_its_band(record):
+    nominal = record.answers.inclusive_end_point_GeV
+    # far beyond the paper's end point, before the last mass that is asked
+    assert 1.5 < nominal < ledger.LARGEST_MASS_GEV
+    for name in ("residual_efficiency of all periods", "signal.residual"):
+        rows = [r for r in record.rows if r.name == name]
+        assert rows
+        for r in rows:  # fewer electrons, less excluded, in both readings
+            assert r.inclusive_end_point_shift_GeV * r.end_point_shift_GeV > 0.0
+    # R and the HCAL scale are of S1, which makes none of the inclusive end point
+    for value, sign in ((0.45, -1.0), (1.0, 1.0)):
+        found = row(record, "signal.r_efficiency", value)
+        assert sign * found.end_point_shift_GeV > 0.0
+        assert found.inclusive_end_point_shift_GeV == pytest.approx(0.0, abs=1e-3)
+    scales = {r.varied_to: r for r in record.rows if r.name == "energy scale of the HCAL"}
+    assert scales["hadrons, e/h = 1.2"].end_point_shift_GeV > 0.0
+    assert scales["muons, e/mu = 0.85"].end_point_shift_GeV < 0.0
+    known = [r.inclusive_end_point_GeV for r in record.rows if r.inclusive_end_point_GeV is not None]
+    assert record.inclusive_band.low_GeV == min(*known, nominal)
+    assert record.inclusive_band.high_GeV == max(*known, nominal)
+
+
+def test_a_lost_end_point_opens_the_band_and_is_named():
+    band = ledger._band(0.4, {"a = 1": 0.3, "b = 2": None})
+    assert (band.low_GeV, band.high_GeV, band.without) == (0.3, 0.4, ["b = 2"])
+    assert "open: none with b = 2" in ledger.band_text(band)
+    assert ledger._band(None, {"a = 1": None}).low_GeV is None
+
+
+def test_calorimeters_that_overlap_lose_the_inclusive_end_point_alone():
+    card = few_assumed()
+    (later,) = [v for v in ledger.variations(card) if v.name == "geometry.veto_cm" and v.varied_to == 55.0]
+    moved = dataclasses.replace(later, values={"geometry.veto_cm": 56.0}, varied_to=56.0)
+    nominal = ledger.answers(card)
+    (found,) = ledger.vary(card, [moved], nominal)["geometry.veto_cm"]
+    assert found.end_point_GeV == pytest.approx(nominal.end_point_GeV, abs=1e-6)
+    assert found.inclusive_end_point_GeV is None
+    assert ledger.answers(changed_card(card, moved.values)).inclusive_end_point_GeV is None
 
 
 def test_csv_has_a_row_for_each(record):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from na64root import figures, load_card
-from na64root.records import CutFlowRow, Overlay, PlaneResult, provenance
+from na64root.records import CutFlowRow, InclusiveReading, Overlay, PlaneResult, provenance
 
 MASS = np.geomspace(1e-3, 1.0, 31)
 EPSILON = np.geomspace(1e-6, 1e-1, 41)
@@ -116,6 +116,24 @@ def plane(mu, contours=(), **overlays):
 
 def drawn(record, **options):
     return figures.exclusion_plane(record, title="benchmark", **options)
+
+
+def test_the_inclusive_reading_is_a_dashed_line_that_says_what_it_is():
+    """Its points are those of the record; without it nothing is drawn and nothing said."""
+    line = [[0.01, 1e-4], [0.1, 3e-4], [1.0, 2e-3]]
+    mu = [[None] * len(MASS)] * len(EPSILON)
+    for end, frame, said in ((1.0, True, "has no end in this range"), (0.8, False, "up to 0.8 GeV")):
+        reading = InclusiveReading(
+            contours=[line], g2_excluded_up_to_GeV=end, g2_end_is_frame=frame, remark="not published"
+        )
+        figure = drawn(plane(mu).model_copy(update={"inclusive": reading}))
+        (curve,) = [c for c in figure.axes[0].lines if c.get_label() == "same data, inclusive signal"]
+        assert curve.get_xydata().tolist() == line
+        assert curve.is_dashed()
+        text = figure._supxlabel.get_text()
+        assert said in text.replace("\n", " ")
+        assert "not published" in text
+    assert "inclusive" not in str([c.get_label() for c in drawn(plane(mu)).axes[0].lines])
 
 
 def test_the_excluded_region_is_where_the_limit_is_below_one():

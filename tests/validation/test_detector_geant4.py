@@ -19,7 +19,7 @@ import pytest
 
 from na64root import _core
 from na64root.config import load_card
-from na64root.simulation.core_config import detector_config
+from na64root.signal.experiment import detector_config
 
 FOLDER = Path(__file__).parent / "reference" / "geant4"
 PAIR_MASSES_MEV = (10, 30, 60)  # pooled in the reference

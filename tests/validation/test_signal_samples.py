@@ -15,7 +15,7 @@ from na64root import _core, load_card
 from na64root.errors import ConfigError, ConvergenceError
 from na64root.exclusion.explain import explain
 from na64root.exclusion.planes import scan
-from na64root.signal import Parameters, expected_signal
+from na64root.signal import Parameters, SignalModel, expected_signal
 from na64root.simulation.core_config import Signal
 from na64root.simulation.sample import (
     COVERED_MIN,
@@ -111,9 +111,14 @@ def test_samples_are_made_where_those_there_are_too_small():
     assert len(samples.samples) == 2
     assert far.effective[0, 1] >= minimum
     per_electron = samples.per_electron([6e-3, 0.0])
+    # the card counts decays behind the detector; its residual efficiency stands for the electron's cuts too
     electrons = sum(p.eot.value * p.residual_efficiency.value for p in CARD.periods)
-    assert per_electron[0] * electrons == pytest.approx(here.expected[0])
+    kept = SignalModel(CARD).at_mass(0.39).electrons_kept
+    counted = np.array([here.expected[0, 0], here.s2_beyond[0]])
+    assert per_electron[0] * electrons * kept == pytest.approx(counted)
     assert (per_electron[1] == 0.0).all()
+    assert samples.s2_inclusive([6e-3])[0] * electrons * kept == pytest.approx(here.expected[0, 1])
+    assert here.expected[0, 1] > 2.0 * here.s2_beyond[0]
     other = dataclasses.replace(OWN, relative_splitting=0.5)
     assert samples.at(4e-3, other).covered == 1.0
     assert len(samples.samples) > 2
@@ -154,11 +159,39 @@ def test_a_sample_that_has_lost_a_signature_is_not_asked_for_it():
 
 def test_a_signature_counts_by_the_chain_too():
     def found(s1: float, effective: float) -> Reweighted:
-        return Reweighted(np.array([[s1, 5.0]]), np.zeros((1, 2)), np.array([[effective, 1000.0]]))
+        return Reweighted(
+            np.array([[s1, 5.0]]),
+            np.zeros((1, 2)),
+            np.array([[effective, 1000.0]]),
+            s2_beyond=np.array([5.0]),
+            s2_beyond_effective=np.array([1000.0]),
+        )
 
     assert SignalSamples._weakest(found(0.0, 0.0), 2.0) == 0.0  # S1 is there, and the sample has lost it
     assert SignalSamples._weakest(found(0.0, 0.0), 0.01) == 1000.0
     assert SignalSamples._weakest(found(2.0, 30.0), 0.01) == 30.0
+
+
+def test_chain_and_samples_read_the_residual_efficiency_alike():
+    """Where nearly all chi2 decay behind the detector; 1 % for what only the simulation has (its beam)."""
+    samples = SignalSamples(SIMULATED, 0.1, work=Work(threads=2))
+    found = samples.at(1e-3)
+    rest = load_card(overrides=["signal.residual=rest", "signal.acceptance=simulation"])
+    for card in (CARD, rest):
+        samples = SignalSamples(card, 0.1)
+        simulated = float(samples._counted(found)[1]) / samples._electrons
+        chain = float(SignalModel(card).at_mass(0.1).per_electron([1e-3])[0, 1])
+        assert abs(simulated / chain - 1.0) < 3.0 / math.sqrt(float(found.s2_beyond_effective[0])) + 0.01
+
+
+def test_where_nothing_is_counted_there_is_no_signal_and_no_error():
+    """At 1 GeV and 0.1 every chi2 decays in the ECAL: the paper's S2 is empty, the inclusive one is not."""
+    samples = SignalSamples(SIMULATED, 1.0, work=Work(threads=2))
+    assert (samples.per_electron([0.1]) == 0.0).all()
+    chain = SignalModel(CARD).at_mass(1.0)
+    # 3 standard errors of 10 000 events, of which a third passes; false alarm 3e-3
+    assert samples.s2_inclusive([0.1])[0] == pytest.approx(chain.s2_inclusive([0.1])[0], rel=0.06)
+    assert SignalSamples(SIMULATED, 1.0, mode="invisible").s2_inclusive([0.1]) is None
 
 
 def test_too_few_events_are_an_error_and_never_a_number():
@@ -188,9 +221,12 @@ def test_explain_takes_the_acceptance_that_the_card_says():
     simulated = explain(SIMULATED, mass_GeV=0.39, epsilon=6e-3, work=Work(threads=2))
     assert simulated.acceptance == "simulation"
     expected = direct(6e-3)
-    error = np.hypot(expected.error[0], 0.05 * expected.expected[0])  # of the sample in explain, at most
-    found = np.array([simulated.n_signal.s1, simulated.n_signal.s2])
-    assert (np.abs(found - expected.expected[0]) < 3.0 * error).all()
+    kept = SignalModel(CARD).at_mass(0.39).electrons_kept
+    reference = np.array([expected.expected[0, 0], expected.s2_beyond[0], expected.expected[0, 1]]) / kept
+    error = np.hypot(0.05 * reference, 0.05 * reference)  # of both samples, at most
+    events = simulated.n_signal
+    found = np.array([events.s1, events.s2, events.s2_inclusive])
+    assert (np.abs(found - reference) < 3.0 * error).all()
     assert expected_signal(CARD, [0.39], [6e-3])[0, 0] == pytest.approx(
         [chain.n_signal.s1, chain.n_signal.s2], rel=1e-9
     )

@@ -51,6 +51,7 @@ enum class Stream : std::uint32_t {
     injection_count = 10,
     injection = 11,
     toy = 12,
+    s2_selection = 13,
 };
 
 // The stream of one entry (an event, a toy): `Random(seed, entry)` gives the same numbers wherever it is

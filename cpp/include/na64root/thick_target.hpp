@@ -18,6 +18,7 @@ struct ProductionPoint {
     double weight;
     double mass; // of this A', GeV: sqrt(s) in annihilation
     ProductionProcess process;
+    double parent_energy; // of the e- or e+ that made it, GeV
 };
 
 // A' with energies above the lowest of `energy_edges` (GeV):
@@ -31,6 +32,9 @@ std::vector<ProductionPoint> production_spectrum(const DarkBremsstrahlung &cross
                                                  const std::vector<double> &energy_edges,
                                                  std::size_t groups = 12);
 
+// The energies between which `production_spectrum` merges the track, rising, without that of the beam.
+std::vector<double> group_bounds(const std::vector<double> &edges, std::size_t groups = 12);
+
 // A' from annihilation of the positrons of the track, with energies E+ + m_e above the lowest of
 // `energy_edges`, for epsilon = 1 with the width of `cross_section`. Throws std::invalid_argument for empty
 // edges.
@@ -43,6 +47,7 @@ std::vector<ProductionPoint> annihilation_spectrum(const ResonantAnnihilation &c
 // 16 energies for each production point.
 struct Chi2Flux {
     std::vector<double> aprime_energy; // GeV
+    std::vector<double> parent_energy; // GeV, of the e- or e+ that made the A'
     std::vector<double> chi2_energy;   // GeV
     std::vector<double> gamma_beta;    // momentum over mass of the chi2
     std::vector<double> origin;        // cm along the beam

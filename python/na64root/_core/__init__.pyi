@@ -252,6 +252,8 @@ class Chi2Flux:
     @property
     def aprime_energy(self) -> _Array: ...
     @property
+    def parent_energy(self) -> _Array: ...
+    @property
     def chi2_energy(self) -> _Array: ...
     @property
     def gamma_beta(self) -> _Array: ...
@@ -260,6 +262,7 @@ class Chi2Flux:
     @property
     def weight(self) -> _Array: ...
 
+def group_bounds(edges: ArrayLike, groups: int = 12) -> list[float]: ...
 def production_spectrum(
     cross_section: DarkBremsstrahlung,
     track: TrackLength,
@@ -618,3 +621,48 @@ class EventGenerator:
     def generate(
         self, seed: int, first_entry: int, n: int, threads: int = 1, columns: set[str] = ...
     ) -> dict[str, NDArray[np.float64]]: ...
+
+# s2_selection.hpp
+
+class S2Cuts:
+    ecal_max: float
+    veto_max: float
+    hcal_max: float
+    preshower_min: float
+    photomultiplier_balance: float
+    shower_chi2_max: float
+    beam_cell_x: int
+    beam_cell_y: int
+    late_shift: float
+
+class PairLosses:
+    def __init__(self, detector: DetectorConfig, cuts: S2Cuts, largest_pair_energy: float) -> None: ...
+    def __call__(self, energy: ArrayLike, z: ArrayLike) -> _Array: ...
+
+class ElectronLosses:
+    def __init__(
+        self, configs: Sequence[EventConfig], cuts: S2Cuts, parent_edges: Sequence[float], events: int
+    ) -> None: ...
+    def kept(self, parent_energy: ArrayLike, recoil_energy: ArrayLike) -> _Array: ...
+    def kept_with_pair(
+        self,
+        parent_energy: ArrayLike,
+        recoil_energy: ArrayLike,
+        pair_energy: ArrayLike,
+        distance: ArrayLike,
+    ) -> _Array: ...
+
+class InclusiveS2:
+    def __init__(
+        self,
+        fluxes: Sequence[Chi2Flux],
+        decayer: Chi2Decayer | None,
+        branching: float,
+        aprime_threshold: float,
+        depth_scale: float,
+        pairs: PairLosses,
+        electrons: ElectronLosses,
+    ) -> None: ...
+    @property
+    def electrons_kept(self) -> float: ...
+    def __call__(self, ctau: ArrayLike) -> _Array: ...

@@ -337,8 +337,8 @@ class ModelFlags:
         for i, (value, error) in enumerate(zip(background, uncertainty or (), strict=False), 1):
             if error > LARGEST_RELATIVE * value > 0.0:
                 warnings.warn(
-                    f"--background-uncertainty {error:g} of bin {i} is {error / value:.3g} times its background "
-                    "(absolute, in events; was per cent meant?)",
+                    f"--background-uncertainty {error:g} of bin {i} is {error / value:.3g} times its "
+                    "background (absolute, in events; was per cent meant?)",
                     stacklevel=2,
                 )
         return CountingModel.from_lists(

@@ -259,6 +259,14 @@ def show_plane(record: PlaneResult, console: Console) -> None:
         table.add_row(f"{mass:.4g}", *("-" if value is None else f"{value:.3e}" for value in (low, high)))
     console.print(table)
     _show_g2(record.g2_excluded_up_to_GeV, console)
+    if record.inclusive is not None:
+        end, frame = record.inclusive.g2_excluded_up_to_GeV, record.inclusive.g2_end_is_frame
+        where = "nowhere from the lowest mass on" if end is None else f"up to {end:.3f} GeV"
+        console.print(
+            f"With the inclusive signal: {where}{' and beyond, the end of the plane' * frame} "
+            f"({record.inclusive.remark}).",
+            soft_wrap=True,
+        )
 
 
 def _show_blinded_and_notes(blind: bool, notes: Sequence[str], console: Console) -> None:
@@ -704,14 +712,21 @@ def show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
     """What each assumption moves, or the presets beside each other."""
     from rich.table import Table
 
-    from ..exclusion.ledger import Ledger, by_size, shown
+    from ..exclusion.ledger import Ledger, band_text, by_size, shown
 
     if isinstance(record, Ledger):
         _show_g2(record.answers.end_point_GeV, console)
         table = Table(box=None)
         for column in ("number or choice", "from", "to"):
             table.add_column(column, no_wrap=True)
-        for column in ("end point [GeV]", "shift", "edge at 10 MeV", "at 100 MeV"):
+        for column in (
+            "end point [GeV]",
+            "shift",
+            "edge at 10 MeV",
+            "at 100 MeV",
+            "inclusive [GeV]",
+            "edge at 500 MeV",
+        ):
             table.add_column(column, justify="right")
         table.add_column("why so much", overflow="fold")
         for row in by_size(record.rows):
@@ -719,6 +734,8 @@ def show_ledger(record: Ledger | PresetComparison, console: Console) -> None:
             table.add_row(row.name, *values, *shown(row), row.refused or row.reason)
         console.print(table)
         console.print(f"{len(record.does_not_enter)} assumed numbers do not enter.")
+        for name, band in (("", record.band), (", S2 read inclusively", record.inclusive_band)):
+            console.print(f"End points of all rows{name}: {band_text(band)}.", soft_wrap=True)
         console.print(_titled("\n[bold]Choices beside each other[/]"))
     _show_presets(record, console)
 

@@ -22,6 +22,12 @@ Annihilation = Literal["off", "on"]
 SignalAcceptance = Literal["chain", "simulation"]
 
 
+S2Reading = Literal["beyond", "inclusive"]
+
+
+ResidualMeaning = Literal["total", "rest"]
+
+
 class ModelConfig(Model):
     """The dark sector: alpha_D, R = m_A'/m_chi1, f = Delta/m_chi1, its mediator, and the formulas for it.
 
@@ -57,9 +63,21 @@ class SignalConfig(Model):
     """Where the expected signal comes from: the semi-analytic chain, with the published efficiency of the R
     cut, or the own simulation, in samples of `simulated_events`; a point with fewer than
     `effective_events_min` effective events in a signature gets a sample of its own.
+
+    `s2`: decays behind the detector alone, as the paper, or all that the selection leaves; a pair that starts
+    in the ECAL then leaks as if it started `late_shower_shift_X0` later. `residual`: what
+    `residual_efficiency` stands for, everything that an A' without visible decay loses but to the ECAL cut,
+    or what DAQ, pile-up, tracking and SRD lose alone, the rest of it being computed.
     """
 
     acceptance: SignalAcceptance
+    s2: S2Reading = "beyond"
+    late_shower_shift_X0: Quantity = Quantity(
+        value=0.0,
+        provenance="assumed",
+        source="late showers develop as those at the front of the ECAL",
+    )
+    residual: ResidualMeaning = "total"
     r_efficiency: Fraction
     simulated_events: Whole
     effective_events_min: Positive

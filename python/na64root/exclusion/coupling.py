@@ -112,7 +112,7 @@ def coupling_limit(
     exclusion = Exclusion(card, counts, exposure, mode=mode, expected=True, work=work)
 
     def found(values: Array) -> tuple[Array, dict[str, Array]]:
-        events, varied = events_along(exclusion, plane, mass_GeV, values.tolist())
+        events, varied, _ = events_along(exclusion, plane, mass_GeV, values.tolist())
         known = np.asarray(np.isfinite(events).all(axis=1))
         strengths = exclusion.strengths(np.where(known[:, None], events, 0.0), varied)
         return events, {name: np.where(known, s, math.nan) for name, s in strengths.items()}

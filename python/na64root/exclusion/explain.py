@@ -73,10 +73,15 @@ class DecayProbability(Record):
 
 
 class ExpectedEvents(Record):
-    """Expected signal events, by signature and together."""
+    """Expected signal events, by signature and together.
+
+    `s2` is what the card's `signal.s2` counts, `s2_inclusive` with the decays inside the detector, whatever
+    the card counts; null where that has no meaning (calorimeters out of order).
+    """
 
     s1: float
     s2: float
+    s2_inclusive: float | None
     total: float
 
 
@@ -211,6 +216,7 @@ def explain(
     at_mass = exclusion.signal.at_mass(mass_GeV)
     expected = exclusion.expected(exclusion.at_mass(mass_GeV), [epsilon])
     events = dict(zip(SIGNATURES, expected[0].tolist(), strict=True))
+    inclusive = exclusion.at_mass(mass_GeV).s2_inclusive([epsilon])
     total = sum(events.values())
     counting_model = exclusion.model(exclusion.at_mass(mass_GeV), epsilon)
     with said_while("the limit"):
@@ -251,7 +257,12 @@ def explain(
         mean_chi2_energy_GeV=mean_energy,
         mean_decay_length_cm=_finite(float(np.sum(momentum * spectrum[1])) / model.chi2_mass * ctau),
         efficiency=efficiency,
-        n_signal=ExpectedEvents(s1=events["S1"], s2=events["S2"], total=total),
+        n_signal=ExpectedEvents(
+            s1=events["S1"],
+            s2=events["S2"],
+            s2_inclusive=None if inclusive is None else float(inclusive[0]) * float(exclusion.weight[1]),
+            total=total,
+        ),
         upper_limit=upper_limit,
         cls=cls,
         excluded=excluded,
@@ -272,6 +283,7 @@ STEPS = {
     "chi2_to_ee": "the branching ratio chi2 -> chi1 e e",
     "hcal": "the threshold on the pair in the HCAL",
     "r": "the cut on R",
+    "electron": "the cuts on the beam electron",
     "residual_efficiency": "the residual efficiency",
     "production": "production",
 }

@@ -1,8 +1,8 @@
 """The ledger of assumptions: what each assumed number of a card and each choice of model moves.
 
-The answers that are watched are the end of the excluded part of the central g-2 line and the lower edge of
-the excluded range of epsilon at 10 and 100 MeV. A number that moves none of them, beyond rounding, is listed
-as one that does not enter.
+The answers that are watched are the end of the excluded part of the central g-2 line, as the card counts S2
+and read inclusively, and the lower edge of the excluded range of epsilon at 10 and 100 MeV. A number that
+moves none of them, beyond rounding, is listed as one that does not enter.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+from scipy import optimize
 
 from ..annotations import Array
 from ..config import (
@@ -23,6 +24,8 @@ from ..config import (
     Card,
     Constraint,
     DecayModel,
+    ResidualMeaning,
+    S2Reading,
     Treatment,
     WidthFormula,
     changed_card,
@@ -33,6 +36,7 @@ from ..records import Provenance, Record, provenance
 from ..signal import card_counts
 from ..theory.scorecard import PAPER_END_POINT_GEV
 from ..work import Work
+from .counting_models import NO_SIGNAL
 from .strength import Exclusion
 
 Kind = Literal["number", "choice"]
@@ -40,6 +44,10 @@ Kind = Literal["number", "choice"]
 
 # Masses where edges are given, in GeV.
 EDGE_MASSES_GEV = (0.01, 0.1)
+
+
+# Where the edge with S2 read inclusively is given, in GeV: chi2 decay all along the ECAL there.
+INCLUSIVE_EDGE_MASS_GEV = 0.5
 
 
 PRESET_MASSES_GEV = (0.005, 0.01, 0.03, 0.1, 0.2, 0.3)
@@ -50,6 +58,12 @@ PRESETS = ("paper2021", "paper_choices", "best")
 
 # Masses between which the end point is bracketed.
 MASS_POINTS = 24
+MORE_MASS_POINTS = 5
+
+
+# The inclusive reading has no upper edge: its end point is searched up to this mass (GeV), the end of the
+# validated range.
+LARGEST_MASS_GEV = 3.0
 
 
 # Of a number for which SIZES has none.
@@ -76,6 +90,11 @@ SIZES: dict[str, Size] = {
     "geometry.hcal3_end_cm": Size(-20.0, 70.0, "modules without gaps; S2 from about 6 m, as the paper says"),
     "selection.ecal.s1_max_GeV": Size(-35.0, 8.5, "as for S2, E_A' > 50 GeV; 10 %"),
     "selection.hcal.s1_signal_min_GeV": Size(-10.0, 10.0, "5 GeV, hardly above noise; 25 GeV"),
+    "signal.late_shower_shift_X0": Size(
+        -2.0,
+        2.0,
+        "no Geant4 table of late showers; 2 X0 are a factor of 2 in what leaks",
+    ),
 }
 
 
@@ -87,7 +106,27 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.annihilation": get_args(Annihilation),
     "limit.treatment": get_args(Treatment),
     "limit.constraint": get_args(Constraint),
+    "signal.s2": get_args(S2Reading),
+    "signal.residual": get_args(ResidualMeaning),
 }
+
+
+# Shown of presets, and no row: both readings are columns of every row.
+COLUMN_CHOICE = "signal.s2"
+
+
+# Numbers that are no assumptions of the card and still open: what they are varied to, and why.
+OTHER_VALUES: dict[str, tuple[tuple[float, str], ...]] = {
+    "signal.r_efficiency": (
+        (0.45, "the paper's minimum over its models"),
+        (1.0, "two core cells in HCAL3, as in data of all runs up to 4309: the cut takes nothing"),
+    ),
+}
+
+
+# What an electron pair reads in the HCAL over its energy, where the scale is not that of electrons (assumed:
+# iron and scintillator, e/h as of such calorimeters at 10 GeV, e/mu of a minimum ionising particle's scale).
+HCAL_SCALES = {"hadrons, e/h = 1.2": 1.2, "muons, e/mu = 0.85": 0.85}
 
 
 @dataclass(frozen=True)
@@ -108,10 +147,26 @@ class Answers(Record):
     end_point_GeV: float | None
     lower_edge_10MeV: float | None
     lower_edge_100MeV: float | None
+    inclusive_end_point_GeV: float | None = None
+    inclusive_lower_edge_500MeV: float | None = None
+
+
+class Band(Record):
+    """The lowest and highest end point of all rows, each alone; `without` names the rows that have none.
+
+    Where there are such rows the band is open: one of the assumptions takes the end point away.
+    """
+
+    low_GeV: float | None
+    high_GeV: float | None
+    without: list[str]
 
 
 class LedgerRow(Record):
     """One variation. Shifts are against the card as it is, of lower edges relative; null without an answer.
+
+    `inclusive_end_point_GeV` is that with S2 read inclusively, at most LARGEST_MASS_GEV; null where nothing
+    is excluded or the reading has no meaning.
 
     `refused` says why the card does not accept the value; then there are no answers.
     """
@@ -125,6 +180,9 @@ class LedgerRow(Record):
     end_point_shift_GeV: float | None = None
     lower_edge_10MeV_shift: float | None = None
     lower_edge_100MeV_shift: float | None = None
+    inclusive_end_point_GeV: float | None = None
+    inclusive_end_point_shift_GeV: float | None = None
+    inclusive_lower_edge_500MeV_shift: float | None = None
     refused: str | None = None
 
 
@@ -153,9 +211,14 @@ class PresetComparison(Record):
 
 
 class Ledger(Record):
-    """Assumptions and choices that move an answer (`rows`), and the assumed numbers that do not enter."""
+    """Assumptions and choices that move an answer (`rows`), and the assumed numbers that do not enter.
+
+    `band` and `inclusive_band` are those of the end points over the rows.
+    """
 
     answers: Answers
+    band: Band
+    inclusive_band: Band
     rows: list[LedgerRow]
     does_not_enter: list[str]
     presets: list[Preset]
@@ -182,9 +245,15 @@ def ledger(card: Card, *, work: Work = Work()) -> Ledger:
         for name, rows in found.items()
         if None in rows and all(row is None or row.refused is not None for row in rows)
     ]
+    rows = [row for name, rows in found.items() if name not in idle for row in rows if row is not None]
     return Ledger(
         answers=nominal,
-        rows=[row for name, rows in found.items() if name not in idle for row in rows if row is not None],
+        band=_band(nominal.end_point_GeV, {_named(r): r.end_point_GeV for r in rows if r.refused is None}),
+        inclusive_band=_band(
+            nominal.inclusive_end_point_GeV,
+            {_named(r): r.inclusive_end_point_GeV for r in rows if r.refused is None},
+        ),
+        rows=rows,
         does_not_enter=[name for name in idle if name not in CHOICES],
         presets=presets(),
         files={},
@@ -227,7 +296,7 @@ def vary(
             other = changed_card(card, variation.values)
         except ConfigError as error:
             return common.model_copy(update={"refused": str(error)})
-        if np.allclose(_strengths(other, nominal), reference, rtol=ROUNDING, atol=0.0):
+        if np.allclose(_strengths(other, nominal), reference, rtol=ROUNDING, atol=0.0, equal_nan=True):
             return None
         found = answers(other)
         return common.model_copy(
@@ -236,6 +305,13 @@ def vary(
                 "end_point_shift_GeV": _difference(found.end_point_GeV, nominal.end_point_GeV),
                 "lower_edge_10MeV_shift": _relative(found.lower_edge_10MeV, nominal.lower_edge_10MeV),
                 "lower_edge_100MeV_shift": _relative(found.lower_edge_100MeV, nominal.lower_edge_100MeV),
+                "inclusive_end_point_GeV": found.inclusive_end_point_GeV,
+                "inclusive_end_point_shift_GeV": _difference(
+                    found.inclusive_end_point_GeV, nominal.inclusive_end_point_GeV
+                ),
+                "inclusive_lower_edge_500MeV_shift": _relative(
+                    found.inclusive_lower_edge_500MeV, nominal.inclusive_lower_edge_500MeV
+                ),
             }
         )
 
@@ -252,7 +328,7 @@ def vary(
 
 def variations(card: Card) -> list[Variation]:
     """What is varied: every assumed number of the card down and up, every choice of model."""
-    return [*_number_variations(card), *_choice_variations(card)]
+    return [*_number_variations(card), *_other_variations(card), *_choice_variations(card)]
 
 
 def answers(card: Card) -> Answers:
@@ -263,16 +339,64 @@ def answers(card: Card) -> Answers:
     """
     exclusion = _exclusion(card)
     low = [_epsilon_range(exclusion, mass)[0] for mass in EDGE_MASSES_GEV]
-    return Answers(end_point_GeV=g2_end_point(exclusion), lower_edge_10MeV=low[0], lower_edge_100MeV=low[1])
-
-
-def g2_end_point(exclusion: Exclusion) -> float | None:
-    """The mass (GeV) up to which the central g-2 line is excluded, from the lowest of the plane on."""
-    plane = exclusion.card.plane
-    masses = np.geomspace(plane.mass_min_GeV.value, plane.mass_max_GeV.value, MASS_POINTS)
-    return exclusion.g2_end_point(
-        masses, np.array([exclusion.on_central_g2_line(float(mass)) for mass in masses])
+    return Answers(
+        end_point_GeV=g2_end_point(exclusion),
+        lower_edge_10MeV=low[0],
+        lower_edge_100MeV=low[1],
+        inclusive_end_point_GeV=g2_end_point(exclusion, inclusive=True) if exclusion.has_inclusive else None,
+        inclusive_lower_edge_500MeV=_inclusive_lower_edge(exclusion, INCLUSIVE_EDGE_MASS_GEV),
     )
+
+
+def _inclusive_lower_edge(exclusion: Exclusion, mass: float) -> float | None:
+    """The smallest excluded epsilon with S2 read inclusively; it has no largest one."""
+    if not exclusion.has_inclusive:
+        return None
+    at_mass, plane = exclusion.signal.at_mass(mass), exclusion.card.plane
+
+    def log_strength(epsilon: Array) -> Array:
+        strength = exclusion.strengths(exclusion.inclusive(at_mass, epsilon), expected=False)["observed"]
+        return np.asarray(np.log(np.maximum(strength, NO_SIGNAL)))
+
+    grid = np.geomspace(plane.epsilon_min.value, plane.epsilon_max.value, round(plane.epsilon_points.value))
+    inside = np.flatnonzero(log_strength(grid) >= 0.0)
+    if not len(inside):
+        return None
+    first = int(inside[0])
+    if first == 0:
+        return float(grid[0])
+    return float(
+        optimize.brentq(lambda x: float(log_strength(np.array([x]))[0]), grid[first - 1], grid[first])
+    )
+
+
+def g2_end_point(exclusion: Exclusion, *, inclusive: bool = False) -> float | None:
+    """The mass (GeV) up to which the central g-2 line is excluded, from the lowest of the plane on.
+
+    Args:
+        inclusive: S2 is read inclusively, whatever the card counts; up to LARGEST_MASS_GEV.
+    """
+    plane = exclusion.card.plane
+    end = plane.mass_max_GeV.value
+    masses = np.geomspace(plane.mass_min_GeV.value, end, MASS_POINTS)
+    if (inclusive or exclusion.card.signal.s2 == "inclusive") and end < LARGEST_MASS_GEV:
+        # The same masses and some more, so that their production is computed once.
+        masses = np.append(masses, np.geomspace(end, LARGEST_MASS_GEV, MORE_MASS_POINTS)[1:])
+    strengths = [exclusion.on_central_g2_line(float(mass), inclusive=inclusive) for mass in masses]
+    return exclusion.g2_end_point(masses, np.array(strengths), inclusive=inclusive)
+
+
+def _band(nominal: float | None, found: Mapping[str, float | None]) -> Band:
+    known = [value for value in (nominal, *found.values()) if value is not None]
+    return Band(
+        low_GeV=min(known, default=None),
+        high_GeV=max(known, default=None),
+        without=[name for name, value in found.items() if value is None],
+    )
+
+
+def _named(row: LedgerRow) -> str:
+    return f"{row.name} = {_value(row.varied_to)}"
 
 
 def presets() -> list[Preset]:
@@ -313,9 +437,19 @@ def _strengths(card: Card, nominal: Answers) -> Array:
     """Signal over limit at the answers of the card: what moves none of them leaves these as they are."""
     exclusion = _exclusion(card)
     edges = (nominal.lower_edge_10MeV, nominal.lower_edge_100MeV)
+    inclusive = nominal.inclusive_end_point_GeV or 0.3
     return np.array(
         [
             exclusion.on_central_g2_line(nominal.end_point_GeV or 0.3),
+            exclusion.on_central_g2_line(inclusive, inclusive=True) if exclusion.has_inclusive else np.nan,
+            exclusion.strengths(
+                exclusion.inclusive(
+                    exclusion.signal.at_mass(INCLUSIVE_EDGE_MASS_GEV),
+                    [nominal.inclusive_lower_edge_500MeV or 1e-2],
+                )
+            )["observed"][0]
+            if exclusion.has_inclusive
+            else np.nan,
             *(
                 exclusion.strength(exclusion.signal.at_mass(mass), np.array([epsilon or 1e-3]))[0]
                 for mass, epsilon in zip(EDGE_MASSES_GEV, edges, strict=True)
@@ -333,7 +467,7 @@ def _number_variations(card: Card) -> list[Variation]:
         size = SIZES.get(name) or _default_size(value)
         for step in (size.low, size.high):
             varied = value + step
-            if value > 0.0 or name.startswith("geometry.") or varied >= 0.0:
+            if value > 0.0 or name in SIZES or name.startswith("geometry.") or varied >= 0.0:
                 found.append(Variation(name, "number", value, varied, size.reason, {name: varied}))
     return found + _efficiency_variations(card) + _share_variations(card)
 
@@ -386,6 +520,33 @@ def _share_variations(card: Card) -> list[Variation]:
     return found
 
 
+def _other_variations(card: Card) -> list[Variation]:
+    """Published numbers that are open all the same, and the scale of the HCAL."""
+    found = []
+    for name, others in OTHER_VALUES.items():
+        section, key = name.split(".")
+        quantity = getattr(getattr(card, section), key)
+        found += [
+            Variation(name, "number", quantity.value, value, reason, {name: value})
+            for value, reason in others
+            if value != quantity.value and quantity.provenance != "user"
+        ]
+    threshold = "selection.hcal.s1_signal_min_GeV"
+    value = card.selection.hcal.s1_signal_min_GeV.value
+    found += [
+        Variation(
+            "energy scale of the HCAL",
+            "choice",
+            "electrons",
+            scale,
+            f"what reads {value:g} GeV is a pair of {value / factor:.3g} GeV",
+            {threshold: value / factor},
+        )
+        for scale, factor in HCAL_SCALES.items()
+    ]
+    return found
+
+
 def _choice(card: Card, name: str) -> str:
     section, key = name.split(".")
     return str(getattr(getattr(card, section), key))
@@ -396,7 +557,7 @@ def _choice_variations(card: Card) -> list[Variation]:
         Variation(name, "choice", _choice(card, name), other, "another choice", {name: other})
         for name, known in CHOICES.items()
         for other in known
-        if other != _choice(card, name)
+        if other != _choice(card, name) and name != COLUMN_CHOICE
     ]
 
 
@@ -416,6 +577,9 @@ COLUMNS = (
     "end_point_shift_GeV",
     "lower_edge_10MeV_shift",
     "lower_edge_100MeV_shift",
+    "inclusive_end_point_GeV",
+    "inclusive_end_point_shift_GeV",
+    "inclusive_lower_edge_500MeV_shift",
     "reason",
     "refused",
 )
@@ -449,17 +613,22 @@ def as_markdown(record: Ledger) -> str:
         f"{_number(nominal.end_point_GeV, '.3f')} GeV (the paper: {PAPER_END_POINT_GEV:g} GeV); the lower "
         "edge is",
         f"{_number(nominal.lower_edge_10MeV, '.3g')} at 10 MeV and "
-        f"{_number(nominal.lower_edge_100MeV, '.3g')} at 100 MeV.",
+        f"{_number(nominal.lower_edge_100MeV, '.3g')} at 100 MeV. With S2 read inclusively the line is "
+        f"excluded up to {_number(nominal.inclusive_end_point_GeV, '.2f')} GeV (not published by the "
+        "collaboration).",
         "",
-        "| number or choice | from | to | end point (GeV) | shift (GeV) | edge at 10 MeV | at 100 MeV | why"
-        " |",
-        "|---|---|---|---|---|---|---|---|",
+        f"Over the rows below, each alone: {band_text(record.band)}; inclusive: "
+        f"{band_text(record.inclusive_band)}.",
+        "",
+        "| number or choice | from | to | end point (GeV) | shift (GeV) | edge at 10 MeV | at 100 MeV |"
+        " inclusive end point (GeV) | inclusive edge at 500 MeV | why |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in by_size(record.rows):
         cells = [f"`{row.name}`", _value(row.card_value), _value(row.varied_to), *shown(row), row.reason]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Assumed numbers that do not enter", ""]
-    lines += ["Varied as the others, they move none of the three answers.", ""]
+    lines += ["Varied as the others, they move none of these answers.", ""]
     lines += [", ".join(f"`{name}`" for name in record.does_not_enter) + "."]
     lines += ["", "## Choices beside each other", "", *presets_markdown(record.presets)]
     return "\n".join(lines) + "\n"
@@ -492,20 +661,38 @@ def excluded(preset: Preset, i: int) -> str:
 
 def by_size(rows: Sequence[LedgerRow]) -> list[LedgerRow]:
     """What moves the end point most first; refused variations last."""
-    return sorted(rows, key=lambda row: (row.refused is not None, -abs(row.end_point_shift_GeV or 0.0)))
+    return sorted(
+        rows,
+        key=lambda row: (
+            row.refused is not None,
+            -abs(row.end_point_shift_GeV or 0.0),
+            -abs(row.inclusive_end_point_shift_GeV or 0.0),
+        ),
+    )
 
 
 def shown(row: LedgerRow) -> list[str]:
     """End point, its shift, shifts of the edges, as text."""
     if row.refused is not None:
-        return ["not possible", "", "", ""]
+        return ["not possible", "", "", "", "", ""]
     edges = [row.lower_edge_10MeV_shift, row.lower_edge_100MeV_shift]
+    inclusive = [row.inclusive_lower_edge_500MeV_shift]
     return [
         _number(row.end_point_GeV, ".3f"),
         "-" if row.end_point_shift_GeV is None else f"{round(row.end_point_shift_GeV, 4) + 0.0:+.4f}",
         # 0.0 takes the sign off what rounds to zero
         *("-" if edge is None else f"{round(100.0 * edge, 1) + 0.0:+.1f} %" for edge in edges),
+        _number(row.inclusive_end_point_GeV, ".2f"),
+        *("-" if edge is None else f"{round(100.0 * edge, 1) + 0.0:+.1f} %" for edge in inclusive),
     ]
+
+
+def band_text(band: Band) -> str:
+    """A band of end points in words, with the rows that open it."""
+    text = f"{_number(band.low_GeV, '.3g')} to {_number(band.high_GeV, '.3g')} GeV"
+    if band.without:
+        text += f", open: none with {', '.join(band.without)}"
+    return text
 
 
 def _number(value: float | None, form: str) -> str:

@@ -16,9 +16,9 @@ import math
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import contourpy
 import numpy as np
@@ -26,7 +26,7 @@ import numpy as np
 from .._core import ProductionPoint
 from ..annotations import Array
 from ..config import Card
-from ..records import Count, PlaneResult, provenance
+from ..records import Count, InclusiveReading, PlaneResult, provenance
 from ..selection import SelectionResult
 from ..signal import Mode, Parameters, SignalAtMass, card_counts
 from ..simulation.samples import SignalSamples
@@ -38,6 +38,16 @@ from .grids import REFINEMENT, Plane
 from .strength import Exclusion
 
 log = logging.getLogger(__name__)
+
+# The name of the strength where S2 counts all that its selection leaves.
+INCLUSIVE = "inclusive"
+
+
+INCLUSIVE_REMARK = (
+    "the same data with S2 of chi2 that decay inside the detector; not published by the collaboration; no "
+    "upper edge: that of the other contour is a choice, decays behind the detector alone"
+)
+
 
 # A column of a grid: its number, and the numbers of its points.
 GridColumn = tuple[int, tuple[int, ...]]
@@ -120,12 +130,16 @@ def plane_of(
         fine = _refined(computing, chosen, coarse)
         contours = {name: _contours(chosen, values) for name, values in fine.items()}
         keeping.remove()
+    inclusive = contours.pop(INCLUSIVE, None)
     low: list[float | None] = []
     high: list[float | None] = []
-    end_point = None
+    end_point = inclusive_end = None
     if lines:
         low, high = ([column.epsilon_range[end] for _, column in columns] for end in (0, 1))
         end_point = exclusion.g2_end_point(x, np.array([column.on_central_g2_line for _, column in columns]))
+        if inclusive is not None:
+            on_line = np.array([column.inclusive_on_central_g2_line for _, column in columns])
+            inclusive_end = exclusion.g2_end_point(x, on_line, inclusive=True)
     return PlaneResult(
         plane=chosen.name,
         mode=mode,
@@ -152,6 +166,14 @@ def plane_of(
         weighted=selected is not None and selected.weighted,
         blind=selected is not None and selected.blind,
         notes=selected.notes if selected else [],
+        inclusive=None
+        if inclusive is None
+        else InclusiveReading(
+            contours=inclusive,
+            g2_excluded_up_to_GeV=inclusive_end,
+            g2_end_is_frame=inclusive_end is not None and inclusive_end >= x[-1],
+            remark=INCLUSIVE_REMARK,
+        ),
     )
 
 
@@ -166,6 +188,7 @@ class _Found:
     strengths: dict[str, list[float]]
     epsilon_range: tuple[float | None, float | None] = (None, None)
     on_central_g2_line: float | None = None
+    inclusive_on_central_g2_line: float | None = None
 
 
 class _Kept:
@@ -210,7 +233,8 @@ class _Kept:
         return _Found(**self._done[name]) if name in self._done else None
 
     def add(self, name: str, column: _Found) -> None:
-        self._write(json.dumps({name: asdict(column)}))
+        if self._file is not None:
+            self._write(json.dumps({name: vars(column)}))
 
     def _write(self, line: str) -> None:
         if self._file is not None:
@@ -303,28 +327,39 @@ def _column(exclusion: Exclusion, plane: Plane, x: float, y: list[float], lines:
     strengths = {name: values.tolist() for name, values in _strengths(exclusion, plane, x, y).items()}
     if not lines:
         return _Found(strengths)
-    ends = exclusion.epsilon_range(exclusion.at_mass(x), np.array(y))
-    return _Found(strengths, ends, exclusion.on_central_g2_line(x))
+    ends = exclusion.epsilon_range(exclusion.at_mass(x), np.array(y), np.array(strengths["observed"]))
+    inclusive = exclusion.on_central_g2_line(x, inclusive=True) if exclusion.has_inclusive else None
+    return _Found(strengths, ends, exclusion.on_central_g2_line(x), inclusive)
 
 
 def _strengths(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float]) -> dict[str, Array]:
     """Strengths along a column; NaN where there is no model."""
-    events, varied = events_along(exclusion, plane, x, y)
+    events, varied, inclusive = events_along(exclusion, plane, x, y)
     known = np.asarray(np.isfinite(events).all(axis=1))
     strengths = exclusion.strengths(np.where(known[:, None], events, 0.0), varied)
+    if inclusive is not None:
+        other = np.where(known[:, None], np.stack([events[:, 0], inclusive], axis=1), 0.0)
+        strengths[INCLUSIVE] = exclusion.strengths(other, varied, expected=False)["observed"]
     return {name: np.where(known, strength, math.nan) for name, strength in strengths.items()}
 
 
-def events_along(
-    exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float]
-) -> tuple[Array, Array | None]:
+class EventsAlong(NamedTuple):
     """Expected (S1, S2) events along a column, shape (n, 2), NaN where there is no model.
 
-    What points share is computed once. With them the size of the varied sources, shape (n,), where there are
-    any: :meth:`.strength.Exclusion.varied_size`.
+    With them the size of the varied sources, shape (n,), where there are any
+    (:meth:`.strength.Exclusion.varied_size`), and S2 read inclusively, shape (n,), where that has a meaning.
     """
+
+    events: Array
+    varied: Array | None
+    s2_inclusive: Array | None
+
+
+def events_along(exclusion: Exclusion, plane: Plane, x: float, y: Sequence[float]) -> EventsAlong:
+    """The expected events along a column; what its points share is computed once."""
     points = [plane.at(x, value) for value in y]
     events = np.full((len(y), 2), math.nan)
+    inclusive = np.full(len(y), math.nan)
     varied = np.zeros(len(y)) if exclusion.varied else None
     signal = _SharedSignal(exclusion)
     groups: dict[tuple[float, Parameters], list[int]] = {}
@@ -333,10 +368,12 @@ def events_along(
             groups.setdefault((point.mass_GeV, point.parameters), []).append(j)
     for (mass, parameters), members in groups.items():
         epsilon = [point.epsilon for j in members if (point := points[j]) is not None]
-        events[members] = signal.expected(mass, parameters, epsilon)
+        events[members], s2 = signal.expected(mass, parameters, epsilon)
+        if s2 is not None:
+            inclusive[members] = s2
         if varied is not None:
             varied[members] = exclusion.varied_size(exclusion.at_mass(mass), epsilon, parameters)
-    return events, varied
+    return EventsAlong(events, varied, inclusive if exclusion.has_inclusive else None)
 
 
 class _SharedSignal:
@@ -347,12 +384,20 @@ class _SharedSignal:
         self._production: dict[float, list[ProductionPoint]] = {}
         self._kinematics: dict[tuple[float, float, float], SignalAtMass] = {}
 
-    def expected(self, mass_GeV: float, parameters: Parameters, epsilon: Sequence[float]) -> Array:
-        """Expected (S1, S2) events, shape (n_epsilon, 2)."""
-        found = self._exclusion.at_mass(mass_GeV) if self._exclusion.simulated else None
+    def expected(
+        self, mass_GeV: float, parameters: Parameters, epsilon: Sequence[float]
+    ) -> tuple[Array, Array | None]:
+        """Expected (S1, S2) events, shape (n_epsilon, 2), and S2 read inclusively, None without meaning."""
+        exclusion = self._exclusion
+        found = exclusion.at_mass(mass_GeV) if exclusion.simulated else None
         if isinstance(found, SignalSamples):
-            return np.asarray(found.per_electron(epsilon, parameters) * self._exclusion.weight)
-        return self._exclusion.expected(self._at(mass_GeV, parameters), epsilon)
+            events = np.asarray(found.per_electron(epsilon, parameters) * exclusion.weight)
+            s2 = found.s2_inclusive(epsilon, parameters) if exclusion.has_inclusive else None
+        else:
+            at_mass = self._at(mass_GeV, parameters)
+            events = exclusion.expected(at_mass, epsilon)
+            s2 = at_mass.s2_inclusive(epsilon) if exclusion.has_inclusive else None
+        return events, None if s2 is None else s2 * exclusion.weight[1]
 
     def _at(self, mass_GeV: float, parameters: Parameters) -> ExpectedSignal:
         if parameters == Parameters.of(self._exclusion.card):
@@ -385,6 +430,7 @@ def _refined(computing: _Computing, plane: Plane, coarse: Mapping[str, Array]) -
     """The grids on the finer axes: computed in cells that a contour crosses, interpolated in the others."""
     n_y, n_x = coarse["observed"].shape
     x, y = plane.x.finer.values, plane.y.finer.values
+    x[::REFINEMENT] = plane.x.values  # to the last bit: their production is known
     wanted = np.zeros((len(y), len(x)), dtype=bool)
     for grid in coarse.values():
         # NaN counts as not excluded: the edge of the physical region is refined too.

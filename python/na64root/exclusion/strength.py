@@ -224,21 +224,24 @@ class Exclusion:
         events = self.expected(at_mass, values)
         return self.strengths(events, self.varied_size(at_mass, values))["observed"]
 
-    def strengths(self, events: Array, varied: Array | None = None) -> dict[str, Array]:
+    def strengths(
+        self, events: Array, varied: Array | None = None, *, expected: bool = True
+    ) -> dict[str, Array]:
         """Expected signal over its ``observed`` and expected limits (``minus2`` to ``plus2``), shape (n,).
 
         Args:
             events: expected (S1, S2), shape (n, 2).
             varied: :meth:`varied_size` at these points, shape (n,).
+            expected: also over the expected limits, where they are known.
         """
         total, share = total_and_share(events)
-        return {name: total / limit for name, limit in self._limits(share, varied).items()}
+        return {name: total / limit for name, limit in self._limits(share, varied, expected).items()}
 
-    def _limits(self, share: Array, varied: Array | None) -> dict[str, Array]:
+    def _limits(self, share: Array, varied: Array | None, expected: bool) -> dict[str, Array]:
         """The ``observed`` limit and the expected ones, shape (n,)."""
 
         def of(limit: LimitByShare, share: Array) -> dict[str, Array]:
-            return {"observed": limit(share), **limit.expected(share)}
+            return {"observed": limit(share), **(limit.expected(share) if expected else {})}
 
         if varied is None:
             return of(self.limit, share)
@@ -264,13 +267,18 @@ class Exclusion:
             )
         return self._limits_of_size[steps]
 
-    def epsilon_range(self, at_mass: ExpectedSignal, epsilon: Array) -> tuple[float | None, float | None]:
+    def epsilon_range(
+        self, at_mass: ExpectedSignal, epsilon: Array, strength: Array | None = None
+    ) -> tuple[float | None, float | None]:
         """The ends of the excluded range of epsilon, by root finding between the points of the grid.
+
+        `strength` is that at these points, where it is known.
 
         Events seen in S2 can leave an allowed gap between a part excluded by S2 and one excluded by S1: then
         it is the widest part, in log epsilon. An end that lies outside the grid is the grid's end.
         """
-        inside = np.flatnonzero(self.strength(at_mass, epsilon) >= 1.0)
+        known = self.strength(at_mass, epsilon) if strength is None else strength
+        inside = np.flatnonzero(known >= 1.0)
         if not len(inside):
             return None, None
         part = max(np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1), key=len)
@@ -305,14 +313,38 @@ class Exclusion:
             treatment="none" if limit.treatment == "none" else "hybrid",
         )
 
-    def on_central_g2_line(self, mass_GeV: float) -> float:
+    @property
+    def has_inclusive(self) -> bool:
+        """Whether S2 of decays inside the detector has a meaning: calorimeters in order, chi2 that decays."""
+        return self.signal.mode == "semivisible" and self.signal.s2_tables is not None
+
+    def inclusive(self, at_mass: ExpectedSignal, epsilon: ArrayLike) -> Array:
+        """Expected (S1, S2) with S2 read inclusively, whatever the card counts, shape (n_epsilon, 2).
+
+        Raises:
+            ConfigError: the reading has no meaning here.
+        """
+        s2 = at_mass.s2_inclusive(epsilon)
+        if s2 is None:
+            raise ConfigError(
+                "no inclusive reading of S2 here (mode invisible, or calorimeters out of order): use "
+                "the paper's"
+            )
+        s1 = np.asarray(at_mass.per_electron(epsilon))[:, 0]
+        return np.stack([s1, s2], axis=1) * self.weight
+
+    def on_central_g2_line(self, mass_GeV: float, *, inclusive: bool = False) -> float:
         """Strength at the epsilon of the central g-2 line; 0 where there is no line."""
         epsilon = theory.muon_g2_band(self.card, [mass_GeV]).central
         if not np.isfinite(epsilon[0]):
             return 0.0
-        return float(self.strength(self.at_mass(mass_GeV), epsilon)[0])
+        at_mass = self.at_mass(mass_GeV)
+        if not inclusive:
+            return float(self.strength(at_mass, epsilon)[0])
+        events = self.inclusive(at_mass, epsilon)
+        return float(self.strengths(events, self.varied_size(at_mass, epsilon))["observed"][0])
 
-    def g2_end_point(self, masses: Array, strengths: Array) -> float | None:
+    def g2_end_point(self, masses: Array, strengths: Array, *, inclusive: bool = False) -> float | None:
         """Largest mass such that the central g-2 line is excluded from the first of `masses` up to it.
 
         Args:
@@ -324,5 +356,7 @@ class Exclusion:
         if not len(below):
             return float(masses[-1])
         last, first = masses[below[0] - 1], masses[below[0]]
-        root = optimize.brentq(lambda mass: self.on_central_g2_line(mass) - 1.0, last, first, xtol=1e-5)
+        root = optimize.brentq(
+            lambda mass: self.on_central_g2_line(mass, inclusive=inclusive) - 1.0, last, first, xtol=1e-5
+        )
         return float(root)

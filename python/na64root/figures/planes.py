@@ -72,6 +72,13 @@ PROJECTIONS = ("#c2185b", "#00695c", "#5c6bc0")
 
 # Colours of curves of users, in their order.
 USERS = ("#d81b60", "#1e88e5", "#8e24aa", "#fb8c00")
+# Of the contour where S2 counts all that its selection leaves.
+INCLUSIVE_LABEL = "same data, inclusive signal"
+INCLUSIVE_STYLE: dict[str, Any] = {
+    "color": COLOURS["exclusion"],
+    "linewidth": 2.2,
+    "linestyle": (0, (4, 2)),
+}
 
 
 # Plain names in sources and caveats, and how a figure writes them.
@@ -149,6 +156,15 @@ def exclusion_plane(
             label=f"this analysis, excluded at {100 * cl:g} % CL",
         )
     )
+    for number, contour in enumerate(plane.inclusive.contours if plane.inclusive else []):
+        (line,) = axes.plot(
+            *np.array(contour).T, color=COLOURS["exclusion"], linewidth=2.2, linestyle=(0, (4, 2)), zorder=5.5
+        )
+        if number == 0:
+            line.set_label(INCLUSIVE_LABEL)
+            handles.append(line)
+    if plane.inclusive:
+        notes.insert(0, _of_the_inclusive(plane))
     for number, contour in enumerate(plane.expected_contours.get("median", [])):
         (line,) = axes.plot(*np.array(contour).T, color="#1b3d14", linewidth=1.2, linestyle="--", zorder=5)
         if number == 0:
@@ -193,6 +209,18 @@ def _g2_bands(axes: Axes, plane: PlaneResult) -> Iterable[Any]:
             (line,) = axes.plot(*np.array(central.contour).T, color=COLOURS[key], linestyle="--", zorder=3)
             line.set_label(r"$(g-2)_\mu$, central")
             yield line
+
+
+def _of_the_inclusive(plane: PlaneResult) -> str:
+    """What is to be said below a figure that shows the inclusive reading."""
+    reading = plane.inclusive
+    assert reading is not None
+    text = f"{INCLUSIVE_LABEL}: {reading.remark}"
+    if reading.g2_end_is_frame:
+        text += "; the excluded part of the central g-2 line has no end in this range of masses"
+    elif reading.g2_excluded_up_to_GeV is not None:
+        text += f"; the central g-2 line is excluded up to {reading.g2_excluded_up_to_GeV:.3g} GeV"
+    return text + "."
 
 
 def _mark_end_point(axes: Axes, mass_GeV: float) -> None:

@@ -54,7 +54,7 @@ from .origin import (
     made_by_command,
     provenance,
 )
-from .planes import Line, Overlay, PlaneResult, Region, Score
+from .planes import InclusiveReading, Line, Overlay, PlaneResult, Region, Score
 from .r_cut import BestRCut, RCutPoint
 from .record import AnyRecord, Record, read_record, to_json
 
@@ -74,6 +74,7 @@ __all__ = [
     "FittedParameter",
     "GoodRunList",
     "Goodness",
+    "InclusiveReading",
     "Injected",
     "InputDetails",
     "InputFile",

@@ -115,6 +115,19 @@ class Overlay(Record):
     contour: list[list[float]]
 
 
+class InclusiveReading(Record):
+    """What the same data exclude where S2 counts all that its selection leaves, decays inside too.
+
+    `g2_end_is_frame`: the central g-2 line is excluded up to the last mass, so `g2_excluded_up_to_GeV` is
+    where the plane ends and no end of the exclusion. `remark` says what to keep in mind.
+    """
+
+    contours: list[list[list[float]]]
+    g2_excluded_up_to_GeV: float | None
+    g2_end_is_frame: bool
+    remark: str
+
+
 class PlaneResult(Record):
     """An exclusion plane. `upper_limit_mu[j][i]` is the limit over the expected signal at (x[i], y[j]).
 
@@ -126,7 +139,9 @@ class PlaneResult(Record):
     `x_logarithmic`, `y_logarithmic`: whether an axis is even, and drawn, in its logarithm or in itself.
     `blind`: the signal boxes of the input are hidden, `counts` are the most probable ones without signal.
     `weighted`: the input is simulation with weights, for which the same holds.
-    `notes` are those of the selection of input files.
+    `notes` are those of the selection of input files. `inclusive` is the other reading of S2, null where it
+    has no meaning (mode invisible, calorimeters out of order); where the card counts S2 as the paper does,
+    the upper edge of `contours` is a choice: chi2 that decay earlier are not counted.
     """
 
     plane: str
@@ -150,3 +165,4 @@ class PlaneResult(Record):
     weighted: bool = False
     blind: bool = False
     notes: list[str] = []
+    inclusive: InclusiveReading | None = None

@@ -92,6 +92,8 @@ def _curves(
 ) -> Iterator[tuple[str, str, int, list[list[float]]]]:
     """Every curve of a figure: name, kind, part and points."""
     groups = {"blinded" if plane.blind else "observed": ("excluded", plane.contours)}
+    if plane.inclusive is not None:
+        groups["inclusive signal"] = ("inclusive", plane.inclusive.contours)
     groups |= {f"expected {name}": ("expected", lines) for name, lines in plane.expected_contours.items()}
     groups |= {label: ("projection", other.contours) for label, other in (projections or {}).items()}
     for name, (kind, lines) in groups.items():
@@ -152,6 +154,8 @@ def write_objects(file: Any, plane: records.PlaneResult, cl: float) -> None:
     file.WriteObject(histogram, histogram.GetName())
     file.WriteObject(ROOT.TParameter["double"]("confidence_level", cl), "confidence_level")
     curves = {f"contour_{i}": points for i, points in enumerate(plane.contours)}
+    if plane.inclusive is not None:
+        curves |= {f"inclusive_{i}": points for i, points in enumerate(plane.inclusive.contours)}
     curves |= {key.replace(" ", "_"): overlay.contour for key, overlay in plane.overlays.items()}
     for name, points in curves.items():
         x, y = np.array(points, dtype=float).T.copy()

@@ -24,6 +24,7 @@ from .._core import (
     Chi2Flux,
     DarkBremsstrahlung,
     DecayModel,
+    InclusiveS2,
     Material,
     ProductionPoint,
     ResonantAnnihilation,
@@ -44,6 +45,7 @@ from .._core import material as core_material
 from ..annotations import Array
 from ..config import Card, Signature
 from ..errors import ConfigError, ConvergenceError
+from .inside import S2Tables, Target, s2_tables
 from .parameters import Mode, Parameters
 
 # Below it the cascade, without ionisation, is not valid: A' of less energy are left out.
@@ -52,6 +54,10 @@ LOWEST_APRIME_ENERGY_GEV = 1.0
 
 # Energies of chi2 between which the share of decays above a threshold is interpolated: yields to 1e-6.
 ENERGY_POINTS = 400
+
+
+# Masses whose production is kept, some 100 kB each.
+PRODUCTIONS_KEPT = 400
 
 
 # The regions along the beam in which a chi2 can decay, in the order of the beam.
@@ -98,9 +104,22 @@ class SignalModel:
             * (absorber / (absorber + scintillator))
         )
 
+        # A refined plane asks for the masses of its coarse grid again, after some hundred others.
+        self._production = functools.lru_cache(maxsize=PRODUCTIONS_KEPT)(self._produced)
+
     def __reduce__(self) -> Any:
         # What the core made is made again, the same, where this is unpickled.
         return functools.partial(SignalModel, mode=self.mode), (self.card,)
+
+    @functools.cached_property
+    def s2_tables(self) -> S2Tables | None:
+        """What the selection of S2 leaves of decays inside; None where that reading has no meaning."""
+        target = Target(
+            (self.aprime_threshold["S2"], self.aprime_threshold["S1"]),
+            self.atoms_per_radiation_length,
+            self.depth_scale_cm,
+        )
+        return s2_tables(self.card, target)
 
     def cross_section(self, mass_GeV: float, epsilon: float = 1.0) -> DarkBremsstrahlung:
         """e Z -> e Z A' by the card's approximation and mediator, for the target's element."""
@@ -114,6 +133,9 @@ class SignalModel:
         Raises:
             ConvergenceError: an integral that did not converge.
         """
+        return list(self._production(mass_GeV))
+
+    def _produced(self, mass_GeV: float) -> list[ProductionPoint]:
         try:
             return production_spectrum(
                 self.cross_section(mass_GeV),
@@ -190,6 +212,7 @@ class SignalAtMass:
             self._decay = Chi2Decayer(self._model, DecayModel.__members__[model])
         self._bremsstrahlung = self._flux_of(production)
         self._annihilation = self._flux_of(signal.annihilation(mass_GeV, parameters))
+        self._inclusive: list[InclusiveS2] = []  # one or none, shared with other alpha_D
 
     def _flux_of(self, production: list[ProductionPoint]) -> _Flux | None:
         if not production:
@@ -233,6 +256,8 @@ class SignalAtMass:
         parameters = replace(self.parameters, alpha_dark=alpha_dark)
         other._set_widths(parameters)
         other._annihilation = other._flux_of(self.signal.annihilation(self.mass_GeV, parameters))
+        if other._annihilation is not None:
+            other._inclusive = []
         return other
 
     def ctau_cm(self, epsilon: ArrayLike) -> Array:
@@ -242,25 +267,90 @@ class SignalAtMass:
             return np.asarray(np.where(square > 0.0, self._ctau / square, math.inf))
 
     def per_electron(self, epsilon: ArrayLike) -> Array:
-        """Expected (S1, S2) per electron on target, shape (n_epsilon, 2); epsilon of shape (n_epsilon,)."""
+        """Expected (S1, S2) per electron on target, shape (n_epsilon, 2); epsilon of shape (n_epsilon,).
+
+        S2 is what the card's `signal.s2` says: decays behind the detector, or :meth:`s2_inclusive`.
+        """
         epsilon = np.atleast_1d(np.asarray(epsilon, dtype=float))
         square = epsilon**2
+        kept = self.electrons_kept if self.signal.card.signal.residual == "rest" else 1.0
         if self.signal.mode == "invisible":
             produced = sum(float(np.sum(f.chi2.weight * f.accepted["S2"])) for f in self._fluxes)
-            return np.stack([np.zeros_like(square), produced * square], axis=1)
+            return np.stack([np.zeros_like(square), kept * produced * square], axis=1)
         geometry = self.signal.card.geometry
         ctau = self.ctau_cm(epsilon)
         front, end = geometry.hcal2_start_cm.value, geometry.hcal3_end_cm.value
         s1, s2 = np.zeros_like(square), np.zeros_like(square)
+        inclusive = self.signal.card.signal.s2 == "inclusive"
         for flux in self._fluxes:
             s1 = s1 + decays_between(flux.chi2, flux.accepted["S1"], ctau, front, end)
-            s2 = s2 + decays_between(flux.chi2, flux.accepted["S2"], ctau, end, math.inf)
-            if self._branching_to_neutrinos > 0.0:  # nothing is seen of them, wherever they are
-                unseen = decays_between(flux.chi2, flux.accepted["S2"], ctau, -math.inf, end)
-                s2 = s2 + self._branching_to_neutrinos * unseen
-        branching = self._width_to_chi / (self._width_to_chi + self._width_to_leptons * square)
+            if not inclusive:
+                s2 = s2 + decays_between(flux.chi2, flux.accepted["S2"], ctau, end, math.inf)
+        if inclusive:
+            s2 = np.asarray(self._inclusive_s2()(ctau))
+        s2 = s2 + self._unseen(ctau)
+        branching = kept * self._width_to_chi / (self._width_to_chi + self._width_to_leptons * square)
         s1 = s1 * self._branching_ee * self.signal.card.signal.r_efficiency.value
         return np.stack([s1 * square * branching, s2 * square * branching], axis=1)
+
+    def s2_inclusive(self, epsilon: ArrayLike) -> Array | None:
+        """Expected S2 per electron on target with the decays inside the detector, shape (n_epsilon,).
+
+        Each decay is weighted with what the selection of S2 leaves of it (``s2_selection.hpp``). None where
+        the calorimeters are in no order to simulate, and in mode invisible, where nothing decays.
+        """
+        if self.signal.mode == "invisible" or self.signal.s2_tables is None:
+            return None
+        values = np.atleast_1d(np.asarray(epsilon, dtype=float))
+        square = values**2
+        kept = self.electrons_kept if self.signal.card.signal.residual == "rest" else 1.0
+        branching = self._width_to_chi / (self._width_to_chi + self._width_to_leptons * square)
+        ctau = self.ctau_cm(values)
+        s2 = self._inclusive_s2()(ctau) + self._unseen(ctau)
+        return np.asarray(s2 * kept * square * branching)
+
+    def _unseen(self, ctau: Array) -> Array:
+        """Decays to neutrinos within the detector, of which nothing is seen wherever they are."""
+        unseen = np.zeros_like(ctau)
+        if self._branching_to_neutrinos > 0.0:
+            end = self.signal.card.geometry.hcal3_end_cm.value
+            for flux in self._fluxes:
+                unseen = unseen + decays_between(flux.chi2, flux.accepted["S2"], ctau, -math.inf, end)
+        return np.asarray(self._branching_to_neutrinos * unseen)
+
+    @property
+    def electrons_kept(self) -> float:
+        """What the cuts on the electron (trigger, beam cell, preshower, shower chi2) keep of A' of S2.
+
+        Of those above the ECAL cut whose decay nothing sees. It is part of the residual efficiency, and a
+        factor beside it where the card has `signal.residual = "rest"`.
+
+        Raises:
+            ConfigError: calorimeters that cannot be simulated.
+        """
+        return float(self._inclusive_s2().electrons_kept)
+
+    def _inclusive_s2(self) -> InclusiveS2:
+        tables = self.signal.s2_tables
+        if tables is None:
+            raise ConfigError(
+                "decays inside the detector cannot be selected here (calorimeters overlap or are not in the "
+                'order of the beam): correct the geometry, or use signal.s2 = "beyond" and '
+                'signal.residual = "total"'
+            )
+        if not self._inclusive:
+            self._inclusive.append(
+                InclusiveS2(
+                    [flux.chi2 for flux in self._fluxes],
+                    self._decay,
+                    self._branching_ee,
+                    self.signal.aprime_threshold["S2"],
+                    self.signal.depth_scale_cm,
+                    tables.pairs,
+                    tables.electrons,
+                )
+            )
+        return self._inclusive[0]
 
     def chi2_spectrum(self) -> tuple[Array, Array]:
         """Energies of chi2 in GeV of A' above the lower ECAL threshold, and weights, which sum to 1."""
@@ -291,8 +381,9 @@ class SignalAtMass:
         """What each step keeps of what the one before left, from :meth:`produced` to :meth:`per_electron`.
 
         In the order of the chain: ``ecal`` the cut on E_A', ``decay`` of chi2 in HCAL2 or HCAL3 (S1), behind
-        them or to neutrinos (S2), and for S1 ``chi2_to_ee``, ``hcal`` the threshold on the pair, ``r``. A
-        step that nothing reaches keeps nothing.
+        them or to neutrinos (S2; read inclusively, also inside, as far as the selection leaves it), and for
+        S1 ``chi2_to_ee``, ``hcal`` the threshold on the pair, ``r``; ``electron`` the cuts on the electron
+        where the residual efficiency is without them. A step that nothing reaches keeps nothing.
         """
         geometry = self.signal.card.geometry
         ctau = self.ctau_cm([epsilon])
@@ -306,14 +397,17 @@ class SignalAtMass:
                 left += float(np.sum(flux.chi2.weight * kept))
                 decayed += float(decays_between(flux.chi2, kept, ctau, *volume)[0])
                 accepted += float(decays_between(flux.chi2, flux.accepted[signature], ctau, *volume)[0])
-                if signature == "S2" and self._branching_to_neutrinos > 0.0:
-                    unseen = decays_between(flux.chi2, kept, ctau, -math.inf, end)
-                    decayed += self._branching_to_neutrinos * float(unseen[0])
+            if signature == "S2":
+                if self.signal.card.signal.s2 == "inclusive":
+                    decayed = float(self._inclusive_s2()(ctau)[0])
+                decayed += float(self._unseen(ctau)[0])
             steps = {"ecal": _share(left, self._weight()), "decay": _share(decayed, left)}
             if signature == "S1":
                 steps["chi2_to_ee"] = self._branching_ee
                 steps["hcal"] = _share(accepted, decayed)
                 steps["r"] = self.signal.card.signal.r_efficiency.value
+            if self.signal.card.signal.residual == "rest":
+                steps["electron"] = self.electrons_kept
             found[signature] = steps
         return found
 

@@ -82,11 +82,16 @@ class Reweighted:
     `effective` is the number of unweighted events with the same relative error: where it is small, or 0, the
     sample does not know that point, whatever `expected` says. `covered` is the share of the decays there that
     the sample can have at all; 1 unless the splitting changes. `sample` is what was reweighted.
+
+    `expected` is all that the selection leaves. `s2_beyond`, of shape (n,), is the part of S2 whose chi2 does
+    not decay in the detector, what the paper counts, `s2_beyond_effective` its effective number.
     """
 
     expected: Array
     error: Array
     effective: Array
+    s2_beyond: Array
+    s2_beyond_effective: Array
     covered: float = 1.0
     sample: SignalSample | None = None
 
@@ -253,7 +258,8 @@ class SignalSample:
                 "which has the width of the A'): simulate there"
             )
         kinematics, covered = self._kinematics(new)
-        sums = np.zeros((len(values), len(SIGNATURES), 2))
+        beyond = ~self._seen & (self._signature == SIGNATURES.index("S2"))
+        sums = np.zeros((len(values), len(SIGNATURES) + 1, 2))
         lost = np.zeros(len(values), dtype=bool)
         for i, value in enumerate(values):
             ratio, lost[i] = self._ratio(float(value), new)
@@ -261,9 +267,18 @@ class SignalSample:
             for j in range(len(SIGNATURES)):
                 chosen = weight[self._signature == j]
                 sums[i, j] = chosen.sum(), (chosen**2).sum()
+            sums[i, -1] = weight[beyond].sum(), (weight[beyond] ** 2).sum()
         total, square = sums[..., 0], sums[..., 1]
         effective = np.where(lost[:, np.newaxis], 0.0, effective_events(total, square))
-        return Reweighted(total, np.sqrt(square), effective, covered, self)
+        return Reweighted(
+            total[:, :-1],
+            np.sqrt(square[:, :-1]),
+            effective[:, :-1],
+            total[:, -1],
+            effective[:, -1],
+            covered,
+            self,
+        )
 
     def effects(self, expected: Mapping[Signature, float]) -> list[SystematicEffect]:
         """What the varied sources do where these numbers are expected, source by source.

@@ -3,8 +3,9 @@
 The contract: over the whole sample, before cuts, `mcWeight` sums in each run period to the expected number of
 A' (above the energy at which an A' leaves less than the ECAL cut of S1) in the electrons on target of that
 period times its residual efficiency. So after cuts it sums to the expected signal, and what the residual
-efficiency stands for is not simulated again. Files of `simulate signal` say themselves which point, exposure
-and part of a sample they are; of others the user gives mass and epsilon.
+efficiency stands for is not simulated again. Files of `simulate signal` have the cuts on the electron
+simulated: these are divided out where the card's residual efficiency stands for them too. Such files say
+themselves which point, exposure and part of a sample they are; of others the user gives mass and epsilon.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .. import selection
-from ..config import SIGNATURES, Card, Signature
+from .._core import DecayVolume
+from ..config import SIGNATURES, Card, DeclaredCut, Signature
 from ..errors import ConfigError, DataError
 from ..ntuple import Ntuple, about, expand, open_ntuple
 from ..records import InputFile, Record
@@ -35,6 +37,10 @@ PERIOD_ERRORS = 5.0
 
 # A sample whose production differs by more from the chain's is told: another normalisation, or forced decays.
 PRODUCTION_RATIO = 1.5
+
+
+# The cut on the truth that leaves of S2 what the paper counts.
+DECAYS_BEHIND = "decays_behind"
 
 
 class SignalBin(Record):
@@ -131,7 +137,8 @@ def read_signal(
     else:
         point = _given_point(paths[0], card, mass_GeV, epsilon)
         parts = [_Part(ntuple, dict.fromkeys(electrons, 1.0)) for ntuple in ntuples]
-    selected = [_select(part, card, vary=vary, work=work) for part in parts]
+    counting = _counting(card, point, ntuples)
+    selected = [_select(part, counting, vary=vary, work=work) for part in parts]
     inputs = [file for found in selected for file in found.files]
     bins, produced = _summed(parts, selected, electrons)
     if not own:
@@ -141,6 +148,8 @@ def read_signal(
             f"no event of the signal sample {paths[0]} passes the selection in a period with exposure "
             "(nothing to set a limit on): simulate more, or another point"
         )
+    # What the cuts on the electron lose is in the sample, and in a residual efficiency that stands for all.
+    kept = _electrons_kept(card, point) if own else 1.0
     total = sum(weight for weight, _ in produced.values())
     chain = _produced_by_chain(card, point, sum(electrons.values()))
     if chain is not None and not 1.0 / PRODUCTION_RATIO < total / chain < PRODUCTION_RATIO:
@@ -160,8 +169,8 @@ def read_signal(
         relative_splitting=point.parameters.relative_splitting,
         produced=total,
         produced_by_chain=chain,
-        bins=bins,
-        systematics=_effects(parts, selected, electrons),
+        bins=[b.model_copy(update={"expected": b.expected / kept, "error": b.error / kept}) for b in bins],
+        systematics=[scaled_sum([(1.0 / kept, effect)]) for effect in _effects(parts, selected, electrons)],
         files=inputs,
     )
 
@@ -271,6 +280,36 @@ def _given_point(path: str, card: Card, mass_GeV: float | None, epsilon: float |
         if not (value > 0.0 and math.isfinite(value)):
             raise ConfigError(f"{name} {value:g} is not acceptable (must be positive): correct it")
     return _Point("semivisible", mass_GeV, epsilon, Parameters.of(card))
+
+
+def _counting(card: Card, point: _Point, ntuples: Sequence[Ntuple]) -> Card:
+    """The card with a cut on the truth where it counts S2 of decays behind the detector alone."""
+    if card.signal.s2 == "inclusive" or point.mode != "semivisible":
+        return card
+    blind = [ntuple for ntuple in ntuples if not ntuple.data_frame().HasColumn("mc_decay_volume")]
+    if blind:
+        log.warning(
+            "%s does not say where chi2 decays (no branch mc_decay_volume): S2 of decays inside the detector "
+            'are counted, as with signal.s2 = "inclusive"',
+            blind[0].paths[0],
+        )
+        return card
+    behind = [int(DecayVolume.__members__[name]) for name in ("none", "beyond")]
+    cut = DeclaredCut(
+        name=DECAYS_BEHIND,
+        expression=" || ".join(f"mc_decay_volume == {volume}" for volume in behind),
+        after="shower_chi2",
+        signatures=["S2"],
+    )
+    selection = card.selection.model_copy(update={"declared": [*card.selection.declared, cut]})
+    return card.model_copy(update={"selection": selection})
+
+
+def _electrons_kept(card: Card, point: _Point) -> float:
+    """What a residual efficiency that stands for all losses has of those that are simulated."""
+    if card.signal.residual == "rest" or point.mode not in MODES:
+        return 1.0
+    return SignalModel(card).at_mass(point.mass_GeV, point.parameters).electrons_kept
 
 
 _Produced = dict[str, tuple[float, float]]

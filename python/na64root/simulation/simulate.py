@@ -12,6 +12,7 @@ from ..config import Card
 from ..errors import ConfigError, Na64Error
 from ..records import Provenance, Record, provenance
 from ..signal import Parameters, SignalModel, effective_electrons
+from ..signal.experiment import detector_config
 from ..work import Work
 from .core_config import (
     DecayRange,
@@ -20,7 +21,6 @@ from .core_config import (
     GunVolume,
     Signal,
     SignalMode,
-    detector_config,
     event_config,
     event_generator,
     generator_config,
