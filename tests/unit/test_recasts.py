@@ -155,10 +155,10 @@ def test_stable_chi2_leaves_the_invisible_limit():
 
 
 def test_small_splittings_do_not_rest_on_a_few_events():
-    """At f = 0.05 only A' above 12 GeV can give a pair of 1 GeV, and only these are made: seeds agree.
+    """At f = 0.05 only A' above 12 GeV give a pair of 1 GeV, and only these are made: seeds agree.
 
-    Self; four seeds spread by less than 25 %. The standard deviation of one is 9 % as measured with twelve, so
-    that a false alarm comes once in 10^6.
+    Self; four seeds spread by less than 25 %. The standard deviation of one is 9 % as measured with twelve:
+    a false alarm comes once in 10^6.
     """
     point = Parameters(0.1, 3.0, 0.05)
     model = point.model(0.2, 1.0)
