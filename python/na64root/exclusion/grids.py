@@ -122,8 +122,8 @@ class Plane:
         mediator = self.parameters.mediator
         if self.epsilon is None and not axes & set(COUPLINGS) and mediator.muon == 0.0:
             raise ConfigError(
-                f"plane {self.name} is on the g-2 line (mediator {mediator.name} does not couple to muons, and "
-                "has none): give --x, --y and --epsilon"
+                f"plane {self.name} is on the g-2 line (mediator {mediator.name} does not couple to muons): "
+                "give --x, --y and --epsilon"
             )
 
     @classmethod
