@@ -430,7 +430,7 @@ def test_analyze_draws_what_scan_draws(monkeypatch):
     assert (asked["plane"], asked["others"], asked["expected"]) == ("mass-epsilon", True, True)
 
 
-def test_a_linear_axis_has_bins_of_one_width(tmp_path):
+def test_a_linear_axis_has_bins_of_one_width(tmp_path, without_other_experiments):
     axes = ("--x", "mass=0.1:0.3:3:lin", "--y", "ratio=2.5:10:3")
     code, text = commands.run("scan", *axes, "-o", str(tmp_path), "--json")
     assert code == 0

@@ -150,6 +150,8 @@ def test_the_muon_sets_its_line():
     assert theory.muon_g2_band(load_card(overrides=["model.mediator=l_e_minus_l_mu"]), [0.1]).central == (
         pytest.approx(theory.muon_g2_band(load_card(), [0.1]).central)
     )
+    with pytest.raises(ConfigError, match="plane mass-alpha is on the g-2 line"):
+        Plane.named("mass-alpha", half)
     assert theory.epsilon_g2(0.1, 251e-11, charge=-2.0) == pytest.approx(
         0.5 * theory.epsilon_g2(0.1, 251e-11)
     )

@@ -98,7 +98,7 @@ class Plane:
     Without `epsilon` it is that of the central g-2 line at each mass, as in Fig. 5 of the paper.
 
     Raises:
-        ConfigError: axes of one quantity or that leave the mass open.
+        ConfigError: axes of one quantity or that leave the mass open; no g-2 line where it is needed.
     """
 
     name: str
@@ -119,6 +119,12 @@ class Plane:
             raise ConfigError("axes mass and mass1 (their ratio is a parameter): choose mass and ratio")
         if not axes & {"mass", "mass1"} and self.mass_GeV is None:
             raise ConfigError(f"plane {self.name} has no axis mass (which mass?): give --mass-GeV")
+        mediator = self.parameters.mediator
+        if self.epsilon is None and not axes & set(COUPLINGS) and mediator.muon == 0.0:
+            raise ConfigError(
+                f"plane {self.name} is on the g-2 line (mediator {mediator.name} does not couple to muons): "
+                "give --x, --y and --epsilon"
+            )
 
     @classmethod
     def named(cls, name: str, card: Card) -> Plane:
