@@ -49,13 +49,17 @@ def model_of_plane(
     Args:
         point: what the plane was computed with.
     """
-    return model_at(point, plane.g2_excluded_up_to_GeV or plane.x[-1])
+    return model_on_g2_line(point, plane.g2_excluded_up_to_GeV)
 
 
-def model_at(
-    point: exclusion.Exclusion, mass: float
+def model_on_g2_line(
+    point: exclusion.Exclusion, end_point: float | None
 ) -> tuple[limits.CountingModel, list[SignalUncertaintyOfSample]]:
-    """The model with the signal of the central g-2 line at a mass in GeV, and its sources."""
+    """The model with the signal at the end of the excluded g-2 line, in GeV, and its sources.
+
+    Where none of that line is excluded it is that at the highest mass of the card's plane.
+    """
+    mass = end_point or point.card.plane.mass_max_GeV.value
     epsilon = theory.epsilon_g2([mass], point.card.muon_g2.central.value)
     at_mass = point.at_mass(mass)
     s1, s2 = point.expected(at_mass, epsilon)[0]

@@ -19,7 +19,7 @@ from pathlib import Path
 from .. import exclusion, limits
 from ..analyze import Analysis
 from ..analyze.counts import likelihood_counts
-from ..analyze.models import model_at, model_of_plane
+from ..analyze.models import model_on_g2_line
 from ..config import Card
 from ..errors import ConfigError, DataError, Na64Error
 from ..exclusion.planes import plane_of
@@ -146,7 +146,7 @@ def _of_card(card: Card, work: Work) -> tuple[list[Source], CountingModel]:
     exposure = card.exposure()
     point = exclusion.Exclusion(card, card_counts(card, exposure), exposure, expected=True, work=work)
     plane = plane_of(point, "mass-epsilon", work=work)
-    model, _ = model_of_plane(point, plane)
+    model, _ = model_on_g2_line(point, plane.g2_excluded_up_to_GeV)
     cl, treatment = card.limit.confidence_level.value, card.limit.treatment
     limit = limits.upper_limit(model, cl=cl, treatment=treatment, work=work)
     made = provenance(card, seed=work.seed, limit_method=f"exact, {treatment}")
@@ -222,7 +222,7 @@ def _model_of(source: Source, notes: list[str], work: Work) -> CountingModel | N
         )
         return None
     point = exclusion.Exclusion(card, counts, record.exposure, work=work)
-    model, _ = model_at(point, record.g2_excluded_up_to_GeV or record.exclusion.mass_GeV[-1])
+    model, _ = model_on_g2_line(point, record.g2_excluded_up_to_GeV)
     return model
 
 
