@@ -70,7 +70,8 @@ def file_names(tables: Sequence[Table]) -> list[str]:
     """The file of each table: its number and its name in plain letters."""
     names = []
     for number, table in enumerate(tables, 1):
-        words = "".join(c if c.isascii() and c.isalnum() else " " for c in table.name).lower().split()
+        signed = table.name.replace(" -", " minus ").replace(" +", " plus ")
+        words = "".join(c if c.isascii() and c.isalnum() else " " for c in signed).lower().split()
         names.append(f"table{number:02d}_{'_'.join(words)}.yaml")
     return names
 

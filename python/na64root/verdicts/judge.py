@@ -311,7 +311,7 @@ def _why(accepted: Accepted, total: float, upper_limit: float, excluded: bool) -
     least = min(kept, key=lambda name: kept[name])
     what = f"{WORDS.get(least, least)} keeps least of {signature}, {kept[least]:.3g}"
     if excluded:
-        return f"{answer}; {what}, and {total / upper_limit:.3g} times the limit is left."
+        return f"{answer}; {what}, and leaves {total / upper_limit:.3g} times the limit."
     return (
         f"{answer}; {what}: {upper_limit / total:.3g} times as many would be needed."
         if total > 0.0
