@@ -503,12 +503,12 @@ def impacts(
         if any(b.background_uncertainty > 0.0 for b, m in zip(model.bins, members, strict=True) if m):
             limits = [limit(model.with_background_uncertainty(group, factor)) for factor in (0.0, 2.0)]
             found.append(Impact(f"background {group}", *limits))
-    for source in model.named_sources:
-        others = tuple(other for other in model.named_sources if other is not source)
+    for named in model.named_sources:
+        others = tuple(other for other in model.named_sources if other is not named)
         limits = [
-            limit(replace(model, named_sources=(*others, *changed))) for changed in ((), (source.doubled(),))
+            limit(replace(model, named_sources=(*others, *changed))) for changed in ((), (named.doubled(),))
         ]
-        found.append(Impact(source.name, *limits))
+        found.append(Impact(named.name, *limits))
     return tuple(found)
 
 
