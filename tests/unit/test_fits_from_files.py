@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import warnings
 
 import numpy as np
@@ -9,7 +10,17 @@ import pytest
 
 from na64root.cling import root
 from na64root.errors import ConfigError, DataError
-from na64root.limits import Bin, CountingModel, Effect, NamedSource, export, own_toys, roofit, upper_limit
+from na64root.limits import (
+    Bin,
+    CountingModel,
+    Effect,
+    NamedSource,
+    SignalSource,
+    export,
+    own_toys,
+    roofit,
+    upper_limit,
+)
 from na64root.limits.model_files import model_from
 from na64root.limits.model_record import record_of
 from support import commands
@@ -703,6 +714,92 @@ def test_what_a_format_cannot_hold_is_refused(why):
     write, model = CANNOT_HOLD[why]
     with pytest.raises(ConfigError, match=why):
         write(model)
+
+
+def refused_by_combine(text):
+    """What Combine's parser and text2workspace would refuse, by the rules of its manual (independent)."""
+    lines = [line.split() for line in text.splitlines() if line.strip() and line[0] not in "#-"]
+    head = {line[0]: line[1:] for line in lines if line[0] in ("imax", "jmax", "kmax", "observation", "rate")}
+    bins, columns = (line[1:] for line in lines if line[0] == "bin")
+    names, numbers = (line[1:] for line in lines if line[0] == "process")
+    rates = [float(x) for x in head["rate"]]
+    if not int(head["imax"][0]) == len(bins) == len(head["observation"]):
+        return "imax"
+    processes = set(zip(names, numbers, strict=True))
+    if not int(head["jmax"][0]) + 1 == len(processes) == len(set(names)) == len(set(numbers)):
+        return "jmax"
+    if len({len(columns), len(names), len(numbers), len(rates)}) > 1 or set(columns) != set(bins):
+        return "columns"
+    for b in bins:
+        own = [(int(n), r) for c, n, r in zip(columns, numbers, rates, strict=True) if c == b]
+        if not any(n > 0 and r > 0.0 for n, r in own):
+            return f"Bin {b} has no background processes contributing to it"
+        if not any(n <= 0 for n, _ in own):
+            return f"Bin {b} has no signal"
+    given = {line[0] for line in lines if len(line) > 1 and line[1] == "param"}
+    for line in (line for line in lines if line[0] not in (*head, "bin", "process")):
+        name, kind, *rest = line
+        if not re.fullmatch(r"[A-Za-z]\w*", name):
+            return f"name {name}"
+        if kind == "lnN" and len(rest) == len(rates):
+            factors = [float(x) for entry in rest if entry != "-" for x in entry.split("/")]
+            if factors and min(factors) > 0.0:
+                continue
+        if kind == "gmN" and rest[0].isdigit() and len(rest) == len(rates) + 1:
+            alphas = [(float(x), r) for x, r in zip(rest[1:], rates, strict=True) if x != "-"]
+            if all(abs(x * int(rest[0]) - r) < 1e-6 * r + 2e-6 for x, r in alphas):
+                continue
+        if kind == "param" and [float(x) for x in rest[:2]] == [0.0, 1.0]:
+            low, high = json.loads(rest[2])
+            if low <= 0.0 < high:
+                continue
+        places = kind == "rateParam" and len(rest) == 4 and rest[0] in (*bins, "*") and rest[1] in names
+        if places and re.fullmatch(r"[-+.()*@\de]+", rest[2]) and rest[3] in given:
+            continue
+        return " ".join(line)
+    return None
+
+
+NOTHING_EXPECTED = (Bin("a", "a", "", 0, 0.0, 0.0, 0.5), Bin("b 2", "b", "", 1, 0.4, 0.2, 0.5))
+IN_A_CARD = {
+    "plain": PLAIN,
+    "gaussian signal": dataclasses.replace(PLAIN, constraint="gaussian"),
+    "log-normal": dataclasses.replace(PLAIN, background_constraint="lognormal"),
+    "own": dataclasses.replace(
+        PLAIN, signal_uncertainty=0.0, signal_sources={"mc": SignalSource(0.1, "none")}
+    ),
+    "nothing expected": CountingModel(NOTHING_EXPECTED),
+    "nothing expected, uncertain": CountingModel(
+        (dataclasses.replace(NOTHING_EXPECTED[0], background_uncertainty=0.3), NOTHING_EXPECTED[1])
+    ),
+    "named": NAMED,
+    "empty control region": CountingModel(
+        NOTHING_EXPECTED, named_sources=(NamedSource("cr", "gamma", (Effect("a", "background", 0.7),)),)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IN_A_CARD)
+def test_every_datacard_is_one_to_combine(case, tmp_path):
+    text = export.datacard(IN_A_CARD[case])
+    assert refused_by_combine(text) is None
+    found = model_from(written(tmp_path, text)).model
+    assert refused_by_combine(export.datacard(found)) is None  # and again
+
+
+def test_the_rules_of_combine_find_what_is_wrong():
+    text = export.datacard(CountingModel(NOTHING_EXPECTED))
+    assert "Bin a has no background" in refused_by_combine(text.replace("1e-06", "0"))
+    assert refused_by_combine(text.replace("imax 2", "imax 3")) == "imax"
+    assert refused_by_combine(text.replace("jmax 1", "jmax 2")) == "jmax"
+    assert "lnN" in refused_by_combine(text + "x lnN 1.1 -\n")
+
+
+def test_a_bin_without_background_has_the_same_limit(tmp_path):
+    """A millionth of an event moves the limit by as much, relative."""
+    model = CountingModel(NOTHING_EXPECTED)
+    found = model_from(written(tmp_path, export.datacard(model))).model
+    assert limit(found) == pytest.approx(limit(model), rel=1e-5)
 
 
 def test_an_empty_control_region_has_a_rate_in_a_datacard(tmp_path):

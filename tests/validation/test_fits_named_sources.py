@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 
 from na64root.errors import ConfigError, ConvergenceError
-from na64root.limits import Bin, CountingModel, Effect, NamedSource, experiment, own_toys, roofit, upper_limit
+from na64root.limits import (
+    Bin,
+    CountingModel,
+    Effect,
+    NamedSource,
+    experiment,
+    impacts,
+    own_toys,
+    roofit,
+    upper_limit,
+)
 from na64root.limits.asymptotics import Asymptotics
 from na64root.limits.reduction import IrreducibleError, reduced
 from na64root.work import Work
@@ -254,3 +264,26 @@ def test_asymptotic_formulae_are_those_of_the_engine(criterion):
     else:
         with pytest.raises(ConvergenceError, match="every signal is excluded: use --criterion cls"):
             of.expected_limits(0.9, criterion)
+
+
+def test_impacts_name_each_source():
+    """Without and doubled, against models made by hand (analytic: factors squared, a quarter of a count)."""
+    bins = (Bin("a", "a", "", 1, 1.0, 0.0, 1.0),)
+    scale, count = (
+        NamedSource("scale", "lognormal", on("a", "signal", 1.2)),
+        NamedSource("count", "gamma", on("a", "background", 0.25), count=4),
+    )
+    squared = NamedSource("scale", "lognormal", on("a", "signal", 1.44))
+    quarter = NamedSource("count", "gamma", on("a", "background", 1.0), count=1)
+
+    def limit(*sources):
+        return upper_limit(CountingModel(bins, named_sources=sources), expected=False).upper_limit
+
+    found = {i.source: i for i in impacts(CountingModel(bins, named_sources=(scale, count)))}
+    assert list(found) == ["scale", "count"]
+    assert found["scale"].upper_limit_without == pytest.approx(limit(count), rel=1e-9)
+    assert found["scale"].upper_limit_doubled == pytest.approx(limit(squared, count), rel=1e-9)
+    assert found["count"].upper_limit_without == pytest.approx(limit(scale), rel=1e-9)
+    assert found["count"].upper_limit_doubled == pytest.approx(limit(scale, quarter), rel=1e-9)
+    line = NamedSource("line", "gaussian", on("a", "background", 1.3, 0.2)).doubled()
+    assert (line.effects[0].up, line.effects[0].down) == (pytest.approx(1.6), 0.0)

@@ -79,15 +79,14 @@ class ProfileLikelihood {
         double down;
         std::array<double, 6> inside;
 
-        bool operator==(const Factor &other) const;
-        double value(double x) const;
-        double first_derivative(double x) const;
-        double second_derivative(double x) const;
-
-      private:
         struct Derivatives {
             double value, first, second;
         };
+        bool operator==(const Factor &other) const;
+        double value(double x) const;
+        Derivatives derivatives(double x) const;
+
+      private:
         double reach() const { return join == Join::logarithm ? 0.5 : 1.0; }
         Derivatives joined(double x) const;
     };

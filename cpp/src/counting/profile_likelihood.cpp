@@ -20,36 +20,21 @@ bool ProfileLikelihood::Factor::operator==(const Factor &other) const {
 }
 
 double ProfileLikelihood::Factor::value(double x) const {
-    switch (shape) {
-    case Shape::power:
+    if (shape == Shape::power)
         return std::exp(slope * x);
-    case Shape::linear:
-        return std::max(0.0, offset + slope * x);
-    default:
-        return std::max(0.0, joined(x).value);
-    }
+    return std::max(0.0, shape == Shape::linear ? offset + slope * x : joined(x).value);
 }
 
-double ProfileLikelihood::Factor::first_derivative(double x) const {
-    switch (shape) {
-    case Shape::power:
-        return slope * std::exp(slope * x);
-    case Shape::linear:
-        return slope;
-    default:
-        return joined(x).first;
+ProfileLikelihood::Factor::Derivatives ProfileLikelihood::Factor::derivatives(double x) const {
+    if (shape == Shape::power) {
+        const double power = std::exp(slope * x);
+        return {power, slope * power, slope * slope * power};
     }
-}
-
-double ProfileLikelihood::Factor::second_derivative(double x) const {
-    switch (shape) {
-    case Shape::power:
-        return slope * slope * std::exp(slope * x);
-    case Shape::linear:
-        return 0.0;
-    default:
-        return joined(x).second;
-    }
+    if (shape == Shape::linear)
+        return {std::max(0.0, offset + slope * x), slope, 0.0};
+    Derivatives found = joined(x);
+    found.value = std::max(0.0, found.value);
+    return found;
 }
 
 ProfileLikelihood::Factor::Derivatives ProfileLikelihood::Factor::joined(double x) const {
@@ -225,27 +210,34 @@ class ProfileLikelihood::Minimiser {
     // Adds the slopes of the yield of processes in its parameters, and its second derivatives times `curving`
     // to the Hessian.
     double add_yield(const std::vector<Yield> &processes, double curving, std::vector<double> &slopes) {
-        for (const Yield &y : processes)
-            for (std::size_t a = 0; a < y.factors.size(); ++a) {
-                const Factor &f = y.factors[a];
-                const std::size_t ka = f.parameter + 1;
-                const double slope = f.first_derivative(x_[ka]), rest = without(y, a, a);
-                slopes[ka] += rest * slope;
-                hessian_[ka * size_ + ka] += curving * rest * f.second_derivative(x_[ka]);
-                for (std::size_t b = 0; b < y.factors.size(); ++b) {
-                    const std::size_t kb = y.factors[b].parameter + 1;
-                    if (a != b)
-                        hessian_[ka * size_ + kb] +=
-                            curving * without(y, a, b) * slope * y.factors[b].first_derivative(x_[kb]);
-                }
+        double sum = 0.0;
+        for (const Yield &y : processes) {
+            const std::size_t number = y.factors.size();
+            factors_.resize(number);
+            double product = y.constant;
+            for (std::size_t a = 0; a < number; ++a) {
+                factors_[a] = y.factors[a].derivatives(x_[y.factors[a].parameter + 1]);
+                product *= factors_[a].value;
             }
-        return yield(processes, x_.data() + 1);
+            sum += product;
+            for (std::size_t a = 0; a < number; ++a) {
+                const std::size_t ka = y.factors[a].parameter + 1;
+                const double rest = without(y, a, a);
+                slopes[ka] += rest * factors_[a].first;
+                hessian_[ka * size_ + ka] += curving * rest * factors_[a].second;
+                for (std::size_t b = 0; b < number; ++b)
+                    if (a != b)
+                        hessian_[ka * size_ + y.factors[b].parameter + 1] +=
+                            curving * without(y, a, b) * factors_[a].first * factors_[b].first;
+            }
+        }
+        return sum;
     }
     double without(const Yield &y, std::size_t a, std::size_t b) const {
         double product = y.constant;
-        for (std::size_t c = 0; c < y.factors.size(); ++c)
+        for (std::size_t c = 0; c < factors_.size(); ++c)
             if (c != a && c != b)
-                product *= y.factors[c].value(x_[y.factors[c].parameter + 1]);
+                product *= factors_[c].value;
         return product;
     }
 
@@ -362,6 +354,7 @@ class ProfileLikelihood::Minimiser {
     std::vector<double> x_, next_, slope_, step_, hessian_, fisher_, work_, of_signal_, rate_slope_;
     std::vector<char> resting_, held_;
     std::vector<std::size_t> followed_;
+    std::vector<Factor::Derivatives> factors_; // of one process
 };
 
 void ProfileLikelihood::add_parameter(double lowest, double highest, double count) {

@@ -476,7 +476,10 @@ class Impact:
 def impacts(
     model: CountingModel, *, cl: float = 0.9, treatment: Treatment = "frequentist"
 ) -> tuple[Impact, ...]:
-    """How the exact limit depends on each uncertainty: named signal sources, then backgrounds by group."""
+    """How the limit depends on each uncertainty: signal sources, backgrounds by group, named sources.
+
+    It is that of `upper_limit`: where toys set it, an impact below a per cent or so is chance.
+    """
 
     def limit(changed: CountingModel) -> float:
         return upper_limit(changed, cl=cl, treatment=treatment, expected=False).upper_limit
@@ -502,6 +505,12 @@ def impacts(
         if any(b.background_uncertainty > 0.0 for b, m in zip(model.bins, members, strict=True) if m):
             limits = [limit(model.with_background_uncertainty(group, factor)) for factor in (0.0, 2.0)]
             found.append(Impact(f"background {group}", *limits))
+    for named in model.named_sources:
+        others = tuple(other for other in model.named_sources if other is not named)
+        limits = [
+            limit(replace(model, named_sources=(*others, *changed))) for changed in ((), (named.doubled(),))
+        ]
+        found.append(Impact(named.name, *limits))
     return tuple(found)
 
 

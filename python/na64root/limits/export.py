@@ -334,7 +334,8 @@ class _Card:
             "-" * 40,
         ]
         parameters = [
-            f"{name} param 0 1 [{low:.10g},{high:.10g}]" for name, (low, high) in self.parameters.items()
+            f"{name} param 0 1 [{low + 0.0:.10g},{high:.10g}]"
+            for name, (low, high) in self.parameters.items()
         ]
         return "\n".join([*head, *self.lines, *parameters, *self.formulas]) + "\n"
 
