@@ -95,15 +95,18 @@ template <class Event, class Generator> class Writer {
             sum += event.mcWeight;
             event_ = event;
             store([&] { return tree_ ? tree_->Fill() >= 0 : ntuple_->Fill(*entry_) > 0; });
+            ++written_;
         });
         return sum;
     }
+    // Events written so far: what a call says that Cling could not compile is no number.
+    unsigned long written() const { return written_; }
     // Writes what is left in memory, and a text beside it, and closes the file.
     void close(const char *text) {
         store([&] {
             if (ntuple_)
                 ntuple_->CommitDataset();
-            else if (tree_->Write() <= 0)
+            else if (tree_->GetEntries() != static_cast<Long64_t>(written_) || tree_->Write() <= 0)
                 return false;
             TNamed about("na64root", text);
             if (file_->WriteTObject(&about) <= 0)
@@ -149,6 +152,7 @@ template <class Event, class Generator> class Writer {
     Event event_{}; // where the columns look
     Generator generate_;
     int threads_;
+    unsigned long written_ = 0;
     std::unique_ptr<TFile> file_;
     TTree *tree_ = nullptr;
     std::unique_ptr<ROOT::RNTupleWriter> ntuple_;

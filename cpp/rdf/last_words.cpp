@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <streambuf>
+#include <string_view>
 #include <utility>
 
 #include <fcntl.h>
@@ -114,7 +116,26 @@ void at_crash(int number) {
 
 std::array<struct sigaction, crashes.size()> crashes_before;
 std::terminate_handler terminate_before = nullptr;
-std::streambuf *errors_before = nullptr;
+
+// What RDataFrame says beside the exception that says why; all else, as of the compiler, passes.
+class WithoutInterrupted : public std::streambuf {
+  public:
+    std::streambuf *passed_to = nullptr;
+
+  protected:
+    std::streamsize xsputn(const char *text, std::streamsize size) override {
+        const std::string_view said(text, static_cast<std::size_t>(size));
+        if (said.find("event loop was interrupted") != said.npos)
+            return size;
+        return passed_to->sputn(text, size);
+    }
+    int overflow(int c) override {
+        return c == traits_type::eof() ? 0 : passed_to->sputc(static_cast<char>(c));
+    }
+    int sync() override { return passed_to->pubsync(); }
+};
+WithoutInterrupted filtered_errors;
+
 stack_t stack_before{};
 std::unique_ptr<char[]> stack; // for handlers, where a recursion without end has used up the other
 
@@ -131,14 +152,12 @@ void handle_crashes() {
     for (std::size_t i = 0; i < crashes.size(); ++i)
         ::sigaction(crashes[i].signal, &action, &crashes_before[i]);
     terminate_before = std::set_terminate(at_terminate);
-    // RDataFrame says there that its loop was interrupted, beside the exception that says why.
-    errors_before = std::cerr.rdbuf(nullptr);
+    filtered_errors.passed_to = std::cerr.rdbuf(&filtered_errors);
     [[maybe_unused]] static const int once = std::atexit(at_exit);
 }
 
 void handle_no_crashes() {
-    std::cerr.rdbuf(errors_before);
-    std::cerr.clear();
+    std::cerr.rdbuf(filtered_errors.passed_to);
     std::set_terminate(terminate_before);
     for (std::size_t i = 0; i < crashes.size(); ++i)
         ::sigaction(crashes[i].signal, &crashes_before[i], nullptr);

@@ -14,6 +14,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -423,6 +424,30 @@ def compiler() -> str:
     if path is None:
         raise Na64Error(f"no C++ compiler found (ROOT needs its headers at run time): {_ADVICE}")
     return path
+
+
+def apart(work: Callable[[], str]) -> str:
+    """What `work` says, done in a fork of this process; "crash" where that ends otherwise.
+
+    What Cling could not compile can make it refuse what it compiles next, though that is good: what may be
+    wrong is tried where nothing comes after.
+    """
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, which the child leaves
+        child = os.fork()
+    if child == 0:
+        try:
+            for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGBUS):
+                signal.signal(number, signal.SIG_DFL)
+            os.write(writing, work().encode("utf-8", "replace")[:60_000])  # a pipe takes as much at once
+            os._exit(0)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    with open(reading, "rb") as stream:
+        said = stream.read().decode("utf-8", "replace")
+    return said if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 else "crash"
 
 
 @contextlib.contextmanager

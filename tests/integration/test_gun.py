@@ -14,7 +14,7 @@ from na64root.errors import ConfigError, Na64Error
 from na64root.signal.experiment import detector_config
 from na64root.simulation.options import GunOptions
 from na64root.simulation.simulate import GunResult, gun
-from na64root.simulation.writer import EventFile
+from na64root.simulation.writer import EventFile, Output, _EventFile, writers
 from na64root.work import Work
 
 
@@ -82,3 +82,19 @@ def test_what_cannot_be_shot_leaves_no_file(tmp_path, card):
     assert path.read_text() == "precious"
     shoot(card, path, force=True)
     assert [p.name for p in tmp_path.iterdir()] == ["gun.root"]
+
+
+@pytest.mark.parametrize("format", ["ttree", "rntuple"])
+def test_a_writer_counts_the_events_that_it_wrote(tmp_path, card, format):
+    writers()  # makes the types below known
+    config = root().na64root.GunConfig()
+    config.detector = detector_config(root().na64root, card)
+    config.particle, config.volume = root().na64root.gun_particle("pair"), root().na64root.gun_volume("hcal2")
+    config.energy, config.pair_mass = 20.0, 0.03
+    output = Output(EventFile(tmp_path / "gun.root", format), "particle gun", Work(threads=1))
+    file = _EventFile(output.file.path, "Gun", writers().gun(config, 1), output)
+    assert file.fill(0, 5, None) == 5.0
+    # As where less is written than is asked for: these are not the first 3.
+    with pytest.raises(RuntimeError, match="8 of 3 events were written"):
+        file.fill(5, 3, None)
+    file._writer.abandon()

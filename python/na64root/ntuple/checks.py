@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..cling import compiler_messages, root, stand_in, why_not_whole
+from ..cling import apart, compiler_messages, root, stand_in, why_not_whole
 from ..config import Card, FriendTree, LayoutConfig
 from ..errors import DataError
 from ..event_loop.compiled import define
@@ -510,14 +510,19 @@ def _compiled(frame: Any, made: Definition, where: str, known: Sequence[str]) ->
     """The frame with a column more; what the compiler says of a wrong expression becomes one line."""
     if why := why_not_whole(made.expression):
         raise DataError(f"{where} does not compile: {made.expression!r} ({why}): correct the expression")
-    with compiler_messages() as text:
-        try:
-            return define(frame, made.name, made.expression)
-        except root().std.exception as error:
-            cause = str(error).splitlines()[-1].strip()
-        said = text()
+
+    def tried() -> str:
+        with compiler_messages() as text:
+            try:
+                define(frame, made.name, made.expression)
+            except root().std.exception as error:
+                return f"{text()}\n{error}"
+        return ""
+
+    if not (said := apart(tried)):
+        return define(frame, made.name, made.expression)
     match = re.search(r"error: (.+)", said)
-    cause = match[1] if match else cause
+    cause = match[1] if match else said.strip().splitlines()[-1].strip()
     unknown = re.search(r"undeclared identifier '(\w+)'", cause)
     hint = f"; {nearest(unknown[1], known)}" if unknown else ""
     raise DataError(f"{where} does not compile: {made.expression!r} ({cause}{hint}): correct the expression")

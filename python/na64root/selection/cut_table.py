@@ -475,12 +475,19 @@ def require_compiling(node: Any, table: Mapping[Signature, Sequence[Cut]]) -> No
             raise ConfigError(
                 f"the {what} of cut {name} does not compile ({why}): correct selection.declared.{name}.{what}"
             )
-        with compiler_messages() as messages:
-            try:
-                define(node, f"na64_check_{name}_{what}", f"static_cast<{kind}>({text})")
-                continue
-            except root().std.exception as error:
-                said = messages() + str(error)
+
+        def tried(
+            column: str = f"na64_check_{name}_{what}", code: str = f"static_cast<{kind}>({text})"
+        ) -> str:
+            with compiler_messages() as messages:
+                try:
+                    define(node, column, code)
+                except root().std.exception as error:
+                    return f"{messages()}{error}"
+            return ""
+
+        if not (said := cling.apart(tried)):
+            continue
         columns = {str(column) for column in node.GetColumnNames()}
         raise ConfigError(
             f"the {what} of cut {name} does not compile ({_compiler_error(said, columns)}): correct "

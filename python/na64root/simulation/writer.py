@@ -163,6 +163,9 @@ class _EventFile:
                 total += float(self._writer.fill(first + done, first + last))
             if progress is not None:
                 progress(last, events)
+        # What Cling could not compile may return as if it had done its work.
+        if (written := int(self._writer.written())) != events:
+            raise RuntimeError(f"{written} of {events} events were written")
         return total
 
     def close(self, about: str) -> None:
