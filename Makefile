@@ -120,7 +120,8 @@ notebooks: build
 # the installed package needs too, for Cling.
 dist: build
 	rm -rf dist build/dist
-	$(BIN)/python -m build --no-isolation --outdir build/dist .
+	$(BIN)/python -m build --no-isolation --sdist --outdir build/dist .
+	$(BIN)/python -m build --no-isolation --wheel -C build-dir=build/wheel --outdir build/dist .
 	mkdir -p dist
 	cp build/dist/*.tar.gz dist/
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/auditwheel repair -w dist build/dist/*.whl

@@ -99,7 +99,7 @@ def shown(folder: Path) -> dict[str, Any]:
     for path in sorted(folder.iterdir()):
         if path.suffix == ".json":
             result = json.loads(path.read_text("utf-8"))
-            del result["provenance"]["input_files"]
+            del result["provenance"]["input_files"], result["provenance"]["command"]
             result["files"] = sorted(result["files"])
             found[path.name] = result
         elif path.suffix == ".root":

@@ -85,7 +85,11 @@ def test_it_works_in_a_folder_of_its_own(environment, tmp_path):
     run(program, "select", "data.root", "-o", "selection", cwd=tmp_path, env=clean)
     run(program, "report", "selection", "-o", "report", cwd=tmp_path, env=clean)
     assert "Cut flow" in (tmp_path / "report" / "report.html").read_text("utf-8")
-    assert {path.name for path in tmp_path.iterdir()} - {".cache"} == {"data.root", "selection", "report"}
+    assert {path.name for path in tmp_path.iterdir()} - {".cache", ".config"} == {
+        "data.root",
+        "selection",
+        "report",
+    }
 
 
 def test_without_a_compiler_it_says_so_in_one_line(environment, tmp_path):
