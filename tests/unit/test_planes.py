@@ -334,10 +334,10 @@ def test_the_inclusive_reading_beside_the_papers():
     assert reading.g2_end_is_frame  # up to the last mass: no end of it
     # one line from the first mass to the last, with nothing above it
     (line,) = reading.contours
-    assert {line[0][0], line[-1][0]} == {plane.x[0], plane.x[-1]}
+    assert sorted((line[0][0], line[-1][0])) == pytest.approx([plane.x[0], plane.x[-1]])
     assert max(x for contour in plane.contours for x, _ in contour) < 0.5
     # the same lower edge where chi2 live long (self)
-    low = [min(y for line in lines for x, y in line if x == plane.x[0])
+    low = [min(y for line in lines for x, y in line if x < 1.001 * plane.x[0])
            for lines in (plane.contours, reading.contours)]  # fmt: skip
     assert low[1] == pytest.approx(low[0], rel=1e-3)
     for change, mode in (("geometry.veto_cm=56", "semivisible"), ("plane.mass_points=3", "invisible")):

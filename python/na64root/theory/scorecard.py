@@ -98,7 +98,7 @@ def r_efficiency(computed: float) -> Score:
         0.52,
         computed,
         0.07,
-        "the paper's core cells are not printed; one cell and HCAL3 half a cell off give its 52 % (card paper_mc)",
+        "the paper prints no core cells; one, with HCAL3 half a cell off, gives its 52 % (card paper_mc)",
     )
 
 
