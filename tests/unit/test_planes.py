@@ -324,7 +324,7 @@ def test_two_scans_in_one_folder_do_not_mix_what_they_keep(tmp_path, caplog):
     assert not path.exists()
 
 
-def test_the_inclusive_reading_beside_the_papers():
+def test_the_inclusive_reading_beside_the_papers(caplog):
     """It holds the paper's region, does not close upwards, and is null where it has no meaning."""
     small = ["plane.mass_min_GeV=0.05", "plane.mass_points=5", "plane.epsilon_points=14"]
     plane = planes.scan(load_card(overrides=small), expected=False)
@@ -344,6 +344,7 @@ def test_the_inclusive_reading_beside_the_papers():
         other = planes.scan(load_card(overrides=[*small, change]), expected=False, mode=mode)
         assert other.inclusive is None
         assert other.contours
+    assert caplog.text.count("no inclusive reading of S2 in this plane") == 1
 
 
 def test_a_card_that_counts_inclusively_has_one_contour_twice():
