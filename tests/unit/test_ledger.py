@@ -198,6 +198,26 @@ def test_a_lost_end_point_opens_the_band_and_is_named():
     assert ledger._band(None, {"a = 1": None}).low_GeV is None
 
 
+def test_the_statement_has_its_numbers_and_says_who_has_not_published_it(monkeypatch):
+    known = ledger.Answers(
+        end_point_GeV=0.387, lower_edge_10MeV=None, lower_edge_100MeV=None, inclusive_end_point_GeV=1.92
+    )
+    rows = {
+        name: [ledger.LedgerRow(name=name, kind="number", card_value=0.0, varied_to=1.0, reason="", **found)]
+        for name, found in (("a", {"inclusive_end_point_GeV": 1.8}), ("b", {}))
+    }
+    monkeypatch.setattr(ledger, "answers", lambda card: known)
+    monkeypatch.setattr(ledger, "vary", lambda *arguments, **options: rows)
+    text = ledger.inclusive_statement(load_card())
+    assert len(text) == 3
+    assert "up to 1.92 GeV (1.8 to 1.92 GeV, open: none with b = 1)" in text[1]
+    assert "not published" in text[2]
+    monkeypatch.setattr(
+        ledger, "answers", lambda card: known.model_copy(update={"inclusive_end_point_GeV": None})
+    )
+    assert ledger.inclusive_statement(load_card()) == []
+
+
 def test_calorimeters_that_overlap_lose_the_inclusive_end_point_alone():
     card = few_assumed()
     (later,) = [v for v in ledger.variations(card) if v.name == "geometry.veto_cm" and v.varied_to == 55.0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from na64root import ConfigError, load_card, theory
-from na64root.exclusion import drawn_over, planes
+from na64root.exclusion import Exclusion, drawn_over, planes
 from na64root.exclusion.grids import Axis, Plane
 from na64root.exclusion.planes import _Found, _grid, scan
 from na64root.records import PlaneResult
@@ -423,3 +423,41 @@ def test_two_scans_in_one_folder_do_not_mix_what_they_keep(tmp_path, caplog):
         assert [found.strengths for found in kept if found] == [column.strengths, column.strengths]
         again.remove()
     assert not path.exists()
+
+
+def test_the_inclusive_reading_beside_the_papers(caplog):
+    """It holds the paper's region, does not close upwards, and is null where it has no meaning."""
+    small = ["plane.mass_min_GeV=0.05", "plane.mass_points=5", "plane.epsilon_points=14"]
+    plane = planes.scan(load_card(overrides=small), expected=False)
+    reading = plane.inclusive
+    assert reading is not None
+    assert plane.g2_excluded_up_to_GeV < 0.5 < reading.g2_excluded_up_to_GeV == 1.0
+    assert reading.g2_end_is_frame  # up to the last mass: no end of it
+    # one line from the first mass to the last, with nothing above it
+    (line,) = reading.contours
+    assert sorted((line[0][0], line[-1][0])) == pytest.approx([plane.x[0], plane.x[-1]])
+    assert max(x for contour in plane.contours for x, _ in contour) < 0.5
+    # the same lower edge where chi2 live long (self)
+    low = [min(y for line in lines for x, y in line if x < 1.001 * plane.x[0])
+           for lines in (plane.contours, reading.contours)]  # fmt: skip
+    assert low[1] == pytest.approx(low[0], rel=1e-3)
+    for change, mode in (("geometry.veto_cm=56", "semivisible"), ("plane.mass_points=3", "invisible")):
+        other = planes.scan(load_card(overrides=[*small, change]), expected=False, mode=mode)
+        assert other.inclusive is None
+        assert other.contours
+    assert caplog.text.count("no inclusive reading of S2 in this plane") == 1
+
+
+def test_a_card_that_counts_inclusively_has_one_contour_twice():
+    small = ["plane.mass_points=3", "plane.epsilon_points=6", "plane.mass_min_GeV=0.3", "signal.s2=inclusive"]
+    plane = planes.scan(load_card(overrides=small), expected=False)
+    assert plane.contours == plane.inclusive.contours
+    assert plane.g2_excluded_up_to_GeV == plane.inclusive.g2_excluded_up_to_GeV
+
+
+def test_no_inclusive_events_where_they_have_no_meaning():
+    card = load_card(overrides=["geometry.veto_cm=56"])
+    area = Exclusion(card, card_counts(card, card.exposure()), card.exposure())
+    assert not area.has_inclusive
+    with pytest.raises(ConfigError, match="no inclusive reading of S2 here"):
+        area.inclusive(area.at_mass(0.39), [6e-3])

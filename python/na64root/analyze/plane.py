@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import exclusion, records
+import numpy as np
+
+from .. import exclusion, records, signal
 from ..config import Card
 from ..exclusion import planes
 from ..exclusion.grids import Plane
+from ..exclusion.ledger import inclusive_statement
 from ..inputs import one_run
 from ..ntuple import note_files
 from ..records import ResultsFolder, refuse_to_replace
@@ -89,8 +92,20 @@ def score(card: Card, *, work: Work = Work()) -> Scorecard:
             card,
             end_point_GeV=plane.g2_excluded_up_to_GeV,
             r_cut_efficiency=r_cut.efficiency,
+            lower_edge=_lower_edge(card),
+            upper_edge=list(zip(plane.x, plane.epsilon_high, strict=True)),
             threads=work.threads,
             progress=work.reporting("scores"),
         ),
+        inclusive=inclusive_statement(card, work=work),
         provenance=records.provenance(card, seed=work.seed),
     )
+
+
+def _lower_edge(card: Card) -> float | None:
+    """The smallest excluded epsilon at the mass from which on chi2 decays."""
+    exposure = card.exposure()
+    excluded = exclusion.Exclusion(card, signal.card_counts(card, exposure), exposure)
+    plane = card.plane
+    grid = np.geomspace(plane.epsilon_min.value, plane.epsilon_max.value, round(plane.epsilon_points.value))
+    return excluded.epsilon_range(excluded.at_mass(scorecard.first_decaying_mass(card)), grid)[0]

@@ -17,10 +17,11 @@ from ..simulation import signal_files
 
 
 class Scorecard(Record):
-    """Result of :func:`score`."""
+    """Result of :func:`score`. `inclusive` says what the data exclude where S2 is read inclusively."""
 
     scores: list[Score]
     provenance: Provenance
+    inclusive: list[str]
 
 
 class ExcludedRange(Record):

@@ -682,12 +682,15 @@ def show_scorecard(record: Scorecard, console: Console) -> None:
 
     table = Table("what", "published", "here", "ratio", "median, max dex", "tolerance", "", box=None)
     for score in record.scores:
-        numbers = ("curve" if v is None else f"{v:.3g}" for v in (score.published, score.computed))
+        missing = "curve" if score.points else "-"
+        numbers = (missing if v is None else f"{v:.3g}" for v in (score.published, score.computed))
         ratio = "-" if score.ratio is None else f"{score.ratio:.3f}"
         dex = "" if score.median_dex is None else f"{score.median_dex:.3f}, {score.max_dex:.3f}"
         within = "within" if score.within else f"misses: {score.reason}"
         table.add_row(score.name, *numbers, ratio, dex, score.tolerance, within)
     console.print(table)
+    for sentence in record.inclusive:
+        console.print(sentence, soft_wrap=True)
 
 
 def _show_presets(record: Ledger | PresetComparison, console: Console) -> None:

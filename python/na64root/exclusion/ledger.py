@@ -386,6 +386,41 @@ def g2_end_point(exclusion: Exclusion, *, inclusive: bool = False) -> float | No
     return exclusion.g2_end_point(masses, np.array(strengths), inclusive=inclusive)
 
 
+# What the inclusive end point rests on most, of what is not a formula.
+INCLUSIVE_ASSUMPTIONS = (
+    "residual_efficiency of all periods",
+    "signal.residual",
+    "signal.late_shower_shift_X0",
+    "selection.ecal.s2_max_GeV",
+)
+
+
+def inclusive_statement(card: Card, *, work: Work = Work()) -> list[str]:
+    """Three sentences on what the card's data exclude read inclusively; none where that has no meaning.
+
+    The error is the envelope of INCLUSIVE_ASSUMPTIONS, each varied alone.
+    """
+    nominal = answers(card)
+    end = nominal.inclusive_end_point_GeV
+    if end is None:
+        return []
+    rows = vary(card, [v for v in variations(card) if v.name in INCLUSIVE_ASSUMPTIONS], nominal, work=work)
+    band = _band(
+        end, {_named(r): r.inclusive_end_point_GeV for both in rows.values() for r in both if r is not None}
+    )
+    reach = "and beyond, where the search ends" if end >= LARGEST_MASS_GEV else f"({band_text(band)})"
+    model = card.model
+    return [
+        "chi2 that decay in the ECAL are S2 events too, where the pair is absorbed there and both chi1 carry "
+        "enough energy away.",
+        f"Counted so, the same data exclude the central g-2 line up to {end:.2f} GeV {reach} at "
+        f"alpha_D = {model.alpha_dark.value:g}, m_A'/m_chi1 = {model.mass_ratio.value:g}, "
+        f"f = {model.relative_splitting.value:g}, in place of {_number(nominal.end_point_GeV, '.3f')} GeV; "
+        "the range is what efficiency, ECAL cut and late showers allow.",
+        "The collaboration has not published this number; its own counts what decays behind the detector.",
+    ]
+
+
 def _band(nominal: float | None, found: Mapping[str, float | None]) -> Band:
     known = [value for value in (nominal, *found.values()) if value is not None]
     return Band(

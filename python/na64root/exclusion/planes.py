@@ -131,6 +131,8 @@ def plane_of(
         contours = {name: _contours(chosen, values) for name, values in fine.items()}
         keeping.remove()
     inclusive = contours.pop(INCLUSIVE, None)
+    if inclusive is None and mode == "semivisible":
+        log.warning("no inclusive reading of S2 in this plane (calorimeters overlap or are out of order)")
     low: list[float | None] = []
     high: list[float | None] = []
     end_point = inclusive_end = None

@@ -331,7 +331,7 @@ class Exclusion:
                 "the paper's"
             )
         s1 = np.asarray(at_mass.per_electron(epsilon))[:, 0]
-        return np.stack([s1, s2], axis=1) * self.weight
+        return np.asarray(np.stack([s1, s2], axis=1) * self.weight)
 
     def on_central_g2_line(self, mass_GeV: float, *, inclusive: bool = False) -> float:
         """Strength at the epsilon of the central g-2 line; 0 where there is no line."""

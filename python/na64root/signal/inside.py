@@ -82,7 +82,7 @@ def _made(setup: _Setup) -> S2Tables | None:
             EVENTS,
         )
     except ValueError as error:
-        log.info("S2 of decays inside the detector is not computed (%s)", error)
+        log.debug("S2 of decays inside the detector is not computed (%s)", error)
         return None
     return S2Tables(pairs, electrons)
 
