@@ -236,6 +236,10 @@ def test_parts_of_a_report_and_what_they_leave_out():
     assert report.interval is not None
     assert report.discovery is not None
     assert (report.fit, report.bayesian, report.goodness) == (None, None, [])
+    six = counts([1, 0, 2, 0, 1, 3], [0.5, 0.2, 1.0, 0.7, 0.3, 2.0], [0.2, 0.1, 0.3, 0.2, 0.1, 1.0])
+    bounded = fit(six, card, FitOptions(("interval",)), provenance=made)
+    assert (bounded.discovery, bounded.interval) == (None, None)
+    assert "no p-value without signal" in bounded.notes[0]
     many = fit(counts([900, 800], [880.0, 810.0]), card, FitOptions(("scan",)), provenance=made)
     assert many.scan is not None
     assert many.scan.cls is None
