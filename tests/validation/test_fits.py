@@ -65,6 +65,25 @@ def test_a_background_that_the_data_pull():
     assert parameter.constraint == pytest.approx(curvature**-0.5, rel=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:jsonschema", "ignore::DeprecationWarning:pyhf")
+def test_best_fit_of_pyhf():
+    """Reference: pyhf (independent). Its minimiser is good to some 1e-3 of an error."""
+    pyhf = pytest.importorskip("pyhf")
+    from na64root.limits.export import pyhf_specification
+
+    model = counts([9, 3], [4.0, 2.0], [1.5, 0.8], [0.6, 0.4], signal_uncertainty=0.3)
+    workspace = pyhf.Workspace(pyhf_specification(model))
+    theirs = workspace.model()
+    values = pyhf.infer.mle.fit(workspace.data(theirs), theirs)
+    named = {name: float(values[theirs.config.par_slice(name)][0]) for name in theirs.config.par_order}
+    found = best_fit(FittedModel(model, "frequentist"))
+    assert found.mu == pytest.approx(named["mu"], rel=2e-3)
+    for parameter in found.parameters:
+        if parameter.name in named:
+            assert parameter.value == pytest.approx(named[parameter.name], abs=5e-3)
+    assert {p.name for p in found.parameters} & named.keys()
+
+
 def test_injected_signals():
     """Reference: sums over counts. One bin without uncertainties fits max(0, n - b)."""
     b = 3.0
