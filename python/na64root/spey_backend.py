@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from ._core import ProfileLikelihood
 from .annotations import Array
 from .config import Treatment
 from .errors import ConfigError, Na64Error
 from .limits import CountingModel, experiment, upper_limit
-from .limits.export import Exported
-from .limits.likelihood import Likelihood, Yield, likelihood
-from .records import read_record
+from .limits.likelihood import Likelihood, filled, likelihood
+from .limits.model_files import model_from
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +62,8 @@ class ExactCounting(spey.BackendBase):  # type: ignore[misc]
     together.
 
     Args:
-        model: a :class:`na64root.CountingModel`, or the result of `na64root export`: export.json or its
-        folder. signal: total expected signal events at mu = 1; 1 makes mu a number of events.
+        model: a :class:`na64root.CountingModel`, or a file of one: the folder of `na64root export`, or what
+        `na64root limit --from` takes. signal: total expected signal events at mu = 1; 1 makes mu a number of events.
         treatment: of nuisance parameters in the exact engine.
         seed: of the experiments that spey draws.
 
@@ -93,6 +93,7 @@ class ExactCounting(spey.BackendBase):  # type: ignore[misc]
         self.signal, self.treatment = signal, treatment
         self._random = np.random.default_rng(seed)
         self._likelihood = likelihood(self.model, "frequentist")
+        self._core = filled(ProfileLikelihood(), self._likelihood)
         self._observed = np.array([float(c.observed) for c in self._likelihood.channels])
         self._nominal = np.array([n.nominal for n in self._likelihood.nuisances])
 
@@ -181,21 +182,8 @@ class ExactCounting(spey.BackendBase):  # type: ignore[misc]
         return np.array([n.count * x if n.count else x for n, x in pairs])
 
     def _rates(self, parameters: Array) -> Array:
-        names = [n.name for n in self._likelihood.nuisances]
-        values = dict(zip(names, parameters[1:], strict=True))
-        mu = parameters[0] * self.signal
-        return np.array(
-            [mu * _of(c.signal, values) + _of(c.background, values) for c in self._likelihood.channels]
-        )
-
-
-def _of(part: Yield, values: dict[str, float]) -> float:
-    result = part.constant
-    for factor in part.factors:
-        x = values[factor.parameter]
-        power = factor.kind == "power"
-        result *= math.exp(factor.slope * x) if power else factor.offset + factor.slope * x
-    return result
+        rates: Array = self._core.rates(parameters[:1] * self.signal, parameters[None, 1:])[0]
+        return rates
 
 
 def _auxiliary(known: Likelihood, parameters: Array, measured: Array) -> float:
@@ -211,18 +199,13 @@ def _auxiliary(known: Likelihood, parameters: Array, measured: Array) -> float:
 
 
 def _exported(path: Path) -> CountingModel:
-    """The counting model of a result of `na64root export`."""
-    path = path / "export.json" if path.is_dir() else path
-    result = read_record(path, Exported, "export.json, the JSON of `na64root export`")
-    for note in result.notes:
+    """The counting model of a result of `na64root export`, or another file of a model."""
+    found = model_from(path / "export.json" if path.is_dir() else path)
+    for note in found.notes:
         log.warning("%s: %s", path, note)
-    # An export says in a note where nothing is observed because its input is simulation.
-    if result.blind or any(note.startswith("Nothing is observed") for note in result.notes):
-        why = "blinded" if result.blind else "of simulation"
+    if found.blind:
         raise ConfigError(
-            f"{path} is {why}, other counts stand in for observed ones (a limit would look observed): export "
-            "what was observed"
+            f"{path} is blinded or of simulation, other counts stand in for observed ones (a limit would look "
+            "observed): export what was observed"
         )
-    return CountingModel(
-        bins=tuple(result.counts), signal_uncertainty=result.signal_uncertainty, constraint=result.constraint
-    )
+    return found.model

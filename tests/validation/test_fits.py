@@ -65,6 +65,25 @@ def test_a_background_that_the_data_pull():
     assert parameter.constraint == pytest.approx(curvature**-0.5, rel=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:jsonschema", "ignore::DeprecationWarning:pyhf")
+def test_best_fit_of_pyhf():
+    """Reference: pyhf (independent). Its minimiser is good to some 1e-3 of an error."""
+    pyhf = pytest.importorskip("pyhf")
+    from na64root.limits.export import pyhf_specification
+
+    model = counts([9, 3], [4.0, 2.0], [1.5, 0.8], [0.6, 0.4], signal_uncertainty=0.3)
+    workspace = pyhf.Workspace(pyhf_specification(model))
+    theirs = workspace.model()
+    values = pyhf.infer.mle.fit(workspace.data(theirs), theirs)
+    named = {name: float(values[theirs.config.par_slice(name)][0]) for name in theirs.config.par_order}
+    found = best_fit(FittedModel(model, "frequentist"))
+    assert found.mu == pytest.approx(named["mu"], rel=2e-3)
+    for parameter in found.parameters:
+        if parameter.name in named:
+            assert parameter.value == pytest.approx(named[parameter.name], abs=5e-3)
+    assert {p.name for p in found.parameters} & named.keys()
+
+
 def test_injected_signals():
     """Reference: sums over counts. One bin without uncertainties fits max(0, n - b)."""
     b = 3.0
@@ -236,6 +255,10 @@ def test_parts_of_a_report_and_what_they_leave_out():
     assert report.interval is not None
     assert report.discovery is not None
     assert (report.fit, report.bayesian, report.goodness) == (None, None, [])
+    six = counts([1, 0, 2, 0, 1, 3], [0.5, 0.2, 1.0, 0.7, 0.3, 2.0], [0.2, 0.1, 0.3, 0.2, 0.1, 1.0])
+    bounded = fit(six, card, FitOptions(("interval",)), provenance=made)
+    assert (bounded.discovery, bounded.interval) == (None, None)
+    assert "no p-value without signal" in bounded.notes[0]
     many = fit(counts([900, 800], [880.0, 810.0]), card, FitOptions(("scan",)), provenance=made)
     assert many.scan is not None
     assert many.scan.cls is None

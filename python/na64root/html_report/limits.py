@@ -159,19 +159,19 @@ def of_diagnostics(record: DiagnosticsReport, draw: Draw) -> Section:
             toys,
         ),
     ]
-    if record.impacts:
+    if record.limit_impacts:
         impacts = Table(
             "impacts",
             "What each uncertainty does to the limit",
-            ("source", "limit without it", "limit with it doubled"),
-            [(i.source, i.upper_limit_without, i.upper_limit_doubled) for i in record.impacts],
+            ("source", "limit without it", "limit with a vanishing one", "limit with it doubled"),
+            [(i.source, i.without, i.vanishing, i.doubled) for i in record.limit_impacts],
         )
-        rows = [(i.source, i.upper_limit_without, i.upper_limit_doubled) for i in record.impacts]
         blocks.append(
             draw(
                 "Impacts",
-                "Each source is a line from the limit without it to the limit with it doubled.",
-                figures.impacts(rows, scan.upper_limit, record.limit.cl, scan.treatment),
+                "Each source is a line from the limit where it vanishes to the limit with it doubled; where "
+                "leaving it out makes the limit jump, since ties are no longer broken, that is marked.",
+                figures.impacts(record.limit_impacts, scan.upper_limit, record.limit.cl, scan.treatment),
                 impacts,
             )
         )

@@ -38,6 +38,10 @@ SCAN_POINTS, SCAN_TO = 100, 2.0
 TOYS = 2000
 
 
+# The p-value without signal enumerates counts without an end that is known; more bins may take an hour.
+MOST_BINS_DISCOVERY = 4
+
+
 # Fewer toys say nothing, more take minutes.
 LEAST_TOYS, MOST_TOYS = 100, 1_000_000
 
@@ -218,7 +222,9 @@ def _interval(model: CountingModel, cl: float, treatment: Treatment, notes: list
     """The Feldman-Cousins interval, and the p-value without signal."""
     averaged = _two_sided(model, treatment)
     found: dict[str, Any] = {}
-    if _events(model) <= MOST_EVENTS:
+    if _events(model) > MOST_EVENTS or len(model.bins) > MOST_BINS_DISCOVERY:
+        notes.append("no p-value without signal (too much to enumerate: see the goodness of fit)")
+    else:
         own = treatment == "frequentist" and any(model.bin_signal_uncertainties)
         found["discovery"] = discovery(model, treatment="hybrid" if own else treatment)
     if averaged is None:
