@@ -77,6 +77,9 @@ def test_every_command_is_one(example):
     """Verb, options and values are accepted; nothing is run."""
     command: click.Command = program.application
     given = words(example)
+    if given[0] == "help":  # of the verb that follows
+        assert run(*given)[0] == 0
+        return
     while isinstance(command, click.Group) and not given[0].startswith("-"):
         found = command.get_command(click.Context(command), given[0])
         assert found is not None, given[0]
