@@ -205,7 +205,7 @@ def _exported(path: Path) -> CountingModel:
         log.warning("%s: %s", path, note)
     if found.blind:
         raise ConfigError(
-            f"{path} is blinded or of simulation, other counts stand in for observed ones (a limit would look "
-            "observed): export what was observed"
+            f"{path} is blinded or of simulation, other counts stand in for observed ones (a limit would "
+            "look observed): export what was observed"
         )
     return found.model
