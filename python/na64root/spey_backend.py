@@ -63,7 +63,8 @@ class ExactCounting(spey.BackendBase):  # type: ignore[misc]
 
     Args:
         model: a :class:`na64root.CountingModel`, or a file of one: the folder of `na64root export`, or what
-        `na64root limit --from` takes. signal: total expected signal events at mu = 1; 1 makes mu a number of events.
+        `na64root limit --from` takes. signal: total expected signal events at mu = 1; 1 makes mu a number of
+        events.
         treatment: of nuisance parameters in the exact engine.
         seed: of the experiments that spey draws.
 
