@@ -145,6 +145,8 @@ def plane(tmp_path) -> Path:
     for line, moment in (("minus2", 133e-11), ("central", 251e-11), ("plus2", 369e-11)):
         graph = ROOT.TGraph(31, masses, theory.epsilon_g2(masses, moment))
         file.WriteObject(graph, f"g-2_{line}")
+    inclusive = ROOT.TGraph(2, np.array([0.01, 0.5]), np.array([1e-4, 5e-3]))
+    file.WriteObject(inclusive, "inclusive_0")
     file.Close()
     return path
 
@@ -155,6 +157,7 @@ def test_exclusion_reads_the_plane(plane):
     # reference: analytic, 20 columns below 0.1 GeV and 20 rows above 1e-3
     assert "excluded points: 400 of 1500" in done.stdout
     assert "central line: Delta a_mu = 2.51e-09" in done.stdout
+    assert "inclusive contours: 1" in done.stdout
     assert_pdf(plane.parent / "exclusion.pdf")
 
 

@@ -398,6 +398,7 @@ def varied_exclusion() -> tuple[Exclusion, SignalSamples]:
         overrides=[
             "signal.acceptance=simulation",
             "signal.effective_events_min=0.5",
+            "signal.residual=rest",  # the expected numbers are those of the sample
             "systematics.in_limit=varied",
         ]
     ).model_dump()
