@@ -28,7 +28,8 @@ class ModelFile:
     """A counting model read from a file; `format` is datacard, pyhf, hs3, workspace or na64root.
 
     `signal_events` is the expected signal where the file's parameter of interest is one. `blind`: nothing is
-    observed, only expected limits mean anything. `notes` say what was read in another way than written.
+    observed, only expected limits mean anything. `notes` say what was read in another way than written, and are
+    those of an export.
     """
 
     path: Path
@@ -140,4 +141,4 @@ def _read_own(path: Path, content: dict[str, Any]) -> Found:
     if blind:
         counts = [dataclasses.replace(b, observed=stand_in(b.background)) for b in known.counts]
         known = known.model_copy(update={"counts": counts})
-    return Found(known.model(), 1.0, blind=blind)
+    return Found(known.model(), 1.0, blind=blind, notes=told)
