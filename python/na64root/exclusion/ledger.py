@@ -90,6 +90,7 @@ SIZES: dict[str, Size] = {
     "geometry.hcal3_end_cm": Size(-20.0, 70.0, "modules without gaps; S2 from about 6 m, as the paper says"),
     "selection.ecal.s1_max_GeV": Size(-35.0, 8.5, "as for S2, E_A' > 50 GeV; 10 %"),
     "selection.hcal.s1_signal_min_GeV": Size(-10.0, 10.0, "5 GeV, hardly above noise; 25 GeV"),
+    "selection.hcal.s2_total_max_GeV": Size(-0.5, 0.5, "half: at zero noise alone would fail every event"),
     "signal.late_shower_shift_X0": Size(
         -2.0,
         2.0,
