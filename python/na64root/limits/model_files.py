@@ -28,8 +28,8 @@ class ModelFile:
     """A counting model read from a file; `format` is datacard, pyhf, hs3, workspace or na64root.
 
     `signal_events` is the expected signal where the file's parameter of interest is one. `blind`: nothing is
-    observed, only expected limits mean anything. `notes` say what was read in another way than written, and are
-    those of an export.
+    observed, only expected limits mean anything. `notes` say what was read in another way than written, and
+    are those of an export.
     """
 
     path: Path
