@@ -22,7 +22,7 @@ from na64root import ResultsFolder, records
 from na64root.analyze import Scorecard
 from na64root.config import load_card
 from na64root.errors import DataError, Na64Error
-from na64root.exclusion.ledger import Answers, Ledger, LedgerRow, Preset
+from na64root.exclusion.ledger import Answers, Band, Ledger, LedgerRow, Preset
 from na64root.html_report import report
 from na64root.html_report.blocks import Table
 from na64root.records import Score
@@ -58,6 +58,8 @@ def made_by_hand(folder: Path) -> None:
                     epsilon_max=0.1)  # fmt: skip
     ledger = Ledger(
         answers=Answers(end_point_GeV=0.387, lower_edge_10MeV=1e-4, lower_edge_100MeV=1e-3), rows=[row],
+        band=Band(low_GeV=0.37, high_GeV=0.41, without=[]),
+        inclusive_band=Band(low_GeV=None, high_GeV=None, without=[]),
         does_not_enter=["pseudodata.x"], presets=[preset], files={}, provenance=made,
     )  # fmt: skip
     for name, record in (("scorecard", Scorecard(scores=[score], provenance=made)), ("ledger", ledger)):

@@ -93,9 +93,9 @@ def test_a_dead_calorimeter_is_flagged_and_left_out_by_choice(bad_spill):
 def test_one_thread_reads_whatever_the_caller_has(bad_spill, monkeypatch):
     seen, reading = [], frame.reading
 
-    def observed(ntuple):
+    def observed(*arguments, **options):
         seen.append(root().IsImplicitMTEnabled())
-        return reading(ntuple)
+        return reading(*arguments, **options)
 
     monkeypatch.setattr("na64root.selection.quality.reading", observed)
     with implicit_threads(2):

@@ -486,7 +486,7 @@ def test_parts_of_a_sample_add(simulated):
             a, b = getattr(one, field), getattr(two, field)
             assert (a is None and b is None) or a == pytest.approx(b, rel=1e-9, abs=1e-12)
         moved += one.up != one.nominal
-    assert moved > 10
+    assert moved > 5  # of S2 none: what decays behind the detector is not seen by what varies
 
 
 def test_an_rntuple_has_the_same_effects(simulated):

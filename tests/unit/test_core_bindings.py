@@ -55,6 +55,13 @@ def likelihood():
     return made
 
 
+S2_CUTS = _core.S2Cuts()
+LOSSES = (
+    _core.PairLosses(_core.DetectorConfig(), S2_CUTS, 100.0),
+    _core.ElectronLosses([EVENTS], S2_CUTS, [15.0, 50.0, 100.0], 200),
+)
+
+
 # Arguments of every constructor; classes without one are made by functions.
 CONSTRUCTORS = {
     "Element": [("X", 10.0, 20.0)],
@@ -114,6 +121,10 @@ CONSTRUCTORS = {
     "EventPeriod": [()],
     "EventConfig": [()],
     "EventGenerator": [(EVENTS,)],
+    "S2Cuts": [()],
+    "PairLosses": [(_core.DetectorConfig(), S2_CUTS, 100.0)],
+    "ElectronLosses": [([EVENTS], S2_CUTS, [15.0, 50.0, 100.0], 200)],
+    "InclusiveS2": [([FLUX], _core.Chi2Decayer(MODEL), 1.0, 50.0, 1.1, *LOSSES)],
 }
 # Objects that functions and attributes give.
 MADE = {
@@ -148,6 +159,7 @@ CALLS = {
     "event_normal": (1, 4000, np.arange(5), 7, 2),
     "gun_particle": ("pair",),
     "gun_volume": ("hcal3",),
+    "group_bounds": ([15.0, 50.0],),
     "hcal_r": (np.ones((3, 4, 3, 3)), [0b000010000] * 3),
     "landau_pole_bound": (SMALL,),
     "leading_ecal_cell": (np.arange(216.0).reshape(3, 2, 6, 6),),
@@ -181,6 +193,10 @@ CALLS = {
     "Material.radiation_length_cm": (),
     "FormFactor.of": (ELEMENT,),
     "FormFactor.__call__": (SMALL,),
+    "PairLosses.__call__": (LARGE, 30.0),
+    "ElectronLosses.kept": (LARGE, SMALL),
+    "ElectronLosses.kept_with_pair": (LARGE, SMALL, 10.0, 2.0),
+    "InclusiveS2.__call__": ([1.0, 1e3],),
     "DarkBremsstrahlung.x_range": (100.0,),
     "DarkBremsstrahlung.differential": (100.0, np.array([0.5, 0.9]), 1e-3),
     "DarkBremsstrahlung.dsigma_dx": (100.0, np.array([0.5, 0.9])),
