@@ -87,6 +87,7 @@ def test_the_keys_are_those_of_the_contract(result):
         "data_quality",
         "background_estimates",
         "signal_uncertainties",
+        "counting_model",
         "blind",
         "notes",
     ]
@@ -100,7 +101,7 @@ def test_the_keys_are_those_of_the_contract(result):
         "background_uncertainty",
         "cuts_not_applied",
     ]
-    assert list(result["limit"]) == ["roostats", "exact", "kind"]
+    assert list(result["limit"]) == ["roostats", "exact", "kind", "quoted"]
     assert list(result["limit"]["exact"]) == ["none", "frequentist", "hybrid"]
     assert list(result["exclusion"]) == ["mass_GeV", "epsilon_low", "epsilon_high"]
 

@@ -62,7 +62,10 @@ def made_by_hand(folder: Path) -> None:
         inclusive_band=Band(low_GeV=None, high_GeV=None, without=[]),
         does_not_enter=["pseudodata.x"], presets=[preset], files={}, provenance=made,
     )  # fmt: skip
-    for name, record in (("scorecard", Scorecard(scores=[score], provenance=made)), ("ledger", ledger)):
+    for name, record in (
+        ("scorecard", Scorecard(scores=[score], provenance=made, inclusive=["The same data exclude more."])),
+        ("ledger", ledger),
+    ):
         (folder / name).mkdir()
         (folder / name / f"{name}.json").write_text(records.to_json(record), "utf-8")
 

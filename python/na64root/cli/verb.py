@@ -42,6 +42,9 @@ GROUPS = {
 }
 
 
+HELP = ("-h", "--help")
+
+
 # Where click keeps what was typed, for the provenance of results.
 TYPED = "na64root.typed"
 
@@ -149,6 +152,10 @@ class _Context(click.Context):
 class _Command(click.Command):
     context_class = _Context
 
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        # Whatever the context is: click keeps with a command the first that it is asked for.
+        return list(HELP)
+
 
 _Group.context_class = _Context
 _Group.command_class = _Command
@@ -167,7 +174,7 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 
 @click.group(
     cls=_Group,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": list(HELP), "max_content_width": 100},
     no_args_is_help=False,
 )
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version,

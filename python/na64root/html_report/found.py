@@ -139,15 +139,15 @@ def _require_same_blindness(found: Sequence[Found]) -> None:
     if hidden is None:
         return
     for one in found:
+        if isinstance(one.record, LimitReport | DiagnosticsReport) and not one.blind:
+            raise DataError(
+                f"{one.path} beside blinded results (its counts were given by hand and may be those that are "
+                "hidden): report it apart"
+            )
         if one.blind is False:
             raise DataError(
                 f"{hidden.path} is blinded and {one.path} is not (together they would show what is hidden): "
                 "report them apart"
-            )
-        if isinstance(one.record, LimitReport | DiagnosticsReport):
-            raise DataError(
-                f"{one.path} beside blinded results (its counts were given by hand and may be those that are "
-                "hidden): report it apart"
             )
         if isinstance(one.record, Backgrounds) and one.blind is None:
             raise DataError(
