@@ -4,7 +4,7 @@ import math
 import pytest
 
 from na64root.errors import ConfigError, ConvergenceError
-from na64root.limits import Bin, CountingModel, experiment, upper_limit
+from na64root.limits import Bin, CountingModel, evidence, experiment, upper_limit
 from na64root.records import LimitResult
 
 S1 = Bin("S1", "S1", "all", 0, 0.19, 0.07, 0.4)
@@ -154,3 +154,23 @@ def test_expected_limits_of_a_very_uncertain_signal_are_not_guessed():
     assert result.expected.median is None
     assert result.upper_limit > 1.0
     assert upper_limit(model, treatment="hybrid").expected.median > 2.0
+
+
+def test_six_different_uncertain_bins_have_no_p_value_but_a_line():
+    """To enumerate them takes hours; with pooled bins, or yields that are known, it takes no time."""
+    background = [0.5, 1.0, 2.0, 0.3, 1.5, 0.8]
+    unlike = {
+        "observed": [2, 1, 3, 1, 2, 2],
+        "background": background,
+        "signal_fraction": [1.0, 2.0, 0.5, 1.0, 3.0, 1.0],
+    }
+    certain = CountingModel.from_lists(**unlike, background_uncertainty=[0.0] * 6)
+    uncertain = CountingModel.from_lists(**unlike, background_uncertainty=[0.3 * b for b in background])
+    with pytest.warns(UserWarning, match="6 different bins") as told:
+        assert evidence(uncertain) == (None, None)
+    assert "no p-value without signal for 6 different bins" in str(told[0].message)
+    assert "no two-sided interval for 6 different bins" in str(told[1].message)
+    with pytest.warns(UserWarning, match="no two-sided interval"):
+        found, _ = evidence(certain)
+    assert found is not None
+    assert 0.0 < found.p_value < 1.0

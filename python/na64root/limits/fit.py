@@ -22,6 +22,7 @@ from .exact import (
     MOST_EVENTS_INTERVAL,
     discovery,
     experiment,
+    has_discovery,
     interval,
     two_sided_p_value,
     upper_limit,
@@ -36,10 +37,6 @@ SCAN_POINTS, SCAN_TO = 100, 2.0
 
 
 TOYS = 2000
-
-
-# The p-value without signal enumerates counts without an end that is known; more bins may take an hour.
-MOST_BINS_DISCOVERY = 4
 
 
 # Fewer toys say nothing, more take minutes.
@@ -222,7 +219,7 @@ def _interval(model: CountingModel, cl: float, treatment: Treatment, notes: list
     """The Feldman-Cousins interval, and the p-value without signal."""
     averaged = _two_sided(model, treatment)
     found: dict[str, Any] = {}
-    if _events(model) > MOST_EVENTS or len(model.bins) > MOST_BINS_DISCOVERY:
+    if _events(model) > MOST_EVENTS or not has_discovery(model, treatment):
         notes.append("no p-value without signal (too much to enumerate: see the goodness of fit)")
     else:
         own = treatment == "frequentist" and any(model.bin_signal_uncertainties)
