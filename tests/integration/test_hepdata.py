@@ -5,6 +5,7 @@ References: the JSON of the results themselves (self), HEPData's schema by hepda
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import tarfile
@@ -118,6 +119,34 @@ def test_it_is_read_back_the_same(submitted, results, card):
             table.model_copy(update={"name": ""}) for table in written
         ]
     assert len({table.name for table in found.tables}) == len(found.tables)
+
+
+def test_a_damaged_archive_is_read_the_same_or_not_at_all(tmp_path, submitted):
+    """One bit in fifty places: the checksum at the end of gzip is looked at before anything is taken."""
+    whole = (submitted / "hepdata.tar.gz").read_bytes()
+    expected = publication.read(submitted / "hepdata.tar.gz").tables
+    path, refused = tmp_path / "hepdata.tar.gz", 0
+    for place in range(0, len(whole), max(1, len(whole) // 50)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << (place % 8)
+        path.write_bytes(bytes(damaged))
+        try:
+            found = publication.read(path).tables
+        except DataError:
+            refused += 1
+        else:
+            assert found == expected, place  # a bit of the header: a name, a time
+    assert refused > 45
+
+
+def test_other_mediators_are_no_dark_photons(results):
+    card = load_card(overrides=["model.mediator=b_minus_l"])
+    (source,) = find([results / "limit"], load_card())
+    for known, words in ((load_card(), "DARKPHOTON"), (card, "b_minus_l")):
+        (table,) = tables_of(dataclasses.replace(source, card=known))
+        said = str(table.keywords)
+        assert words in said
+        assert ("dark photon" in said) == (words == "DARKPHOTON")
 
 
 def test_numbers_are_those_of_the_results(submitted, results):

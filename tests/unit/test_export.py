@@ -124,6 +124,17 @@ def test_export_writes_and_keeps(tmp_path):
         export.export(MODEL, ResultsFolder(tmp_path), formats=["yaml"])
 
 
+def test_force_leaves_no_file_of_the_former_model(tmp_path):
+    """A datacard of other counts beside the new export would be taken for it; a file of the user stays."""
+    described = ("--observed", "1,0", "--background", "0.1,0.2")
+    assert commands.run("export", *described, "-o", str(tmp_path))[0] == 0
+    (tmp_path / "mine.txt").write_text("mine", "utf-8")
+    assert {"datacard.txt", "hs3.json", "workspace.root"} < {p.name for p in tmp_path.iterdir()}
+    other = ("--observed", "3,0", "--background", "0.1,0.2", "--format", "pyhf", "--force")
+    assert commands.run("export", *other, "-o", str(tmp_path))[0] == 0
+    assert {p.name for p in tmp_path.iterdir()} == {"export.json", "pyhf.json", "mine.txt"}
+
+
 def test_gaussian_bounds_keep_yields_positive():
     specification = export.pyhf_specification(dataclasses.replace(MODEL, constraint="gaussian"))
     bounds = {p["name"]: p["bounds"][0] for p in specification["measurements"][0]["config"]["parameters"]}

@@ -454,6 +454,8 @@ def export(
 ) -> dict[str, Path]:
     """Write the model in these formats; returns the file of each. Files appear only when they are complete.
 
+    With `force` the files of the former export in other formats go: they hold another model.
+
     Args:
         comment: a line of text to have in each of them.
 
@@ -466,13 +468,27 @@ def export(
         if name not in FORMATS:
             raise ConfigError(f"unknown format {name} (known: {', '.join(FORMATS)}): choose one of them")
     # Nothing is written where one of several is in the way.
-    names = [FORMATS[name][0] for name in formats]
+    names = [*(FORMATS[name][0] for name in formats), *_of_former_export(results)]
     results.require(names)
-    with results.replacing(names) as folder:
+    with results.replacing(dict.fromkeys(names)) as folder:
         for name in formats:
             file_name, write = FORMATS[name]
             write(model, folder / file_name, comment)
     return {name: results.path / FORMATS[name][0] for name in formats}
+
+
+def _of_former_export(results: ResultsFolder) -> list[str]:
+    """Files here that the record of the export which is here names, where they may be replaced."""
+    if not results.force:
+        return []
+    try:
+        named = json.loads((results.path / RECORD).read_text("utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    known = {name for name, _ in FORMATS.values()}
+    files = named.values() if isinstance(named, dict) else ()
+    written = [Path(file).name for file in files if isinstance(file, str)]
+    return [name for name in written if name in known and (results.path / name).is_file()]
 
 
 class Exported(ModelRecord):

@@ -331,7 +331,9 @@ def _validator() -> Callable[[Path], None]:
             warnings.simplefilter("ignore")  # it leaves files open, and uses what is deprecated
             accepted = judge.validate(directory=str(folder))
         if not accepted:
-            messages = [str(m) for found in judge.get_messages().values() for m in found]
-            raise AssertionError(f"HEPData refuses the submission: {'; '.join(messages)}")
+            messages = [m.message for found in judge.get_messages().values() for m in found]
+            raise Na64Error(
+                f"HEPData refuses the submission ({'; '.join(messages)}): leave out the result that it is of"
+            )
 
     return validate

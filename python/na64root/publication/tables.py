@@ -157,12 +157,16 @@ def named_apart(tables: Iterable[Table]) -> list[Table]:
 
 
 def _keywords(card: Card, *observables: str) -> dict[str, list[str]]:
-    lepton = "E+" if getattr(card.beam, "particle", "e-") == "e+" else "E-"
+    """Those of HEPData; a mediator that is no dark photon has its name and no reaction of its particles."""
+    phrases = ["inelastic dark matter", "semi-visible decay", "fixed target", "NA64"]
+    if card.model.mediator != "kinetic_mixing":
+        return {"observables": list(observables), "phrases": [_mediator(card), *phrases]}
+    lepton = "E+" if card.beam.particle == "e+" else "E-"
     nucleus = card.target.material.upper()
     return {
         "reactions": [f"{lepton} {nucleus} --> {lepton} {nucleus} DARKPHOTON"],
         "observables": list(observables),
-        "phrases": ["dark photon", "inelastic dark matter", "semi-visible decay", "fixed target", "NA64"],
+        "phrases": ["dark photon", *phrases],
     }
 
 
@@ -353,11 +357,13 @@ def _limits(
         )
     )
     why = "" if observed else " Nothing is observed: only the limit expected without signal is given."
+    # The model of a file is of whatever experiment it is.
+    of_file = getattr(source.record, "model_file", None) is not None
     return Table(
         name="Upper limit",
         description=f"Upper limit on the total expected number of signal events, by its method.{why} "
         f"{_origin(source)}",
-        keywords=_keywords(source.card, "N", "CLS"),
+        keywords={"observables": ["N", "CLS"]} if of_file else _keywords(source.card, "N", "CLS"),
         independent=[
             Column(name="Method", values=list(limits)),
             Column(name="Criterion", values=[limit.criterion for limit in results]),

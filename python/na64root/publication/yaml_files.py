@@ -6,7 +6,10 @@ and one file of data for each table. Numbers are written so that reading gives t
 
 from __future__ import annotations
 
+import gzip
+import io
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -160,7 +163,10 @@ def read(path: str | Path) -> ReadSubmission:
             note(folder / SUBMISSION)
             return _read(lambda name: (folder / name).read_bytes())
         note(path)
-        with tarfile.open(path) as archive:
+        # All of it, since only the end has the checksum.
+        with gzip.open(path) as stream:
+            content = stream.read()
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
 
             def of_archive(name: str) -> bytes:
                 member = archive.getmember(name)
@@ -176,7 +182,15 @@ def read(path: str | Path) -> ReadSubmission:
         ) from None
     except KeyError as error:
         raise DataError(f"{path} is no HEPData submission (it lacks {error}): make it again") from None
-    except (tarfile.TarError, EOFError, ValueError, TypeError, RecursionError, AttributeError) as error:
+    except (
+        tarfile.TarError,
+        zlib.error,
+        EOFError,
+        ValueError,
+        TypeError,
+        RecursionError,
+        AttributeError,
+    ) as error:
         first = (str(error).splitlines() or ["damaged"])[0]
         raise DataError(f"{path} is no HEPData submission ({first}): make it again") from None
 
