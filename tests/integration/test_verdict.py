@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import na64root
-from na64root.config import load_card
+from na64root.config import changed_card, load_card
 from na64root.errors import ConfigError, DataError
 from na64root.exclusion.explain import explain
-from na64root.signal import SignalModel
+from na64root.signal import Parameters, SignalModel
 from na64root.verdicts import Point, verdict
 from support.commands import run
 
@@ -263,13 +263,15 @@ def test_forced_decays_and_other_readings_are_refused(tmp_path):
         verdict(out)
 
 
-def les_houches(energies, weights=None, *, stated=None, particles=1, aprimes=1, child=None, end=True):
+def les_houches(
+    energies, weights=None, *, stated=None, particles=1, aprimes=1, child=None, end=True, mass=MASS
+):
     """Les Houches events of A' along the beam."""
     text = '<LesHouchesEvents version="3.0">\n<init>\n11 82 100.0 0.0 0 0 0 0 3 1\n1.0 0.1 1.0 1\n</init>\n'
     for energy, weight in zip(energies, weights or [1.0] * len(energies), strict=True):
-        momentum = np.sqrt(energy**2 - MASS**2)
+        momentum = np.sqrt(energy**2 - mass**2)
         line = (
-            f"55 {2 if child else 1} 0 0 0 0 0.0 0.0 {momentum:.10e} {energy:.10e} {stated or MASS} 0. 9.\n"
+            f"55 {2 if child else 1} 0 0 0 0 0.0 0.0 {momentum:.10e} {energy:.10e} {stated or mass} 0. 9.\n"
         )
         lines = line * aprimes
         if child:
@@ -296,6 +298,28 @@ def test_aprimes_of_the_chain_are_worth_what_the_chain_says(tmp_path):
     one, two = (verdict(path, epsilon=EPSILON, produced=n) for n in (1e3, 2e3))
     assert two.total.expected == pytest.approx(2.0 * one.total.expected)
     assert one.steps["S1"][0].events < 1e3
+
+
+def test_annihilation_is_not_added_to_aprimes_of_a_file(tmp_path):
+    """Of 0.2 GeV, where annihilation adds more than 5 % to the A' of bremsstrahlung: not to a file's."""
+    on = changed_card(CARD, {"model.annihilation": "on"})
+    bremsstrahlung, both = (sum(p.weight for p in made) for made in productions(on, 0.2))
+    assert both > 1.05 * bremsstrahlung
+    path = tmp_path / "a.lhe"
+    path.write_text(les_houches([40.0, 60.0, 80.0, 95.0], mass=0.2))
+    for produced in (None, 1e3):
+        with_it, without = (verdict(path, c, epsilon=1e-3, produced=produced) for c in (on, CARD))
+        assert with_it.total.expected == pytest.approx(without.total.expected, rel=1e-12)
+        assert with_it.steps == without.steps
+        assert any("annihilation, which the card has on, is not added" in note for note in with_it.notes)
+        assert not any("annihilation" in note for note in without.notes)
+
+
+def productions(card, mass):
+    """What bremsstrahlung makes, and that with what annihilation makes."""
+    signal = SignalModel(card)
+    bremsstrahlung = signal.production(mass)
+    return bremsstrahlung, [*bremsstrahlung, *signal.annihilation(mass, Parameters.of(card))]
 
 
 @pytest.mark.parametrize(

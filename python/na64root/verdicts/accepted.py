@@ -76,12 +76,12 @@ def of_aprimes(
     scale: Mapping[Signature, float],
     produced: float | None,
 ) -> Accepted:
-    """A' that decay as the model says.
+    """A' that decay as the model says. They are all there is: annihilation is not added to them.
 
     Args:
         scale: electrons on target times residual efficiency of each signature.
         produced: A' that are made per electron on target, whatever they decay to; without, as many as the
-            chain makes above the lower threshold of the ECAL cut.
+            chain makes by bremsstrahlung above the lower threshold of the ECAL cut.
 
     Raises:
         ConfigError: an A' with more energy than the beam, or none above the thresholds.
@@ -113,7 +113,7 @@ def of_aprimes(
             ProductionPoint(float(energy), depth, float(weight), mass)
             for energy, weight in zip(energies[group::groups], shares[group::groups], strict=True)
         ]
-        at_mass = signal.at_mass(mass, parameters, points)
+        at_mass = signal.at_mass(mass, parameters, points, annihilation=False)
         found.append(at_mass.per_electron([epsilon])[0])
         flow.append((at_mass.produced(epsilon), at_mass.efficiencies(epsilon)))
     per_group = np.array(found)

@@ -158,8 +158,11 @@ def _file(path: Path, card: Card, epsilon: float | None, produced: float | None,
         )
         if produced is None:
             notes.append(
-                "as many A' are made above the threshold as the chain says for this mass and epsilon"
+                "as many A' are made above the threshold as the chain says for this mass and epsilon, "
+                "by bremsstrahlung"
             )
+        if card.model.annihilation != "off":
+            notes.append("annihilation, which the card has on, is not added to the A' of the file")
     else:
         accepted = of_decays(events, exclusion.signal, _scale(events, card, weight, produced))
         notes.append("places of decays are taken along the beam from the front of the ECAL")
