@@ -76,6 +76,21 @@ def test_generated_events_agree_with_their_point(generated):
     assert again.s2.expected / again.s1.expected == pytest.approx(found.s2.expected / found.s1.expected)
 
 
+def test_cuts_on_the_electron_are_a_step_where_the_residual_efficiency_is_without_them(generated):
+    """The same factor on file and point, that of the chain at this mass (self)."""
+    rest = changed_card(CARD, {"signal.residual": "rest"})
+    kept = SignalModel(rest).at_mass(MASS).electrons_kept
+    assert 0.0 < kept < 0.99
+    for what in (generated, Point(MASS, EPSILON)):
+        total, found = verdict(what, CARD), verdict(what, rest)
+        for name in ("s1", "s2"):
+            one, other = getattr(found, name), getattr(total, name)
+            assert one.expected == pytest.approx(kept * other.expected, rel=1e-9)
+            assert one.statistical == pytest.approx(kept * other.statistical, rel=1e-9)
+            assert found.steps[name.upper()][-1].step == "electron"
+            assert found.steps[name.upper()][-1].events == pytest.approx(one.expected, rel=1e-9)
+
+
 def boost(energy, mass):
     return energy, (0.0, 0.0, float(np.sqrt(energy**2 - mass**2)))
 

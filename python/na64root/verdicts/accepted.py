@@ -34,11 +34,17 @@ class Accepted:
     steps: dict[Signature, list[Step]]
 
 
-def of_decays(events: Events, signal: SignalModel, scale: Mapping[Signature, float]) -> Accepted:
+def of_decays(
+    events: Events,
+    signal: SignalModel,
+    scale: Mapping[Signature, float],
+    electrons_kept: float | None = None,
+) -> Accepted:
     """Events with their decays.
 
     Args:
         scale: factor on the weights: exposure and, where it is not in them, residual efficiency.
+        electrons_kept: what the cuts on the electron keep, where the residual efficiency is without them.
     """
     card = signal.card
     front, end = card.geometry.hcal2_start_cm.value, card.geometry.hcal3_end_cm.value
@@ -62,6 +68,9 @@ def of_decays(events: Events, signal: SignalModel, scale: Mapping[Signature, flo
         efficiency = card.signal.r_efficiency.value if signature == "S1" else 1.0
         if signature == "S1":
             rows.append(Step(step="r", events=efficiency * rows[-1].events))
+        if electrons_kept is not None:
+            efficiency *= electrons_kept
+            rows.append(Step(step="electron", events=electrons_kept * rows[-1].events))
         expected[signature] = rows[-1].events
         error[signature] = factor * efficiency * math.sqrt(float((events.weight[left] ** 2).sum()))
         steps[signature] = rows

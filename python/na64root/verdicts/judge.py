@@ -164,7 +164,10 @@ def _file(path: Path, card: Card, epsilon: float | None, produced: float | None,
         if card.model.annihilation != "off":
             notes.append("annihilation, which the card has on, is not added to the A' of the file")
     else:
-        accepted = of_decays(events, exclusion.signal, _scale(events, card, weight, produced))
+        kept = None
+        if card.signal.residual == "rest":
+            kept = exclusion.signal.at_mass(events.masses.aprime).electrons_kept
+        accepted = of_decays(events, exclusion.signal, _scale(events, card, weight, produced), kept)
         notes.append("places of decays are taken along the beam from the front of the ECAL")
         if events.expected and not events.exposure:
             notes.append(
@@ -295,6 +298,7 @@ WORDS = {
     "chi2_to_ee": "the branching ratio chi2 -> chi1 e e",
     "hcal": "the threshold on the pair in the HCAL",
     "r": "the cut on R",
+    "electron": "the cuts on the beam electron",
 }
 
 
