@@ -95,7 +95,9 @@ def boost(energy, mass):
     return energy, (0.0, 0.0, float(np.sqrt(energy**2 - mass**2)))
 
 
-def hepmc_event(*, weights=(0.5,), aprimes=1, chi2s=1, visible=0, deeper=False, mass=MASS, stated=None):
+def hepmc_event(
+    *, weights=(0.5,), aprimes=1, chi2s=1, visible=0, deeper=False, mass=MASS, stated=None, energy=80.0
+):
     """An A' of 80 GeV: chi2 decays 4 m behind the front, or what the options say."""
     event = pyhepmc.GenEvent(pyhepmc.Units.GEV, pyhepmc.Units.MM)
 
@@ -112,7 +114,7 @@ def hepmc_event(*, weights=(0.5,), aprimes=1, chi2s=1, visible=0, deeper=False, 
             made.add_particle_out(one)
         event.add_vertex(made)
 
-    produced = [particle(55, 80.0, mass, says=stated) for _ in range(aprimes)]
+    produced = [particle(55, energy, mass, says=stated) for _ in range(aprimes)]
     vertex(100.0, particle(11, 100.0, ELECTRON, 4), *(produced or [particle(22, 100.0, 0.0, 1)]))
     for aprime in produced:
         if visible:
@@ -133,8 +135,9 @@ def hepmc_event(*, weights=(0.5,), aprimes=1, chi2s=1, visible=0, deeper=False, 
     return event
 
 
-def hepmc_file(path, *events, names=("mcWeight",)):
+def hepmc_file(path, *events, names=("mcWeight",), attributes=None):
     run_info = pyhepmc.GenRunInfo()
+    run_info.attributes = attributes or {}
     run_info.weight_names = list(names)
     with pyhepmc.open(path, "w") as file:
         for event in events:
@@ -179,6 +182,45 @@ def test_events_that_are_not_understood_are_refused(tmp_path, options, message):
     with pytest.raises(DataError, match=message) as caught:
         verdict(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("electrons.2016", "many", r"says electrons.2016 = many \(a number is needed, not negative\)"),
+        ("electrons.2016", "-1e9", r"says electrons.2016 = -1e9 \("),
+        ("electrons.2016", "nan", r"says electrons.2016 = nan \("),
+        ("electrons.2016", 0.0, "says electrons of zero for all periods"),
+        ("epsilon", "small", r"says epsilon = small \("),
+        ("alpha_dark", float("inf"), r"says alpha_dark = inf \("),
+    ],
+)
+def test_what_a_file_says_in_no_number_is_one_line(tmp_path, name, value, message):
+    path = hepmc_file(tmp_path / "a.hepmc3", hepmc_event(), attributes={name: value})
+    with pytest.raises(DataError, match=message) as caught:
+        verdict(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_another_model_or_beam_is_refused(tmp_path, generated):
+    path = hepmc_file(tmp_path / "a.hepmc3", hepmc_event(), hepmc_event(energy=120.0))
+    with pytest.raises(ConfigError, match=r"has 120 GeV \(the beam has 100 GeV\)"):
+        verdict(path)
+    # A' of electrons at the upper end of the beam's spread of 1 % are of this beam.
+    assert verdict(hepmc_file(path, hepmc_event(energy=101.5))).events.events == 1
+    assert verdict(generated).epsilon == EPSILON  # as it says
+    assert verdict(generated, epsilon=EPSILON).epsilon == EPSILON
+    with pytest.raises(ConfigError, match=r"is of epsilon = 0.006 \(0.001 is given\): leave --epsilon out"):
+        verdict(generated, epsilon=1e-3)
+    other = changed_card(CARD, {"model.alpha_dark": 0.5})
+    with pytest.raises(ConfigError, match=r"is of alpha_dark = 0.1 \(the card has 0.5\): --set model.alpha"):
+        verdict(generated, other)
+    attributes = {"mediator": "b_minus_l", "alpha_dark": 0.5, "electrons.2016": 0.0, "electrons.2017": 1e10}
+    hepmc_file(path, hepmc_event(), attributes=attributes)
+    with pytest.raises(ConfigError, match=r"is of mediator b_minus_l \(the card has kinetic_mixing\)"):
+        verdict(path, other)
+    found = verdict(path, changed_card(other, {"model.mediator": "b_minus_l"}))
+    assert (found.alpha_dark, found.epsilon) == (0.5, None)
 
 
 def test_a_missing_weight_is_not_one(tmp_path):

@@ -24,6 +24,9 @@ from .records import Step
 # A' without decays are shared out to so many groups, whose spread is the statistical error.
 GROUPS = 50
 
+# A' may be above the mean energy of a beam with a spread by so many of them: of a Gaussian 3e-7 are.
+BEAM_SPREADS = 5.0
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -93,14 +96,9 @@ def of_aprimes(
             chain makes by bremsstrahlung above the lower threshold of the ECAL cut.
 
     Raises:
-        ConfigError: an A' with more energy than the beam, or none above the thresholds.
+        ConfigError: no A' above the thresholds.
     """
-    mass, beam = events.masses.aprime, signal.card.beam.energy_GeV.value
-    if events.aprime_GeV.max() > beam:
-        raise ConfigError(
-            f"an A' in {events.path} has {events.aprime_GeV.max():g} GeV (the beam has {beam:g} GeV): set "
-            "beam.energy_GeV, or give events of this beam"
-        )
+    mass = events.masses.aprime
     chain = signal.production(mass)
     made = sum(point.weight for point in chain)
     depth = sum(point.weight * point.depth for point in chain) / made if made > 0.0 else 0.0
@@ -150,6 +148,17 @@ def of_aprimes(
         error[signature] = factor * float(spread[i])
         steps[signature] = rows
     return Accepted(expected, error, steps)
+
+
+def require_beam(card: Card, events: Events) -> None:
+    """Raise ConfigError where an A' has more energy than the card's beam; that of the chain has no spread."""
+    beam = card.beam.energy_GeV.value
+    spread = card.pseudodata.beam_momentum_spread.value if events.placed else 0.0
+    if events.aprime_GeV.max() > beam * (1.0 + BEAM_SPREADS * spread):
+        raise ConfigError(
+            f"an A' in {events.path} has {events.aprime_GeV.max():g} GeV (the beam has {beam:g} GeV): set "
+            "beam.energy_GeV, or give events of this beam"
+        )
 
 
 def require_reading(card: Card, path: object) -> None:
