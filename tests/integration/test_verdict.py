@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import na64root
-from na64root.config import load_card
+from na64root.config import changed_card, load_card
 from na64root.errors import ConfigError, DataError
 from na64root.exclusion.explain import explain
-from na64root.signal import SignalModel
+from na64root.signal import Parameters, SignalModel
 from na64root.verdicts import Point, verdict
 from support.commands import run
 
@@ -76,11 +76,28 @@ def test_generated_events_agree_with_their_point(generated):
     assert again.s2.expected / again.s1.expected == pytest.approx(found.s2.expected / found.s1.expected)
 
 
+def test_cuts_on_the_electron_are_a_step_where_the_residual_efficiency_is_without_them(generated):
+    """The same factor on file and point, that of the chain at this mass (self)."""
+    rest = changed_card(CARD, {"signal.residual": "rest"})
+    kept = SignalModel(rest).at_mass(MASS).electrons_kept
+    assert 0.0 < kept < 0.99
+    for what in (generated, Point(MASS, EPSILON)):
+        total, found = verdict(what, CARD), verdict(what, rest)
+        for name in ("s1", "s2"):
+            one, other = getattr(found, name), getattr(total, name)
+            assert one.expected == pytest.approx(kept * other.expected, rel=1e-9)
+            assert one.statistical == pytest.approx(kept * other.statistical, rel=1e-9)
+            assert found.steps[name.upper()][-1].step == "electron"
+            assert found.steps[name.upper()][-1].events == pytest.approx(one.expected, rel=1e-9)
+
+
 def boost(energy, mass):
     return energy, (0.0, 0.0, float(np.sqrt(energy**2 - mass**2)))
 
 
-def hepmc_event(*, weights=(0.5,), aprimes=1, chi2s=1, visible=0, deeper=False, mass=MASS, stated=None):
+def hepmc_event(
+    *, weights=(0.5,), aprimes=1, chi2s=1, visible=0, deeper=False, mass=MASS, stated=None, energy=80.0
+):
     """An A' of 80 GeV: chi2 decays 4 m behind the front, or what the options say."""
     event = pyhepmc.GenEvent(pyhepmc.Units.GEV, pyhepmc.Units.MM)
 
@@ -97,7 +114,7 @@ def hepmc_event(*, weights=(0.5,), aprimes=1, chi2s=1, visible=0, deeper=False, 
             made.add_particle_out(one)
         event.add_vertex(made)
 
-    produced = [particle(55, 80.0, mass, says=stated) for _ in range(aprimes)]
+    produced = [particle(55, energy, mass, says=stated) for _ in range(aprimes)]
     vertex(100.0, particle(11, 100.0, ELECTRON, 4), *(produced or [particle(22, 100.0, 0.0, 1)]))
     for aprime in produced:
         if visible:
@@ -118,8 +135,9 @@ def hepmc_event(*, weights=(0.5,), aprimes=1, chi2s=1, visible=0, deeper=False, 
     return event
 
 
-def hepmc_file(path, *events, names=("mcWeight",)):
+def hepmc_file(path, *events, names=("mcWeight",), attributes=None):
     run_info = pyhepmc.GenRunInfo()
+    run_info.attributes = attributes or {}
     run_info.weight_names = list(names)
     with pyhepmc.open(path, "w") as file:
         for event in events:
@@ -164,6 +182,45 @@ def test_events_that_are_not_understood_are_refused(tmp_path, options, message):
     with pytest.raises(DataError, match=message) as caught:
         verdict(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("electrons.2016", "many", r"says electrons.2016 = many \(a number is needed, not negative\)"),
+        ("electrons.2016", "-1e9", r"says electrons.2016 = -1e9 \("),
+        ("electrons.2016", "nan", r"says electrons.2016 = nan \("),
+        ("electrons.2016", 0.0, "says electrons of zero for all periods"),
+        ("epsilon", "small", r"says epsilon = small \("),
+        ("alpha_dark", float("inf"), r"says alpha_dark = inf \("),
+    ],
+)
+def test_what_a_file_says_in_no_number_is_one_line(tmp_path, name, value, message):
+    path = hepmc_file(tmp_path / "a.hepmc3", hepmc_event(), attributes={name: value})
+    with pytest.raises(DataError, match=message) as caught:
+        verdict(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_another_model_or_beam_is_refused(tmp_path, generated):
+    path = hepmc_file(tmp_path / "a.hepmc3", hepmc_event(), hepmc_event(energy=120.0))
+    with pytest.raises(ConfigError, match=r"has 120 GeV \(the beam has 100 GeV\)"):
+        verdict(path)
+    # A' of electrons at the upper end of the beam's spread of 1 % are of this beam.
+    assert verdict(hepmc_file(path, hepmc_event(energy=101.5))).events.events == 1
+    assert verdict(generated).epsilon == EPSILON  # as it says
+    assert verdict(generated, epsilon=EPSILON).epsilon == EPSILON
+    with pytest.raises(ConfigError, match=r"is of epsilon = 0.006 \(0.001 is given\): leave --epsilon out"):
+        verdict(generated, epsilon=1e-3)
+    other = changed_card(CARD, {"model.alpha_dark": 0.5})
+    with pytest.raises(ConfigError, match=r"is of alpha_dark = 0.1 \(the card has 0.5\): --set model.alpha"):
+        verdict(generated, other)
+    attributes = {"mediator": "b_minus_l", "alpha_dark": 0.5, "electrons.2016": 0.0, "electrons.2017": 1e10}
+    hepmc_file(path, hepmc_event(), attributes=attributes)
+    with pytest.raises(ConfigError, match=r"is of mediator b_minus_l \(the card has kinetic_mixing\)"):
+        verdict(path, other)
+    found = verdict(path, changed_card(other, {"model.mediator": "b_minus_l"}))
+    assert (found.alpha_dark, found.epsilon) == (0.5, None)
 
 
 def test_a_missing_weight_is_not_one(tmp_path):
@@ -263,13 +320,15 @@ def test_forced_decays_and_other_readings_are_refused(tmp_path):
         verdict(out)
 
 
-def les_houches(energies, weights=None, *, stated=None, particles=1, aprimes=1, child=None, end=True):
+def les_houches(
+    energies, weights=None, *, stated=None, particles=1, aprimes=1, child=None, end=True, mass=MASS
+):
     """Les Houches events of A' along the beam."""
     text = '<LesHouchesEvents version="3.0">\n<init>\n11 82 100.0 0.0 0 0 0 0 3 1\n1.0 0.1 1.0 1\n</init>\n'
     for energy, weight in zip(energies, weights or [1.0] * len(energies), strict=True):
-        momentum = np.sqrt(energy**2 - MASS**2)
+        momentum = np.sqrt(energy**2 - mass**2)
         line = (
-            f"55 {2 if child else 1} 0 0 0 0 0.0 0.0 {momentum:.10e} {energy:.10e} {stated or MASS} 0. 9.\n"
+            f"55 {2 if child else 1} 0 0 0 0 0.0 0.0 {momentum:.10e} {energy:.10e} {stated or mass} 0. 9.\n"
         )
         lines = line * aprimes
         if child:
@@ -296,6 +355,28 @@ def test_aprimes_of_the_chain_are_worth_what_the_chain_says(tmp_path):
     one, two = (verdict(path, epsilon=EPSILON, produced=n) for n in (1e3, 2e3))
     assert two.total.expected == pytest.approx(2.0 * one.total.expected)
     assert one.steps["S1"][0].events < 1e3
+
+
+def test_annihilation_is_not_added_to_aprimes_of_a_file(tmp_path):
+    """Of 0.2 GeV, where annihilation adds more than 5 % to the A' of bremsstrahlung: not to a file's."""
+    on = changed_card(CARD, {"model.annihilation": "on"})
+    bremsstrahlung, both = (sum(p.weight for p in made) for made in productions(on, 0.2))
+    assert both > 1.05 * bremsstrahlung
+    path = tmp_path / "a.lhe"
+    path.write_text(les_houches([40.0, 60.0, 80.0, 95.0], mass=0.2))
+    for produced in (None, 1e3):
+        with_it, without = (verdict(path, c, epsilon=1e-3, produced=produced) for c in (on, CARD))
+        assert with_it.total.expected == pytest.approx(without.total.expected, rel=1e-12)
+        assert with_it.steps == without.steps
+        assert any("annihilation, which the card has on, is not added" in note for note in with_it.notes)
+        assert not any("annihilation" in note for note in without.notes)
+
+
+def productions(card, mass):
+    """What bremsstrahlung makes, and that with what annihilation makes."""
+    signal = SignalModel(card)
+    bremsstrahlung = signal.production(mass)
+    return bremsstrahlung, [*bremsstrahlung, *signal.annihilation(mass, Parameters.of(card))]
 
 
 @pytest.mark.parametrize(

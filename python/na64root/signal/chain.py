@@ -168,19 +168,23 @@ class SignalModel:
         mass_GeV: float,
         parameters: Parameters | None = None,
         production: list[ProductionPoint] | None = None,
+        *,
+        annihilation: bool = True,
     ) -> SignalAtMass:
         """The signal as a function of epsilon at one mass.
 
         Args:
             production: :meth:`production` at this mass, where it serves several parameters; annihilation,
                 which depends on them, is added to it.
+            annihilation: whether it is, where the card has it on; not where `production` is all there is.
 
         Raises:
             ConfigError: an unphysical model.  ConvergenceError: an integral that did not converge.
         """
         made = self.production(mass_GeV) if production is None else production
         try:
-            return SignalAtMass(self, mass_GeV, parameters or Parameters.of(self.card), made)
+            parameters = parameters or Parameters.of(self.card)
+            return SignalAtMass(self, mass_GeV, parameters, made, annihilation=annihilation)
         except RuntimeError as error:
             raise ConvergenceError(f"no yield at m_A' = {mass_GeV:g} GeV ({error}): report this") from None
 
@@ -202,16 +206,19 @@ class SignalAtMass:
         mass_GeV: float,
         parameters: Parameters,
         production: list[ProductionPoint],
+        *,
+        annihilation: bool = True,
     ) -> None:
         self.signal = signal
         self.mass_GeV = mass_GeV
+        self._annihilates = annihilation and signal.card.model.annihilation != "off"
         self._set_widths(parameters)
         self._decay = None
         if self._model.chi2_decays:
             model = signal.card.model.decay
             self._decay = Chi2Decayer(self._model, DecayModel.__members__[model])
         self._bremsstrahlung = self._flux_of(production)
-        self._annihilation = self._flux_of(signal.annihilation(mass_GeV, parameters))
+        self._annihilation = self._flux_of_annihilation()
         self._inclusive: list[InclusiveS2] = []  # one or none, shared with other alpha_D
 
     def _flux_of(self, production: list[ProductionPoint]) -> _Flux | None:
@@ -230,6 +237,11 @@ class SignalAtMass:
             above = interpolate.PchipInterpolator(energies, self._decay.fraction_above(threshold, energies))
             accepted["S1"] = accepted["S1"] * above(flux.chi2_energy)
         return _Flux(flux, accepted)
+
+    def _flux_of_annihilation(self) -> _Flux | None:
+        if not self._annihilates:
+            return None
+        return self._flux_of(self.signal.annihilation(self.mass_GeV, self.parameters))
 
     @property
     def _fluxes(self) -> list[_Flux]:
@@ -255,7 +267,7 @@ class SignalAtMass:
         other = copy.copy(self)
         parameters = replace(self.parameters, alpha_dark=alpha_dark)
         other._set_widths(parameters)
-        other._annihilation = other._flux_of(self.signal.annihilation(self.mass_GeV, parameters))
+        other._annihilation = other._flux_of_annihilation()
         if other._annihilation is not None:
             other._inclusive = []
         return other

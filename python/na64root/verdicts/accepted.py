@@ -24,6 +24,9 @@ from .records import Step
 # A' without decays are shared out to so many groups, whose spread is the statistical error.
 GROUPS = 50
 
+# A' may be above the mean energy of a beam with a spread by so many of them: of a Gaussian 3e-7 are.
+BEAM_SPREADS = 5.0
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -34,11 +37,17 @@ class Accepted:
     steps: dict[Signature, list[Step]]
 
 
-def of_decays(events: Events, signal: SignalModel, scale: Mapping[Signature, float]) -> Accepted:
+def of_decays(
+    events: Events,
+    signal: SignalModel,
+    scale: Mapping[Signature, float],
+    electrons_kept: float | None = None,
+) -> Accepted:
     """Events with their decays.
 
     Args:
         scale: factor on the weights: exposure and, where it is not in them, residual efficiency.
+        electrons_kept: what the cuts on the electron keep, where the residual efficiency is without them.
     """
     card = signal.card
     front, end = card.geometry.hcal2_start_cm.value, card.geometry.hcal3_end_cm.value
@@ -62,6 +71,9 @@ def of_decays(events: Events, signal: SignalModel, scale: Mapping[Signature, flo
         efficiency = card.signal.r_efficiency.value if signature == "S1" else 1.0
         if signature == "S1":
             rows.append(Step(step="r", events=efficiency * rows[-1].events))
+        if electrons_kept is not None:
+            efficiency *= electrons_kept
+            rows.append(Step(step="electron", events=electrons_kept * rows[-1].events))
         expected[signature] = rows[-1].events
         error[signature] = factor * efficiency * math.sqrt(float((events.weight[left] ** 2).sum()))
         steps[signature] = rows
@@ -76,22 +88,17 @@ def of_aprimes(
     scale: Mapping[Signature, float],
     produced: float | None,
 ) -> Accepted:
-    """A' that decay as the model says.
+    """A' that decay as the model says. They are all there is: annihilation is not added to them.
 
     Args:
         scale: electrons on target times residual efficiency of each signature.
         produced: A' that are made per electron on target, whatever they decay to; without, as many as the
-            chain makes above the lower threshold of the ECAL cut.
+            chain makes by bremsstrahlung above the lower threshold of the ECAL cut.
 
     Raises:
-        ConfigError: an A' with more energy than the beam, or none above the thresholds.
+        ConfigError: no A' above the thresholds.
     """
-    mass, beam = events.masses.aprime, signal.card.beam.energy_GeV.value
-    if events.aprime_GeV.max() > beam:
-        raise ConfigError(
-            f"an A' in {events.path} has {events.aprime_GeV.max():g} GeV (the beam has {beam:g} GeV): set "
-            "beam.energy_GeV, or give events of this beam"
-        )
+    mass = events.masses.aprime
     chain = signal.production(mass)
     made = sum(point.weight for point in chain)
     depth = sum(point.weight * point.depth for point in chain) / made if made > 0.0 else 0.0
@@ -113,7 +120,7 @@ def of_aprimes(
             ProductionPoint(float(energy), depth, float(weight), mass)
             for energy, weight in zip(energies[group::groups], shares[group::groups], strict=True)
         ]
-        at_mass = signal.at_mass(mass, parameters, points)
+        at_mass = signal.at_mass(mass, parameters, points, annihilation=False)
         found.append(at_mass.per_electron([epsilon])[0])
         flow.append((at_mass.produced(epsilon), at_mass.efficiencies(epsilon)))
     per_group = np.array(found)
@@ -141,6 +148,17 @@ def of_aprimes(
         error[signature] = factor * float(spread[i])
         steps[signature] = rows
     return Accepted(expected, error, steps)
+
+
+def require_beam(card: Card, events: Events) -> None:
+    """Raise ConfigError where an A' has more energy than the card's beam; that of the chain has no spread."""
+    beam = card.beam.energy_GeV.value
+    spread = card.pseudodata.beam_momentum_spread.value if events.placed else 0.0
+    if events.aprime_GeV.max() > beam * (1.0 + BEAM_SPREADS * spread):
+        raise ConfigError(
+            f"an A' in {events.path} has {events.aprime_GeV.max():g} GeV (the beam has {beam:g} GeV): set "
+            "beam.energy_GeV, or give events of this beam"
+        )
 
 
 def require_reading(card: Card, path: object) -> None:

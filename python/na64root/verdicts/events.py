@@ -32,6 +32,15 @@ class Masses:
 
 
 @dataclass(frozen=True)
+class Stated:
+    """What a file says of its model beside the masses; None for what it does not say."""
+
+    epsilon: float | None = None
+    alpha_dark: float | None = None
+    mediator: str | None = None
+
+
+@dataclass(frozen=True)
 class Event:
     """One generated event. `decay_cm` is along the beam from the front of the ECAL, infinite without decay.
 
@@ -63,6 +72,7 @@ class Events:
     placed: bool
     expected: bool
     exposure: dict[str, float]
+    stated: Stated
 
 
 def joined(
@@ -72,6 +82,7 @@ def joined(
     placed: bool,
     expected: bool,
     exposure: dict[str, float] | None = None,
+    stated: Stated = Stated(),
 ) -> Events:
     """The events of a file as columns.
 
@@ -114,6 +125,7 @@ def joined(
         placed=placed,
         expected=expected,
         exposure=exposure or {},
+        stated=stated,
     )
 
 

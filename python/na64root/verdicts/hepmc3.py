@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from ..errors import DataError
 from ..simulation import hepmc
-from .events import SEMIVISIBLE, STABLE, Event, Events, Masses, joined, require_on_shell
+from .events import SEMIVISIBLE, STABLE, Event, Events, Masses, Stated, joined, require_on_shell
 
 # Of our own files: expected events of the exposure times the residual efficiency.
 WEIGHT = hepmc.WEIGHTS[0]
@@ -60,17 +61,41 @@ def read(path: Path, *, produced: bool) -> Events:
             "--forced"
         )
     return joined(
-        path, events, placed=True, expected=not produced, exposure={} if produced else _exposure(about)
+        path,
+        events,
+        placed=True,
+        expected=not produced,
+        exposure={} if produced else _exposure(path, about),
+        stated=_stated(path, about),
     )
 
 
-def _exposure(about: dict[str, str]) -> dict[str, float]:
+def _exposure(path: Path, about: Mapping[str, str]) -> dict[str, float]:
     """Electrons on target times residual efficiency that the weights are for, where a file says them."""
-    found = {}
-    for name, value in about.items():
-        if name.startswith("electrons."):
-            found[name.removeprefix("electrons.")] = float(value)
+    names = [name for name in about if name.startswith("electrons.")]
+    found = {name.removeprefix("electrons."): _number(path, about, name) for name in names}
+    if names and not sum(found.values()) > 0.0:
+        raise DataError(f"{path} says electrons of zero for all periods (nothing is expected): correct it")
     return found
+
+
+def _stated(path: Path, about: Mapping[str, str]) -> Stated:
+    def number(name: str) -> float | None:
+        return _number(path, about, name) if name in about else None
+
+    mediator = about.get("mediator", about.get("provenance.mediator"))
+    return Stated(number("epsilon"), number("alpha_dark"), mediator)
+
+
+def _number(path: Path, about: Mapping[str, str], name: str) -> float:
+    """An attribute that is a number; that of a period without exposure is zero."""
+    try:
+        value = float(about[name])
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0.0):
+        raise DataError(f"{path} says {name} = {about[name]} (a number is needed, not negative): correct it")
+    return value
 
 
 def _opened(path: Path) -> TextIO:

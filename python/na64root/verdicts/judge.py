@@ -19,7 +19,7 @@ from ..signal import Parameters, card_counts, effective_electrons
 from ..simulation.samples import SignalSamples
 from ..work import Work
 from . import hepmc3, lhe
-from .accepted import Accepted, of_aprimes, of_decays, require_reading
+from .accepted import Accepted, of_aprimes, of_decays, require_beam, require_reading
 from .events import Events
 from .records import EventFacts, ExpectedEvents, Step, Verdict
 
@@ -65,13 +65,14 @@ def verdict(
             their places, or Les Houches events (``.lhe``) of A', each also with ``.gz``.
         card: the default card when not given. Its exposure and counts are those of the verdict; masses in a
             file take the place of its mass ratio and splitting.
-        epsilon: of Les Houches events, whose A' decay as the model says.
+        epsilon: of Les Houches events, whose A' decay as the model says; HepMC3 may say its own.
         produced: A' that are made in the exposure, before the residual efficiency, in all events of the file:
             weights are then shares. Without, HepMC3 has them in its weights, and for Les Houches events the
             chain says how many there are above the threshold.
 
     Raises:
-        ConfigError: an unphysical model, options that do not go with what is judged.
+        ConfigError: an unphysical model, options that do not go with what is judged, a file of another
+            model or beam than the card's.
         DataError: a file that is not readable, or whose events are not understood.
         Na64Error: the library that reads the file is not installed.
     """
@@ -143,6 +144,9 @@ def _file(path: Path, card: Card, epsilon: float | None, produced: float | None,
     if not path.is_file():
         raise DataError(f"cannot read {path} (no such file): check the path")
     events = hepmc3.read(path, produced=produced is not None) if kind == "hepmc3" else lhe.read(path)
+    require_beam(card, events)
+    _require_same(card, events, epsilon)
+    epsilon = events.stated.epsilon if epsilon is None else epsilon
     card, notes = _with_masses(card, events)
     exclusion = _exclusion(card, work)
     weight = dict(zip(SIGNATURES, exclusion.weight.tolist(), strict=True))
@@ -158,10 +162,16 @@ def _file(path: Path, card: Card, epsilon: float | None, produced: float | None,
         )
         if produced is None:
             notes.append(
-                "as many A' are made above the threshold as the chain says for this mass and epsilon"
+                "as many A' are made above the threshold as the chain says for this mass and epsilon, "
+                "by bremsstrahlung"
             )
+        if card.model.annihilation != "off":
+            notes.append("annihilation, which the card has on, is not added to the A' of the file")
     else:
-        accepted = of_decays(events, exclusion.signal, _scale(events, card, weight, produced))
+        kept = None
+        if card.signal.residual == "rest":
+            kept = exclusion.signal.at_mass(events.masses.aprime).electrons_kept
+        accepted = of_decays(events, exclusion.signal, _scale(events, card, weight, produced), kept)
         notes.append("places of decays are taken along the beam from the front of the ECAL")
         if events.expected and not events.exposure:
             notes.append(
@@ -200,6 +210,30 @@ def _kind(path: Path) -> str:
         f"{path} is of no known format (known by their endings: .hepmc3, .hepmc, .lhe, with .gz too): name "
         "it so"
     )
+
+
+def _require_same(card: Card, events: Events, epsilon: float | None) -> None:
+    """Raise ConfigError where the file is of another model than the card or the option say."""
+    stated, own = events.stated, Parameters.of(card)
+    if epsilon is not None and stated.epsilon is not None and not _same(stated.epsilon, epsilon):
+        raise ConfigError(
+            f"{events.path} is of epsilon = {stated.epsilon:g} ({epsilon:g} is given): leave --epsilon out"
+        )
+    if stated.alpha_dark is not None and not _same(stated.alpha_dark, own.alpha_dark):
+        raise ConfigError(
+            f"{events.path} is of alpha_dark = {stated.alpha_dark:g} (the card has {own.alpha_dark:g}): "
+            f"--set model.alpha_dark={stated.alpha_dark:g}, or give events of the card's model"
+        )
+    if stated.mediator is not None and stated.mediator != own.mediator.name:
+        raise ConfigError(
+            f"{events.path} is of mediator {stated.mediator} (the card has {own.mediator.name}): set "
+            "model.mediator, or give events of the card's model"
+        )
+
+
+def _same(one: float, other: float) -> bool:
+    """As text of six digits has them, `%g` among others."""
+    return math.isclose(one, other, rel_tol=1e-5)
 
 
 def _with_masses(card: Card, events: Events) -> tuple[Card, list[str]]:
@@ -292,6 +326,7 @@ WORDS = {
     "chi2_to_ee": "the branching ratio chi2 -> chi1 e e",
     "hcal": "the threshold on the pair in the HCAL",
     "r": "the cut on R",
+    "electron": "the cuts on the beam electron",
 }
 
 

@@ -42,7 +42,7 @@ class Verdict(Record):
 
     Attributes:
         kind: what was judged.  mass_GeV: of the A'.
-        epsilon: null where a file does not need it: the places of its decays are in it.
+        epsilon: null where a file has the places of its decays and does not say it.
         s1, s2, total: expected events, after everything.
         steps: by signature what each step leaves, from A' produced on.
         upper_limit: on the total, with its error, for the shares of this signal.  cls: of the signal.
