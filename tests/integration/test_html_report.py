@@ -336,6 +336,42 @@ def test_nothing_on_a_blinded_page_depends_on_the_signal_boxes(boxes, tmp_path):
     )
 
 
+@pytest.fixture(scope="module")
+def blinded_limits(boxes) -> list[Path]:
+    """The limits of two blinded models, of inputs that differ in the box of S1."""
+    made = []
+    for name in ("few", "many"):
+        place = boxes[f"{name} blinded"].parent
+        words = ("export", str(place / "data.root"), "--blind", "--format", "pyhf")
+        assert run(*words, "-o", str(place / "exported"))[0] == 0
+        model = str(place / "exported" / "export.json")
+        assert run("limit", "--from", model, "-o", str(place / "limit"))[0] == 0
+        made.append(place / "limit")
+    return made
+
+
+def test_a_blinded_limit_is_shown_as_one(blinded_limits, boxes, tmp_path):
+    page = tmp_path / "report.html"
+    made = report(blinded_limits[:1], ResultsFolder(tmp_path))
+    limit = json.loads((blinded_limits[0] / "limit.json").read_text("utf-8"))
+    assert limit["upper_limit"] is None
+    assert made.blind
+    assert made.results[0].headline[0].startswith("This result is blinded")
+    assert not any("are excluded" in said for said in made.results[0].headline)
+    (row,) = downloads(page)["limit"]
+    assert row["upper limit [events]"] == ""
+    names = {"expected −2σ": "minus2", "−1σ": "minus1", "median": "median", "+1σ": "plus1", "+2σ": "plus2"}
+    assert {name: float(row[shown]) for shown, name in names.items()} == limit["expected"]
+    assert limit["notes"]
+    for note in limit["notes"]:
+        assert html.escape(note) in page.read_text("utf-8")
+    # Beside others: no one of them is observed.
+    report([*blinded_limits, boxes["few blinded"]], ResultsFolder(tmp_path, force=True))
+    rows = downloads(page)["limits-compared"]
+    assert [(r["kind"], r["upper limit [events]"]) for r in rows] == [("expected", "")] * 2
+    assert [float(r["expected median"]) for r in rows] == [limit["expected"]["median"]] * 2
+
+
 def test_hidden_beside_shown_is_refused(boxes, folder, tmp_path):
     out = ResultsFolder(tmp_path)
     with pytest.raises(

@@ -13,8 +13,8 @@ from ..records import CutFlowRow, PlaneResult
 from ..reports.figured import exposure_figure
 from ..reports.plane_files import title_of_plane
 from ..simulation.acceptance import AcceptanceReport
-from .blocks import Block, Cell, Section, Table, percent, written
-from .data import BLINDED, end_in_words, notes
+from .blocks import BLINDED, Block, Cell, Section, Table, notes, percent, written
+from .data import end_in_words
 from .drawings import Draw
 
 NAMES = {
