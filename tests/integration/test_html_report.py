@@ -140,6 +140,22 @@ def test_assumptions_have_the_price_that_a_ledger_gives(folder, everything, tmp_
     assert "na64root ledger --config paper2021 -o ledger" in (tmp_path / "report.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    "typed", ["limit.S1.background=2", "limit.S1.background=2.0", "model.alpha_dark=0.3"]
+)
+def test_a_changed_card_is_known_however_its_numbers_were_typed(folder, tmp_path, typed):
+    card = load_card(overrides=[typed])
+    made = records.provenance(card)
+    assert records.card_of(made) == card
+    assert records.card_of(made.model_copy(update={"card": "mine"})) is None
+    assert records.card_of(made.model_copy(update={"card_sha256": load_card().sha256})) is None
+    values = result(folder, "limit") | {"provenance": made.model_dump()}
+    (tmp_path / "limit.json").write_text(json.dumps(values), "utf-8")
+    report([tmp_path], ResultsFolder(tmp_path / "report"))
+    text = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert f"na64root ledger --config paper2021 --set {typed} -o ledger" in text
+
+
 def test_text_of_results_is_no_markup(everything):
     text = everything.read_text("utf-8")
     assert "a &lt; b" in text

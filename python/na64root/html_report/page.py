@@ -18,7 +18,7 @@ from ..config import Card
 from ..exclusion.ledger import Ledger
 from ..exclusion.planner import Plan
 from ..inputs import one_run
-from ..records import LimitReport, LimitResult, PlaneResult, Record, ResultsFolder, together
+from ..records import LimitReport, LimitResult, PlaneResult, Record, ResultsFolder, card_of, together
 from ..reports.diagnostics import DiagnosticsReport
 from ..reports.selection_report import SelectionReport
 from ..selection.quality import Quality
@@ -67,7 +67,7 @@ def report(places: Sequence[str | Path], results: ResultsFolder, *, title: str |
     """
     found = find(places)
     results.require([NAME])
-    cards = {one.provenance.card_sha256: origin.card_of(one.provenance) for one in found}
+    cards = {one.provenance.card_sha256: card_of(one.provenance) for one in found}
     draw = Draw()
     sections, named = [], _names(found)
     for one in found:
