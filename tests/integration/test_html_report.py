@@ -20,12 +20,13 @@ import pytest
 
 from na64root import ResultsFolder, records
 from na64root.analyze import Scorecard
-from na64root.config import load_card
+from na64root.config import Card, changed_card, load_card
 from na64root.errors import DataError, Na64Error
 from na64root.exclusion.ledger import Answers, Band, Ledger, LedgerRow, Preset
 from na64root.html_report import report
 from na64root.html_report.blocks import Table
 from na64root.records import Score
+from na64root.signal import card_counts
 from support.browser import chromium, watched
 from support.commands import run
 from support.figures import not_rendered
@@ -407,6 +408,42 @@ def test_hidden_beside_shown_is_refused(boxes, folder, tmp_path):
         report([old], out)
     # A plane for the counts of the card shows none of the data.
     report([boxes["few blinded"], folder / "scan"], out)
+
+
+def test_a_plane_of_typed_counts_is_refused_beside_hidden_ones(boxes, folder, tmp_path):
+    """As a limit is: the counts of a changed card, of a user's, of a call may be those that are hidden."""
+    known = load_card()
+    observed = changed_card(known, {"limit.S1.observed": 3})
+    same = changed_card(known, {"limit.S1.observed": known.limit.S1.observed.value})
+    users = known.model_copy(update={"card": known.card.model_copy(update={"name": "mine"})})
+    s1 = known.limit.S1
+    s1 = s1.model_copy(update={"observed": s1.observed.model_copy(update={"value": 3.0})})
+    named_alike = known.model_copy(update={"limit": known.limit.model_copy(update={"S1": s1})})
+    more = changed_card(known, {"periods.2016.eot": 2 * known.periods[0].eot.value})
+    values = result(folder, "scan")
+
+    def beside_blinded(name: str, card: Card, counts_of: Card) -> None:
+        place = tmp_path / name
+        place.mkdir()
+        exposure = card.exposure()
+        counts = [count.model_dump() for count in card_counts(counts_of, exposure)]
+        made = records.provenance(card).model_dump()
+        (place / "scan.json").write_text(
+            json.dumps(values | {"counts": counts, "exposure": exposure, "provenance": made}), "utf-8"
+        )
+        report([place], ResultsFolder(place / "alone"))
+        report([boxes["few blinded"], place], ResultsFolder(place / "report"))
+
+    for name, card, counts_of in (
+        ("changed", observed, observed),
+        ("changed to the same", same, same),
+        ("of a user", users, users),
+        ("named alike", named_alike, named_alike),
+        ("of a call", known, observed),
+    ):
+        with pytest.raises(DataError, match="beside blinded results .its counts were given by hand"):
+            beside_blinded(name, card, counts_of)
+    beside_blinded("other exposure", more, more)
 
 
 # Bad input
