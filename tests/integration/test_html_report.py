@@ -23,6 +23,7 @@ from na64root.analyze import Scorecard
 from na64root.config import Card, changed_card, load_card
 from na64root.errors import DataError, Na64Error
 from na64root.exclusion.ledger import Answers, Band, Ledger, LedgerRow, Preset
+from na64root.figures import exclusion_plane
 from na64root.html_report import report
 from na64root.html_report.blocks import Table
 from na64root.records import Score
@@ -298,6 +299,24 @@ def test_text_has_the_contrast_that_wcag_asks_for(everything):
         ):
             bright, dark = sorted((luminance(colours[ink]), luminance(colours[paper])), reverse=True)
             assert (bright + 0.05) / (dark + 0.05) >= 4.5, (ink, paper)
+
+
+@pytest.mark.parametrize("named", ["mine", "paper2021"])
+def test_a_plane_says_its_own_confidence_level_or_none(folder, tmp_path, named):
+    """Of a user's card, of a changed one and in a notebook; the level of no card is a guess."""
+    plane = records.PlaneResult.model_validate(result(folder, "scan"))
+    assert plane.confidence_level == load_card().limit.confidence_level.value
+    made = plane.provenance.model_copy(update={"card": named, "card_sha256": 64 * "0"})
+    for level, said in ((0.95, "95 % CL"), (None, None)):
+        one = plane.model_copy(update={"provenance": made, "confidence_level": level})
+        (tmp_path / "scan.json").write_text(records.to_json(one), "utf-8")
+        report([tmp_path], ResultsFolder(tmp_path / "report", force=True))
+        text = (tmp_path / "report" / "report.html").read_text("utf-8")
+        assert ("Counts that the limits are for (95 % CL)" in text) == (said is not None)
+        assert "are for (90 %" not in text
+        (legend,) = exclusion_plane(one, title="").legends
+        labels = [label.get_text() for label in legend.get_texts()]
+        assert "this analysis, excluded" + (f" at {said}" if said else "") in labels
 
 
 # Blinding
