@@ -20,12 +20,14 @@ import pytest
 
 from na64root import ResultsFolder, records
 from na64root.analyze import Scorecard
-from na64root.config import load_card
+from na64root.config import Card, changed_card, load_card
 from na64root.errors import DataError, Na64Error
 from na64root.exclusion.ledger import Answers, Band, Ledger, LedgerRow, Preset
+from na64root.figures import exclusion_plane
 from na64root.html_report import report
 from na64root.html_report.blocks import Table
 from na64root.records import Score
+from na64root.signal import card_counts
 from support.browser import chromium, watched
 from support.commands import run
 from support.figures import not_rendered
@@ -138,6 +140,22 @@ def test_assumptions_have_the_price_that_a_ledger_gives(folder, everything, tmp_
     assert "na64root ledger --config paper2021 -o ledger" not in text  # the card was changed
     report([folder / "limit"], ResultsFolder(tmp_path, force=True))
     assert "na64root ledger --config paper2021 -o ledger" in (tmp_path / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "typed", ["limit.S1.background=2", "limit.S1.background=2.0", "model.alpha_dark=0.3"]
+)
+def test_a_changed_card_is_known_however_its_numbers_were_typed(folder, tmp_path, typed):
+    card = load_card(overrides=[typed])
+    made = records.provenance(card)
+    assert records.card_of(made) == card
+    assert records.card_of(made.model_copy(update={"card": "mine"})) is None
+    assert records.card_of(made.model_copy(update={"card_sha256": load_card().sha256})) is None
+    values = result(folder, "limit") | {"provenance": made.model_dump()}
+    (tmp_path / "limit.json").write_text(json.dumps(values), "utf-8")
+    report([tmp_path], ResultsFolder(tmp_path / "report"))
+    text = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert f"na64root ledger --config paper2021 --set {typed} -o ledger" in text
 
 
 def test_text_of_results_is_no_markup(everything):
@@ -283,6 +301,24 @@ def test_text_has_the_contrast_that_wcag_asks_for(everything):
             assert (bright + 0.05) / (dark + 0.05) >= 4.5, (ink, paper)
 
 
+@pytest.mark.parametrize("named", ["mine", "paper2021"])
+def test_a_plane_says_its_own_confidence_level_or_none(folder, tmp_path, named):
+    """Of a user's card, of a changed one and in a notebook; the level of no card is a guess."""
+    plane = records.PlaneResult.model_validate(result(folder, "scan"))
+    assert plane.confidence_level == load_card().limit.confidence_level.value
+    made = plane.provenance.model_copy(update={"card": named, "card_sha256": 64 * "0"})
+    for level, said in ((0.95, "95 % CL"), (None, None)):
+        one = plane.model_copy(update={"provenance": made, "confidence_level": level})
+        (tmp_path / "scan.json").write_text(records.to_json(one), "utf-8")
+        report([tmp_path], ResultsFolder(tmp_path / "report", force=True))
+        text = (tmp_path / "report" / "report.html").read_text("utf-8")
+        assert ("Counts that the limits are for (95 % CL)" in text) == (said is not None)
+        assert "are for (90 %" not in text
+        (legend,) = exclusion_plane(one, title="").legends
+        labels = [label.get_text() for label in legend.get_texts()]
+        assert "this analysis, excluded" + (f" at {said}" if said else "") in labels
+
+
 # Blinding
 
 
@@ -336,6 +372,42 @@ def test_nothing_on_a_blinded_page_depends_on_the_signal_boxes(boxes, tmp_path):
     )
 
 
+@pytest.fixture(scope="module")
+def blinded_limits(boxes) -> list[Path]:
+    """The limits of two blinded models, of inputs that differ in the box of S1."""
+    made = []
+    for name in ("few", "many"):
+        place = boxes[f"{name} blinded"].parent
+        words = ("export", str(place / "data.root"), "--blind", "--format", "pyhf")
+        assert run(*words, "-o", str(place / "exported"))[0] == 0
+        model = str(place / "exported" / "export.json")
+        assert run("limit", "--from", model, "-o", str(place / "limit"))[0] == 0
+        made.append(place / "limit")
+    return made
+
+
+def test_a_blinded_limit_is_shown_as_one(blinded_limits, boxes, tmp_path):
+    page = tmp_path / "report.html"
+    made = report(blinded_limits[:1], ResultsFolder(tmp_path))
+    limit = json.loads((blinded_limits[0] / "limit.json").read_text("utf-8"))
+    assert limit["upper_limit"] is None
+    assert made.blind
+    assert made.results[0].headline[0].startswith("This result is blinded")
+    assert not any("are excluded" in said for said in made.results[0].headline)
+    (row,) = downloads(page)["limit"]
+    assert row["upper limit [events]"] == ""
+    names = {"expected −2σ": "minus2", "−1σ": "minus1", "median": "median", "+1σ": "plus1", "+2σ": "plus2"}
+    assert {name: float(row[shown]) for shown, name in names.items()} == limit["expected"]
+    assert limit["notes"]
+    for note in limit["notes"]:
+        assert html.escape(note) in page.read_text("utf-8")
+    # Beside others: no one of them is observed.
+    report([*blinded_limits, boxes["few blinded"]], ResultsFolder(tmp_path, force=True))
+    rows = downloads(page)["limits-compared"]
+    assert [(r["kind"], r["upper limit [events]"]) for r in rows] == [("expected", "")] * 2
+    assert [float(r["expected median"]) for r in rows] == [limit["expected"]["median"]] * 2
+
+
 def test_hidden_beside_shown_is_refused(boxes, folder, tmp_path):
     out = ResultsFolder(tmp_path)
     with pytest.raises(
@@ -355,6 +427,42 @@ def test_hidden_beside_shown_is_refused(boxes, folder, tmp_path):
         report([old], out)
     # A plane for the counts of the card shows none of the data.
     report([boxes["few blinded"], folder / "scan"], out)
+
+
+def test_a_plane_of_typed_counts_is_refused_beside_hidden_ones(boxes, folder, tmp_path):
+    """As a limit is: the counts of a changed card, of a user's, of a call may be those that are hidden."""
+    known = load_card()
+    observed = changed_card(known, {"limit.S1.observed": 3})
+    same = changed_card(known, {"limit.S1.observed": known.limit.S1.observed.value})
+    users = known.model_copy(update={"card": known.card.model_copy(update={"name": "mine"})})
+    s1 = known.limit.S1
+    s1 = s1.model_copy(update={"observed": s1.observed.model_copy(update={"value": 3.0})})
+    named_alike = known.model_copy(update={"limit": known.limit.model_copy(update={"S1": s1})})
+    more = changed_card(known, {"periods.2016.eot": 2 * known.periods[0].eot.value})
+    values = result(folder, "scan")
+
+    def beside_blinded(name: str, card: Card, counts_of: Card) -> None:
+        place = tmp_path / name
+        place.mkdir()
+        exposure = card.exposure()
+        counts = [count.model_dump() for count in card_counts(counts_of, exposure)]
+        made = records.provenance(card).model_dump()
+        (place / "scan.json").write_text(
+            json.dumps(values | {"counts": counts, "exposure": exposure, "provenance": made}), "utf-8"
+        )
+        report([place], ResultsFolder(place / "alone"))
+        report([boxes["few blinded"], place], ResultsFolder(place / "report"))
+
+    for name, card, counts_of in (
+        ("changed", observed, observed),
+        ("changed to the same", same, same),
+        ("of a user", users, users),
+        ("named alike", named_alike, named_alike),
+        ("of a call", known, observed),
+    ):
+        with pytest.raises(DataError, match="beside blinded results .its counts were given by hand"):
+            beside_blinded(name, card, counts_of)
+    beside_blinded("other exposure", more, more)
 
 
 # Bad input

@@ -176,6 +176,7 @@ def plane_of(
             g2_end_is_frame=inclusive_end is not None and inclusive_end >= x[-1],
             remark=INCLUSIVE_REMARK,
         ),
+        confidence_level=card.limit.confidence_level.value,
     )
 
 

@@ -105,11 +105,16 @@ def _written(text: str) -> str:
 
 @styled
 def exclusion_plane(
-    plane: PlaneResult, *, title: str, cl: float = 0.9, projections: Mapping[str, PlaneResult] | None = None
+    plane: PlaneResult,
+    *,
+    title: str,
+    cl: float | None = None,
+    projections: Mapping[str, PlaneResult] | None = None,
 ) -> Figure:
     """An exclusion plane as Figs. 4 and 5 of the paper: the excluded region filled, the rest around it.
 
     Args:
+        cl: the confidence level where the plane does not say it; without either none is written.
         projections: other results in the same plane by the label of their contour.
     """
     figure, axes = new_figure(figsize=(9.4, 10.2))
@@ -142,6 +147,7 @@ def exclusion_plane(
         regions.append(line)
         notes.append(f"{first}: {overlay.source}; {overlay.caveat}.")
 
+    level = plane.confidence_level if plane.confidence_level is not None else cl
     # log(mu) is smooth where axes are even; points without any signal are far from excluded.
     mu = np.array([[np.inf if value is None else value for value in row] for row in plane.upper_limit_mu])
     height = np.clip(np.log(np.maximum(mu, 1e-30)), -50.0, 50.0)
@@ -153,7 +159,7 @@ def exclusion_plane(
             facecolor=(*matplotlib.colors.to_rgb(COLOURS["exclusion"]), 0.35),
             edgecolor=COLOURS["exclusion"],
             linewidth=2.0,
-            label=f"this analysis, excluded at {100 * cl:g} % CL",
+            label="this analysis, excluded" + (f" at {100 * level:g} % CL" if level is not None else ""),
         )
     )
     for number, contour in enumerate(plane.inclusive.contours if plane.inclusive else []):

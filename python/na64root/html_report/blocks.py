@@ -21,6 +21,12 @@ MOST_ROWS = 40
 MOST_ROWS_FOLDED = 400
 
 
+BLINDED = (
+    "This result is blinded: events in the signal boxes are in none of its numbers, and nothing is observed. "
+    "The most probable counts without a signal stand in for those observed."
+)
+
+
 def written(value: Cell) -> str:
     """A cell as the page shows it; the download has every digit."""
     if value is None:
@@ -125,3 +131,8 @@ class Section:
 def facts(name: str, caption: str, pairs: Iterable[tuple[str, Cell]]) -> Table:
     """A table of two columns."""
     return Table(name, caption, ("quantity", "value"), list(pairs))
+
+
+def notes(said: Sequence[str]) -> list[Block]:
+    """What the run said beside its numbers."""
+    return [Folded("Notes of the run", [Text(list(said))])] if said else []

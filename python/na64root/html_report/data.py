@@ -16,17 +16,11 @@ from ..reports.selection_report import SelectionReport, n_minus_one_figure
 from ..selection import Candidate, ExpectedCount
 from ..selection.quality import Quality
 from ..selection.systematics import SystematicEffect
-from .blocks import Block, Cell, Drawing, Folded, Section, Table, Text, percent
+from .blocks import BLINDED, Block, Cell, Drawing, Section, Table, Text, notes, percent
 from .drawings import Draw
 from .limits import evidence, in_words, side_by_side
 
 HIDDEN = "hidden"
-
-
-BLINDED = (
-    "This result is blinded: events in the signal boxes are in none of its numbers, and nothing is observed. "
-    "The most probable counts without a signal stand in for those observed."
-)
 
 
 def of_analysis(record: Analysis, draw: Draw) -> Section:
@@ -324,11 +318,6 @@ def candidates(found: Sequence[Candidate], blind: bool, name: str) -> Block:
             for c in found
         ],
     )  # fmt: skip
-
-
-def notes(said: Sequence[str]) -> list[Block]:
-    """What the run said beside its numbers."""
-    return [Folded("Notes of the run", [Text(list(said))])] if said else []
 
 
 def end_in_words(end: float | None, blind: bool = False) -> str:

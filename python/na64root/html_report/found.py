@@ -13,14 +13,16 @@ from pydantic import ValidationError
 
 from ..analyze import Analysis, Scorecard
 from ..backgrounds import Backgrounds
+from ..config import card_names, load_card
 from ..errors import DataError
 from ..exclusion.ledger import Ledger, PresetComparison
 from ..exclusion.planner import Plan
 from ..inputs import note
-from ..records import LimitReport, PlaneResult, Provenance, Record, sha256_of
+from ..records import LimitReport, PlaneResult, Provenance, Record, card_of, sha256_of
 from ..reports.diagnostics import DiagnosticsReport
 from ..reports.selection_report import SelectionReport
 from ..selection.quality import Quality
+from ..signal import card_counts
 from ..simulation.acceptance import AcceptanceReport
 from ..version import version
 
@@ -58,9 +60,10 @@ class Found:
     @property
     def blind(self) -> bool | None:
         """Whether the signal boxes are hidden in it; None where it shows no count of data."""
-        if isinstance(self.record, PlaneResult) and not self.provenance.input_files:
-            return None  # for the counts of the card, which are published
-        return getattr(self.record, "blind", None)
+        blind: bool | None = getattr(self.record, "blind", None)
+        if isinstance(self.record, PlaneResult) and not blind and _counts_are_published(self.record):
+            return None
+        return blind
 
 
 def find(places: Iterable[str | Path]) -> list[Found]:
@@ -133,13 +136,32 @@ def _first(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}"
 
 
+def _counts_are_published(plane: PlaneResult) -> bool:
+    """Whether a plane is for counts that come with the package: those of the card that it names."""
+    made = plane.provenance
+    if made.input_files or made.card not in card_names():
+        return False
+    packaged = load_card(made.card)
+    of_signatures = tuple(f"limit.{count.signature}." for count in plane.counts)
+    if any(name.startswith(of_signatures) for name in made.card_changed):
+        return False
+    card = (card_of(made) or packaged).model_copy(update={"limit": packaged.limit})
+    published = [
+        count
+        for count in card_counts(card, plane.exposure)
+        if plane.mode == "semivisible" or count.signature == "S2"
+    ]
+    return plane.counts == published
+
+
 def _require_same_blindness(found: Sequence[Found]) -> None:
     """Nothing that is hidden in one result may be read off another of the same page."""
     hidden = next((one for one in found if one.blind), None)
     if hidden is None:
         return
     for one in found:
-        if isinstance(one.record, LimitReport | DiagnosticsReport) and not one.blind:
+        typed = isinstance(one.record, PlaneResult) and not one.provenance.input_files and one.blind is False
+        if typed or (isinstance(one.record, LimitReport | DiagnosticsReport) and not one.blind):
             raise DataError(
                 f"{one.path} beside blinded results (its counts were given by hand and may be those that are "
                 "hidden): report it apart"

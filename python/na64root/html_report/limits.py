@@ -8,7 +8,7 @@ from .. import figures
 from ..limits.side_by_side import Limits
 from ..records import Discovery, Interval, LimitReport, LimitResult
 from ..reports.diagnostics import DiagnosticsReport
-from .blocks import Block, Cell, Section, Table, Text, percent
+from .blocks import BLINDED, Block, Cell, Section, Table, Text, notes, percent
 from .drawings import Draw
 
 # Criteria as they are written.
@@ -32,7 +32,7 @@ WHY_TREATMENTS_DIFFER = (
 )
 
 
-def _row(engine: str, limit: LimitResult) -> tuple[Cell, ...]:
+def _row(engine: str, limit: LimitResult | LimitReport) -> tuple[Cell, ...]:
     e = limit.expected
     return (engine, limit.treatment, limit.upper_limit, limit.upper_limit_error or None, limit.toys or None,
             e.minus2, e.minus1, e.median, e.plus1, e.plus2)  # fmt: skip
@@ -77,8 +77,10 @@ def evidence(discovery: Discovery | None, interval: Interval | None) -> list[str
     return said
 
 
-def in_words(limit: LimitResult, kind: str = "observed") -> str:
+def in_words(limit: LimitResult | LimitReport, kind: str = "observed") -> str:
     """A limit in a sentence."""
+    if limit.upper_limit is None or limit.upper_limit_error is None:
+        return f"The upper limit at {percent(limit.cl)} confidence level is hidden."
     # Of toys; that of the exact engine is in digits that are not shown.
     seen = limit.upper_limit_error > 5e-4 * limit.upper_limit
     error = f" ± {limit.upper_limit_error:.2g}" if seen else ""
@@ -94,17 +96,24 @@ def in_words(limit: LimitResult, kind: str = "observed") -> str:
 def of_limit(record: LimitReport) -> Section:
     """A limit that stands alone."""
     e = record.expected
-    headline = [in_words(record)]
+    headline = [BLINDED] if record.blind else []
+    headline.append(in_words(record))
     if e.median is not None:
-        headline.append(f"Without a signal a limit of {e.median:.3f} events was to be expected.")
+        tense = "is" if record.blind else "was"
+        headline.append(f"Without a signal a limit of {e.median:.3f} events {tense} to be expected.")
     headline += evidence(record.discovery, record.interval)
     name = f"{record.method}, {CRITERIA.get(record.criterion, record.criterion)}"
-    table = Table("limit", "The limit and its expected band", COLUMNS, [_row(name, record)])
-    return Section("Upper limit from counts", headline, [table, Text(WHY_TREATMENTS_DIFFER[:2])])
+    caption = "The expected limit and its band" if record.blind else "The limit and its expected band"
+    table = Table("limit", caption, COLUMNS, [_row(name, record)])
+    title = "Upper limit from counts" + (", expected" if record.blind else "")
+    return Section(title, headline, [table, Text(WHY_TREATMENTS_DIFFER[:2]), *notes(record.notes)])
 
 
-def compared(limits: Sequence[tuple[str, str, LimitResult]], draw: Draw) -> list[Block]:
-    """Limits of several results beside each other: (where, kind, limit) each."""
+def compared(limits: Sequence[tuple[str, str, LimitResult | LimitReport]], draw: Draw) -> list[Block]:
+    """Limits of several results beside each other: (where, kind, limit) each.
+
+    Of a blinded one the expected median is drawn.
+    """
     rows: list[tuple[Cell, ...]] = [
         (where, kind, one.method, *_row("", one)[1:4], one.expected.median) for where, kind, one in limits
     ]
@@ -114,10 +123,17 @@ def compared(limits: Sequence[tuple[str, str, LimitResult]], draw: Draw) -> list
         ("result", "kind", "method", "nuisances", "upper limit [events]", "its error", "expected median"),
         rows,
     )
-    points = [(f"{where}, {kind}", one.upper_limit, one.upper_limit_error) for where, kind, one in limits]
+    points = []
+    for where, kind, one in limits:
+        if one.upper_limit is not None:
+            points.append((f"{where}, {kind}", one.upper_limit, one.upper_limit_error or 0.0))
+        elif one.expected.median is not None:
+            points.append((f"{where}, {kind}", one.expected.median, 0.0))
+    if not points:
+        return [table]
     drawing = draw(
         "Limits of all results",
-        "Upper limits as points, one line for each result.",
+        "Upper limits as points, one line for each result; the expected median of what is blinded.",
         figures.limit_comparison(points, limits[0][2].cl),
         table,
     )

@@ -6,21 +6,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..config import Card, Quantity, changed_card, load_card
-from ..errors import Na64Error
+from ..config import Card, Quantity
 from ..exclusion.ledger import Ledger, LedgerRow
 from ..records import Provenance
 from .blocks import Block, Cell, Code, Folded, Section, Table, Text, facts, written
-
-
-def card_of(made: Provenance) -> Card | None:
-    """The card of a result: one that comes with the package, with the numbers that were changed; else "
-    "None."""
-    try:
-        card = changed_card(load_card(made.card), dict(made.card_changed))
-    except Na64Error:
-        return None
-    return card if card.sha256 == made.card_sha256 else None
 
 
 def provenance(made: Provenance, path: Path, sha256: str, file_name: str, folder_of_command: str) -> Folded:
@@ -101,9 +90,13 @@ def assumptions(card: Card, ledgers: Sequence[Ledger]) -> Section:
         known = by_name.get(row.name)
         if known is None or abs(row.end_point_shift_GeV or 0.0) > abs(known.end_point_shift_GeV or 0.0):
             by_name[row.name] = row
-    name = f"assumptions-{card.card.name}"
-    title = f"Assumptions of the card {card.card.name}, and their price"
+    changed = card.changed()
+    # Two cards of one page can differ in what was changed alone.
+    name = f"assumptions-{card.card.name}" + (f"-{card.sha256[:8]}" if changed else "")
+    title = f"Assumptions of the card {card.card.name}{', changed' if changed else ''}, and their price"
     if ledger is None:
+        settings = (value for value in card.settings().values() if isinstance(value, Quantity))
+        sets = [value.source for value in settings if value.provenance == "user"]  # --set, as typed
         return Section(
             title,
             [
@@ -112,7 +105,7 @@ def assumptions(card: Card, ledgers: Sequence[Ledger]) -> Section:
                 "too.",
             ],
             [
-                Code(f"na64root ledger --config {card.card.name} -o ledger"),
+                Code(" ".join(["na64root ledger --config", card.card.name, *sets, "-o ledger"])),
                 Table(
                     name,
                     "Assumed numbers",

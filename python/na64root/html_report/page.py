@@ -18,7 +18,7 @@ from ..config import Card
 from ..exclusion.ledger import Ledger
 from ..exclusion.planner import Plan
 from ..inputs import one_run
-from ..records import LimitReport, LimitResult, PlaneResult, Record, ResultsFolder, together
+from ..records import LimitReport, LimitResult, PlaneResult, Record, ResultsFolder, card_of, together
 from ..reports.diagnostics import DiagnosticsReport
 from ..reports.selection_report import SelectionReport
 from ..selection.quality import Quality
@@ -67,7 +67,7 @@ def report(places: Sequence[str | Path], results: ResultsFolder, *, title: str |
     """
     found = find(places)
     results.require([NAME])
-    cards = {one.provenance.card_sha256: origin.card_of(one.provenance) for one in found}
+    cards = {one.provenance.card_sha256: card_of(one.provenance) for one in found}
     draw = Draw()
     sections, named = [], _names(found)
     for one in found:
@@ -136,7 +136,7 @@ def _names(found: Sequence[Found]) -> dict[Path, str]:
 
 def _compared(found: Sequence[Found], named: dict[Path, str], draw: Draw) -> Section | None:
     """Limits and end points of several results beside each other; None where there is at most one."""
-    known: list[tuple[str, str, LimitResult]] = []
+    known: list[tuple[str, str, LimitResult | LimitReport]] = []
     ends: list[tuple[str, str, float | None]] = []
     for one in found:
         name = named[one.path]
@@ -145,7 +145,7 @@ def _compared(found: Sequence[Found], named: dict[Path, str], draw: Draw) -> Sec
                 known.append((name, one.record.limit.kind, one.record.limit.roostats))
             ends.append((name, one.kind, one.record.g2_excluded_up_to_GeV))
         elif isinstance(one.record, LimitReport):
-            known.append((name, "observed", one.record))
+            known.append((name, "expected" if one.record.blind else "observed", one.record))
         elif isinstance(one.record, PlaneResult) and one.record.plane == "mass-epsilon":
             ends.append((name, one.kind, one.record.g2_excluded_up_to_GeV))
     blocks: list[Block] = limits.compared(known, draw) if len(known) > 1 else []

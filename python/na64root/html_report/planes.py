@@ -13,8 +13,8 @@ from ..records import CutFlowRow, PlaneResult
 from ..reports.figured import exposure_figure
 from ..reports.plane_files import title_of_plane
 from ..simulation.acceptance import AcceptanceReport
-from .blocks import Block, Cell, Section, Table, percent, written
-from .data import BLINDED, end_in_words, notes
+from .blocks import BLINDED, Block, Cell, Section, Table, notes, percent, written
+from .data import end_in_words
 from .drawings import Draw
 
 NAMES = {
@@ -33,7 +33,9 @@ TARGETS = {"g2": "the central g−2 line", "g2-band": "the g−2 band (2σ)", "r
 def of_plane(record: PlaneResult, card: Card | None, draw: Draw) -> Section:
     """An exclusion plane: the excluded region, what is drawn over it, whose that is."""
     x_name, y_name = (NAMES.get(axis, axis) for axis in record.plane.split("-"))
-    cl = card.limit.confidence_level.value if card is not None else 0.9
+    cl = record.confidence_level
+    if cl is None and card is not None:
+        cl = card.limit.confidence_level.value
     inside = sum(mu is not None and mu < 1.0 for row in record.upper_limit_mu for mu in row)
     points = len(record.x) * len(record.y)
     headline = [f"{inside} of {points} points of the plane of {x_name} and {y_name} are excluded."]
@@ -76,7 +78,8 @@ def of_plane(record: PlaneResult, card: Card | None, draw: Draw) -> Section:
         ),
         Table(
             f"counts-{record.plane}",
-            f"Counts that the limits are for ({percent(cl)} CL)"
+            "Counts that the limits are for"
+            + (f" ({percent(cl)} CL)" if cl is not None else "")
             + (", the most probable ones without signal" if record.blind else ""),
             ("period", "signature", "stands in" if record.blind else "observed", "background", "uncertainty"),
             [

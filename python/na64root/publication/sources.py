@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import records
 from ..analyze import Analysis
-from ..config import Card, card_names, load_card
+from ..config import Card
 from ..errors import ConfigError, DataError
 from ..inputs import note
 from ..limits.export import Exported
@@ -140,11 +141,6 @@ def _require_one_blindness(found: Iterable[Source]) -> None:
         raise ConfigError(f"{blinded.path} is blinded, {other.path} {why}: publish them apart")
 
 
-def _written(value: float) -> str:
-    """A number as most people write it after --set, which the checksum of a card includes."""
-    return repr(int(value)) if value.is_integer() else repr(value)
-
-
 def card_of(made: Provenance, card: Card, what: str) -> Card:
     """The card of a result, known by its checksum: the one given, or one of the package with its changes.
 
@@ -153,13 +149,8 @@ def card_of(made: Provenance, card: Card, what: str) -> Card:
     """
     if made.card_sha256 == card.sha256:
         return card
-    if made.card in card_names():
-        try:
-            again = load_card(made.card, [f"{n}={_written(value)}" for n, value in made.card_changed.items()])
-        except ConfigError:
-            again = card
-        if made.card_sha256 == again.sha256:
-            return again
+    if (again := records.card_of(made)) is not None:
+        return again
     raise ConfigError(
         f"{what} was made with a card {made.card} that is not the one given (its parameters would be "
         "guessed): give --config and --set as for that result"

@@ -51,6 +51,7 @@ from .origin import (
     InputFile,
     Provenance,
     SkippedFile,
+    card_of,
     made_by_command,
     provenance,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "StrengthImpact",
     "ToyPoint",
     "at_once",
+    "card_of",
     "cuts_in_order",
     "made_by_command",
     "one_file",

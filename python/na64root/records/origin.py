@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from importlib import metadata
 
-from ..config import Card
+from ..config import Card, card_names, load_card
+from ..errors import ConfigError
 from ..version import version
 from .record import Record
 
@@ -138,6 +139,28 @@ def provenance(
         command=_command.get(),
         mediator=card.model.mediator,
     )
+
+
+def card_of(made: Provenance) -> Card | None:
+    """The card of a result, known by its checksum: one of the package, with the numbers that were changed.
+
+    None for the card of a user, and where more than numbers was changed.
+    """
+    if made.card not in card_names():
+        return None
+    # The checksum has what was typed after --set: people write whole numbers without a point, Python with it.
+    for written in (_as_people_write, repr):
+        try:
+            card = load_card(made.card, [f"{n}={written(value)}" for n, value in made.card_changed.items()])
+        except ConfigError:
+            return None
+        if card.sha256 == made.card_sha256:
+            return card
+    return None
+
+
+def _as_people_write(value: float) -> str:
+    return repr(int(value)) if value.is_integer() else repr(value)
 
 
 def _installed(distribution: str) -> str | None:

@@ -142,6 +142,7 @@ class PlaneResult(Record):
     `notes` are those of the selection of input files. `inclusive` is the other reading of S2, null where it
     has no meaning (mode invisible, calorimeters out of order); where the card counts S2 as the paper does,
     the upper edge of `contours` is a choice: chi2 that decay earlier are not counted.
+    `confidence_level` is that of all limits, null in results of versions that did not write it.
     """
 
     plane: str
@@ -166,3 +167,4 @@ class PlaneResult(Record):
     blind: bool = False
     notes: list[str] = []
     inclusive: InclusiveReading | None = None
+    confidence_level: float | None = None

@@ -84,7 +84,8 @@ def write(
         for name, kind, part, contour in _curves(plane, projections):
             writer.writerows([name, kind, part, *point] for point in contour)
     with new_file(folder / f"{plane.plane}.root") as file:
-        write_objects(file, plane, card.limit.confidence_level.value)
+        of_card = card.limit.confidence_level.value
+        write_objects(file, plane, of_card if plane.confidence_level is None else plane.confidence_level)
 
 
 def _curves(
