@@ -15,7 +15,7 @@ from scipy import integrate, optimize, stats
 
 from na64root.config import load_card
 from na64root.errors import ConfigError, ConvergenceError
-from na64root.limits import Bin, CountingModel, upper_limit
+from na64root.limits import Bin, CountingModel, Effect, NamedSource, upper_limit
 from na64root.limits.bayesian import posterior
 from na64root.limits.best_fit import FittedModel, best_fit, goodness_of_fit, injection, strength_impacts
 from na64root.limits.fit import FitOptions, fit
@@ -186,6 +186,21 @@ def test_bayesian_limit_with_uncertainties():
     found = posterior(counts([n], [b], [sigma], signal_uncertainty=delta))
     assert abs(found.upper_limit - expected) < max(4.0 * found.upper_limit_error, 2e-3 * expected)
     assert found.upper_limit_error < 2e-3 * expected
+
+
+def test_bayesian_limit_of_an_empty_control_region():
+    """Reference: integrals by SciPy. Nothing was counted in the sideband: the prior of its yield is e^-b."""
+    n = 3
+    source = NamedSource("sideband", "gamma", (Effect("bin1", "background", 1.0),))
+    found = posterior(counts([n], [0.0], named_sources=(source,)))
+
+    def likelihood(mu: float) -> float:
+        return integrate.quad(lambda b: math.exp(-b) * stats.poisson.pmf(n, mu + b), 0.0, 30.0)[0]
+
+    mu = np.linspace(0.0, 60.0, 301)
+    total = integrate.cumulative_simpson([likelihood(s) for s in mu], x=mu, initial=0.0)
+    expected = float(np.interp(0.9, total / total[-1], mu))
+    assert abs(found.upper_limit - expected) < max(4.0 * found.upper_limit_error, 2e-3 * expected)
 
 
 def test_a_broken_tie_is_no_impact():
