@@ -280,6 +280,22 @@ def test_parts_of_a_report_and_what_they_leave_out():
     assert "no CLs scan for" in many.notes[0]
 
 
+def test_what_is_not_enumerated_is_left_out_and_the_rest_is_kept():
+    """A source on signal and background: toys set its limit, and no p-value is enumerated."""
+    card = load_card()
+    both = tuple(Effect("bin1", process, 1.2) for process in ("signal", "background"))
+    model = counts([1], [0.5], named_sources=(NamedSource("scale", "lognormal", both),))
+    report = fit(model, card, FitOptions(("fit", "interval")), provenance=provenance(card))
+    assert report.limit.method == "toys"
+    assert report.fit is not None
+    assert (report.discovery, report.interval) == (None, None)
+    assert "no p-value without signal and no Feldman-Cousins interval" in report.notes[0]
+    with pytest.raises(ConfigError, match="no p-values of a point .source scale acts on signal and backg"):
+        fit(model, card, FitOptions(("point",), mu=2.0), provenance=provenance(card))
+    with pytest.raises(ConfigError, match="no p-values for 1700 events .at most 1000 are enumerated"):
+        fit(counts([900], [800.0]), card, FitOptions(("point",), mu=2.0), provenance=provenance(card))
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
