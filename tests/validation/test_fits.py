@@ -280,6 +280,26 @@ def test_parts_of_a_report_and_what_they_leave_out():
     assert "no CLs scan for" in many.notes[0]
 
 
+def test_impacts_of_named_sources_are_there_or_left_out_by_name():
+    """Nothing seen and nothing counted: the yield of the sideband is fitted at zero, and has no error.
+
+    CLs is e^-mu whatever the background (analytic), so that the source has no impact on the limit.
+    """
+    card = load_card(overrides=["limit.treatment=hybrid"])
+    source = NamedSource("sideband", "gamma", (Effect("bin1", "background", 0.7),))
+    model = counts([0], [0.0], named_sources=(source,))
+    report = fit(model, card, FitOptions(("impacts",)), provenance=provenance(card))
+    (impact,) = report.limit_impacts
+    assert impact.source == "sideband"
+    error = 4.0 * report.limit.upper_limit_error
+    for limit in (impact.without, impact.vanishing, impact.doubled):
+        assert limit == pytest.approx(math.log(10.0), abs=error)
+    assert report.strength_impacts == []
+    chance, left_out = report.notes
+    assert "impacts on the limit below a per cent or so are chance" in chance
+    assert "no impact on mu of alpha_sideband" in left_out
+
+
 def test_what_is_not_enumerated_is_left_out_and_the_rest_is_kept():
     """A source on signal and background: toys set its limit, and no p-value is enumerated."""
     card = load_card()

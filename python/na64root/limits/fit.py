@@ -136,6 +136,12 @@ def fit(
                     f"{impact.source}: {impact.without:.4g} without it, {impact.vanishing:.4g} with however "
                     "little of it: a jump, since it breaks ties of counts, and no impact of its size"
                 )
+        if found["limit_impacts"] and limit.method != "exact":
+            notes.append("impacts on the limit below a per cent or so are chance (toys set the limits)")
+        if bound := [p.name for p in best.parameters if p.error is None]:
+            notes.append(
+                f"no impact on mu of {', '.join(bound)} (fitted at an end of its range, without an error)"
+            )
     empty: dict[str, Any] = dict.fromkeys(("fit", "scan", "point", "discovery", "interval", "bayesian"))
     lists: dict[str, Any] = {
         name: [] for name in ("goodness", "injection", "limit_impacts", "strength_impacts")
