@@ -542,6 +542,33 @@ def test_toys_are_named_where_they_set_the_limit(tmp_path, capsys, caplog):
     assert "source lumi acts differently on the processes of A: the limit is that of toys" in caplog.text
 
 
+def test_a_fit_reads_what_a_limit_reads(tmp_path, capsys):
+    path = str(written(tmp_path, CARD))
+    code, text = commands.run("fit", "--from", path, "--do", "fit", "--treatment", "hybrid", "--json")
+    assert code == 0
+    found = json.loads(text)
+    assert [p["name"] for p in found["fit"]["parameters"]] == [
+        f"alpha_{name}" for name in ("lumi", "eff", "xs", "cr")
+    ]
+    of = found["model_file"]
+    assert (of["path"], of["format"], of["signal_events"]) == (path, "datacard", 5.1)
+    assert of["upper_limit"] == pytest.approx(found["limit"]["upper_limit"] / 5.1)
+    capsys.readouterr()
+    for option in (("--observed", "0"), ("--mass-GeV", "0.1", "--epsilon", "1e-3")):
+        assert commands.run("fit", "--from", path, *option) == (2, "")
+        assert f"{option[0]} beside --from {path} (two counting models)" in capsys.readouterr().err
+
+
+def test_a_blinded_file_has_no_fit(tmp_path, capsys):
+    path = hidden(tmp_path)[-1]
+    folder = tmp_path / "fit"
+    assert commands.run("fit", "--from", str(path), "-o", str(folder)) == (2, "")
+    told = capsys.readouterr().err
+    assert f"no fit of {path} (it is blinded, and has no observed counts)" in told
+    assert "77" not in re_numbers(told)
+    assert not folder.exists()
+
+
 def test_options_beside_a_file_are_refused(tmp_path, capsys):
     path = str(written(tmp_path, CARD))
     for option, value in (("--observed", "0"), ("--background", "1"), ("--background-uncertainty", "1"),

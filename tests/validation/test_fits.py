@@ -15,7 +15,7 @@ from scipy import integrate, optimize, stats
 
 from na64root.config import load_card
 from na64root.errors import ConfigError, ConvergenceError
-from na64root.limits import Bin, CountingModel, upper_limit
+from na64root.limits import Bin, CountingModel, Effect, NamedSource, upper_limit
 from na64root.limits.bayesian import posterior
 from na64root.limits.best_fit import FittedModel, best_fit, goodness_of_fit, injection, strength_impacts
 from na64root.limits.fit import FitOptions, fit
@@ -188,6 +188,21 @@ def test_bayesian_limit_with_uncertainties():
     assert found.upper_limit_error < 2e-3 * expected
 
 
+def test_bayesian_limit_of_an_empty_control_region():
+    """Reference: integrals by SciPy. Nothing was counted in the sideband: the prior of its yield is e^-b."""
+    n = 3
+    source = NamedSource("sideband", "gamma", (Effect("bin1", "background", 1.0),))
+    found = posterior(counts([n], [0.0], named_sources=(source,)))
+
+    def likelihood(mu: float) -> float:
+        return integrate.quad(lambda b: math.exp(-b) * stats.poisson.pmf(n, mu + b), 0.0, 30.0)[0]
+
+    mu = np.linspace(0.0, 60.0, 301)
+    total = integrate.cumulative_simpson([likelihood(s) for s in mu], x=mu, initial=0.0)
+    expected = float(np.interp(0.9, total / total[-1], mu))
+    assert abs(found.upper_limit - expected) < max(4.0 * found.upper_limit_error, 2e-3 * expected)
+
+
 def test_a_broken_tie_is_no_impact():
     """Reference: sums over counts. A vanishing uncertainty lets half of the ties count.
 
@@ -263,6 +278,42 @@ def test_parts_of_a_report_and_what_they_leave_out():
     assert many.scan is not None
     assert many.scan.cls is None
     assert "no CLs scan for" in many.notes[0]
+
+
+def test_impacts_of_named_sources_are_there_or_left_out_by_name():
+    """Nothing seen and nothing counted: the yield of the sideband is fitted at zero, and has no error.
+
+    CLs is e^-mu whatever the background (analytic), so that the source has no impact on the limit.
+    """
+    card = load_card(overrides=["limit.treatment=hybrid"])
+    source = NamedSource("sideband", "gamma", (Effect("bin1", "background", 0.7),))
+    model = counts([0], [0.0], named_sources=(source,))
+    report = fit(model, card, FitOptions(("impacts",)), provenance=provenance(card))
+    (impact,) = report.limit_impacts
+    assert impact.source == "sideband"
+    error = 4.0 * report.limit.upper_limit_error
+    for limit in (impact.without, impact.vanishing, impact.doubled):
+        assert limit == pytest.approx(math.log(10.0), abs=error)
+    assert report.strength_impacts == []
+    chance, left_out = report.notes
+    assert "impacts on the limit below a per cent or so are chance" in chance
+    assert "no impact on mu of alpha_sideband" in left_out
+
+
+def test_what_is_not_enumerated_is_left_out_and_the_rest_is_kept():
+    """A source on signal and background: toys set its limit, and no p-value is enumerated."""
+    card = load_card()
+    both = tuple(Effect("bin1", process, 1.2) for process in ("signal", "background"))
+    model = counts([1], [0.5], named_sources=(NamedSource("scale", "lognormal", both),))
+    report = fit(model, card, FitOptions(("fit", "interval")), provenance=provenance(card))
+    assert report.limit.method == "toys"
+    assert report.fit is not None
+    assert (report.discovery, report.interval) == (None, None)
+    assert "no p-value without signal and no Feldman-Cousins interval" in report.notes[0]
+    with pytest.raises(ConfigError, match="no p-values of a point .source scale acts on signal and backg"):
+        fit(model, card, FitOptions(("point",), mu=2.0), provenance=provenance(card))
+    with pytest.raises(ConfigError, match="no p-values for 1700 events .at most 1000 are enumerated"):
+        fit(counts([900], [800.0]), card, FitOptions(("point",), mu=2.0), provenance=provenance(card))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from na64root.limits import (
     upper_limit,
 )
 from na64root.limits.asymptotics import Asymptotics
+from na64root.limits.limit_impacts import limit_impacts
 from na64root.limits.reduction import IrreducibleError, reduced
 from na64root.work import Work
 
@@ -285,5 +286,13 @@ def test_impacts_name_each_source():
     assert found["scale"].upper_limit_doubled == pytest.approx(limit(squared, count), rel=1e-9)
     assert found["count"].upper_limit_without == pytest.approx(limit(scale), rel=1e-9)
     assert found["count"].upper_limit_doubled == pytest.approx(limit(scale, quarter), rel=1e-9)
-    line = NamedSource("line", "gaussian", on("a", "background", 1.3, 0.2)).doubled()
+    # beside a fit they are the same, with that of a thousandth of the source
+    beside = {i.source: i for i in limit_impacts(CountingModel(bins, named_sources=(scale, count)))}
+    assert {name: (i.without, i.doubled) for name, i in beside.items()} == {
+        name: (i.upper_limit_without, i.upper_limit_doubled) for name, i in found.items()
+    }
+    small = CountingModel(bins, named_sources=(scale.scaled(1e-3), count))
+    assert beside["scale"].vanishing == upper_limit(small, expected=False).upper_limit
+    assert not beside["scale"].tie_breaking
+    line = NamedSource("line", "gaussian", on("a", "background", 1.3, 0.2)).scaled(2.0)
     assert (line.effects[0].up, line.effects[0].down) == (pytest.approx(1.6), 0.0)

@@ -10,12 +10,15 @@ from ..errors import ConfigError
 from . import tables
 from .options import (
     EOT_OF_CARD,
+    FROM,
     LIMIT,
     MODEL,
     AxisOption,
     ModelFlags,
     Numbers,
     exposure_option,
+    limits_of_file,
+    model_of_file,
     model_of_options,
     model_options,
     require_no_axis,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 @verb(application, "fit", show=tables.show_fit, keeps=True,
       example="na64root fit --observed 3,1 --background 0.19,0.53 -o fit")  # fmt: skip
+@FROM
 @model_options
 @MODEL
 @EOT_OF_CARD
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
 def _fit(
     common: Common,
     eot: tuple[str, ...],
+    model_file: str | None,
     parts: tuple[Part, ...],
     toys: int,
     inject: list[float] | None,
@@ -73,21 +78,33 @@ def _fit(
     """What the counts say beside the limit: best fit with pulls, correlations and impacts, goodness of fit,
     injected signals, scans of the likelihood and CLs, p-values of a point, Feldman-Cousins, Bayes.
 
-    The counting model is that of `na64root limit` with the same options; with --mass-GeV and --epsilon the
-    signal is shared as at that point. With -o also figures and fit.json.
+    The counting model is that of `na64root limit` with the same options, or of a file (--from); with
+    --mass-GeV and --epsilon the signal is shared as at that point. With -o also figures and fit.json.
     """
     from ..limits.fit import FitOptions, fit
     from ..records import provenance
     from ..reports.fits import FILES, write_fit
 
-    results = common.results_if_named
-    if results is not None:
-        results.require(FILES)
     if (mass_GeV is None) != (epsilon is None):
         raise ConfigError("--mass-GeV without --epsilon or the other way round (a point has both): give both")
     if mass_GeV is not None and mu is not None:
         raise ConfigError("--mu beside --mass-GeV (two strengths of one point): give one of them")
-    if mass_GeV is not None and epsilon is not None:
+    if mass_GeV is not None and model_file is not None:
+        raise ConfigError(
+            f"--mass-GeV beside --from {model_file} (two counting models): give one or the other"
+        )
+    from_file = None if model_file is None else model_of_file(model_file, common, eot, flags)
+    if from_file is not None and from_file.blind:
+        raise ConfigError(
+            f"no fit of {model_file} (it is blinded, and has no observed counts): use limit --from, which "
+            "has the expected limits"
+        )
+    results = common.results_if_named
+    if results is not None:
+        results.require(FILES)
+    if from_file is not None:
+        model = from_file.model
+    elif mass_GeV is not None and epsilon is not None:
         model, mu = _at_point(common, eot, flags, mass_GeV, epsilon)
     else:
         model, _ = model_of_options(common, eot, flags)
@@ -98,6 +115,10 @@ def _fit(
     card = common.card
     made = provenance(card, seed=common.seed, limit_method=f"exact, {card.limit.treatment}")
     report = fit(model, card, options, provenance=made, work=common.work)
+    if from_file is not None:
+        about = limits_of_file(from_file, report.limit)
+        notes = [*from_file.notes, *report.notes]
+        report = report.model_copy(update={"model_file": about, "notes": notes})
     return report if results is None else write_fit(report, results)
 
 

@@ -21,6 +21,7 @@ from .options import (
     LIMIT,
     MODEL,
     OUTLIERS,
+    limits_of_file,
     model_of_file,
     model_of_options,
     model_options,
@@ -31,8 +32,7 @@ from .verb import Common, application, verb
 
 if TYPE_CHECKING:
     from ..limits import Method
-    from ..limits.model_files import ModelFile
-    from ..records import LimitResult, ModelOfFile, Record, ResultsFolder
+    from ..records import Record, ResultsFolder
 
 
 @verb(application, "limit", show=tables.show_limit,
@@ -111,28 +111,9 @@ def _limit(
         discovery=discovery,
         interval=interval,
         files=files,
-        model_file=None if from_file is None else _limits_of_file(from_file, result, blind),
+        model_file=None if from_file is None else limits_of_file(from_file, result, blind),
         blind=blind,
         notes=[] if from_file is None else list(from_file.notes),
-    )
-
-
-def _limits_of_file(of: ModelFile, result: LimitResult, blind: bool) -> ModelOfFile:
-    """The limits on the file's own parameter of interest."""
-    from ..records import Expected, ModelOfFile
-    from ..records.files import sha256_of
-
-    expected = {
-        name: None if value is None else value / of.signal_events
-        for name, value in dict(result.expected).items()
-    }
-    return ModelOfFile(
-        path=str(of.path),
-        format=of.format,
-        sha256=sha256_of(of.path),
-        signal_events=of.signal_events,
-        upper_limit=None if blind else result.upper_limit / of.signal_events,
-        expected=Expected(**expected),
     )
 
 

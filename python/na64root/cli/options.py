@@ -18,6 +18,7 @@ from .verb import Common
 if TYPE_CHECKING:
     from ..limits import CountingModel
     from ..limits.model_files import ModelFile
+    from ..records import LimitResult, ModelOfFile
     from ..selection import SelectionResult
     from ..work import EngineName
 
@@ -459,6 +460,25 @@ def model_of_file(path: str, common: Common, eot: tuple[str, ...], flags: Mappin
     from ..limits.model_files import model_from
 
     return model_from(path)
+
+
+def limits_of_file(of: ModelFile, result: LimitResult, blind: bool = False) -> ModelOfFile:
+    """The file of a model, and the limits on its own parameter of interest."""
+    from ..records import Expected, ModelOfFile
+    from ..records.files import sha256_of
+
+    expected = {
+        name: None if value is None else value / of.signal_events
+        for name, value in dict(result.expected).items()
+    }
+    return ModelOfFile(
+        path=str(of.path),
+        format=of.format,
+        sha256=sha256_of(of.path),
+        signal_events=of.signal_events,
+        upper_limit=None if blind else result.upper_limit / of.signal_events,
+        expected=Expected(**expected),
+    )
 
 
 def require_no_axis(common: Common, *quantities: str) -> None:

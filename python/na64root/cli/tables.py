@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from ..limits.export import Exported
     from ..limits.side_by_side import Limits
     from ..ntuple import ColumnContent, Inspection, TreeContent
-    from ..records import CutFlowRow, Discovery, FitReport, Interval, LimitReport, PlaneResult, Record
+    from ..records import (
+        CutFlowRow,
+        Discovery,
+        FitReport,
+        Interval,
+        LimitReport,
+        ModelOfFile,
+        PlaneResult,
+        Record,
+    )
     from ..reports.cards import CardDifference, CardListing
     from ..reports.selection_report import SelectionReport
     from ..selection.quality import Quality
@@ -139,15 +148,7 @@ def show_limit(record: LimitReport, console: Console) -> None:
     e = record.expected
     band = [f"{x:.3f}" if x is not None else "none" for x in (e.minus2, e.minus1, e.median, e.plus1, e.plus2)]
     console.print(f"expected, -2 -1 0 +1 +2 sigma: {', '.join(band)}")
-    if (of := record.model_file) is not None:
-        limit = of.expected.median if of.upper_limit is None else of.upper_limit
-        what = "expected limit" if of.upper_limit is None else "limit"
-        if limit is not None:
-            console.print(
-                f"{what} on the strength in {of.path} ({of.format}): {limit:.4g}, "
-                f"of {of.signal_events:.4g} events",
-                soft_wrap=True,
-            )
+    _show_model_file(record.model_file, console)
     _show_evidence(record.discovery, record.interval, record.cl, console)
     _show_files(record.files, console)
 
@@ -167,6 +168,20 @@ def show_coupling(record: CouplingLimit, console: Console) -> None:
         console.print(f"  {path}", soft_wrap=True)
 
 
+def _show_model_file(of: ModelOfFile | None, console: Console) -> None:
+    """The limit on the parameter of interest of a file that a model is from."""
+    if of is None:
+        return
+    limit = of.expected.median if of.upper_limit is None else of.upper_limit
+    what = "expected limit" if of.upper_limit is None else "limit"
+    if limit is not None:
+        console.print(
+            f"{what} on the strength in {of.path} ({of.format}): {limit:.4g}, "
+            f"of {of.signal_events:.4g} events",
+            soft_wrap=True,
+        )
+
+
 def show_fit(record: FitReport, console: Console) -> None:
     """The best fit and each test that was made."""
     from rich.table import Table
@@ -176,6 +191,7 @@ def show_fit(record: FitReport, console: Console) -> None:
         f"upper limit {limit.upper_limit:.4f} events at {100 * record.cl:g} % CL (CLs, {limit.method}, "
         f"nuisances: {record.treatment})"
     )
+    _show_model_file(record.model_file, console)
     if record.fit is not None:
         error = "at its bound" if record.fit.mu_error is None else f"± {record.fit.mu_error:.3g}"
         console.print(f"best fit: mu = {record.fit.mu:.4g} {error}")

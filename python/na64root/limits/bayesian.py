@@ -138,7 +138,7 @@ def _points(fitted: FittedModel, seed: int, sequence: int) -> tuple[Array, Array
     for nuisance, parameter in zip(nuisances, fit.parameters, strict=True):
         low, high = nuisance.lowest, nuisance.highest
         priors.append(
-            stats.gamma(nuisance.count + 1.0, scale=1.0 / nuisance.count)
+            stats.gamma(nuisance.nominal + 1.0, scale=1.0 / nuisance.count)
             if nuisance.count
             else stats.truncnorm(low, high)
         )

@@ -518,7 +518,7 @@ def impacts(
     for named in model.named_sources:
         others = tuple(other for other in model.named_sources if other is not named)
         limits = [
-            limit(replace(model, named_sources=(*others, *changed))) for changed in ((), (named.doubled(),))
+            limit(replace(model, named_sources=(*others, *changed))) for changed in ((), (named.scaled(2.0),))
         ]
         found.append(Impact(named.name, *limits))
     return tuple(found)

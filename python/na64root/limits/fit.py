@@ -28,6 +28,7 @@ from .exact import (
     upper_limit,
 )
 from .limit_impacts import limit_impacts
+from .reduction import IrreducibleError
 
 Part = Literal["fit", "goodness", "injection", "scan", "point", "interval", "bayesian", "impacts"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -94,13 +95,15 @@ def fit(
     """Fit a counting model, and test it in the ways that are wanted, at the card's level and treatment.
 
     Raises:
-        ConfigError: as :func:`.exact.upper_limit`.
+        ConfigError: as :func:`.exact.upper_limit`; a point of a model that cannot be enumerated.
         ConvergenceError: a fit or a limit that was not found.
     """
     cl = card.limit.confidence_level.value
     treatment: Treatment = "none" if model.is_certain else card.limit.treatment
     parts, notes = set(options.parts), list[str]()
     found: dict[str, Any] = {}
+    if "point" in parts:
+        _require_enumeration(model, treatment)
     with said_while("the limit"):
         limit = upper_limit(model, cl=cl, treatment=treatment, work=work)
     fitted = FittedModel(model, treatment)
@@ -119,7 +122,7 @@ def fit(
             found["point"] = _point(model, options, cl, treatment, notes)
     if "interval" in parts:
         with said_while("the enumeration for p-value and two-sided interval"):
-            found |= _interval(model, cl, treatment, notes)
+            found |= _interval(model, limit, treatment, notes)
     if "bayesian" in parts:
         with said_while("the integral over nuisance parameters"):
             found["bayesian"] = posterior(model, cl=cl, prior=options.prior, seed=work.seed)
@@ -133,6 +136,12 @@ def fit(
                     f"{impact.source}: {impact.without:.4g} without it, {impact.vanishing:.4g} with however "
                     "little of it: a jump, since it breaks ties of counts, and no impact of its size"
                 )
+        if found["limit_impacts"] and limit.method != "exact":
+            notes.append("impacts on the limit below a per cent or so are chance (toys set the limits)")
+        if bound := [p.name for p in best.parameters if p.error is None]:
+            notes.append(
+                f"no impact on mu of {', '.join(bound)} (fitted at an end of its range, without an error)"
+            )
     empty: dict[str, Any] = dict.fromkeys(("fit", "scan", "point", "discovery", "interval", "bayesian"))
     lists: dict[str, Any] = {
         name: [] for name in ("goodness", "injection", "limit_impacts", "strength_impacts")
@@ -188,15 +197,30 @@ def _two_sided(model: CountingModel, treatment: Treatment) -> Literal["none", "h
     return averaged
 
 
-def _point(
-    model: CountingModel, options: FitOptions, cl: float, treatment: Treatment, notes: list[str]
-) -> PointTest:
-    assert options.mu is not None, "FitOptions"
+def _require_enumeration(model: CountingModel, treatment: Treatment) -> None:
+    """Refuse a point without p-values, before minutes of toys.
+
+    Raises:
+        ConfigError: too many events, or sources that the exact engine does not hold.
+    """
     if _events(model) > MOST_EVENTS:
         raise ConfigError(
             f"no p-values for {_events(model):g} events (at most {MOST_EVENTS} are enumerated): leave the "
             "point out"
         )
+    try:
+        experiment(model, treatment)
+    except IrreducibleError as cause:
+        raise ConfigError(
+            f"no p-values of a point ({cause.why}, and the exact engine has no such source): leave the point "
+            "out"
+        ) from None
+
+
+def _point(
+    model: CountingModel, options: FitOptions, cl: float, treatment: Treatment, notes: list[str]
+) -> PointTest:
+    assert options.mu is not None, "FitOptions"
     clsb, clb, cls = experiment(model, treatment).confidence_levels(options.mu)
     averaged = _two_sided(model, treatment)
     if averaged is None:
@@ -215,11 +239,19 @@ def _point(
     )
 
 
-def _interval(model: CountingModel, cl: float, treatment: Treatment, notes: list[str]) -> dict[str, Any]:
+def _interval(
+    model: CountingModel, limit: LimitResult, treatment: Treatment, notes: list[str]
+) -> dict[str, Any]:
     """The Feldman-Cousins interval, and the p-value without signal."""
+    if limit.method != "exact":
+        notes.append(
+            "no p-value without signal and no Feldman-Cousins interval (toys set the limit, nothing is "
+            "enumerated): see the goodness of fit"
+        )
+        return {}
     averaged = _two_sided(model, treatment)
     found: dict[str, Any] = {}
-    if _events(model) > MOST_EVENTS or not has_discovery(model, treatment):
+    if not has_discovery(model, treatment):
         notes.append("no p-value without signal (too much to enumerate: see the goodness of fit)")
     else:
         own = treatment == "frequentist" and any(model.bin_signal_uncertainties)
@@ -227,7 +259,7 @@ def _interval(model: CountingModel, cl: float, treatment: Treatment, notes: list
     if averaged is None:
         notes.append("no Feldman-Cousins interval (it may take minutes: na64root.limits.interval)")
         return found
-    low, high = interval(model, cl=cl, treatment=averaged)
+    low, high = interval(model, cl=limit.cl, treatment=averaged)
     if not math.isfinite(high):
         notes.append("the Feldman-Cousins interval has no upper end")
         return found

@@ -11,6 +11,7 @@ from ..records import LimitImpact, LimitResult
 from ..work import Work
 from .counting import CountingModel
 from .exact import upper_limit
+from .named_sources import NamedSource
 
 # A source is as good as gone at this part of its size: a limit is smooth in it, but for the jump at zero.
 VANISHING = 1e-3
@@ -27,7 +28,7 @@ def limit_impacts(
 
     With few events many counts are as improbable as those seen: their statistics are equal. However small an
     uncertainty is, its auxiliary measurement breaks these ties, and the limit jumps. That is no impact of its
-    size.
+    size. Where toys set the limits, an impact below a per cent or so is chance.
 
     Raises:
         ConvergenceError: a limit that is not found.
@@ -83,6 +84,10 @@ def scaled_sources(model: CountingModel) -> dict[str, Callable[[float], Counting
             if name == group
         ):
             found[f"background {group}"] = functools.partial(model.with_background_uncertainty, group)
+    for named in model.named_sources:
+        # Names of the others are no names to it.
+        name = f"source {named.name}" if named.name in found else named.name
+        found[name] = functools.partial(_with_named, model, named)
     return found
 
 
@@ -102,3 +107,9 @@ def _with_bin(model: CountingModel, name: str, factor: float) -> CountingModel:
         for b in model.bins
     )
     return replace(model, bins=bins)
+
+
+def _with_named(model: CountingModel, named: NamedSource, factor: float) -> CountingModel:
+    changed = (named.scaled(factor),) if factor > 0.0 else ()
+    others = tuple(other for other in model.named_sources if other is not named)
+    return replace(model, named_sources=(*others, *changed))

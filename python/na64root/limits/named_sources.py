@@ -130,23 +130,24 @@ class NamedSource:
                 f"{LARGEST_RELATIVE:g} times the yield is not taken"
             )
 
-    def doubled(self) -> NamedSource:
-        """The source with twice the effects: factors squared, slopes doubled, a quarter of the count.
+    def scaled(self, factor: float) -> NamedSource:
+        """The source with its effects times a factor above zero.
 
-        No factor becomes larger than is taken, no yield negative.
+        Logarithms and slopes are multiplied, an auxiliary count is divided by the square. No factor becomes
+        larger than is taken, no yield negative.
         """
 
-        def twice(factor: float | None) -> float | None:
-            if factor is None:
+        def times(side: float | None) -> float | None:
+            if side is None:
                 return None
             if self.shape == "gaussian":
-                return max(0.0, 2.0 * factor - 1.0)
-            return min(max(factor**2, 1.0 / (1.0 + LARGEST_RELATIVE)), 1.0 + LARGEST_RELATIVE)
+                return max(0.0, 1.0 + factor * (side - 1.0))
+            return min(max(math.pow(side, factor), 1.0 / (1.0 + LARGEST_RELATIVE)), 1.0 + LARGEST_RELATIVE)
 
         if self.shape == "gamma":
-            effects = tuple(replace(e, up=4.0 * e.up) for e in self.effects)
-            return replace(self, effects=effects, count=self.count / 4.0)
-        effects = tuple(replace(e, up=twice(e.up) or 0.0, down=twice(e.down)) for e in self.effects)
+            effects = tuple(replace(e, up=factor**2 * e.up) for e in self.effects)
+            return replace(self, effects=effects, count=self.count / factor**2)
+        effects = tuple(replace(e, up=times(e.up) or 0.0, down=times(e.down)) for e in self.effects)
         return replace(self, effects=effects)
 
     @property

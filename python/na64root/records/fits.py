@@ -1,6 +1,6 @@
 """What a fit of a counting model says: parameters, goodness, injected signals, scans, posteriors, impacts."""
 
-from .limits import Discovery, Interval, LimitResult
+from .limits import Discovery, Interval, LimitResult, ModelOfFile
 from .origin import Provenance
 from .record import Record
 
@@ -153,7 +153,10 @@ class StrengthImpact(Record):
 
 
 class FitReport(Record):
-    """The result of `na64root fit`. What was not asked for is null or empty; `notes` say why else."""
+    """The result of `na64root fit`. What was not asked for is null or empty; `notes` say why else.
+
+    `model_file` is the file that the model is from, with the limit on its own parameter of interest.
+    """
 
     cl: float
     treatment: str
@@ -170,4 +173,5 @@ class FitReport(Record):
     strength_impacts: list[StrengthImpact]
     notes: list[str]
     files: dict[str, str]
+    model_file: ModelOfFile | None = None
     provenance: Provenance
