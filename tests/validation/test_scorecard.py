@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from na64root import load_card
+from na64root.config import card_names
 from na64root.exclusion import Exclusion
 from na64root.records import Score
 from na64root.signal import card_counts
@@ -70,6 +71,12 @@ def test_other_cards_have_scores_and_no_traceback(overrides):
         scorecard.babar_meets_g2(card),
     ):
         assert Score.model_validate_json(score.model_dump_json()) == score
+
+
+@pytest.mark.parametrize("card", card_names())
+def test_every_card_has_a_score_of_b_minus_l(card):
+    """The row is A' -> invisible, so choices of the width of chi2 do not enter (paper_choices has Eq. 2's)."""
+    assert scorecard.b_minus_l(load_card(card), points=2).points
 
 
 def test_numbers_and_their_tolerance():

@@ -45,8 +45,12 @@ EOT_2019, EFFICIENCY_2019, EVENTS_2019 = 2.84e11, 0.5, math.log(10.0)
 
 
 def with_mediator(card: Card, name: str) -> Card:
-    """The card with one of the known mediators, and a beam of electrons: what a published number is of."""
-    model = card.model.model_copy(update={"mediator": name, "charges": None})
+    """The card with one of the known mediators, and a beam of electrons: what a published number is of.
+
+    A card's width by Eq. 2 of the paper is of kinetic mixing: of other mediators it is the exact one.
+    """
+    width = card.model.width if name == "kinetic_mixing" else "exact"
+    model = card.model.model_copy(update={"mediator": name, "charges": None, "width": width})
     beam = card.beam.model_copy(update={"particle": "e-"})
     return card.model_copy(update={"model": model, "beam": beam})
 
