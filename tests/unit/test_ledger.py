@@ -228,6 +228,26 @@ def test_calorimeters_that_overlap_lose_the_inclusive_end_point_alone():
     assert ledger.answers(changed_card(card, moved.values)).inclusive_end_point_GeV is None
 
 
+@pytest.mark.parametrize("choice", [{"signal.s2": "inclusive"}, {"signal.residual": "rest"}], ids=str)
+def test_overlaps_are_refused_where_the_signal_needs_calorimeters_in_order(choice):
+    card = changed_card(load_card(), choice)
+    nowhere = ledger.Answers(end_point_GeV=None, lower_edge_10MeV=None, lower_edge_100MeV=None)
+    across = ledger.Variation("front", "number", 60.0, 54.0, "", {"geometry.hcal1_start_cm": 54.0})
+    ((found,),) = ledger.vary(card, [across], nowhere).values()
+    assert "calorimeters overlap" in found.refused
+    assert found.end_point_GeV is None
+
+
+def test_the_first_module_is_varied_behind_the_veto():
+    """5 cm, which is where the VETO ends: all of it has an inclusive reading."""
+    for name in ("paper2021", "best"):
+        card = load_card(name)
+        rows = [v for v in ledger.variations(card) if v.name == "geometry.hcal1_start_cm"]
+        assert len(rows) == 2
+        for variation in rows:
+            assert ledger._exclusion(changed_card(card, variation.values)).has_inclusive
+
+
 def test_csv_has_a_row_for_each(record):
     rows = list(csv.DictReader(io.StringIO(ledger.as_csv(record))))
     assert len(rows) == len(record.rows) + len(record.does_not_enter)
