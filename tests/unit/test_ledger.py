@@ -197,6 +197,25 @@ def test_a_lost_end_point_opens_the_band_and_is_named():
     assert ledger._band(None, {"a = 1": None}).low_GeV is None
 
 
+def test_rows_without_an_inclusive_reading_do_not_open_its_band(monkeypatch):
+    """By computation: the VETO within HCAL1 has no reading, HCAL2 behind its own end is refused."""
+    card = load_card()
+    name = ledger.INCLUSIVE_ASSUMPTIONS[0]
+    without = [
+        ledger.Variation(name, "number", 50.0, 56.0, "", {"geometry.veto_cm": 56.0}),
+        ledger.Variation(name, "number", 220.0, 400.0, "", {"geometry.hcal2_start_cm": 400.0}),
+    ]
+    monkeypatch.setattr(ledger, "variations", lambda card: without)
+    nominal = ledger.answers(card)
+    rows = ledger.vary(card, without, nominal)[name]
+    assert [(row.has_inclusive, row.refused is None) for row in rows] == [(False, True), (True, False)]
+    band = ledger._inclusive_band(nominal.inclusive_end_point_GeV, rows)
+    assert band == ledger.Band(
+        low_GeV=nominal.inclusive_end_point_GeV, high_GeV=nominal.inclusive_end_point_GeV, without=[]
+    )
+    assert "open" not in " ".join(ledger.inclusive_statement(card))
+
+
 def test_the_statement_has_its_numbers_and_says_who_has_not_published_it(monkeypatch):
     known = ledger.Answers(
         end_point_GeV=0.387, lower_edge_10MeV=None, lower_edge_100MeV=None, inclusive_end_point_GeV=1.92
@@ -225,6 +244,7 @@ def test_calorimeters_that_overlap_lose_the_inclusive_end_point_alone():
     (found,) = ledger.vary(card, [moved], nominal)["geometry.veto_cm"]
     assert found.end_point_GeV == pytest.approx(nominal.end_point_GeV, abs=1e-6)
     assert found.inclusive_end_point_GeV is None
+    assert not found.has_inclusive
     assert ledger.answers(changed_card(card, moved.values)).inclusive_end_point_GeV is None
 
 

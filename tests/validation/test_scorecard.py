@@ -75,7 +75,7 @@ def test_other_cards_have_scores_and_no_traceback(overrides):
 
 @pytest.mark.parametrize("card", card_names())
 def test_every_card_has_a_score_of_b_minus_l(card):
-    """The row is A' -> invisible, so the card's width of chi2 does not enter (that of paper_choices is Eq. 2)."""
+    """The row is A' -> invisible, so the width of chi2 does not enter (paper_choices: Eq. 2)."""
     assert scorecard.b_minus_l(load_card(card), points=2).points
 
 

@@ -144,19 +144,24 @@ class Variation:
 
 
 class Answers(Record):
-    """What a card excludes. Edges are of the excluded range of epsilon; null where nothing is excluded."""
+    """What a card excludes. Edges are of the excluded range of epsilon; null where nothing is excluded.
+
+    `has_inclusive`: whether S2 read inclusively has a meaning; where not, those answers are null too.
+    """
 
     end_point_GeV: float | None
     lower_edge_10MeV: float | None
     lower_edge_100MeV: float | None
     inclusive_end_point_GeV: float | None = None
     inclusive_lower_edge_500MeV: float | None = None
+    has_inclusive: bool = True
 
 
 class Band(Record):
     """The lowest and highest end point of all rows, each alone; `without` names the rows that have none.
 
-    Where there are such rows the band is open: one of the assumptions takes the end point away.
+    Where there are such rows the band is open: one of the assumptions takes the end point away. Rows that
+    the card refuses, or in which the reading has no meaning, are no part of it.
     """
 
     low_GeV: float | None
@@ -168,7 +173,7 @@ class LedgerRow(Record):
     """One variation. Shifts are against the card as it is, of lower edges relative; null without an answer.
 
     `inclusive_end_point_GeV` is that with S2 read inclusively, at most LARGEST_MASS_GEV; null where nothing
-    is excluded or the reading has no meaning.
+    is excluded or the reading has no meaning, which `has_inclusive` tells apart.
 
     `refused` says why the card does not accept the value; then there are no answers.
     """
@@ -185,6 +190,7 @@ class LedgerRow(Record):
     inclusive_end_point_GeV: float | None = None
     inclusive_end_point_shift_GeV: float | None = None
     inclusive_lower_edge_500MeV_shift: float | None = None
+    has_inclusive: bool = True
     refused: str | None = None
 
 
@@ -251,10 +257,7 @@ def ledger(card: Card, *, work: Work = Work()) -> Ledger:
     return Ledger(
         answers=nominal,
         band=_band(nominal.end_point_GeV, {_named(r): r.end_point_GeV for r in rows if r.refused is None}),
-        inclusive_band=_band(
-            nominal.inclusive_end_point_GeV,
-            {_named(r): r.inclusive_end_point_GeV for r in rows if r.refused is None},
-        ),
+        inclusive_band=_inclusive_band(nominal.inclusive_end_point_GeV, rows),
         rows=rows,
         does_not_enter=[name for name in idle if name not in CHOICES],
         presets=presets(),
@@ -314,6 +317,7 @@ def vary(
                 "inclusive_lower_edge_500MeV_shift": _relative(
                     found.inclusive_lower_edge_500MeV, nominal.inclusive_lower_edge_500MeV
                 ),
+                "has_inclusive": found.has_inclusive,
             }
         )
 
@@ -347,6 +351,7 @@ def answers(card: Card) -> Answers:
         lower_edge_100MeV=low[1],
         inclusive_end_point_GeV=g2_end_point(exclusion, inclusive=True) if exclusion.has_inclusive else None,
         inclusive_lower_edge_500MeV=_inclusive_lower_edge(exclusion, INCLUSIVE_EDGE_MASS_GEV),
+        has_inclusive=exclusion.has_inclusive,
     )
 
 
@@ -407,9 +412,7 @@ def inclusive_statement(card: Card, *, work: Work = Work()) -> list[str]:
     if end is None:
         return []
     rows = vary(card, [v for v in variations(card) if v.name in INCLUSIVE_ASSUMPTIONS], nominal, work=work)
-    band = _band(
-        end, {_named(r): r.inclusive_end_point_GeV for both in rows.values() for r in both if r is not None}
-    )
+    band = _inclusive_band(end, [row for both in rows.values() for row in both if row is not None])
     reach = "and beyond, where the search ends" if end >= LARGEST_MASS_GEV else f"({band_text(band)})"
     model = card.model
     return [
@@ -430,6 +433,12 @@ def _band(nominal: float | None, found: Mapping[str, float | None]) -> Band:
         high_GeV=max(known, default=None),
         without=[name for name, value in found.items() if value is None],
     )
+
+
+def _inclusive_band(nominal: float | None, rows: Sequence[LedgerRow]) -> Band:
+    """That of S2 read inclusively: a row without an answer opens it only where the reading has a meaning."""
+    known = [row for row in rows if row.refused is None and row.has_inclusive]
+    return _band(nominal, {_named(row): row.inclusive_end_point_GeV for row in known})
 
 
 def _named(row: LedgerRow) -> str:
