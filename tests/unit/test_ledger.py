@@ -197,23 +197,16 @@ def test_a_lost_end_point_opens_the_band_and_is_named():
     assert ledger._band(None, {"a = 1": None}).low_GeV is None
 
 
-def test_rows_without_an_inclusive_reading_do_not_open_its_band(monkeypatch):
+def test_rows_without_an_inclusive_reading_do_not_open_its_band(record):
     """By computation: the VETO within HCAL1 has no reading, HCAL2 behind its own end is refused."""
-    card = load_card()
-    name = ledger.INCLUSIVE_ASSUMPTIONS[0]
     without = [
-        ledger.Variation(name, "number", 50.0, 56.0, "", {"geometry.veto_cm": 56.0}),
-        ledger.Variation(name, "number", 220.0, 400.0, "", {"geometry.hcal2_start_cm": 400.0}),
+        ledger.Variation("a", "number", 50.0, 56.0, "", {"geometry.veto_cm": 56.0}),
+        ledger.Variation("a", "number", 220.0, 400.0, "", {"geometry.hcal2_start_cm": 400.0}),
     ]
-    monkeypatch.setattr(ledger, "variations", lambda card: without)
-    nominal = ledger.answers(card)
-    rows = ledger.vary(card, without, nominal)[name]
+    rows = ledger.vary(load_card(), without, record.answers)["a"]
     assert [(row.has_inclusive, row.refused is None) for row in rows] == [(False, True), (True, False)]
-    band = ledger._inclusive_band(nominal.inclusive_end_point_GeV, rows)
-    assert band == ledger.Band(
-        low_GeV=nominal.inclusive_end_point_GeV, high_GeV=nominal.inclusive_end_point_GeV, without=[]
-    )
-    assert "open" not in " ".join(ledger.inclusive_statement(card))
+    band = ledger._inclusive_band(1.9, rows)
+    assert band == ledger.Band(low_GeV=1.9, high_GeV=1.9, without=[])
 
 
 def test_the_statement_has_its_numbers_and_says_who_has_not_published_it(monkeypatch):
@@ -222,18 +215,49 @@ def test_the_statement_has_its_numbers_and_says_who_has_not_published_it(monkeyp
     )
     rows = {
         name: [ledger.LedgerRow(name=name, kind="number", card_value=0.0, varied_to=1.0, reason="", **found)]
-        for name, found in (("a", {"inclusive_end_point_GeV": 1.8}), ("b", {}))
+        for name, found in (
+            ("signal.residual", {"inclusive_end_point_GeV": 1.8}),
+            ("selection.ecal.s2_max_GeV", {}),
+        )
     }
     monkeypatch.setattr(ledger, "answers", lambda card: known)
     monkeypatch.setattr(ledger, "vary", lambda *arguments, **options: rows)
     text = ledger.inclusive_statement(load_card())
     assert len(text) == 3
-    assert "up to 1.92 GeV (1.8 to 1.92 GeV, open: none with b = 1)" in text[1]
+    assert "up to 1.92 GeV (1.8 to 1.92 GeV, open: none with selection.ecal.s2_max_GeV = 1) at" in text[1]
+    assert text[1].endswith("the range is what the choice of signal.residual and the ECAL cut allow.")
+    beyond = known.model_copy(update={"inclusive_end_point_GeV": ledger.LARGEST_MASS_GEV})
+    monkeypatch.setattr(ledger, "answers", lambda card: beyond)
+    text = ledger.inclusive_statement(load_card())
+    assert "and beyond, where the search ends" in text[1]
+    assert "range" not in text[1]  # none is printed
     assert "not published" in text[2]
     monkeypatch.setattr(
         ledger, "answers", lambda card: known.model_copy(update={"inclusive_end_point_GeV": None})
     )
     assert ledger.inclusive_statement(load_card()) == []
+
+
+def test_the_statement_varies_the_efficiency_of_one_period(monkeypatch):
+    """It is no row of all periods together, and still what the range rests on."""
+    nominal = ledger.Answers(
+        end_point_GeV=None, lower_edge_10MeV=None, lower_edge_100MeV=None, inclusive_end_point_GeV=1.0
+    )
+    asked = []
+
+    def none_moves(card, variations, nominal, *, work):
+        asked.extend(v.name for v in variations)
+        return {v.name: [None] for v in variations}
+
+    monkeypatch.setattr(ledger, "answers", lambda card: nominal)
+    monkeypatch.setattr(ledger, "vary", none_moves)
+    text = ledger.inclusive_statement(load_card("positrons_100"))
+    assert asked.count("periods.positrons.residual_efficiency") == 2
+    assert "what the residual efficiency, the choice of signal.residual, the ECAL cut and late" in text[1]
+    asked.clear()
+    ledger.inclusive_statement(load_card())
+    assert asked.count(ledger.ALL_EFFICIENCIES) == 2
+    assert not any(name.startswith("periods.") for name in asked)
 
 
 def test_calorimeters_that_overlap_lose_the_inclusive_end_point_alone():

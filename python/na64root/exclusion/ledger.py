@@ -393,37 +393,64 @@ def g2_end_point(exclusion: Exclusion, *, inclusive: bool = False) -> float | No
     return exclusion.g2_end_point(masses, np.array(strengths), inclusive=inclusive)
 
 
-# What the inclusive end point rests on most, of what is not a formula.
-INCLUSIVE_ASSUMPTIONS = (
-    "residual_efficiency of all periods",
-    "signal.residual",
-    "signal.late_shower_shift_X0",
-    "selection.ecal.s2_max_GeV",
-)
+ALL_EFFICIENCIES = "residual_efficiency of all periods"
+
+
+# What the inclusive end point rests on most, of what is not a formula, in words.
+INCLUSIVE_ASSUMPTIONS = {
+    ALL_EFFICIENCIES: "the residual efficiency",
+    "signal.residual": "the choice of signal.residual",
+    "selection.ecal.s2_max_GeV": "the ECAL cut",
+    "signal.late_shower_shift_X0": "late showers",
+}
 
 
 def inclusive_statement(card: Card, *, work: Work = Work()) -> list[str]:
     """Three sentences on what the card's data exclude read inclusively; none where that has no meaning.
 
-    The error is the envelope of INCLUSIVE_ASSUMPTIONS, each varied alone.
+    The error is the envelope of INCLUSIVE_ASSUMPTIONS, each varied alone, and names those that could be.
     """
     nominal = answers(card)
     end = nominal.inclusive_end_point_GeV
     if end is None:
         return []
-    rows = vary(card, [v for v in variations(card) if v.name in INCLUSIVE_ASSUMPTIONS], nominal, work=work)
+    known = variations(card)
+    together = any(variation.name == ALL_EFFICIENCIES for variation in known)
+
+    def in_words(name: str) -> str | None:
+        # A card of one assumed efficiency has its own row, and none of all periods together.
+        alone = name.endswith(".residual_efficiency") and not together
+        return INCLUSIVE_ASSUMPTIONS.get(ALL_EFFICIENCIES if alone else name)
+
+    rows = vary(card, [v for v in known if in_words(v.name)], nominal, work=work)
     band = _inclusive_band(end, [row for both in rows.values() for row in both if row is not None])
-    reach = "and beyond, where the search ends" if end >= LARGEST_MASS_GEV else f"({band_text(band)})"
+    accepted = {
+        in_words(name)
+        for name, both in rows.items()
+        if any(row is None or row.refused is None for row in both)
+    }
+    varied = [words for words in INCLUSIVE_ASSUMPTIONS.values() if words in accepted]
+    reach, allowed = "", ""
+    if end >= LARGEST_MASS_GEV:
+        reach = " and beyond, where the search ends"
+    elif varied:
+        reach = f" ({band_text(band)})"
+        allowed = f"; the range is what {_listed(varied)} allow{'s' * (len(varied) == 1)}"
     model = card.model
     return [
         "chi2 that decay in the ECAL are S2 events too, where the pair is absorbed there and both chi1 carry "
         "enough energy away.",
-        f"Counted so, the same data exclude the central g-2 line up to {end:.2f} GeV {reach} at "
+        f"Counted so, the same data exclude the central g-2 line up to {end:.2f} GeV{reach} at "
         f"alpha_D = {model.alpha_dark.value:g}, m_A'/m_chi1 = {model.mass_ratio.value:g}, "
-        f"f = {model.relative_splitting.value:g}, in place of {_number(nominal.end_point_GeV, '.3f')} GeV; "
-        "the range is what efficiency, ECAL cut and late showers allow.",
+        f"f = {model.relative_splitting.value:g}, in place of {_number(nominal.end_point_GeV, '.3f')} "
+        f"GeV{allowed}.",
         "The collaboration has not published this number; its own counts what decays behind the detector.",
     ]
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _band(nominal: float | None, found: Mapping[str, float | None]) -> Band:
@@ -538,7 +565,7 @@ def _efficiency_variations(card: Card) -> list[Variation]:
     assumed = card.assumed()
     return [
         Variation(
-            "residual_efficiency of all periods",
+            ALL_EFFICIENCIES,
             "number",
             assumed[names[0]].value,
             factor * assumed[names[0]].value,
