@@ -55,6 +55,27 @@ def with_mediator(card: Card, name: str) -> Card:
     return card.model_copy(update={"model": model, "beam": beam})
 
 
+def substituted(card: Card, score: Score, *, mediator: bool = True) -> Score:
+    """A score of :func:`with_mediator`, which says so where that is not the card itself.
+
+    Args:
+        mediator: whether kinetic mixing is put in place of the card's mediator; without, the name of the
+            score has its own.
+    """
+    of = [
+        name
+        for name, other in (
+            ("kinetic mixing", mediator and card.model.mediator != "kinetic_mixing"),
+            ("a beam of electrons", card.beam.particle != "e-"),
+        )
+        if other
+    ]
+    if not of:
+        return score
+    said = f"of {' and '.join(of)}, not of this card's own"
+    return score.model_copy(update={"reason": f"{score.reason}; {said}" if score.reason else said})
+
+
 def end_point(computed: float | None) -> Score:
     """The end of the excluded central g-2 line, as a scan of (mass, epsilon) finds it (GeV)."""
     return _number(
@@ -267,23 +288,26 @@ def scorecard(
     """All scores, in the order of docs/decisions/007 and 021.
 
     Args:
+        card: end point and ends of epsilon are its own; what is beside a published curve, or the paper's R
+            efficiency, is of kinetic mixing and electrons, and says so where the card is not.
         end_point_GeV: of a (mass, epsilon) scan.  r_cut_efficiency: of the simulation; both cost more than
             the rest together, and are known to whoever asks.
         lower_edge: the smallest excluded epsilon at :func:`first_decaying_mass`.
         upper_edge: (mass in GeV, largest excluded epsilon) of the scan.
         progress: is told how many scores are done.
     """
+    published = with_mediator(card, "kinetic_mixing")
     scores: list[Callable[[], Score]] = [
         lambda: end_point(end_point_GeV),
         lambda: lower_end(card, lower_edge),
         lambda: upper_end(upper_edge),
-        lambda: invisible_2019(card),
-        lambda: b_minus_l(card),
+        lambda: substituted(card, invisible_2019(published)),
+        lambda: substituted(card, b_minus_l(card), mediator=False),
         babar,
         lambda: babar_meets_g2(card),
         relic_line,
         public_relic_line,
-        lambda: r_efficiency(r_cut_efficiency),
+        lambda: substituted(card, r_efficiency(r_cut_efficiency)),
         lambda: e137_lower_edge(threads=threads),
         lambda: proton_dump("nucal", threads=threads),
         lambda: proton_dump("charm", threads=threads),
