@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from na64root import load_card
+from na64root import ConfigError, load_card
 from na64root.analyze import plane as of_files
 from na64root.config import card_names
 from na64root.exclusion import Exclusion
@@ -110,6 +110,14 @@ def test_plane_and_statement_are_of_the_card(monkeypatch, changes):
         "scores": card,
         "r": scorecard.with_mediator(card, "kinetic_mixing"),
     }
+
+
+def test_overlaps_are_refused_before_the_plane(monkeypatch):
+    asked = []
+    monkeypatch.setattr(of_files.planes, "scan", lambda *arguments, **options: asked.append(arguments))
+    with pytest.raises(ConfigError, match="not in the order of the beam"):
+        of_files.score(load_card(overrides=["geometry.hcal1_start_cm=54"]))
+    assert not asked
 
 
 def test_rows_of_another_beam_or_mediator_say_so():

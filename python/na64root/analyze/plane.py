@@ -85,9 +85,10 @@ def score(card: Card, *, work: Work = Work()) -> Scorecard:
     Raises:
         Na64Error: what the modules of the chain raise.
     """
-    plane = planes.scan(card, "mass-epsilon", expected=False, work=work)
     point = Signal(scorecard.R_POINT[0], scorecard.R_POINT[1])
+    # Before the plane, since it refuses calorimeters that overlap, and a plane takes long.
     r_cut = acceptance.r_efficiency(scorecard.with_mediator(card, "kinetic_mixing"), point, work=work)
+    plane = planes.scan(card, "mass-epsilon", expected=False, work=work)
     return Scorecard(
         scores=scorecard.scorecard(
             card,
