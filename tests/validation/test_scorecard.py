@@ -136,6 +136,9 @@ def test_rows_of_another_beam_or_mediator_say_so():
 def test_numbers_and_their_tolerance():
     assert scorecard.end_point(0.40).within
     assert not scorecard.end_point(0.4101).within
+    framed = scorecard.end_point(0.40, at_least=True)
+    assert not framed.within
+    assert framed.reason.startswith("at least 0.4 GeV")
     nothing = scorecard.end_point(None)
     assert not nothing.within
     assert nothing.ratio is None

@@ -93,6 +93,7 @@ def score(card: Card, *, work: Work = Work()) -> Scorecard:
         scores=scorecard.scorecard(
             card,
             end_point_GeV=plane.g2_excluded_up_to_GeV,
+            end_point_is_frame=plane.g2_end_is_frame,
             r_cut_efficiency=r_cut.efficiency,
             lower_edge=_lower_edge(card),
             upper_edge=list(zip(plane.x, plane.epsilon_high, strict=True)),

@@ -141,7 +141,8 @@ class PlaneResult(Record):
     `weighted`: the input is simulation with weights, for which the same holds.
     `notes` are those of the selection of input files. `inclusive` is the other reading of S2, null where it
     has no meaning (mode invisible, calorimeters out of order); where the card counts S2 as the paper does,
-    the upper edge of `contours` is a choice: chi2 that decay earlier are not counted.
+    the upper edge of `contours` is a choice: chi2 that decay earlier are not counted. `g2_end_is_frame` is
+    as for :class:`InclusiveReading`.
     """
 
     plane: str
@@ -166,3 +167,4 @@ class PlaneResult(Record):
     blind: bool = False
     notes: list[str] = []
     inclusive: InclusiveReading | None = None
+    g2_end_is_frame: bool = False

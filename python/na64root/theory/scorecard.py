@@ -76,9 +76,13 @@ def substituted(card: Card, score: Score, *, mediator: bool = True) -> Score:
     return score.model_copy(update={"reason": f"{score.reason}; {said}" if score.reason else said})
 
 
-def end_point(computed: float | None) -> Score:
-    """The end of the excluded central g-2 line, as a scan of (mass, epsilon) finds it (GeV)."""
-    return _number(
+def end_point(computed: float | None, *, at_least: bool = False) -> Score:
+    """The end of the excluded central g-2 line, as a scan of (mass, epsilon) finds it (GeV).
+
+    Args:
+        at_least: it is where the scan ends, so that nothing is known to be within the tolerance.
+    """
+    score = _number(
         "end point of the central g-2 line (GeV)",
         "the paper's abstract: excluded up to 390 MeV",
         PAPER_END_POINT_GEV,
@@ -86,6 +90,10 @@ def end_point(computed: float | None) -> Score:
         0.02,
         "thresholds and positions that the paper does not print move it by 0.02 GeV",
     )
+    if not at_least:
+        return score
+    reason = f"at least {computed:.3g} GeV, where the plane ends; {score.reason}"
+    return score.model_copy(update={"within": False, "reason": reason})
 
 
 def first_decaying_mass(card: Card) -> float:
@@ -279,6 +287,7 @@ def scorecard(
     card: Card,
     *,
     end_point_GeV: float | None,
+    end_point_is_frame: bool = False,
     r_cut_efficiency: float,
     lower_edge: float | None,
     upper_edge: Sequence[tuple[float, float | None]],
@@ -292,13 +301,14 @@ def scorecard(
             efficiency, is of kinetic mixing and electrons, and says so where the card is not.
         end_point_GeV: of a (mass, epsilon) scan.  r_cut_efficiency: of the simulation; both cost more than
             the rest together, and are known to whoever asks.
+        end_point_is_frame: the scan ends there, and not what is excluded.
         lower_edge: the smallest excluded epsilon at :func:`first_decaying_mass`.
         upper_edge: (mass in GeV, largest excluded epsilon) of the scan.
         progress: is told how many scores are done.
     """
     published = with_mediator(card, "kinetic_mixing")
     scores: list[Callable[[], Score]] = [
-        lambda: end_point(end_point_GeV),
+        lambda: end_point(end_point_GeV, at_least=end_point_is_frame),
         lambda: lower_end(card, lower_edge),
         lambda: upper_end(upper_edge),
         lambda: substituted(card, invisible_2019(published)),
