@@ -197,24 +197,67 @@ def test_a_lost_end_point_opens_the_band_and_is_named():
     assert ledger._band(None, {"a = 1": None}).low_GeV is None
 
 
+def test_rows_without_an_inclusive_reading_do_not_open_its_band(record):
+    """By computation: the VETO within HCAL1 has no reading, HCAL2 behind its own end is refused."""
+    without = [
+        ledger.Variation("a", "number", 50.0, 56.0, "", {"geometry.veto_cm": 56.0}),
+        ledger.Variation("a", "number", 220.0, 400.0, "", {"geometry.hcal2_start_cm": 400.0}),
+    ]
+    rows = ledger.vary(load_card(), without, record.answers)["a"]
+    assert [(row.has_inclusive, row.refused is None) for row in rows] == [(False, True), (True, False)]
+    band = ledger._inclusive_band(1.9, rows)
+    assert band == ledger.Band(low_GeV=1.9, high_GeV=1.9, without=[])
+
+
 def test_the_statement_has_its_numbers_and_says_who_has_not_published_it(monkeypatch):
     known = ledger.Answers(
         end_point_GeV=0.387, lower_edge_10MeV=None, lower_edge_100MeV=None, inclusive_end_point_GeV=1.92
     )
     rows = {
         name: [ledger.LedgerRow(name=name, kind="number", card_value=0.0, varied_to=1.0, reason="", **found)]
-        for name, found in (("a", {"inclusive_end_point_GeV": 1.8}), ("b", {}))
+        for name, found in (
+            ("signal.residual", {"inclusive_end_point_GeV": 1.8}),
+            ("selection.ecal.s2_max_GeV", {}),
+        )
     }
     monkeypatch.setattr(ledger, "answers", lambda card: known)
     monkeypatch.setattr(ledger, "vary", lambda *arguments, **options: rows)
     text = ledger.inclusive_statement(load_card())
     assert len(text) == 3
-    assert "up to 1.92 GeV (1.8 to 1.92 GeV, open: none with b = 1)" in text[1]
+    assert "up to 1.92 GeV (1.8 to 1.92 GeV, open: none with selection.ecal.s2_max_GeV = 1) at" in text[1]
+    assert text[1].endswith("the range is what the choice of signal.residual and the ECAL cut allow.")
+    beyond = known.model_copy(update={"inclusive_end_point_GeV": ledger.LARGEST_MASS_GEV})
+    monkeypatch.setattr(ledger, "answers", lambda card: beyond)
+    text = ledger.inclusive_statement(load_card())
+    assert "and beyond, where the search ends" in text[1]
+    assert "range" not in text[1]  # none is printed
     assert "not published" in text[2]
     monkeypatch.setattr(
         ledger, "answers", lambda card: known.model_copy(update={"inclusive_end_point_GeV": None})
     )
     assert ledger.inclusive_statement(load_card()) == []
+
+
+def test_the_statement_varies_the_efficiency_of_one_period(monkeypatch):
+    """It is no row of all periods together, and still what the range rests on."""
+    nominal = ledger.Answers(
+        end_point_GeV=None, lower_edge_10MeV=None, lower_edge_100MeV=None, inclusive_end_point_GeV=1.0
+    )
+    asked = []
+
+    def none_moves(card, variations, nominal, *, work):
+        asked.extend(v.name for v in variations)
+        return {v.name: [None] for v in variations}
+
+    monkeypatch.setattr(ledger, "answers", lambda card: nominal)
+    monkeypatch.setattr(ledger, "vary", none_moves)
+    text = ledger.inclusive_statement(load_card("positrons_100"))
+    assert asked.count("periods.positrons.residual_efficiency") == 2
+    assert "what the residual efficiency, the choice of signal.residual, the ECAL cut and late" in text[1]
+    asked.clear()
+    ledger.inclusive_statement(load_card())
+    assert asked.count(ledger.ALL_EFFICIENCIES) == 2
+    assert not any(name.startswith("periods.") for name in asked)
 
 
 def test_calorimeters_that_overlap_lose_the_inclusive_end_point_alone():
@@ -225,7 +268,28 @@ def test_calorimeters_that_overlap_lose_the_inclusive_end_point_alone():
     (found,) = ledger.vary(card, [moved], nominal)["geometry.veto_cm"]
     assert found.end_point_GeV == pytest.approx(nominal.end_point_GeV, abs=1e-6)
     assert found.inclusive_end_point_GeV is None
+    assert not found.has_inclusive
     assert ledger.answers(changed_card(card, moved.values)).inclusive_end_point_GeV is None
+
+
+@pytest.mark.parametrize("choice", [{"signal.s2": "inclusive"}, {"signal.residual": "rest"}], ids=str)
+def test_overlaps_are_refused_where_the_signal_needs_calorimeters_in_order(choice):
+    card = changed_card(load_card(), choice)
+    nowhere = ledger.Answers(end_point_GeV=None, lower_edge_10MeV=None, lower_edge_100MeV=None)
+    across = ledger.Variation("front", "number", 60.0, 54.0, "", {"geometry.hcal1_start_cm": 54.0})
+    ((found,),) = ledger.vary(card, [across], nowhere).values()
+    assert "calorimeters overlap" in found.refused
+    assert found.end_point_GeV is None
+
+
+def test_the_first_module_is_varied_behind_the_veto():
+    """5 cm, which is where the VETO ends: all of it has an inclusive reading."""
+    for name in ("paper2021", "best"):
+        card = load_card(name)
+        rows = [v for v in ledger.variations(card) if v.name == "geometry.hcal1_start_cm"]
+        assert len(rows) == 2
+        for variation in rows:
+            assert ledger._exclusion(changed_card(card, variation.values)).has_inclusive
 
 
 def test_csv_has_a_row_for_each(record):

@@ -2,15 +2,19 @@
 
 import contextlib
 import dataclasses
+import io
 import math
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from na64root import ConfigError, load_card, theory
+from na64root.cli import tables
 from na64root.exclusion import Exclusion, drawn_over, planes
 from na64root.exclusion.grids import Axis, Plane
 from na64root.exclusion.planes import _Found, _grid, scan
+from na64root.html_report.data import end_in_words
 from na64root.records import PlaneResult
 from na64root.reports.plane_files import bin_edges
 from na64root.signal import Parameters, SignalModel, card_counts
@@ -453,6 +457,27 @@ def test_a_card_that_counts_inclusively_has_one_contour_twice():
     plane = planes.scan(load_card(overrides=small), expected=False)
     assert plane.contours == plane.inclusive.contours
     assert plane.g2_excluded_up_to_GeV == plane.inclusive.g2_excluded_up_to_GeV
+
+
+def test_an_end_point_at_the_frame_is_said_to_be_no_end():
+    """The same card on both sides of its end, at 1.92 GeV by the ledger (self)."""
+    small = ["plane.mass_points=4", "plane.epsilon_points=6", "plane.mass_min_GeV=0.3"]
+    ends = planes.scan(load_card("best", overrides=small), expected=False)
+    assert not ends.g2_end_is_frame
+    assert ends.g2_excluded_up_to_GeV == pytest.approx(1.917, abs=0.002)
+    framed = planes.scan(load_card("best", overrides=[*small, "plane.mass_max_GeV=1"]), expected=False)
+    assert framed.g2_end_is_frame
+    assert framed.g2_excluded_up_to_GeV == 1.0
+    assert framed.scorecard["g2_end_point_GeV"]["computed_is"] == "at least"
+    console = Console(file=io.StringIO(), width=200)
+    for plane, said in ((framed, True), (ends, False)):
+        tables.show_plane(plane, console)
+        text, console.file = console.file.getvalue(), io.StringIO()
+        line = next(line for line in text.splitlines() if line.startswith("The central g-2 line"))
+        assert ("and beyond, the end of the plane" in line) is said
+        assert (
+            "and beyond" in end_in_words(plane.g2_excluded_up_to_GeV, frame=plane.g2_end_is_frame)
+        ) is said
 
 
 def test_no_inclusive_events_where_they_have_no_meaning():

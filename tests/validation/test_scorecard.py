@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from na64root import load_card
+from na64root import ConfigError, load_card
+from na64root.analyze import plane as of_files
+from na64root.config import card_names
 from na64root.exclusion import Exclusion
 from na64root.records import Score
 from na64root.signal import card_counts
@@ -72,9 +74,71 @@ def test_other_cards_have_scores_and_no_traceback(overrides):
         assert Score.model_validate_json(score.model_dump_json()) == score
 
 
+@pytest.mark.parametrize("card", card_names())
+def test_every_card_has_a_score_of_b_minus_l(card):
+    """The row is A' -> invisible, so the width of chi2 does not enter (paper_choices: Eq. 2)."""
+    assert scorecard.b_minus_l(load_card(card), points=2).points
+
+
+@pytest.mark.parametrize("changes", [["beam.particle=e+"], ["model.mediator=b_minus_l"]], ids=str)
+def test_plane_and_statement_are_of_the_card(monkeypatch, changes):
+    """What costs minutes is stopped at and asked for its card."""
+    card, asked = load_card(overrides=changes), {}
+
+    class Plane:
+        g2_excluded_up_to_GeV, g2_end_is_frame, x, epsilon_high = 0.2, False, (), ()
+
+    class Efficiency:
+        efficiency = 1.0
+
+    def scores(given, **numbers):
+        asked["scores"] = given
+        return []
+
+    monkeypatch.setattr(of_files.planes, "scan", lambda given, *_, **__: asked.update(plane=given) or Plane)
+    monkeypatch.setattr(
+        of_files.acceptance, "r_efficiency", lambda given, *_, **__: asked.update(r=given) or Efficiency
+    )
+    monkeypatch.setattr(
+        of_files, "inclusive_statement", lambda given, **_: asked.update(statement=given) or []
+    )
+    monkeypatch.setattr(of_files.scorecard, "scorecard", scores)
+    of_files.score(card)
+    assert asked == {
+        "plane": card,
+        "statement": card,
+        "scores": card,
+        "r": scorecard.with_mediator(card, "kinetic_mixing"),
+    }
+
+
+def test_overlaps_are_refused_before_the_plane(monkeypatch):
+    asked = []
+    monkeypatch.setattr(of_files.planes, "scan", lambda *arguments, **options: asked.append(arguments))
+    with pytest.raises(ConfigError, match="not in the order of the beam"):
+        of_files.score(load_card(overrides=["geometry.hcal1_start_cm=54"]))
+    assert not asked
+
+
+def test_rows_of_another_beam_or_mediator_say_so():
+    score = scorecard.r_efficiency(0.46)
+    assert scorecard.substituted(load_card(), score) == score
+    positrons, baryons = (
+        load_card(overrides=[change]) for change in ("beam.particle=e+", "model.mediator=b_minus_l")
+    )
+    assert scorecard.substituted(positrons, score).reason.endswith(
+        "; of a beam of electrons, not of this card's own"
+    )
+    assert "of kinetic mixing, not" in scorecard.substituted(baryons, score).reason
+    assert scorecard.substituted(baryons, score, mediator=False) == score
+
+
 def test_numbers_and_their_tolerance():
     assert scorecard.end_point(0.40).within
     assert not scorecard.end_point(0.4101).within
+    framed = scorecard.end_point(0.40, at_least=True)
+    assert not framed.within
+    assert framed.reason.startswith("at least 0.4 GeV")
     nothing = scorecard.end_point(None)
     assert not nothing.within
     assert nothing.ratio is None

@@ -151,6 +151,7 @@ def _report(card: Card, options: AnalysisOptions, data: Data, found: Found, seed
         limit=found.limit,
         exclusion=_excluded(found.plane),
         g2_excluded_up_to_GeV=found.plane.g2_excluded_up_to_GeV if found.plane else None,
+        g2_end_is_frame=found.plane is not None and found.plane.g2_end_is_frame,
         candidates=selected.candidates,
         files={},
         provenance=records.provenance(

@@ -80,17 +80,20 @@ def scan_of_files(
 def score(card: Card, *, work: Work = Work()) -> Scorecard:
     """Every published number and curve beside what is computed here, by the tolerances of decisions 007, 021.
 
+    The plane, its ends and the inclusive statement are of the card; see :func:`scorecard.scorecard`.
+
     Raises:
         Na64Error: what the modules of the chain raise.
     """
-    card = scorecard.with_mediator(card, "kinetic_mixing")  # of which all but one number is
-    plane = planes.scan(card, "mass-epsilon", expected=False, work=work)
     point = Signal(scorecard.R_POINT[0], scorecard.R_POINT[1])
-    r_cut = acceptance.r_efficiency(card, point, work=work)
+    # Before the plane, since it refuses calorimeters that overlap, and a plane takes long.
+    r_cut = acceptance.r_efficiency(scorecard.with_mediator(card, "kinetic_mixing"), point, work=work)
+    plane = planes.scan(card, "mass-epsilon", expected=False, work=work)
     return Scorecard(
         scores=scorecard.scorecard(
             card,
             end_point_GeV=plane.g2_excluded_up_to_GeV,
+            end_point_is_frame=plane.g2_end_is_frame,
             r_cut_efficiency=r_cut.efficiency,
             lower_edge=_lower_edge(card),
             upper_edge=list(zip(plane.x, plane.epsilon_high, strict=True)),

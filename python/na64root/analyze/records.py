@@ -73,7 +73,7 @@ class Analysis(Record):
     the plane remains that of `acceptance`: the chain or the own simulation. `systematics` is what the card's
     sources do to the events of the input, empty unless asked for; `signal_uncertainties` are the sources in
     `counting_model`, that of `limit`. `blind`: events in the signal boxes are in nothing of this, nothing is
-    observed, limit and plane are those expected without signal.
+    observed, limit and plane are those expected without signal. `g2_end_is_frame` is that of the plane.
     """
 
     cutflow: list[CutFlowRow]
@@ -98,3 +98,4 @@ class Analysis(Record):
     counting_model: ModelRecord | None = None
     blind: bool = False
     notes: list[str]
+    g2_end_is_frame: bool = False

@@ -274,7 +274,7 @@ def show_plane(record: PlaneResult, console: Console) -> None:
     for mass, low, high in zip(record.x, record.epsilon_low, record.epsilon_high, strict=True):
         table.add_row(f"{mass:.4g}", *("-" if value is None else f"{value:.3e}" for value in (low, high)))
     console.print(table)
-    _show_g2(record.g2_excluded_up_to_GeV, console)
+    _show_g2(record.g2_excluded_up_to_GeV, console, frame=record.g2_end_is_frame)
     if record.inclusive is not None:
         end, frame = record.inclusive.g2_excluded_up_to_GeV, record.inclusive.g2_end_is_frame
         where = "nowhere from the lowest mass on" if end is None else f"up to {end:.3f} GeV"
@@ -294,11 +294,12 @@ def _show_blinded_and_notes(blind: bool, notes: Sequence[str], console: Console)
         console.print(note, soft_wrap=True)
 
 
-def _show_g2(end: float | None, console: Console) -> None:
+def _show_g2(end: float | None, console: Console, *, frame: bool = False) -> None:
     if end is None:
         console.print("The central g-2 line is not excluded from the lowest mass on.")
     else:
-        console.print(f"The central g-2 line is excluded up to m_A' = {end:.3f} GeV.")
+        beyond = " and beyond, the end of the plane" * frame
+        console.print(f"The central g-2 line is excluded up to m_A' = {end:.3f} GeV{beyond}.")
 
 
 def show_analysis(record: Analysis, console: Console) -> None:
@@ -357,7 +358,7 @@ def show_analysis(record: Analysis, console: Console) -> None:
             sizes = (f"{x.source} {100 * x.uncertainty:.2g} ± {100 * (x.error or 0.0):.1g} %" for x in varied)
             console.print(f"  varied sources of the signal uncertainty: {', '.join(sizes)}", soft_wrap=True)
         console.print()
-        _show_g2(record.g2_excluded_up_to_GeV, console)
+        _show_g2(record.g2_excluded_up_to_GeV, console, frame=record.g2_end_is_frame)
     else:
         console.print("\nNo limit: no bin has both an observed count and exposure.")
     _show_files(record.files, console)

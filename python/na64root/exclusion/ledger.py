@@ -84,6 +84,7 @@ class Size(NamedTuple):
 
 SIZES: dict[str, Size] = {
     "geometry.ecal_start_cm": Size(-5.0, 5.0, "the ECAL against all behind it, from recollection"),
+    "geometry.hcal1_start_cm": Size(-5.0, 5.0, "no gap behind the VETO; as much the other way"),
     "geometry.hcal2_start_cm": Size(-10.0, 30.0, "no gap behind HCAL1; 2.5 m"),
     "geometry.hcal2_end_cm": Size(-10.0, 10.0, "gaps between modules of 0 to 20 cm"),
     "geometry.hcal3_start_cm": Size(-10.0, 10.0, "gaps between modules of 0 to 20 cm"),
@@ -143,19 +144,24 @@ class Variation:
 
 
 class Answers(Record):
-    """What a card excludes. Edges are of the excluded range of epsilon; null where nothing is excluded."""
+    """What a card excludes. Edges are of the excluded range of epsilon; null where nothing is excluded.
+
+    `has_inclusive`: whether S2 read inclusively has a meaning; where not, those answers are null too.
+    """
 
     end_point_GeV: float | None
     lower_edge_10MeV: float | None
     lower_edge_100MeV: float | None
     inclusive_end_point_GeV: float | None = None
     inclusive_lower_edge_500MeV: float | None = None
+    has_inclusive: bool = True
 
 
 class Band(Record):
     """The lowest and highest end point of all rows, each alone; `without` names the rows that have none.
 
-    Where there are such rows the band is open: one of the assumptions takes the end point away.
+    Where there are such rows the band is open: one of the assumptions takes the end point away. Rows that
+    the card refuses, or in which the reading has no meaning, are no part of it.
     """
 
     low_GeV: float | None
@@ -167,7 +173,7 @@ class LedgerRow(Record):
     """One variation. Shifts are against the card as it is, of lower edges relative; null without an answer.
 
     `inclusive_end_point_GeV` is that with S2 read inclusively, at most LARGEST_MASS_GEV; null where nothing
-    is excluded or the reading has no meaning.
+    is excluded or the reading has no meaning, which `has_inclusive` tells apart.
 
     `refused` says why the card does not accept the value; then there are no answers.
     """
@@ -184,6 +190,7 @@ class LedgerRow(Record):
     inclusive_end_point_GeV: float | None = None
     inclusive_end_point_shift_GeV: float | None = None
     inclusive_lower_edge_500MeV_shift: float | None = None
+    has_inclusive: bool = True
     refused: str | None = None
 
 
@@ -250,10 +257,7 @@ def ledger(card: Card, *, work: Work = Work()) -> Ledger:
     return Ledger(
         answers=nominal,
         band=_band(nominal.end_point_GeV, {_named(r): r.end_point_GeV for r in rows if r.refused is None}),
-        inclusive_band=_band(
-            nominal.inclusive_end_point_GeV,
-            {_named(r): r.inclusive_end_point_GeV for r in rows if r.refused is None},
-        ),
+        inclusive_band=_inclusive_band(nominal.inclusive_end_point_GeV, rows),
         rows=rows,
         does_not_enter=[name for name in idle if name not in CHOICES],
         presets=presets(),
@@ -295,11 +299,11 @@ def vary(
         )
         try:
             other = changed_card(card, variation.values)
-        except ConfigError as error:
+            if np.allclose(_strengths(other, nominal), reference, rtol=ROUNDING, atol=0.0, equal_nan=True):
+                return None
+            found = answers(other)
+        except ConfigError as error:  # of the card, or of a signal that needs calorimeters in order
             return common.model_copy(update={"refused": str(error)})
-        if np.allclose(_strengths(other, nominal), reference, rtol=ROUNDING, atol=0.0, equal_nan=True):
-            return None
-        found = answers(other)
         return common.model_copy(
             update={
                 "end_point_GeV": found.end_point_GeV,
@@ -313,6 +317,7 @@ def vary(
                 "inclusive_lower_edge_500MeV_shift": _relative(
                     found.inclusive_lower_edge_500MeV, nominal.inclusive_lower_edge_500MeV
                 ),
+                "has_inclusive": found.has_inclusive,
             }
         )
 
@@ -346,6 +351,7 @@ def answers(card: Card) -> Answers:
         lower_edge_100MeV=low[1],
         inclusive_end_point_GeV=g2_end_point(exclusion, inclusive=True) if exclusion.has_inclusive else None,
         inclusive_lower_edge_500MeV=_inclusive_lower_edge(exclusion, INCLUSIVE_EDGE_MASS_GEV),
+        has_inclusive=exclusion.has_inclusive,
     )
 
 
@@ -387,39 +393,64 @@ def g2_end_point(exclusion: Exclusion, *, inclusive: bool = False) -> float | No
     return exclusion.g2_end_point(masses, np.array(strengths), inclusive=inclusive)
 
 
-# What the inclusive end point rests on most, of what is not a formula.
-INCLUSIVE_ASSUMPTIONS = (
-    "residual_efficiency of all periods",
-    "signal.residual",
-    "signal.late_shower_shift_X0",
-    "selection.ecal.s2_max_GeV",
-)
+ALL_EFFICIENCIES = "residual_efficiency of all periods"
+
+
+# What the inclusive end point rests on most, of what is not a formula, in words.
+INCLUSIVE_ASSUMPTIONS = {
+    ALL_EFFICIENCIES: "the residual efficiency",
+    "signal.residual": "the choice of signal.residual",
+    "selection.ecal.s2_max_GeV": "the ECAL cut",
+    "signal.late_shower_shift_X0": "late showers",
+}
 
 
 def inclusive_statement(card: Card, *, work: Work = Work()) -> list[str]:
     """Three sentences on what the card's data exclude read inclusively; none where that has no meaning.
 
-    The error is the envelope of INCLUSIVE_ASSUMPTIONS, each varied alone.
+    The error is the envelope of INCLUSIVE_ASSUMPTIONS, each varied alone, and names those that could be.
     """
     nominal = answers(card)
     end = nominal.inclusive_end_point_GeV
     if end is None:
         return []
-    rows = vary(card, [v for v in variations(card) if v.name in INCLUSIVE_ASSUMPTIONS], nominal, work=work)
-    band = _band(
-        end, {_named(r): r.inclusive_end_point_GeV for both in rows.values() for r in both if r is not None}
-    )
-    reach = "and beyond, where the search ends" if end >= LARGEST_MASS_GEV else f"({band_text(band)})"
+    known = variations(card)
+    together = any(variation.name == ALL_EFFICIENCIES for variation in known)
+
+    def in_words(name: str) -> str | None:
+        # A card of one assumed efficiency has its own row, and none of all periods together.
+        alone = name.endswith(".residual_efficiency") and not together
+        return INCLUSIVE_ASSUMPTIONS.get(ALL_EFFICIENCIES if alone else name)
+
+    rows = vary(card, [v for v in known if in_words(v.name)], nominal, work=work)
+    band = _inclusive_band(end, [row for both in rows.values() for row in both if row is not None])
+    accepted = {
+        in_words(name)
+        for name, both in rows.items()
+        if any(row is None or row.refused is None for row in both)
+    }
+    varied = [words for words in INCLUSIVE_ASSUMPTIONS.values() if words in accepted]
+    reach, allowed = "", ""
+    if end >= LARGEST_MASS_GEV:
+        reach = " and beyond, where the search ends"
+    elif varied:
+        reach = f" ({band_text(band)})"
+        allowed = f"; the range is what {_listed(varied)} allow{'s' * (len(varied) == 1)}"
     model = card.model
     return [
         "chi2 that decay in the ECAL are S2 events too, where the pair is absorbed there and both chi1 carry "
         "enough energy away.",
-        f"Counted so, the same data exclude the central g-2 line up to {end:.2f} GeV {reach} at "
+        f"Counted so, the same data exclude the central g-2 line up to {end:.2f} GeV{reach} at "
         f"alpha_D = {model.alpha_dark.value:g}, m_A'/m_chi1 = {model.mass_ratio.value:g}, "
-        f"f = {model.relative_splitting.value:g}, in place of {_number(nominal.end_point_GeV, '.3f')} GeV; "
-        "the range is what efficiency, ECAL cut and late showers allow.",
+        f"f = {model.relative_splitting.value:g}, in place of {_number(nominal.end_point_GeV, '.3f')} "
+        f"GeV{allowed}.",
         "The collaboration has not published this number; its own counts what decays behind the detector.",
     ]
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _band(nominal: float | None, found: Mapping[str, float | None]) -> Band:
@@ -429,6 +460,12 @@ def _band(nominal: float | None, found: Mapping[str, float | None]) -> Band:
         high_GeV=max(known, default=None),
         without=[name for name, value in found.items() if value is None],
     )
+
+
+def _inclusive_band(nominal: float | None, rows: Sequence[LedgerRow]) -> Band:
+    """That of S2 read inclusively: a row without an answer opens it only where the reading has a meaning."""
+    known = [row for row in rows if row.refused is None and row.has_inclusive]
+    return _band(nominal, {_named(row): row.inclusive_end_point_GeV for row in known})
 
 
 def _named(row: LedgerRow) -> str:
@@ -528,7 +565,7 @@ def _efficiency_variations(card: Card) -> list[Variation]:
     assumed = card.assumed()
     return [
         Variation(
-            "residual_efficiency of all periods",
+            ALL_EFFICIENCIES,
             "number",
             assumed[names[0]].value,
             factor * assumed[names[0]].value,

@@ -142,6 +142,7 @@ def plane_of(
         if inclusive is not None:
             on_line = np.array([column.inclusive_on_central_g2_line for _, column in columns])
             inclusive_end = exclusion.g2_end_point(x, on_line, inclusive=True)
+    frame = end_point is not None and end_point >= x[-1]
     return PlaneResult(
         plane=chosen.name,
         mode=mode,
@@ -157,7 +158,7 @@ def plane_of(
         epsilon_low=low,
         epsilon_high=high,
         g2_excluded_up_to_GeV=end_point,
-        scorecard={"g2_end_point_GeV": _score(end_point)}
+        scorecard={"g2_end_point_GeV": _score(end_point, frame)}
         if chosen.name == "mass-epsilon" and mode == "semivisible"
         else {},
         counts=counts,
@@ -177,6 +178,7 @@ def plane_of(
             remark=INCLUSIVE_REMARK,
         ),
         confidence_level=card.limit.confidence_level.value,
+        g2_end_is_frame=frame,
     )
 
 
@@ -479,10 +481,11 @@ def _contours(plane: Plane, height: Array) -> list[list[list[float]]]:
     ]
 
 
-def _score(end_point: float | None) -> dict[str, float | str | None]:
+def _score(end_point: float | None, frame: bool) -> dict[str, float | str | None]:
     return {
         "published": PAPER_END_POINT_GEV,
         "source": PAPER_END_POINT_SOURCE,
         "computed": end_point,
+        "computed_is": "at least" if frame else "the end",
         "ratio": None if end_point is None else end_point / PAPER_END_POINT_GEV,
     }

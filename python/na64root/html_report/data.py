@@ -29,7 +29,7 @@ def of_analysis(record: Analysis, draw: Draw) -> Section:
     if record.limit is not None:
         headline.append(in_words(record.limit.roostats, record.limit.kind))
     headline += evidence(record.discovery, record.interval)
-    headline.append(end_in_words(record.g2_excluded_up_to_GeV, record.blind))
+    headline.append(end_in_words(record.g2_excluded_up_to_GeV, record.blind, record.g2_end_is_frame))
     if record.signal is not None:
         headline.append(_sample_in_words(record.signal))
     if record.blind:
@@ -320,12 +320,13 @@ def candidates(found: Sequence[Candidate], blind: bool, name: str) -> Block:
     )  # fmt: skip
 
 
-def end_in_words(end: float | None, blind: bool = False) -> str:
-    """How far the muon's g−2 is excluded."""
+def end_in_words(end: float | None, blind: bool = False, frame: bool = False) -> str:
+    """How far the muon's g−2 is excluded; with `frame` the plane ends there."""
     would = "would be" if blind else "is"
     if end is None:
         return f"The central g−2 line {would} excluded nowhere from the lowest mass on."
-    return f"The central g−2 line {would} excluded up to a dark-photon mass of {end:.3f} GeV."
+    beyond = " and beyond, the end of the plane" * frame
+    return f"The central g−2 line {would} excluded up to a dark-photon mass of {end:.3f} GeV{beyond}."
 
 
 def _by_period(values: dict[str, float]) -> str:
@@ -410,7 +411,8 @@ def _excluded_range(record: Analysis, draw: Draw) -> Drawing:
     return draw(
         f"Excluded range of ε, {percent(cl)} CL" + (", expected" if record.blind else ""),
         f"The region between the smallest and the largest excluded kinetic mixing, {reach}, on "
-        "logarithmic axes. " + end_in_words(record.g2_excluded_up_to_GeV, record.blind),
+        "logarithmic axes. "
+        + end_in_words(record.g2_excluded_up_to_GeV, record.blind, record.g2_end_is_frame),
         figures.excluded_range(
             excluded.mass_GeV,
             excluded.epsilon_low,

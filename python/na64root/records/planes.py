@@ -141,7 +141,8 @@ class PlaneResult(Record):
     `weighted`: the input is simulation with weights, for which the same holds.
     `notes` are those of the selection of input files. `inclusive` is the other reading of S2, null where it
     has no meaning (mode invisible, calorimeters out of order); where the card counts S2 as the paper does,
-    the upper edge of `contours` is a choice: chi2 that decay earlier are not counted.
+    the upper edge of `contours` is a choice: chi2 that decay earlier are not counted. `g2_end_is_frame` is
+    as for :class:`InclusiveReading`.
     `confidence_level` is that of all limits, null in results of versions that did not write it.
     """
 
@@ -168,3 +169,4 @@ class PlaneResult(Record):
     notes: list[str] = []
     inclusive: InclusiveReading | None = None
     confidence_level: float | None = None
+    g2_end_is_frame: bool = False

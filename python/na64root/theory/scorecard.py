@@ -45,15 +45,44 @@ EOT_2019, EFFICIENCY_2019, EVENTS_2019 = 2.84e11, 0.5, math.log(10.0)
 
 
 def with_mediator(card: Card, name: str) -> Card:
-    """The card with one of the known mediators, and a beam of electrons: what a published number is of."""
-    model = card.model.model_copy(update={"mediator": name, "charges": None})
+    """The card with one of the known mediators, and a beam of electrons: what a published number is of.
+
+    A card's width by Eq. 2 of the paper is of kinetic mixing: of other mediators it is the exact one.
+    """
+    width = card.model.width if name == "kinetic_mixing" else "exact"
+    model = card.model.model_copy(update={"mediator": name, "charges": None, "width": width})
     beam = card.beam.model_copy(update={"particle": "e-"})
     return card.model_copy(update={"model": model, "beam": beam})
 
 
-def end_point(computed: float | None) -> Score:
-    """The end of the excluded central g-2 line, as a scan of (mass, epsilon) finds it (GeV)."""
-    return _number(
+def substituted(card: Card, score: Score, *, mediator: bool = True) -> Score:
+    """A score of :func:`with_mediator`, which says so where that is not the card itself.
+
+    Args:
+        mediator: whether kinetic mixing is put in place of the card's mediator; without, the name of the
+            score has its own.
+    """
+    of = [
+        name
+        for name, other in (
+            ("kinetic mixing", mediator and card.model.mediator != "kinetic_mixing"),
+            ("a beam of electrons", card.beam.particle != "e-"),
+        )
+        if other
+    ]
+    if not of:
+        return score
+    said = f"of {' and '.join(of)}, not of this card's own"
+    return score.model_copy(update={"reason": f"{score.reason}; {said}" if score.reason else said})
+
+
+def end_point(computed: float | None, *, at_least: bool = False) -> Score:
+    """The end of the excluded central g-2 line, as a scan of (mass, epsilon) finds it (GeV).
+
+    Args:
+        at_least: it is where the scan ends, so that nothing is known to be within the tolerance.
+    """
+    score = _number(
         "end point of the central g-2 line (GeV)",
         "the paper's abstract: excluded up to 390 MeV",
         PAPER_END_POINT_GEV,
@@ -61,6 +90,10 @@ def end_point(computed: float | None) -> Score:
         0.02,
         "thresholds and positions that the paper does not print move it by 0.02 GeV",
     )
+    if not at_least:
+        return score
+    reason = f"at least {computed:.3g} GeV, where the plane ends; {score.reason}"
+    return score.model_copy(update={"within": False, "reason": reason})
 
 
 def first_decaying_mass(card: Card) -> float:
@@ -254,6 +287,7 @@ def scorecard(
     card: Card,
     *,
     end_point_GeV: float | None,
+    end_point_is_frame: bool = False,
     r_cut_efficiency: float,
     lower_edge: float | None,
     upper_edge: Sequence[tuple[float, float | None]],
@@ -263,23 +297,27 @@ def scorecard(
     """All scores, in the order of docs/decisions/007 and 021.
 
     Args:
+        card: end point and ends of epsilon are its own; what is beside a published curve, or the paper's R
+            efficiency, is of kinetic mixing and electrons, and says so where the card is not.
         end_point_GeV: of a (mass, epsilon) scan.  r_cut_efficiency: of the simulation; both cost more than
             the rest together, and are known to whoever asks.
+        end_point_is_frame: the scan ends there, and not what is excluded.
         lower_edge: the smallest excluded epsilon at :func:`first_decaying_mass`.
         upper_edge: (mass in GeV, largest excluded epsilon) of the scan.
         progress: is told how many scores are done.
     """
+    published = with_mediator(card, "kinetic_mixing")
     scores: list[Callable[[], Score]] = [
-        lambda: end_point(end_point_GeV),
+        lambda: end_point(end_point_GeV, at_least=end_point_is_frame),
         lambda: lower_end(card, lower_edge),
         lambda: upper_end(upper_edge),
-        lambda: invisible_2019(card),
-        lambda: b_minus_l(card),
+        lambda: substituted(card, invisible_2019(published)),
+        lambda: substituted(card, b_minus_l(card), mediator=False),
         babar,
         lambda: babar_meets_g2(card),
         relic_line,
         public_relic_line,
-        lambda: r_efficiency(r_cut_efficiency),
+        lambda: substituted(card, r_efficiency(r_cut_efficiency)),
         lambda: e137_lower_edge(threads=threads),
         lambda: proton_dump("nucal", threads=threads),
         lambda: proton_dump("charm", threads=threads),

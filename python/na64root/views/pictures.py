@@ -21,7 +21,8 @@ def picture_of_plane(plane: PlaneResult) -> str:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DOTS_PER_INCH)
     end = plane.g2_excluded_up_to_GeV
-    told = "" if end is None else f" The central g-2 line is excluded up to {end:.3g} GeV."
+    beyond = " and beyond, the end of the plane" * plane.g2_end_is_frame
+    told = "" if end is None else f" The central g-2 line is excluded up to {end:.3g} GeV{beyond}."
     text = html.escape(f"Exclusion plane {title}: {len(plane.contours)} contours.{told}", quote=True)
     encoded = base64.b64encode(content.getvalue()).decode()
     return f'<img alt="{text}" src="data:image/png;base64,{encoded}"/>'
