@@ -90,6 +90,7 @@ def test_the_keys_are_those_of_the_contract(result):
         "counting_model",
         "blind",
         "notes",
+        "g2_end_is_frame",
     ]
     assert list(result["cutflow"][0]) == ["period", "signature", "cut", "events", "weighted"]
     assert result["cutflow"][0]["cut"] == "initial"
