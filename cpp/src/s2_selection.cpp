@@ -476,9 +476,9 @@ InclusiveS2::InclusiveS2(const std::vector<Chi2Flux> &fluxes, const Chi2Decayer 
             if (z < pairs.ecal_end() || z > end_)
                 continue;
             double passed = 0.0;
-            for (std::size_t q = 0; q < share_quantiles; q += 2)
-                passed += pairs(share[q] * energy[b], z);
-            inside_[b * cells + k] += behind[b] * passed / (share_quantiles / 2);
+            for (std::size_t q = 0; q < share_quantiles; q += 2) // every other is enough
+                passed += 2.0 * pairs(share[q] * energy[b], z);
+            inside_[b * cells + k] += behind[b] * passed / share_quantiles;
         }
     }
 }

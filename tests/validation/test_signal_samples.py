@@ -234,8 +234,9 @@ def test_explain_takes_the_acceptance_that_the_card_says():
 
 @pytest.mark.slow
 def test_a_plane_of_the_simulation():
-    """self: at small epsilon nearly all signal is S2 behind the detector. The simulation loses a quarter
-    of it to trigger, preshower and beam cell; epsilon, whose square counts, moves by some 10 %.
+    """self: at small epsilon nearly all signal is S2 behind the detector, and the residual efficiency means the
+    same in both. A yield is known to 1 %, and moved as much by the spread of the beam; epsilon, whose
+    square counts, is known to half of it: 2 % are four standard errors.
     """
     grid = ["plane.mass_points=2", "plane.epsilon_points=12", "plane.mass_min_GeV=0.02"]
     grid += ["plane.mass_max_GeV=0.1"]
@@ -244,7 +245,7 @@ def test_a_plane_of_the_simulation():
         load_card(overrides=[*grid, "signal.acceptance=simulation"]), expected=False, work=Work(threads=2)
     )
     for low, reference in zip(simulated.epsilon_low, chain.epsilon_low, strict=True):
-        assert 1.05 < low / reference < 1.2
+        assert low == pytest.approx(reference, rel=0.02)
 
 
 def test_annihilation_is_not_reweighted_to_another_width():
