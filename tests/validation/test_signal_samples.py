@@ -234,9 +234,9 @@ def test_explain_takes_the_acceptance_that_the_card_says():
 
 @pytest.mark.slow
 def test_a_plane_of_the_simulation():
-    """self: at small epsilon nearly all signal is S2 behind the detector, and the residual efficiency means the
-    same in both. A yield is known to 1 %, and moved as much by the spread of the beam; epsilon, whose
-    square counts, is known to half of it: 2 % are four standard errors.
+    """self: at small epsilon nearly all signal is S2 behind the detector, and the residual efficiency means
+    the same in both. A yield is known to 1 %, and moved as much by the spread of the beam; epsilon, whose
+    square counts, is known to half of that: 2 % are some four standard errors.
     """
     grid = ["plane.mass_points=2", "plane.epsilon_points=12", "plane.mass_min_GeV=0.02"]
     grid += ["plane.mass_max_GeV=0.1"]
