@@ -129,7 +129,7 @@ dist: build
 
 bench: build
 	$(BUILD)/bench_samplers
-	$(BIN)/python -m pytest tests/benchmark --benchmark-only --benchmark-columns=median,iqr,rounds
+	$(BIN)/python -m pytest tests/benchmark -rP --benchmark-only --benchmark-columns=median,iqr,rounds
 
 # Planes need no data: the exposure and the counts of the card. In each folder is scan.json, for `na64root plot`.
 SCAN := $(BIN)/na64root scan --force -j $(JOBS)

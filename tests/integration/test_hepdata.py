@@ -55,6 +55,8 @@ def results(tmp_path_factory, card) -> Path:
         for command in (
             ("analyze", data, *GRID),
             ("analyze", data, "--blind", *GRID),
+            ("select", data, *GRID),
+            ("background", data, *GRID),
             ("scan", "mass-epsilon", *GRID),
             ("limit", "--observed", "3", "--background", "0.5", "--background-uncertainty", "0.1", *GRID),
             ("export", data, *GRID),
@@ -81,7 +83,7 @@ def results(tmp_path_factory, card) -> Path:
     return folder
 
 
-OPEN = ("analyze", "scan", "limit", "export", "map.json")
+OPEN = ("analyze", "select", "background", "scan", "limit", "export", "map.json")
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,7 @@ def test_numbers_are_those_of_the_results(submitted, results):
     assert sizes == [c["background_uncertainty"] for c in analysis["counts"]]
     limit = found.table("Upper limit")
     exact = analysis["limit"]["exact"]["frequentist"]
-    row = limit.column("Method").values.index("exact, frequentist")
+    row = limit.column("Method").values.index("exact, frequentist, quoted")
     assert limit.column("Observed upper limit").values[row] == exact["upper_limit"]
     minus, plus = limit.column("Expected upper limit").uncertainties[0].values[row]
     assert (minus, plus) == (
@@ -183,6 +185,17 @@ def test_numbers_are_those_of_the_results(submitted, results):
     }
     points = zip(grid.independent[0].values, grid.independent[1].values, strict=True)
     assert dict(zip(points, grid.dependent[0].values, strict=True)) == expected
+    inclusive = found.table("Contour, mass-epsilon, S2 inclusive, observed")
+    points = zip(inclusive.independent[1].values, inclusive.dependent[0].values, strict=True)
+    assert [list(point) for point in points] == [p for line in plane["inclusive"]["contours"] for p in line]
+    (reading,) = [q for q in inclusive.dependent[0].qualifiers if q.name == "S2 counts decays"]
+    assert reading.value == "wherever the selection leaves them"
+    estimated = json.loads((results / "background" / "background.json").read_text())
+    rows = found.table("Backgrounds")
+    columns = [*(column.values for column in rows.independent), rows.dependent[0].values]
+    expected_rows = [(name, "published", value) for name, (value, _) in estimated["published"].items()]
+    expected_rows += [(e["signature"], e["method"], e["value"]) for e in estimated["estimates"]]
+    assert list(zip(*columns, strict=True)) == expected_rows
     efficiency = found.table("Efficiency map, S1").dependent[0]
     assert efficiency.values == [0.1, 0.25, None, 0.0]
     assert efficiency.uncertainties[0].values == [0.01, 0.02, None, 0.003]

@@ -40,11 +40,15 @@ RUNS = {
     "select": ("select", "DATA"),
     "scan": ("scan", "mass-epsilon", *GRID),
     "limit": ("limit", "--observed", "1,0", "--background", "0.19,0.53", "--signal-uncertainty", "0.2"),
+    "fit": ("fit", "--observed", "1,0", "--background", "0.19,0.53", "--background-uncertainty", "0.07,0.2",
+            "--mu", "4", "--toys", "200"),
+    "coupling": ("coupling", "--mass-GeV", "0.2", "--over", "epsilon=1e-4:0.1:20"),
+    "verdict": ("verdict", "--mass-GeV", "0.2", "--epsilon", "1e-3"),
     "background": ("background", "DATA"),
     "quality": ("quality", "DATA"),
     "acceptance": ("acceptance", "--mass-GeV", "0.39", "--epsilon", "6e-3", "-n", "300", "--forced"),
     "plan": ("plan", "--masses-GeV", "0.1,0.2", "--hcal1-length-cm", "150", "--energies-GeV", "100"),
-}
+}  # fmt: skip
 
 
 def made_by_hand(folder: Path) -> None:
@@ -125,6 +129,26 @@ def test_numbers_behind_the_page_are_those_of_the_results(folder, everything):
     assert [float(r["expected events"]) for r in tables["acceptance-cut-flow"]] == flow
     needed = result(folder, "plan")["by_hcal1_length"][0]["eot_zero_events"]
     assert [float(r["with no event seen"]) for r in tables["exposures"]][: len(needed)] == needed
+    fitted = result(folder, "fit")
+    assert [float(r["pull"]) for r in tables["pulls"]] == [p["pull"] for p in fitted["fit"]["parameters"]]
+    p_values = [good["p_value"] for good in fitted["goodness"]]
+    assert [float(r["p-value"]) for r in tables["goodness_of_fit"]] == p_values
+    assert [float(r["density"]) for r in tables["posterior"]] == fitted["bayesian"]["density"]
+    impacts = [i["impact"] for i in fitted["limit_impacts"]]
+    assert impacts
+    assert [float(r["impact on the limit"]) for r in tables["fit_impacts"]] == impacts
+    coupled = result(folder, "coupling")
+    assert [float(r["expected signal [events]"]) for r in tables["coupling"]] == coupled["n_signal"]
+    assert [float(r["from"]) for r in tables["excluded-values"] if r["limit"] == "observed"] == [
+        one["low"] for one in coupled["excluded"]
+    ]
+    judged = result(folder, "verdict")
+    assert [float(r["expected [events]"]) for r in tables["expected-events"]] == [
+        judged[name]["expected"] for name in ("s1", "s2", "total")
+    ]
+    limits = json.loads((folder / "results" / "results.json").read_text("utf-8"))["limit"]
+    (quoted,) = [r for r in tables["limits"] if r["engine"].endswith("quoted")]
+    assert float(quoted["upper limit [events]"]) == limits["quoted"]["upper_limit"]
     candidates = json.loads((folder / "results" / "results.json").read_text("utf-8"))["candidates"]
     assert len(tables.get("analysis-candidates", [])) == len(candidates)
 
@@ -414,8 +438,9 @@ def test_hidden_beside_shown_is_refused(boxes, folder, tmp_path):
         DataError, match="is blinded and .* is not .together they would show what is hidden.: report"
     ):
         report([boxes["few blinded"], boxes["few open"]], out)
-    with pytest.raises(DataError, match="beside blinded results .its counts were given by hand"):
-        report([boxes["few blinded"], folder / "limit"], out)
+    for by_hand in ("limit", "fit"):
+        with pytest.raises(DataError, match="beside blinded results .its counts were given by hand"):
+            report([boxes["few blinded"], folder / by_hand], out)
     old = tmp_path / "old"
     shutil.copytree(boxes["few blinded"], old)
     values = json.loads((old / "background.json").read_text("utf-8"))
@@ -463,6 +488,20 @@ def test_a_plane_of_typed_counts_is_refused_beside_hidden_ones(boxes, folder, tm
         with pytest.raises(DataError, match="beside blinded results .its counts were given by hand"):
             beside_blinded(name, card, counts_of)
     beside_blinded("other exposure", more, more)
+
+
+def test_what_rests_on_the_counts_of_a_changed_card_is_refused_beside_hidden_ones(boxes, folder, tmp_path):
+    """What a ledger, a scorecard or a coupling says moves with the counts, which may be the hidden ones."""
+    known = load_card()
+    others = changed_card(known, {"limit.S1.observed": 3})
+    for name in ("ledger", "scorecard", "coupling", "verdict", "plan"):
+        report([boxes["few blinded"], folder / name], ResultsFolder(tmp_path / name))
+        place = tmp_path / f"other {name}"
+        place.mkdir()
+        values = result(folder, name) | {"provenance": records.provenance(others).model_dump()}
+        (place / f"{name}.json").write_text(json.dumps(values), "utf-8")
+        with pytest.raises(DataError, match="beside blinded results .its counts were given by hand"):
+            report([boxes["few blinded"], place], ResultsFolder(place / "report"))
 
 
 # Bad input

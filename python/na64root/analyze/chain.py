@@ -206,17 +206,8 @@ def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, f
     selection_report.draw_plane(selected, preselection, card, folder, "ecal_hcal")
     selection_report.draw_r(selected, card, folder, "r")
     if analysis.limit:
-        quoted, judge = analysis.limit.quoted, analysis.limit.roostats
-        side_by_side = [
-            (
-                f"{x.method}, {name}" + ", quoted" * (x.treatment == quoted.treatment),
-                x.upper_limit,
-                x.upper_limit_error if x.method == "toys" else 0.0,
-            )
-            for name, x in analysis.limit.exact.items()
-        ]
-        roostats = (f"RooStats, {judge.treatment}", judge.upper_limit, judge.upper_limit_error)
-        figures.save(figures.limit_comparison([*side_by_side, roostats], quoted.cl), folder, "limits")
+        compared = figures.limit_comparison(analysis.limit.points, analysis.limit.quoted.cl)
+        figures.save(compared, folder, "limits")
 
 
 def _write_root(

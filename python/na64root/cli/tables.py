@@ -530,16 +530,14 @@ def _show_varied_signal(effects: Sequence[SystematicEffect], console: Console) -
 def _show_side_by_side(limit: Limits, console: Console) -> None:
     from rich.table import Table
 
-    quoted, judge = limit.quoted, limit.roostats
+    quoted = limit.quoted
     what = "Upper limit" if limit.kind == "observed" else "Expected upper limit (simulation, no signal)"
     console.print(_titled(f"\n[bold]{what}[/] on the expected signal events, {100 * quoted.cl:g} % CL, CLs"))
-    table = Table("engine", "nuisances", box=None)
+    table = Table("engine, nuisances", box=None)
     table.add_column("limit", justify="right")
-    for exact in limit.exact.values():
-        mark = " (quoted)" if exact.treatment == quoted.treatment else ""
-        table.add_row(f"{exact.method}{mark}", exact.treatment, f"{exact.upper_limit:.3f}")
-    value = f"{judge.upper_limit:.3f} ± {judge.upper_limit_error:.3f}"
-    table.add_row("RooStats, the judge", judge.treatment, value)
+    for name, one in limit.named.items():
+        error = f" ± {one.upper_limit_error:.3f}" if one.toys else ""
+        table.add_row(name, f"{one.upper_limit:.3f}{error}")
     console.print(table)
     console.print(f"Quoted: {quoted.why}.")
     console.print(

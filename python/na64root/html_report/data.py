@@ -27,7 +27,7 @@ def of_analysis(record: Analysis, draw: Draw) -> Section:
     """An analysis: headline, cut flow, counts, candidates, limits, what is excluded."""
     headline = [_counts_in_words(record.counts, record.expected, record.blind)]
     if record.limit is not None:
-        headline.append(in_words(record.limit.roostats, record.limit.kind))
+        headline.append(in_words(record.limit.quoted, record.limit.kind))
     headline += evidence(record.discovery, record.interval)
     headline.append(end_in_words(record.g2_excluded_up_to_GeV, record.blind, record.g2_end_is_frame))
     if record.signal is not None:
@@ -399,7 +399,7 @@ def _counts(
 
 def _excluded_range(record: Analysis, draw: Draw) -> Drawing:
     excluded = record.exclusion
-    cl = record.limit.roostats.cl if record.limit is not None else 0.9
+    cl = record.limit.quoted.cl if record.limit is not None else 0.9
     table = Table(
         "excluded-range",
         "Excluded range of the kinetic mixing at each mass",

@@ -13,18 +13,28 @@ from pydantic import ValidationError
 
 from ..analyze import Analysis, Scorecard
 from ..backgrounds import Backgrounds
-from ..config import card_names, load_card
+from ..config import load_card
 from ..errors import DataError
+from ..exclusion.coupling import CouplingLimit
 from ..exclusion.ledger import Ledger, PresetComparison
 from ..exclusion.planner import Plan
 from ..inputs import note
-from ..records import LimitReport, PlaneResult, Provenance, Record, card_of, sha256_of
+from ..records import FitReport, LimitReport, PlaneResult, Provenance, Record, card_of, sha256_of
 from ..reports.diagnostics import DiagnosticsReport
 from ..reports.selection_report import SelectionReport
 from ..selection.quality import Quality
 from ..signal import card_counts
 from ..simulation.acceptance import AcceptanceReport
+from ..verdicts import Verdict
 from ..version import version
+
+# Of counts that may be anybody's, given by hand or in a file.
+COUNTS_BY_HAND = (LimitReport, DiagnosticsReport, FitReport)
+
+
+# Of the counts of a card, which has those of the paper or somebody's own.
+COUNTS_OF_CARD = (CouplingLimit, Verdict, Plan, Scorecard, Ledger, PresetComparison)
+
 
 # The file of each kind of result in a folder, and the records that it may hold, in the order of a page.
 KINDS: dict[str, tuple[type[Record], ...]] = {
@@ -33,6 +43,9 @@ KINDS: dict[str, tuple[type[Record], ...]] = {
     "scan.json": (PlaneResult,),
     "limit.json": (LimitReport,),
     "diagnostics.json": (DiagnosticsReport,),
+    "fit.json": (FitReport,),
+    "coupling.json": (CouplingLimit,),
+    "verdict.json": (Verdict,),
     "background.json": (Backgrounds,),
     "acceptance.json": (AcceptanceReport,),
     "quality.json": (Quality,),
@@ -139,12 +152,9 @@ def _first(error: ValidationError) -> str:
 def _counts_are_published(plane: PlaneResult) -> bool:
     """Whether a plane is for counts that come with the package: those of the card that it names."""
     made = plane.provenance
-    if made.input_files or made.card not in card_names():
+    if made.input_files or not _card_has_published_counts(made):
         return False
     packaged = load_card(made.card)
-    of_signatures = tuple(f"limit.{count.signature}." for count in plane.counts)
-    if any(name.startswith(of_signatures) for name in made.card_changed):
-        return False
     card = (card_of(made) or packaged).model_copy(update={"limit": packaged.limit})
     published = [
         count
@@ -154,6 +164,12 @@ def _counts_are_published(plane: PlaneResult) -> bool:
     return plane.counts == published
 
 
+def _card_has_published_counts(made: Provenance) -> bool:
+    """Whether the counts of a card are those of the card of the package that it names."""
+    changed = any(name.startswith(("limit.S1.", "limit.S2.")) for name in made.card_changed)
+    return card_of(made) is not None and not changed
+
+
 def _require_same_blindness(found: Sequence[Found]) -> None:
     """Nothing that is hidden in one result may be read off another of the same page."""
     hidden = next((one for one in found if one.blind), None)
@@ -161,7 +177,9 @@ def _require_same_blindness(found: Sequence[Found]) -> None:
         return
     for one in found:
         typed = isinstance(one.record, PlaneResult) and not one.provenance.input_files and one.blind is False
-        if typed or (isinstance(one.record, LimitReport | DiagnosticsReport) and not one.blind):
+        typed |= isinstance(one.record, COUNTS_BY_HAND) and not one.blind
+        typed |= isinstance(one.record, COUNTS_OF_CARD) and not _card_has_published_counts(one.provenance)
+        if typed:
             raise DataError(
                 f"{one.path} beside blinded results (its counts were given by hand and may be those that are "
                 "hidden): report it apart"

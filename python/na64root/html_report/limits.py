@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .. import figures
 from ..limits.side_by_side import Limits
-from ..records import Discovery, Interval, LimitReport, LimitResult
+from ..records import Discovery, Interval, LimitReport, LimitResult, Quoted
 from ..reports.diagnostics import DiagnosticsReport
 from .blocks import BLINDED, Block, Cell, Section, Table, Text, notes, percent
 from .drawings import Draw
@@ -43,22 +43,20 @@ COLUMNS = ("engine", "nuisances", "upper limit [events]", "its error", "toys", "
 
 
 def side_by_side(limit: Limits, draw: Draw) -> list[Block]:
-    """The quoted limit beside those of the exact engine, with an explanation."""
-    quoted = limit.roostats
-    rows = [_row("RooStats (quoted)", quoted)] + [_row("exact", one) for one in limit.exact.values()]
+    """The quoted limit beside those of other treatments and of RooStats, with an explanation."""
+    quoted = limit.quoted
+    rows = [_row(name, one) for name, one in limit.named.items()]
     of_what = (
         "on the expected signal" if limit.kind == "observed" else "expected without signal, on the signal"
     )
     table = Table("limits", f"Upper limits {of_what}, {percent(quoted.cl)} CL, CLs", COLUMNS, rows)
-    points = [(f"RooStats, {quoted.treatment}", quoted.upper_limit, quoted.upper_limit_error)]
-    points += [(f"exact, {name}", one.upper_limit, 0.0) for name, one in limit.exact.items()]
     drawing = draw(
         "Limits side by side",
-        "Upper limits as points, one line each: " + "; ".join(f"{n} {v:.3g}" for n, v, _ in points) + ".",
-        figures.limit_comparison(points, quoted.cl),
+        f"Upper limits as points, one line each: {'; '.join(f'{n} {v:.3g}' for n, v, _ in limit.points)}.",
+        figures.limit_comparison(limit.points, quoted.cl),
         table,
     )
-    return [drawing, table, Text(WHY_TREATMENTS_DIFFER)]
+    return [drawing, table, Text([f"Quoted: {quoted.why}.", *WHY_TREATMENTS_DIFFER])]
 
 
 def evidence(discovery: Discovery | None, interval: Interval | None) -> list[str]:
@@ -77,7 +75,7 @@ def evidence(discovery: Discovery | None, interval: Interval | None) -> list[str
     return said
 
 
-def in_words(limit: LimitResult | LimitReport, kind: str = "observed") -> str:
+def in_words(limit: LimitResult | LimitReport | Quoted, kind: str = "observed") -> str:
     """A limit in a sentence."""
     if limit.upper_limit is None or limit.upper_limit_error is None:
         return f"The upper limit at {percent(limit.cl)} confidence level is hidden."

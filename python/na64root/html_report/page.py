@@ -15,16 +15,27 @@ from markupsafe import Markup
 from ..analyze import Analysis, Scorecard
 from ..backgrounds import Backgrounds
 from ..config import Card
+from ..exclusion.coupling import CouplingLimit
 from ..exclusion.ledger import Ledger
 from ..exclusion.planner import Plan
 from ..inputs import one_run
-from ..records import LimitReport, LimitResult, PlaneResult, Record, ResultsFolder, card_of, together
+from ..records import (
+    FitReport,
+    LimitReport,
+    LimitResult,
+    PlaneResult,
+    Record,
+    ResultsFolder,
+    card_of,
+    together,
+)
 from ..reports.diagnostics import DiagnosticsReport
 from ..reports.selection_report import SelectionReport
 from ..selection.quality import Quality
 from ..simulation.acceptance import AcceptanceReport
+from ..verdicts import Verdict
 from ..version import version
-from . import data, limits, origin, planes
+from . import data, fits, limits, origin, planes, points
 from .blocks import Block, Code, Drawing, Folded, Section, Table, Text
 from .drawings import Draw
 from .found import Found, find
@@ -115,6 +126,12 @@ def _section(one: Found, card: Card | None, draw: Draw) -> Section:
         return limits.of_limit(record)
     if isinstance(record, DiagnosticsReport):
         return limits.of_diagnostics(record, draw)
+    if isinstance(record, FitReport):
+        return fits.of_fit(record, draw)
+    if isinstance(record, CouplingLimit):
+        return points.of_coupling(record, draw)
+    if isinstance(record, Verdict):
+        return points.of_verdict(record)
     if isinstance(record, AcceptanceReport):
         return planes.of_acceptance(record, draw)
     if isinstance(record, Plan):
@@ -142,7 +159,7 @@ def _compared(found: Sequence[Found], named: dict[Path, str], draw: Draw) -> Sec
         name = named[one.path]
         if isinstance(one.record, Analysis):
             if one.record.limit is not None:
-                known.append((name, one.record.limit.kind, one.record.limit.roostats))
+                known.append((name, one.record.limit.kind, one.record.limit.of_quoted))
             ends.append((name, one.kind, one.record.g2_excluded_up_to_GeV))
         elif isinstance(one.record, LimitReport):
             known.append((name, "expected" if one.record.blind else "observed", one.record))

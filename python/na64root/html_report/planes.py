@@ -20,7 +20,10 @@ from .drawings import Draw
 NAMES = {
     "mass": "m_A′ [GeV]",
     "mass1": "m_χ1 [GeV]",
+    "m_chi": "m_χ1 [GeV]",
     "epsilon": "ε",
+    "g": "g",
+    "y": "y",
     "alpha": "α_D",
     "ratio": "m_A′/m_χ1",
     "splitting": "Δ/m_χ1",

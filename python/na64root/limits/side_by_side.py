@@ -45,6 +45,28 @@ class Limits(Record):
     kind: Kind
     quoted: Quoted
 
+    @property
+    def of_quoted(self) -> LimitResult:
+        """The whole limit that is quoted, with its band."""
+        return next(one for one in self.exact.values() if one.treatment == self.quoted.treatment)
+
+    @property
+    def named(self) -> dict[str, LimitResult]:
+        """All limits by what they are called side by side, the quoted one said so, RooStats last."""
+        exact = {
+            f"{limit.method}, {name}" + ", quoted" * (name == self.quoted.treatment): limit
+            for name, limit in self.exact.items()
+        }
+        return exact | {f"RooStats, {self.roostats.treatment}": self.roostats}
+
+    @property
+    def points(self) -> list[tuple[str, float, float]]:
+        """Name, limit and error of each for a figure; what is enumerated has no error that could be seen."""
+        return [
+            (name, limit.upper_limit, limit.upper_limit_error if limit.toys else 0.0)
+            for name, limit in self.named.items()
+        ]
+
 
 def limits_side_by_side(
     model: counting.CountingModel,

@@ -10,17 +10,21 @@ from typing import Any
 
 from .. import records
 from ..analyze import Analysis
+from ..backgrounds import Backgrounds
 from ..config import Card
 from ..errors import ConfigError, DataError
 from ..inputs import note
 from ..limits.export import Exported
 from ..records import BLINDING, LimitReport, PlaneResult, Provenance, Record, read_record
+from ..reports.selection_report import SelectionReport
 from ..simulation.acceptance import AcceptanceReport
 from ..simulation.efficiency_map import FORMAT_NAME, EfficiencyMap
 
 # A record by keys that it alone has, and the verb whose JSON it is.
 KINDS: dict[str, tuple[type[Record], tuple[str, ...]]] = {
     "analyze": (Analysis, ("cutflow", "exclusion", "candidates")),
+    "select": (SelectionReport, ("cutflow", "cuts", "n_minus_one")),
+    "background": (Backgrounds, ("estimates", "not_estimated", "dimuon")),
     "scan": (PlaneResult, ("upper_limit_mu", "contours")),
     "limit": (LimitReport, ("upper_limit", "criterion")),
     "acceptance": (AcceptanceReport, ("signatures", "produced", "decays")),

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import field_validator, model_validator
 
 from ..analyze import Analysis
+from ..backgrounds import Backgrounds
 from ..config import SIGNATURES, Card
 from ..errors import ConfigError
 from ..limits.export import Exported
@@ -24,6 +25,7 @@ from ..records import (
     Record,
     cuts_in_order,
 )
+from ..reports.selection_report import SelectionReport
 from ..simulation.acceptance import AcceptanceReport
 from ..simulation.efficiency_map import EfficiencyMap
 from .sources import MAP, Source
@@ -130,6 +132,10 @@ LEVELS = {
     "plus2": "expected, +2 sigma",
 }
 
+# What S2 counts, by `signal.s2` of the card.
+S2_READING = "S2 counts decays"
+S2_READINGS = {"beyond": "behind HCAL3", "inclusive": "wherever the selection leaves them"}
+
 STAND_IN = "expected, for the most probable counts without signal"
 
 SIGNAL_EVENTS = "signal events (S1 + S2)"
@@ -181,7 +187,7 @@ def _qualifiers(card: Card, *axes: str) -> list[Qualifier]:
     ]
     dark = {"alpha": model.alpha_dark, "ratio": model.mass_ratio, "splitting": model.relative_splitting}
     found += [Qualifier(name=AXES[a][0], value=q.value) for a, q in dark.items() if a not in axes]
-    found.append(Qualifier(name="S2 counts decays", value=_s2_reading(card)))
+    found.append(Qualifier(name=S2_READING, value=S2_READINGS[card.signal.s2]))
     found.append(Qualifier(name="Signal from", value=card.signal.acceptance))
     return found
 
@@ -189,11 +195,6 @@ def _qualifiers(card: Card, *axes: str) -> list[Qualifier]:
 def _mediator(card: Card) -> str:
     named = getattr(card.model, "mediator", None)
     return "dark photon A', vector, kinetic mixing" if named is None else str(getattr(named, "name", named))
-
-
-def _s2_reading(card: Card) -> str:
-    reading = getattr(card.signal, "s2", "beyond")
-    return {"beyond": "behind HCAL3", "inclusive": "wherever the selection leaves them"}.get(reading, reading)
 
 
 def _level(cl: float) -> Qualifier:
@@ -211,22 +212,73 @@ def _origin(source: Source) -> str:
 
 def _analysis(record: Analysis, source: Source) -> list[Table]:
     nothing_observed = record.blind or (record.limit is not None and record.limit.kind == "expected")
-    tables = [_cut_flow(signature, record.cutflow, source) for signature in SIGNATURES]
-    left_out = [row for row in record.cutflow if row.signature not in SIGNATURES or not _in_card(row, source)]
-    if left_out:
-        tables.append(_left_out(left_out, source))
-    tables.append(_counts(record.counts, source, observed=not nothing_observed))
-    if record.expected:
-        tables.append(_weighted_counts(record, source))
+    tables = _selected(record, source, observed=not nothing_observed)
     if record.limit is not None:
-        limits = {f"RooStats, {record.limit.roostats.treatment}": record.limit.roostats}
-        limits |= {f"exact, {name}": limit for name, limit in record.limit.exact.items()}
         observed = record.limit.kind == "observed"
-        tables.append(_limits(limits, source, _qualifiers(source.card), observed=observed))
+        tables.append(_limits(record.limit.named, source, _qualifiers(source.card), observed=observed))
     ends = record.exclusion
     if any(low is not None for low in ends.epsilon_low):
         tables.append(
             _range(ends.mass_GeV, ends.epsilon_low, ends.epsilon_high, source, observed=not nothing_observed)
+        )
+    return tables
+
+
+def _selected(record: Analysis | SelectionReport, source: Source, *, observed: bool) -> list[Table]:
+    """Cut flows, events left out, counts in the signal boxes."""
+    tables = [_cut_flow(signature, record.cutflow, source) for signature in SIGNATURES]
+    left_out = [row for row in record.cutflow if row.signature not in SIGNATURES or not _in_card(row, source)]
+    if left_out:
+        tables.append(_left_out(left_out, source))
+    tables.append(_counts(record.counts, source, observed=observed))
+    if record.expected:
+        tables.append(_weighted_counts(record, source))
+    return tables
+
+
+def _selection(record: SelectionReport, source: Source) -> list[Table]:
+    """A selection without limit: weighted events are simulation, of which nothing is observed."""
+    return _selected(record, source, observed=not (record.blind or record.expected))
+
+
+def _backgrounds(record: Backgrounds, source: Source) -> list[Table]:
+    """Estimates from control regions, beside what is published; none looks into the signal boxes."""
+    rows = [(name, "published", *found) for name, found in record.published.items()]
+    rows += [(e.signature, e.method, e.value, e.uncertainty) for e in record.estimates]
+    regions = [(e.signature, e.method, *one) for e in record.estimates for one in e.events.items()]
+    tables = []
+    if rows:
+        tables.append(
+            Table(
+                name="Backgrounds",
+                description=f"Backgrounds in the signal boxes, by their method. {_origin(source)}",
+                keywords=_keywords(source.card, "N"),
+                independent=[
+                    Column(name="Signature", values=[row[0] for row in rows]),
+                    Column(name="Method", values=[row[1] for row in rows]),
+                ],
+                dependent=[
+                    Column(
+                        name="Background events",
+                        values=[row[2] for row in rows],
+                        uncertainties=[Uncertainty(label="total", values=[row[3] for row in rows])],
+                    )
+                ],
+            )
+        )
+    if regions:
+        tables.append(
+            Table(
+                name="Events in control regions",
+                description=f"Events that the estimates of backgrounds rest on. {_origin(source)}",
+                keywords=_keywords(source.card, "N"),
+                independent=[
+                    Column(name="Signature", values=[row[0] for row in regions]),
+                    Column(name="Method", values=[row[1] for row in regions]),
+                    Column(name="Region", values=[row[2] for row in regions]),
+                ],
+                dependent=[Column(name="Events", values=[row[3] for row in regions])],
+            )
         )
     return tables
 
@@ -305,7 +357,7 @@ def _counts(counts: Sequence[Count], source: Source, *, observed: bool) -> Table
     )
 
 
-def _weighted_counts(record: Analysis, source: Source) -> Table:
+def _weighted_counts(record: Analysis | SelectionReport, source: Source) -> Table:
     counts = record.expected
     return Table(
         name="Simulated events",
@@ -446,6 +498,14 @@ def _plane(record: PlaneResult, source: Source) -> list[Table]:
     ]
     contours = {kind: record.contours} if observed else {}
     contours |= {LEVELS.get(name, name): lines for name, lines in record.expected_contours.items()}
+    of_contours = dict.fromkeys(contours, qualifiers)
+    if record.inclusive is not None and source.card.signal.s2 != "inclusive":
+        name = f"S2 inclusive, {kind}"
+        contours[name] = record.inclusive.contours
+        of_contours[name] = [
+            q.model_copy(update={"value": S2_READINGS["inclusive"]}) if q.name == S2_READING else q
+            for q in qualifiers
+        ]
     for name, lines in contours.items():
         if lines:
             numbered = [(number, *point) for number, line in enumerate(lines, 1) for point in line]
@@ -461,7 +521,10 @@ def _plane(record: PlaneResult, source: Source) -> list[Table]:
                     ],
                     dependent=[
                         Column(
-                            name=y[0], units=y[1], values=[b for _, _, b in numbered], qualifiers=qualifiers
+                            name=y[0],
+                            units=y[1],
+                            values=[b for _, _, b in numbered],
+                            qualifiers=of_contours[name],
                         )
                     ],
                 )
@@ -598,6 +661,8 @@ def _exported(record: Exported, source: Source) -> list[Table]:
 
 _OF_KIND: dict[str, Callable[[Any, Source], list[Table]]] = {
     "analyze": _analysis,
+    "select": _selection,
+    "background": _backgrounds,
     "scan": _plane,
     "limit": _limit,
     "acceptance": _acceptance,

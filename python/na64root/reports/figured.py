@@ -205,13 +205,14 @@ def coupling(
     return _with_figure(
         "coupling",
         lambda: coupling_limit(card, mass_GeV, **options),
-        lambda made: _coupling_figure(made, card),
+        coupling_figure,
         results,
         blinded=("coupling", False),
     )
 
 
-def _coupling_figure(made: CouplingLimit, card: Card) -> Figure:
+def coupling_figure(made: CouplingLimit) -> Figure:
+    """Expected signal against the parameter, its limit, and the excluded ranges."""
     title = rf"$m_{{A'}}$ = {made.mass_GeV:g} GeV"
     if made.parameter != "epsilon":
         title += f", {made.epsilon_is}"
@@ -222,7 +223,7 @@ def _coupling_figure(made: CouplingLimit, card: Card) -> Figure:
         made.n_signal,
         made.upper_limit_events,
         [(one.low, one.high) for one in made.excluded],
-        card.limit.confidence_level.value,
+        made.quoted.cl,
     )
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .. import figures, records
 from ..records import FitReport, ResultsFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FIGURES = ("likelihood_scan", "goodness_of_fit", "injected_signals", "pulls", "fit_impacts", "posterior")
 
@@ -11,13 +16,8 @@ FIGURES = ("likelihood_scan", "goodness_of_fit", "injected_signals", "pulls", "f
 FILES = ("fit.json", *(f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")))
 
 
-def write_fit(report: FitReport, results: ResultsFolder) -> FitReport:
-    """Write fit.json and the figures of what was wanted, all or none; the record with its files.
-
-    Raises:
-        Na64Error: results exist that are not to be replaced, or the folder cannot be written.
-    """
-    results.require(FILES)
+def drawn(report: FitReport) -> dict[str, Figure]:
+    """The figures of what was wanted of a fit, by their names."""
     cl, drawn = report.cl, {}
     if report.scan is not None:
         drawn["likelihood_scan"] = figures.likelihood_scan(report.scan, cl, report.limit.upper_limit)
@@ -34,8 +34,19 @@ def write_fit(report: FitReport, results: ResultsFolder) -> FitReport:
         )
     if report.bayesian is not None:
         drawn["posterior"] = figures.posterior(report.bayesian, cl)
+    return drawn
+
+
+def write_fit(report: FitReport, results: ResultsFolder) -> FitReport:
+    """Write fit.json and the figures of what was wanted, all or none; the record with its files.
+
+    Raises:
+        Na64Error: results exist that are not to be replaced, or the folder cannot be written.
+    """
+    results.require(FILES)
+    made = drawn(report)
     with results.replacing(FILES) as folder:
-        for name, figure in drawn.items():
+        for name, figure in made.items():
             figures.save(figure, folder, name)
         names = sorted(["fit.json", *(path.name for path in folder.iterdir())])
         report = report.model_copy(update={"files": {name: str(results.path / name) for name in names}})
