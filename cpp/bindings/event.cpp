@@ -52,7 +52,23 @@ void register_event(py::module_ &core) {
         .def_readwrite("angles", &EventConfig::angles)
         .def_readwrite("events", &EventConfig::events)
         .def_readwrite("periods", &EventConfig::periods)
-        .def("add_period", &EventConfig::add_period, py::arg("period"));
+        .def("add_period", &EventConfig::add_period, py::arg("period"))
+        .def(
+            "set_aprimes",
+            [](EventConfig &self,
+               const py::array_t<double, py::array::c_style | py::array::forcecast> &momenta,
+               const py::array_t<double, py::array::c_style | py::array::forcecast> &weights) {
+                if (momenta.ndim() != 2 || momenta.shape(1) != 4 || weights.ndim() != 1 ||
+                    weights.shape(0) != momenta.shape(0))
+                    throw std::invalid_argument("A' have momenta (n, 4) and production weights (n,)");
+                self.aprimes.clear();
+                for (py::ssize_t i = 0; i < weights.shape(0); ++i)
+                    self.aprimes.push_back(
+                        {{momenta.at(i, 0), momenta.at(i, 1), momenta.at(i, 2), momenta.at(i, 3)},
+                         weights.at(i)});
+            },
+            py::arg("momenta"), py::arg("production_weights"),
+            "A' of another generator: momenta (n, 4), (E, x, y, z) in GeV, with their weights (n,).");
     py::class_<EventGenerator>(
         core, "EventGenerator",
         "Complete signal events from (seed, entry); see event.hpp. Energies in GeV.\n\n"

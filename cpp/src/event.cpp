@@ -56,6 +56,7 @@ SignalGeneratorConfig signal_config(const EventConfig &config) {
     signal.width = config.width;
     signal.decay_start = config.decay_start;
     signal.decay_end = config.decay_end;
+    signal.aprimes = config.aprimes;
     return signal;
 }
 

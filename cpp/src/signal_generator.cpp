@@ -28,6 +28,13 @@ const SignalGeneratorConfig &checked(const SignalGeneratorConfig &config) {
         throw std::invalid_argument("a range of decays needs start < end");
     if (config.mode == SignalMode::visible && config.annihilation == Annihilation::on)
         throw std::invalid_argument("annihilation is made with dark final states only, not in visible mode");
+    for (const GivenAprime &given : config.aprimes) {
+        if (!(given.momentum.energy > config.threshold && given.momentum.energy < config.beam_energy &&
+              given.momentum.energy > config.model.mass && given.momentum.momentum() > 0.0))
+            throw std::domain_error("a given A' has no energy between threshold and beam energy");
+        if (!(given.production_weight >= 0.0) || !std::isfinite(given.production_weight))
+            throw std::invalid_argument("a given A' has a weight that is not 0 or positive");
+    }
     return config;
 }
 
@@ -152,6 +159,35 @@ void SignalGenerator::decay_in_range(SignalTruth &event, const FourVector &parti
                    event.production.z + step * particle.z};
 }
 
+void SignalGenerator::produce(SignalTruth &event, const TrackStep &step, Random &random) const {
+    event.process = ProductionProcess::dark_bremsstrahlung;
+    if (annihilation_ && step.charge > 0) {
+        const double resonant = annihilation_->reduced_cross_section(step.energy);
+        if (random.uniform() * cross_section(step.energy, step.charge) < resonant)
+            event.process = ProductionProcess::annihilation;
+    }
+    if (event.process == ProductionProcess::annihilation) {
+        event.aprime = at_angle(event.parent_energy + units::electron_mass,
+                                std::sqrt(annihilation_->s(event.parent_energy)), 0.0, 0.0);
+        event.recoil_energy = 0.0;
+    } else {
+        const DarkBremSample sample = bremsstrahlung_(event.parent_energy, random);
+        event.aprime =
+            at_angle(sample.x * event.parent_energy, config_.model.mass, sample.theta, random.uniform());
+        event.recoil_energy = event.parent_energy - event.aprime.energy;
+    }
+}
+
+void SignalGenerator::take(SignalTruth &event, const GivenAprime &given, double scale) const {
+    const double mass = config_.model.mass, energy = scale * given.momentum.energy;
+    const double factor = std::sqrt((energy - mass) * (energy + mass)) / given.momentum.momentum();
+    event.process = ProductionProcess::dark_bremsstrahlung;
+    event.aprime = {energy, factor * given.momentum.x, factor * given.momentum.y, factor * given.momentum.z};
+    event.parent_energy = std::max(event.parent_energy, energy);
+    event.recoil_energy = event.parent_energy - energy;
+    event.production_weight = given.production_weight;
+}
+
 SignalTruth SignalGenerator::generate(std::uint64_t seed, std::uint64_t entry, double beam_energy,
                                       std::vector<ShowerParticle> *particles) const {
     Random random(seed, entry);
@@ -159,13 +195,20 @@ SignalTruth SignalGenerator::generate(std::uint64_t seed, std::uint64_t entry, d
 
     // A point on the track. Energy and cross section are those at the middle of its step, off by 0.1 % at
     // most.
+    const GivenAprime *given =
+        config_.aprimes.empty() ? nullptr : &config_.aprimes[entry % config_.aprimes.size()];
+    const double scale = beam_energy / config_.beam_energy;
+    const double least = given ? scale * given->momentum.energy : 0.0; // none beyond: the first step of all
     std::vector<double> cumulative;
     cumulative.reserve(shower.steps.size());
     double sum = 0.0;
-    for (const TrackStep &step : shower.steps)
-        cumulative.push_back(sum += step.length * cross_section(step.energy, step.charge));
+    for (const TrackStep &step : shower.steps) {
+        if (step.energy > least)
+            sum += step.length * cross_section(step.energy, step.charge);
+        cumulative.push_back(sum);
+    }
     const auto reached = std::upper_bound(cumulative.begin(), cumulative.end() - 1, random.uniform() * sum);
-    const auto chosen = static_cast<std::size_t>(reached - cumulative.begin());
+    const std::size_t chosen = sum > 0.0 ? static_cast<std::size_t>(reached - cumulative.begin()) : 0;
     const TrackStep &step = shower.steps[chosen];
     const double along = random.uniform();
 
@@ -180,22 +223,13 @@ SignalTruth SignalGenerator::generate(std::uint64_t seed, std::uint64_t entry, d
     event.branching_to_electrons = branching_to_electrons_;
 
     const InelasticModel &model = config_.model;
-    double mass = model.mass; // of this A'
-    event.process = ProductionProcess::dark_bremsstrahlung;
-    if (annihilation_ && step.charge > 0) {
-        const double resonant = annihilation_->reduced_cross_section(step.energy);
-        if (random.uniform() * cross_section(step.energy, step.charge) < resonant)
-            event.process = ProductionProcess::annihilation;
-    }
-    if (event.process == ProductionProcess::annihilation) {
-        mass = std::sqrt(annihilation_->s(event.parent_energy));
-        event.aprime = at_angle(event.parent_energy + units::electron_mass, mass, 0.0, 0.0);
-        event.recoil_energy = 0.0;
-    } else {
-        const DarkBremSample sample = bremsstrahlung_(event.parent_energy, random);
-        event.aprime = at_angle(sample.x * event.parent_energy, mass, sample.theta, random.uniform());
-        event.recoil_energy = event.parent_energy - event.aprime.energy;
-    }
+    if (given)
+        take(event, *given, scale);
+    else
+        produce(event, step, random);
+    const double mass = event.process == ProductionProcess::annihilation
+                            ? std::sqrt(annihilation_->s(event.parent_energy))
+                            : model.mass;
     event.ecal_energy = beam_energy - event.aprime.energy;
 
     if (config_.mode == SignalMode::visible) {

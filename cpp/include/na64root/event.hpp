@@ -39,6 +39,7 @@ struct EventConfig {
     Annihilation annihilation = Annihilation::off;
     double decay_start = -std::numeric_limits<double>::infinity(); // cm, as in SignalGeneratorConfig
     double decay_end = std::numeric_limits<double>::infinity();
+    std::vector<GivenAprime> aprimes; // as in SignalGeneratorConfig
 
     std::string target = "Pb";               // name of the material
     double threshold = 0.0;                  // GeV, of A'

@@ -25,6 +25,12 @@ enum class SignalMode {
 
 enum class Annihilation { off, on };
 
+// An A' that another generator made of an electron of the beam, which goes along z.
+struct GivenAprime {
+    FourVector momentum;            // GeV
+    double production_weight = 0.0; // as in SignalTruth
+};
+
 struct SignalGeneratorConfig {
     // To be given; what is left out is refused.
     InelasticModel model{};
@@ -46,6 +52,10 @@ struct SignalGeneratorConfig {
     // thick_target.hpp.
     double decay_start = -std::numeric_limits<double>::infinity();
     double decay_end = std::numeric_limits<double>::infinity();
+    // With any, A' are not produced here: entry i takes the i-th, over and over. Energies are between threshold
+    // and beam energy and grow with that of the event's own electron; directions are kept. Each is made on the
+    // track of an electron or positron of more energy, what that has left showers on.
+    std::vector<GivenAprime> aprimes{};
 };
 
 struct Position {
@@ -117,6 +127,8 @@ class SignalGenerator {
   private:
     SignalTruth generate(std::uint64_t seed, std::uint64_t entry, double beam_energy,
                          std::vector<ShowerParticle> *particles) const;
+    void produce(SignalTruth &event, const TrackStep &step, Random &random) const;
+    void take(SignalTruth &event, const GivenAprime &given, double scale) const;
     void decay_in_range(SignalTruth &event, const FourVector &particle, double mass, Random &random) const;
 
     SignalGeneratorConfig config_;

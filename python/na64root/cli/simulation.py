@@ -39,6 +39,13 @@ def event_file(common: Common, name: str, format: Format, hepmc: Path | None = N
     metavar="FILE.hepmc3[.gz]",
     help="Also the generated particles as HepMC3, for another simulation (needs pyhepmc).",
 )
+@click.option(
+    "--lhe",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.lhe[.gz]",
+    help="Les Houches events whose A' are taken, over and over, in place of own ones (needs pylhe).",
+)
+@click.option("--produced", type=float, help="A' made in the exposure, in all events of --lhe.")
 def _signal(
     common: Common,
     mass_GeV: float,
@@ -51,6 +58,8 @@ def _signal(
     eot: tuple[str, ...],
     format: Format,
     hepmc: Path | None,
+    lhe: Path | None,
+    produced: float | None,
 ) -> Record:
     """Weighted signal events: their mcWeight sums to the expected signal of the exposure."""
     from ..simulation.core_config import Signal
@@ -61,7 +70,15 @@ def _signal(
         common.card,
         event_file(common, "signal.root", format, hepmc),
         Signal(mass_GeV, epsilon, mode),
-        SignalOptions(events, forced, period, exposure_option(common.card, eot, total=True), first_event),
+        SignalOptions(
+            events,
+            forced,
+            period,
+            exposure_option(common.card, eot, total=True),
+            first_event,
+            lhe,
+            produced,
+        ),
         work=common.work,
     )
 

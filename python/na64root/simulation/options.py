@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import ConfigError
 from .core_config import DecayRange, ForcedVolume, Signal
@@ -21,9 +23,12 @@ class SignalOptions:
         eot: electrons on target of some periods, in place of the card's.
         first_event: number of the first event: samples of one seed and other ranges are independent parts
             of one, each normalised to its own number of events.
+        lhe: Les Houches events whose A' are taken, over and over, in place of those that the program makes.
+        produced: A' of all events in `lhe` that the exposure makes, before the residual efficiency; without,
+            as many above the threshold as the program makes itself.
 
     Raises:
-        ConfigError: no events, or a number of the first one that is out of range.
+        ConfigError: no events, a number of the first one that is out of range, `produced` without `lhe`.
     """
 
     events: int
@@ -31,9 +36,18 @@ class SignalOptions:
     period: str = "all"
     eot: Mapping[str, float] | None = None
     first_event: int = 0
+    lhe: Path | None = None
+    produced: float | None = None
 
     def __post_init__(self) -> None:
         require_events(self.events)
+        if self.produced is not None:
+            if self.lhe is None:
+                raise ConfigError("--produced without --lhe (it is of its A'): leave it out")
+            if not (self.produced > 0.0 and math.isfinite(self.produced)):
+                raise ConfigError(
+                    f"produced = {self.produced:g} is not acceptable (must be positive): correct it"
+                )
         if not 0 <= self.first_event < 2**32 - self.events:
             raise ConfigError(
                 f"first event {self.first_event} is not acceptable (from 0 on): correct --first-event"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,10 +11,11 @@ import na64root._core as _core
 from ..cling import root
 from ..config import Card
 from ..errors import ConfigError, Na64Error
-from ..records import Provenance, Record, provenance
+from ..records import InputFile, Provenance, Record, provenance, sha256_of
 from ..signal import Parameters, SignalModel, effective_electrons
 from ..signal.experiment import detector_config
 from ..work import Work
+from . import lhe
 from .core_config import (
     DecayRange,
     ForcedVolume,
@@ -156,6 +158,7 @@ class SignalResult(Record):
     electrons: dict[str, float]
     truth: dict[str, str]
     provenance: Provenance
+    lhe: InputFile | None = None
 
 
 class SimulationResult(Record):
@@ -189,7 +192,9 @@ def signal(
         work: its threads make events and compress the file, whose events do not depend on them.
 
     Raises:
-        ConfigError: an unphysical model, an unknown period, mode or volume.
+        ConfigError: an unphysical model, an unknown period, mode or volume; A' of `options.lhe` of another
+            model.
+        DataError: `options.lhe` is not readable, or not understood.
         Na64Error: the file exists and is not to be replaced, or cannot be written.
     """
     file = EventFile.of(file)
@@ -206,6 +211,7 @@ def signal(
         }
 
     config = event_config(_core, card, point, exposure=exposure, forced=options.forced, events=options.events)
+    taken = None if options.lhe is None else _give_aprimes(config, card, point, options, exposure)
     generator = event_generator(config, point)
     parameters = point.parameters or Parameters.of(card)
     if file.hepmc is not None:
@@ -230,6 +236,7 @@ def signal(
             electrons=effective_electrons(card, exposure),
             truth=_SIGNAL_TRUTH,
             provenance=provenance(card, seed=work.seed),
+            lhe=taken,
         )
 
     def write_hepmc(result: SignalResult) -> None:
@@ -256,6 +263,22 @@ def signal(
         events=options.events,
         beside=write_hepmc,
     )
+
+
+def _give_aprimes(
+    config: Any, card: Card, point: Signal, options: SignalOptions, exposure: Mapping[str, float]
+) -> InputFile:
+    """Give the generator the A' of a file, and as many of them as they are said to be; the file."""
+    assert options.lhe is not None
+    given = lhe.aprimes(options.lhe, card, point)
+    if options.produced is None:
+        made = sum(produced.weight for produced in SignalModel(card).production(point.mass_GeV))
+    else:
+        made = given.above * options.produced / sum(exposure.values()) / point.epsilon**2
+    weights = lhe.production_weights(given, options.first_event, options.events, made)
+    config.set_aprimes(given.momenta, weights)
+    path = given.path
+    return InputFile(path=str(path), size=path.stat().st_size, sha256=sha256_of(path), entries=given.events)
 
 
 def pseudodata(

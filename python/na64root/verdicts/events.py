@@ -12,12 +12,7 @@ import numpy as np
 
 from ..annotations import Array
 from ..errors import DataError
-
-# Of E^2 - p^2 against the stated mass, relative to m^2 and to E^2: text has ten digits at least.
-MASS_TOLERANCE, DIGITS_TOLERANCE = 1e-3, 1e-9
-
-# Masses of one kind of particle may differ by this between the events of a file: it is one model.
-SAME_MASS = 1e-3
+from ..simulation.lhe import SAME_MASS
 
 SEMIVISIBLE, STABLE = "A' -> chi1 chi2, chi2 -> chi1 e+ e-", "A' -> chi1 chi2, no decay"
 
@@ -142,14 +137,3 @@ def _common(path: Path, events: Sequence[Event]) -> Masses:
         found[name] = float(np.median(values)) if values else None
     assert found["aprime"] is not None
     return Masses(found["aprime"], found["chi1"], found["chi2"])
-
-
-def require_on_shell(where: str, name: str, energy: float, momentum: Sequence[float], mass: float) -> None:
-    """Raise DataError where E^2 - p^2 is not the square of the stated mass."""
-    square = energy**2 - math.fsum(p**2 for p in momentum)
-    tolerance = MASS_TOLERANCE * mass**2 + DIGITS_TOLERANCE * energy**2
-    if not (math.isfinite(square) and energy > 0.0 and abs(square - mass**2) <= tolerance):
-        raise DataError(
-            f"{name} in {where} has E^2 - p^2 = {square:.4g} GeV^2 and the stated mass {mass:.4g} GeV (they "
-            "contradict each other, as with other units): correct it"
-        )

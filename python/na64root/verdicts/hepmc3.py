@@ -11,7 +11,8 @@ from typing import Any, TextIO
 
 from ..errors import DataError
 from ..simulation import hepmc
-from .events import SEMIVISIBLE, STABLE, Event, Events, Masses, Stated, joined, require_on_shell
+from ..simulation.lhe import require_on_shell
+from .events import SEMIVISIBLE, STABLE, Event, Events, Masses, Stated, joined
 
 # Of our own files: expected events of the exposure times the residual efficiency.
 WEIGHT = hepmc.WEIGHTS[0]
