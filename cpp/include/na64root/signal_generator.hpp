@@ -52,9 +52,9 @@ struct SignalGeneratorConfig {
     // thick_target.hpp.
     double decay_start = -std::numeric_limits<double>::infinity();
     double decay_end = std::numeric_limits<double>::infinity();
-    // With any, A' are not produced here: entry i takes the i-th, over and over. Energies are between threshold
-    // and beam energy and grow with that of the event's own electron; directions are kept. Each is made on the
-    // track of an electron or positron of more energy, what that has left showers on.
+    // With any, A' are not produced here: entry i takes the i-th, over and over. Energies are between
+    // threshold and beam energy and grow with that of the event's own electron; directions are kept. Each is
+    // made on the track of an electron or positron of more energy, what that has left showers on.
     std::vector<GivenAprime> aprimes{};
 };
 
