@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from na64root import figures, load_card
 from na64root.records import CutFlowRow, InclusiveReading, Overlay, PlaneResult, provenance
+from na64root.reports.plane_files import labelled
 
 MASS = np.geomspace(1e-3, 1.0, 31)
 EPSILON = np.geomspace(1e-6, 1e-1, 41)
@@ -166,6 +168,17 @@ def test_a_plane_says_whose_its_curves_are():
     assert "more electrons" in labels
     assert "BaBar: recast; f = 0.1, $\\chi_2$ unseen." in figure.get_supxlabel()
     assert any("0.39" in text for text in texts(figure))
+
+
+def test_projections_are_told_apart():
+    """By what differs from the plane, and by their files where nothing else does: none is lost."""
+    record = plane([[2.0] * len(MASS)] * len(EPSILON)).model_copy(update={"confidence_level": 0.9})
+    other = record.model_copy(update={"confidence_level": 0.95})
+    found = labelled(record, [(Path("a"), record), (Path("b"), other), (Path("c"), other)])
+    known = f"paper2021: {sum(record.exposure.values()):.3g} EOT"
+    assert list(found) == [known, f"{known}, 95 % CL (b)", f"{known}, 95 % CL (c)"]
+    invisible = record.model_copy(update={"mode": "invisible"})
+    assert list(labelled(record, [(Path("a"), invisible)])) == [f"{known}, invisible"]
 
 
 @pytest.mark.parametrize("x_scale", ["log", "linear"])

@@ -157,22 +157,19 @@ def _plot(
     """
     from ..exclusion.curves_of_files import UserCurve
     from ..records import PlaneResult, read_record
-    from ..reports.plane_files import plot
+    from ..reports.plane_files import labelled, plot
 
     if overlay_columns is not None and not overlays:
         raise ConfigError("--overlay-columns without --overlay (no file to read): leave it out")
     curves = [UserCurve.of(text, overlay_columns) for text in overlays]
     drawn = read_record(plane, PlaneResult, "the JSON of `na64root scan`")
-    others = {}
-    for path in projections:
-        other = read_record(path, PlaneResult, "the JSON of `na64root scan`")
-        others[f"{other.provenance.card}: {sum(other.exposure.values()):.3g} EOT"] = other
+    others = [(path, read_record(path, PlaneResult, "the JSON of `na64root scan`")) for path in projections]
     for curve in curves:
         if curve.name in drawn.overlays:
             raise ConfigError(f"--overlay {curve.name} (the plane has that already): give FILE:NAME")
         found = {curve.name: curve.overlay(drawn, common.card)}
         drawn = drawn.model_copy(update={"overlays": drawn.overlays | found})
-    return plot(drawn, common.card, common.results, projections=others)
+    return plot(drawn, common.card, common.results, projections=labelled(drawn, others))
 
 
 @verb(application, "ledger", example="na64root ledger -o ledger", show=tables.show_ledger)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,25 @@ def plot(
     with results.replacing(names) as folder:
         write(plane, card, folder, projections)
     return Plotted(plane=plane.plane, files={name: str(results.path / name) for name in names})
+
+
+def labelled(
+    plane: records.PlaneResult, others: Sequence[tuple[Path, records.PlaneResult]]
+) -> dict[str, records.PlaneResult]:
+    """Projections by the labels of their contours: card and exposure, and what else differs from `plane`.
+
+    Those that are still alike have their files beside it: none takes the place of another.
+    """
+    known: list[tuple[str, Path, records.PlaneResult]] = []
+    for path, other in others:
+        label = f"{other.provenance.card}: {sum(other.exposure.values()):.3g} EOT"
+        if other.mode != plane.mode:
+            label += f", {other.mode}"
+        if other.confidence_level is not None and other.confidence_level != plane.confidence_level:
+            label += f", {100 * other.confidence_level:g} % CL"
+        known.append((label, path, other))
+    seen = Counter(label for label, _, _ in known)
+    return {f"{label} ({path})" if seen[label] > 1 else label: other for label, path, other in known}
 
 
 def write(
