@@ -142,12 +142,26 @@ def test_the_excluded_region_is_where_the_limit_is_below_one():
     """Reference: analytic. mu = (1e-3/epsilon)^2 is excluded above epsilon = 1e-3 at every mass."""
     mu = np.repeat(((1e-3 / EPSILON) ** 2)[:, None], len(MASS), axis=1).tolist()
     axes = drawn(plane(mu)).axes[0]
-    (filled,) = [c for c in axes.collections if type(c).__name__ == "QuadContourSet"]
+    (filled,) = [c for c in axes.collections if type(c).__name__ == "TriContourSet"]
     vertices = np.concatenate([path.vertices for path in filled.get_paths()])
     # linear interpolation of log(mu) between grid points 33 % apart, done by matplotlib in epsilon
     assert vertices[:, 1].min() == pytest.approx(1e-3, rel=0.05)
     assert vertices[:, 1].max() == pytest.approx(EPSILON[-1])
     assert (vertices[:, 0].min(), vertices[:, 0].max()) == pytest.approx((MASS[0], MASS[-1]))
+
+
+def test_the_filling_ends_at_the_contour_however_few_points_a_plane_has():
+    """Reference: analytic. Excluded inside a circle in the logarithms, of which the plane sees its middle."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 200)
+    circle = np.column_stack([0.03 * 5.0 ** np.cos(angle), 3e-4 * 5.0 ** np.sin(angle)])
+    few = {"x": [1e-3, 0.03, 1.0], "y": [1e-6, 3e-4, 0.1]}
+    mu = [[9.0, 9.0, 9.0], [9.0, 0.1, 9.0], [9.0, 9.0, 9.0]]
+    record = plane(mu, contours=[circle.tolist()]).model_copy(update=few)
+    (filled,) = [c for c in drawn(record).axes[0].collections if type(c).__name__ == "TriContourSet"]
+    vertices = np.concatenate([path.vertices for path in filled.get_paths()])
+    radius = np.hypot(*(np.log(vertices / [0.03, 3e-4]) / np.log(5.0)).T)
+    assert radius.max() == pytest.approx(1.0, abs=1e-3)
+    assert np.median(radius) == pytest.approx(1.0, abs=1e-3)
 
 
 @pytest.mark.parametrize("value", [1e30, None, 0.0])

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.tri import Triangulation
 
 from ..annotations import Array
 from .style import COLOURS, new_figure, scientific, styled
@@ -118,7 +119,6 @@ def exclusion_plane(
         projections: other results in the same plane by the label of their contour.
     """
     figure, axes = new_figure(figsize=(9.4, 10.2))
-    x, y = np.array(plane.x), np.array(plane.y)
     handles: list[Any] = [*_g2_bands(axes, plane)]
     regions: list[Any] = []
     notes: list[str] = []
@@ -148,10 +148,7 @@ def exclusion_plane(
         notes.append(f"{first}: {overlay.source}; {overlay.caveat}.")
 
     level = plane.confidence_level if plane.confidence_level is not None else cl
-    # log(mu) is smooth where axes are even; points without any signal are far from excluded.
-    mu = np.array([[np.inf if value is None else value for value in row] for row in plane.upper_limit_mu])
-    height = np.clip(np.log(np.maximum(mu, 1e-30)), -50.0, 50.0)
-    axes.contourf(x, y, height, levels=[-51.0, 0.0], colors=[COLOURS["exclusion"]], alpha=0.35, zorder=1.5)
+    _fill(axes, plane)
     for contour in plane.contours:
         axes.plot(*np.array(contour).T, color=COLOURS["exclusion"], linewidth=2.6, zorder=5)
     handles.append(
@@ -184,8 +181,8 @@ def exclusion_plane(
                 handles.append(line)
     axes.set_xscale("log" if plane.x_logarithmic else "linear")
     axes.set_yscale("log" if plane.y_logarithmic else "linear")
-    axes.set_xlim(x[0], x[-1])
-    axes.set_ylim(y[0], y[-1])
+    axes.set_xlim(plane.x[0], plane.x[-1])
+    axes.set_ylim(plane.y[0], plane.y[-1])
     if plane.g2_excluded_up_to_GeV is not None:
         _mark_end_point(axes, plane.g2_excluded_up_to_GeV, plane.g2_end_is_frame)
     x_quantity, y_quantity = plane.plane.split("-")
@@ -198,6 +195,33 @@ def exclusion_plane(
         figure.supxlabel(_written(text), x=0.02, ha="left", fontsize=7.5, linespacing=1.25)
     figure.legend(handles=[*handles, *regions], loc="outside upper left", ncols=3, fontsize=10.5)
     return figure
+
+
+def _fill(axes: Axes, plane: PlaneResult) -> None:
+    """Fill what is excluded up to the contours, which are traced more finely than the points of the plane.
+
+    Between both log(mu) is smooth where axes are even; points without any signal are far from excluded.
+    """
+    mu = np.array([[np.inf if value is None else value for value in row] for row in plane.upper_limit_mu])
+    x, y = (values.ravel() for values in np.meshgrid(plane.x, plane.y))
+    height = np.clip(np.log(np.maximum(mu, 1e-30)), -50.0, 50.0).ravel()
+    for contour in plane.contours:
+        edge = np.array(contour)
+        x, y = np.append(x, edge[:, 0]), np.append(y, edge[:, 1])
+        height = np.append(height, np.zeros(len(edge)))
+    even = [
+        np.log(values) if logarithmic else values
+        for values, logarithmic in ((x, plane.x_logarithmic), (y, plane.y_logarithmic))
+    ]
+    triangles = Triangulation(*((v - v.min()) / (v.max() - v.min()) for v in even)).triangles
+    axes.tricontourf(
+        Triangulation(x, y, triangles),
+        height,
+        levels=[-51.0, -1e-9],
+        colors=[COLOURS["exclusion"]],
+        alpha=0.35,
+        zorder=1.5,
+    )
 
 
 def _g2_bands(axes: Axes, plane: PlaneResult) -> Iterable[Any]:
