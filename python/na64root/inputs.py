@@ -15,6 +15,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import BinaryIO
 
 from .errors import Na64Error
 
@@ -43,20 +44,31 @@ def note(path: str | os.PathLike[str]) -> None:
         known.add(identity)
 
 
-def read_bytes(path: str | os.PathLike[str], size: int = -1) -> bytes:
-    """What a file of the user holds, or its first bytes.
+def opened(path: str | os.PathLike[str]) -> BinaryIO:
+    """A file of the user, opened for reading.
 
     Raises:
         OSError: it cannot be read, or is no file: a pipe that nobody writes to would never end.
     """
     # Without waiting: opening a pipe for reading waits for somebody who writes.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(handle, "rb") as stream:
-        mode = os.fstat(handle).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "no regular file", os.fspath(path))
+    stream = open(handle, "rb")  # noqa: SIM115
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return stream
+    stream.close()
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    raise OSError(errno.EINVAL, "no regular file", os.fspath(path))
+
+
+def read_bytes(path: str | os.PathLike[str], size: int = -1) -> bytes:
+    """What a file of the user holds, or its first bytes.
+
+    Raises:
+        OSError: as :func:`opened`.
+    """
+    with opened(path) as stream:
         return stream.read(size)
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from na64root import load_card
+from na64root import html_report, load_card, publication, verdicts
 from na64root.errors import Na64Error
+from na64root.exclusion.curves_of_files import UserCurve
 from na64root.inputs import read_bytes, read_text
+from na64root.limits.model_files import model_from
 from na64root.ntuple import expand, opened_file, read_good_runs
 from na64root.records import PlaneResult, read_record
+from na64root.simulation import lhe
 from na64root.simulation.efficiency_map import EfficiencyMap
 
 DECLARED = (
@@ -41,6 +44,13 @@ READERS = {
     "header": with_header,
     "map": EfficiencyMap.load,
     "plane": lambda path: read_record(path, PlaneResult, "a plane"),
+    "report": lambda path: html_report.found.find([path]),
+    "publication": lambda path: publication.sources.find([path], load_card()),
+    "submission": publication.read,
+    "counting model": model_from,
+    "overlay": lambda path: UserCurve(path, "odd", ("mass", "epsilon"))._read(),
+    "Les Houches events": lambda path: list(lhe.events(path)),
+    "HepMC3": lambda path: verdicts.hepmc3.read(path, produced=False),
 }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..config import Card
 from ..errors import ConfigError, DataError
+from ..inputs import read_text
 from ..records import Overlay, PlaneResult
 from ..signal import Parameters
 from ..signal.parameters import ELECTRIC_CHARGE
@@ -100,7 +101,7 @@ class UserCurve:
     def _read(self) -> tuple[tuple[str, ...], list[tuple[float, float]]]:
         """The columns, and the rows."""
         try:
-            text = self.path.read_bytes().decode("utf-8-sig")
+            text = read_text(self.path)
         except OSError as error:
             raise DataError(f"cannot read overlay {self.path} ({error.strerror}): check the path") from None
         except UnicodeDecodeError:

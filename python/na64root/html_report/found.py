@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..exclusion.coupling import CouplingLimit
 from ..exclusion.ledger import Ledger, PresetComparison
 from ..exclusion.planner import Plan
-from ..inputs import note
+from ..inputs import note, read_text
 from ..records import FitReport, LimitReport, PlaneResult, Provenance, Record, card_of, sha256_of
 from ..reports.diagnostics import DiagnosticsReport
 from ..reports.selection_report import SelectionReport
@@ -104,8 +104,7 @@ def find(places: Iterable[str | Path]) -> list[Found]:
 def _read(path: Path) -> Found:
     note(path)
     try:
-        text = path.read_text("utf-8-sig")
-        values = json.loads(text)
+        values = json.loads(read_text(path))
     except OSError as error:
         raise DataError(
             f"cannot read {path} ({error.strerror}): give a folder that -o of analyze, select, scan, ... "

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from .. import cling
 from ..errors import ConfigError, DataError
-from ..inputs import note
+from ..inputs import note, read_bytes
 from .counting import CountingModel
 from .datacards import read_datacard
 from .histfactory import read_pyhf
@@ -82,8 +82,7 @@ OF_ROOT = b"root"
 
 def _starts_as_root_file(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            return file.read(len(OF_ROOT)) == OF_ROOT
+        return read_bytes(path, len(OF_ROOT)) == OF_ROOT
     except OSError:
         return False  # what is wrong is said where texts are read
 

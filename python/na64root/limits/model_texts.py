@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..inputs import read_bytes
 from .counting import Bin, CountingModel
 from .named_sources import MIRRORED, Effect
 
@@ -65,7 +66,7 @@ def text_of(path: Path) -> str:
             raise damaged(path, "a folder", "give a file")
         if path.stat().st_size > LARGEST_FILE:
             raise damaged(path, f"more than {LARGEST_FILE // 1_000_000} MB", "give a counting model")
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise damaged(path, f"{error.strerror}", "give a file that is there and readable") from None
     try:

@@ -13,7 +13,7 @@ from ..analyze import Analysis
 from ..backgrounds import Backgrounds
 from ..config import Card
 from ..errors import ConfigError, DataError
-from ..inputs import note
+from ..inputs import note, read_text
 from ..limits.export import Exported
 from ..records import BLINDING, LimitReport, PlaneResult, Provenance, Record, read_record
 from ..reports.selection_report import SelectionReport
@@ -84,7 +84,7 @@ def _in_folder(folder: Path) -> list[Path]:
 def _loaded(path: Path) -> Any:
     note(path)
     try:
-        return json.loads(path.read_text("utf-8-sig"))
+        return json.loads(read_text(path))
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): give a result of na64root") from None
     except (ValueError, RecursionError) as error:
@@ -125,7 +125,7 @@ def _require_unblinded_folder(path: Path) -> None:
     if not memory.exists():
         return
     try:
-        entries = [json.loads(line) for line in memory.read_text("utf-8").splitlines() if line.strip()]
+        entries = [json.loads(line) for line in read_text(memory).splitlines() if line.strip()]
         blinded = any(entry["blind"] for entry in entries)
     except (OSError, ValueError, TypeError, KeyError):
         blinded = True  # what is damaged clears nobody

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import DataError, Na64Error
-from ..inputs import note
+from ..inputs import note, opened, read_bytes
 from ..records import Record
 from .tables import Cell, Column, Qualifier, Table, Uncertainty
 
@@ -161,10 +161,10 @@ def read(path: str | Path) -> ReadSubmission:
         if path.is_dir() or path.name == SUBMISSION:
             folder = path if path.is_dir() else path.parent
             note(folder / SUBMISSION)
-            return _read(lambda name: (folder / name).read_bytes())
+            return _read(lambda name: read_bytes(folder / name))
         note(path)
         # All of it, since only the end has the checksum.
-        with gzip.open(path) as stream:
+        with opened(path) as packed, gzip.open(packed) as stream:
             content = stream.read()
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
 

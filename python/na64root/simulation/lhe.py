@@ -11,16 +11,17 @@ import math
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..annotations import Array
 from ..config import Card
 from ..errors import ConfigError, DataError, Na64Error
-from ..inputs import note
+from ..inputs import note, opened
 from ..signal import Parameters, SignalModel
 from . import hepmc
 from .core_config import Signal
@@ -77,8 +78,14 @@ def _first(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _opened(path: Path) -> Any:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
+    with opened(path) as stream:
+        if path.suffix != ".gz":
+            yield stream
+            return
+        with gzip.open(stream) as unpacked:
+            yield unpacked
 
 
 def _require_text(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import zlib
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..errors import DataError
+from ..inputs import opened
 from ..simulation import hepmc
 from ..simulation.lhe import require_on_shell
 from .events import SEMIVISIBLE, STABLE, Event, Events, Masses, Stated, joined
@@ -100,9 +102,8 @@ def _number(path: Path, about: Mapping[str, str], name: str) -> float:
 
 
 def _opened(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
+    stream = opened(path)
+    return io.TextIOWrapper(gzip.open(stream) if path.suffix == ".gz" else stream, encoding="utf-8")
 
 
 def _counted(path: Path) -> tuple[int, int]:

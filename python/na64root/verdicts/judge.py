@@ -141,7 +141,7 @@ def _file(path: Path, card: Card, epsilon: float | None, produced: float | None,
         raise ConfigError(f"{path} has no decays (their places depend on the mixing): give --epsilon")
     require_reading(card, path)
     note(path)
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"cannot read {path} (no such file): check the path")
     events = hepmc3.read(path, produced=produced is not None) if kind == "hepmc3" else lhe.read(path)
     require_beam(card, events)
