@@ -7,6 +7,7 @@ import io
 import math
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -101,9 +102,12 @@ def _number(path: Path, about: Mapping[str, str], name: str) -> float:
     return value
 
 
-def _opened(path: Path) -> TextIO:
-    stream = opened(path)
-    return io.TextIOWrapper(gzip.open(stream) if path.suffix == ".gz" else stream, encoding="utf-8")
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    with opened(path) as stream:
+        unpacked = gzip.GzipFile(fileobj=stream) if path.suffix == ".gz" else stream
+        with io.TextIOWrapper(unpacked, encoding="utf-8") as text:
+            yield text
 
 
 def _counted(path: Path) -> tuple[int, int]:
