@@ -28,6 +28,8 @@ const SignalGeneratorConfig &checked(const SignalGeneratorConfig &config) {
         throw std::invalid_argument("a range of decays needs start < end");
     if (config.mode == SignalMode::visible && config.annihilation == Annihilation::on)
         throw std::invalid_argument("annihilation is made with dark final states only, not in visible mode");
+    if (config.model.coupling != Coupling::vector)
+        throw std::invalid_argument("signal events are those of a vector mediator");
     return config;
 }
 

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from .._core import Coupling as CoreCoupling
 from .._core import InelasticModel, MediatorCharges, units
-from ..config import Card
+from ..config import Card, Coupling
 from ..config.mediator import KINETIC_MIXING, Mediator
 from ..errors import ConfigError
 
@@ -29,13 +30,18 @@ class Parameters:
     mass_ratio: float
     relative_splitting: float
     mediator: Mediator = KINETIC_MIXING
+    coupling: Coupling = "vector"
 
     @classmethod
     def of(cls, card: Card) -> Parameters:
         """The dark sector of a card."""
         model = card.model
         return cls(
-            model.alpha_dark.value, model.mass_ratio.value, model.relative_splitting.value, model.vector
+            model.alpha_dark.value,
+            model.mass_ratio.value,
+            model.relative_splitting.value,
+            model.vector,
+            model.coupling,
         )
 
     def model(self, mass_GeV: float, epsilon: float) -> InelasticModel:
@@ -48,6 +54,7 @@ class Parameters:
                 mass_ratio=self.mass_ratio,
                 relative_splitting=self.relative_splitting,
                 charges=MediatorCharges(**self.mediator.charges),
+                coupling=CoreCoupling.__members__[self.coupling],
             )
         except ValueError as error:
             raise ConfigError(
