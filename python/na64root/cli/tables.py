@@ -361,7 +361,8 @@ def show_analysis(record: Analysis, console: Console) -> None:
             sizes = (f"{x.source} {100 * x.uncertainty:.2g} ± {100 * (x.error or 0.0):.1g} %" for x in varied)
             console.print(f"  varied sources of the signal uncertainty: {', '.join(sizes)}", soft_wrap=True)
         console.print()
-        _show_g2(record.g2_excluded_up_to_GeV, console, frame=record.g2_end_is_frame)
+        has_line = record.provenance.coupling in ("vector", "scalar")
+        _show_g2(record.g2_excluded_up_to_GeV, console, frame=record.g2_end_is_frame, has_line=has_line)
     else:
         console.print("\nNo limit: no bin has both an observed count and exposure.")
     _show_files(record.files, console)

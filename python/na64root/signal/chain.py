@@ -47,7 +47,7 @@ from ..annotations import Array
 from ..config import Card, Signature
 from ..errors import ConfigError, ConvergenceError
 from .inside import S2Tables, Target, s2_tables
-from .parameters import Mode, Parameters
+from .parameters import Mode, Parameters, require_mode
 
 # Below it the cascade, without ionisation, is not valid: A' of less energy are left out.
 LOWEST_APRIME_ENERGY_GEV = 1.0
@@ -74,12 +74,7 @@ class SignalModel:
     """
 
     def __init__(self, card: Card, *, mode: Mode = "semivisible") -> None:
-        coupling = card.model.coupling
-        if mode == "semivisible" and coupling != "vector":
-            raise ConfigError(
-                f"semi-visible decays with model.coupling = {coupling} (chi2 decays by a vector here): use "
-                "--mode invisible where the verb has it, or set model.coupling to vector"
-            )
+        require_mode(card, mode)
         self.card = card
         self.mode = mode
         self.material = _target_material(card)

@@ -22,6 +22,16 @@ Mode = Literal["semivisible", "invisible"]
 MODES: tuple[Mode, ...] = ("semivisible", "invisible")
 
 
+def require_mode(card: Card, mode: Mode) -> None:
+    """Raise ConfigError where the card's mediator has no signal in a mode."""
+    coupling = card.model.coupling
+    if mode == "semivisible" and coupling != "vector":
+        raise ConfigError(
+            f"semi-visible decays with model.coupling = {coupling} (chi2 decays by a vector here): use "
+            "--mode invisible where the verb has it, or set model.coupling to vector"
+        )
+
+
 @dataclass(frozen=True)
 class Parameters:
     """The dark sector apart from mass and epsilon; the card's values unless changed."""
