@@ -453,6 +453,15 @@ def show_acceptance(record: AcceptanceReport, console: Console) -> None:
             ),
             soft_wrap=True,
         )
+    if (together := record.best_cuts) is not None:
+        cuts = ", ".join(f"{name.removeprefix('selection.')} {x:g}" for name, x in together.best.cuts.items())
+        console.print(
+            _titled(
+                f"\n[bold]Best cuts together[/] {cuts}: sensitivity {100.0 * together.gain:+.1f} ± "
+                f"{100.0 * together.gain_error:.1f} % against the card's (paper: {together.published})"
+            ),
+            soft_wrap=True,
+        )
     if record.map is not None:
         console.print(f"\n  {record.map}", soft_wrap=True)
 
