@@ -81,11 +81,6 @@ void register_cross_sections(py::module_ &core) {
         .value("etl", Approximation::etl)
         .value("ww", Approximation::ww)
         .value("iww", Approximation::iww);
-    py::enum_<Coupling>(core, "Coupling", "What the boson couples to on the electron.")
-        .value("vector", Coupling::vector)
-        .value("axial", Coupling::axial)
-        .value("scalar", Coupling::scalar)
-        .value("pseudoscalar", Coupling::pseudoscalar);
     py::class_<DarkBremsstrahlung>(
         core, "DarkBremsstrahlung",
         "Cross sections of e Z -> e Z A' per atom in pb, for an A' of `mass` (GeV) and coupling epsilon "

@@ -8,9 +8,14 @@ namespace py = pybind11;
 namespace na64root::bindings {
 
 void register_model(py::module_ &core) {
+    py::enum_<Coupling>(core, "Coupling", "How a mediator couples to fermions.")
+        .value("vector", Coupling::vector)
+        .value("axial", Coupling::axial)
+        .value("scalar", Coupling::scalar)
+        .value("pseudoscalar", Coupling::pseudoscalar);
     py::class_<MediatorCharges>(
         core, "MediatorCharges",
-        "Vector charges of a mediator, which couples to a fermion by epsilon e times its charge.")
+        "Charges of a mediator, which couples to a fermion by epsilon e times its charge.")
         .def(py::init([](double electron, double muon, double tau, double electron_neutrino,
                          double muon_neutrino, double tau_neutrino, double up, double down, double strange) {
                  return MediatorCharges{
@@ -24,18 +29,21 @@ void register_model(py::module_ &core) {
         "The inelastic dark-matter model A' -> chi1 chi2, chi2 -> chi1 l l; masses in GeV.\n\n"
         "Raises ValueError unless 0 < Delta < m_A' - 2 m_chi1 and all are positive.")
         .def(py::init([](double mass, double epsilon, double alpha_dark, double mass_ratio,
-                         double relative_splitting, const MediatorCharges &charges) {
-                 InelasticModel model{mass, epsilon, alpha_dark, mass_ratio, relative_splitting, charges};
+                         double relative_splitting, const MediatorCharges &charges, Coupling coupling) {
+                 InelasticModel model{mass,    epsilon, alpha_dark, mass_ratio, relative_splitting,
+                                      charges, coupling};
                  model.validate();
                  return model;
              }),
              py::arg("mass"), py::arg("epsilon"), py::kw_only(), py::arg("alpha_dark"), py::arg("mass_ratio"),
-             py::arg("relative_splitting"), py::arg_v("charges", MediatorCharges{}, "MediatorCharges()"))
+             py::arg("relative_splitting"), py::arg_v("charges", MediatorCharges{}, "MediatorCharges()"),
+             py::arg_v("coupling", Coupling::vector, "Coupling.vector"))
         .def_readonly("mass", &InelasticModel::mass)
         .def_readonly("epsilon", &InelasticModel::epsilon)
         .def_readonly("alpha_dark", &InelasticModel::alpha_dark)
         .def_readonly("mass_ratio", &InelasticModel::mass_ratio)
         .def_readonly("relative_splitting", &InelasticModel::relative_splitting)
+        .def_readonly("coupling", &InelasticModel::coupling)
         .def_property_readonly("chi1_mass", &InelasticModel::chi1_mass)
         .def_property_readonly("chi2_mass", &InelasticModel::chi2_mass)
         .def_property_readonly("splitting", &InelasticModel::splitting)
@@ -79,11 +87,27 @@ void register_widths(py::module_ &core) {
 }
 
 void register_magnetic_moment(py::module_ &core) {
-    core.def("magnetic_moment", py::vectorize(&magnetic_moment), py::arg("lepton_mass"), py::arg("mass"),
-             py::arg("epsilon"), "Shift of a lepton's anomalous magnetic moment; any shapes, masses in GeV.");
-    core.def("epsilon_of_magnetic_moment", py::vectorize(&epsilon_of_magnetic_moment), py::arg("lepton_mass"),
-             py::arg("mass"), py::arg("moment"),
-             "The epsilon that gives `moment`; any shapes. Raises ValueError where moment <= 0.");
+    using Doubles = py::array_t<double>;
+    core.def(
+        "magnetic_moment",
+        [](const Doubles &lepton_mass, const Doubles &mass, const Doubles &epsilon, Coupling coupling) {
+            return py::vectorize([=](double lepton, double m, double e) {
+                return magnetic_moment(lepton, m, e, coupling);
+            })(lepton_mass, mass, epsilon);
+        },
+        py::arg("lepton_mass"), py::arg("mass"), py::arg("epsilon"),
+        py::arg_v("coupling", Coupling::vector, "Coupling.vector"),
+        "Shift of a lepton's anomalous magnetic moment; any shapes, masses in GeV.");
+    core.def(
+        "epsilon_of_magnetic_moment",
+        [](const Doubles &lepton_mass, const Doubles &mass, const Doubles &moment, Coupling coupling) {
+            return py::vectorize([=](double lepton, double m, double a) {
+                return epsilon_of_magnetic_moment(lepton, m, a, coupling);
+            })(lepton_mass, mass, moment);
+        },
+        py::arg("lepton_mass"), py::arg("mass"), py::arg("moment"),
+        py::arg_v("coupling", Coupling::vector, "Coupling.vector"),
+        "The epsilon that gives `moment`; any shapes. Raises ValueError where it has the other sign.");
 }
 
 } // namespace na64root::bindings

@@ -37,11 +37,12 @@ double ResonantAnnihilation::smooth_part(double s) const {
     const double m1 = model_.chi1_mass(), m2 = model_.chi2_mass();
     if (!(beta2 > 0.0) || !(root > (m1 + m2) * (1.0 + 1e-12)))
         return 0.0;
-    InelasticModel off_shell = model_; // the same chi1 and chi2 from a vector of mass sqrt(s)
+    InelasticModel off_shell = model_; // the same chi1 and chi2 from a mediator of mass sqrt(s)
     off_shell.mass = root;
     off_shell.mass_ratio = root / m1;
     off_shell.epsilon = 1.0;
-    return 12.0 * units::pi / beta2 * aprime_width_to_leptons(off_shell, me) *
+    const double spin = is_spinless(model_.coupling) ? 1.0 : 3.0;
+    return spin * 4.0 * units::pi / beta2 * aprime_width_to_leptons(off_shell, me) *
            aprime_width_to_chi(off_shell) * units::inverse_GeV2_in_pb * atomic_number_;
 }
 

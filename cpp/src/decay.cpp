@@ -102,6 +102,8 @@ Chi2Decayer::Chi2Decayer(const InelasticModel &model, DecayModel decay, double l
       chi2_mass_(model.chi2_mass()), splitting_(model.splitting()), nodes_(cells + 1), guide_(guides + 1),
       quantiles_(quantile_count) {
     model.validate();
+    if (model.coupling != Coupling::vector)
+        throw std::invalid_argument("decays of chi2 are those of a vector mediator");
     if (!(splitting_ > 2.0 * lepton_mass))
         throw std::domain_error("chi2 -> chi1 l l is closed: Delta is not above 2 m_l");
     model_.epsilon = 1.0; // the shape does not depend on it

@@ -35,6 +35,8 @@ const SignalGeneratorConfig &checked(const SignalGeneratorConfig &config) {
         if (!(given.production_weight >= 0.0) || !std::isfinite(given.production_weight))
             throw std::invalid_argument("a given A' has a weight that is not 0 or positive");
     }
+    if (config.model.coupling != Coupling::vector)
+        throw std::invalid_argument("signal events are those of a vector mediator");
     return config;
 }
 

@@ -131,9 +131,12 @@ Chi2Flux chi2_flux(const InelasticModel &model, const std::vector<ProductionPoin
     for (const auto &point : production) {
         const double momentum = two_body_momentum(point.mass, m1, m2), p2 = momentum * momentum;
         const double energy = std::hypot(momentum, m2);
-        // An A' made by annihilation is polarised across the beam: E1 E2 + m1 m2 + p^2 cos^2.
-        const bool polarised = point.process == ProductionProcess::annihilation;
-        const double flat = std::hypot(momentum, m1) * energy + m1 * m2;
+        // An A' made by annihilation is polarised across the beam: E1 E2 + m1 m2 + p^2 cos^2, of axial
+        // vectors with -m1 m2; what has no spin has no direction.
+        const bool polarised =
+            point.process == ProductionProcess::annihilation && !is_spinless(model.coupling);
+        const double masses = model.coupling == Coupling::axial ? -m1 * m2 : m1 * m2;
+        const double flat = std::hypot(momentum, m1) * energy + masses;
         const double gamma = point.energy / point.mass;
         const double gamma_beta = std::sqrt(std::max(0.0, (gamma - 1.0) * (gamma + 1.0)));
         gauss_nodes<16>(-1.0, 1.0, [&](double cosine, double weight) {

@@ -24,9 +24,32 @@ double width_density(const InelasticModel &model, double q2, double velocity2, d
            q2_times_current / (propagator * propagator);
 }
 
+void require_vector(const InelasticModel &model) {
+    if (model.coupling != Coupling::vector)
+        throw std::invalid_argument("decays of chi2 are those of a vector mediator");
+}
+
+// Gamma over alpha M of a mediator to two fermions, sigma and delta the squares of the sum and of the
+// difference of their masses over M^2.
+double pair_width(Coupling coupling, double sigma, double delta) {
+    const double sum = std::sqrt(1.0 - sigma), difference = std::sqrt(1.0 - delta);
+    switch (coupling) {
+    case Coupling::axial:
+        return sum * sum * sum * difference * (1.0 + 0.5 * delta) / 3.0;
+    case Coupling::scalar:
+        return sum * sum * sum * difference / 2.0;
+    case Coupling::pseudoscalar:
+        return sum * difference * difference * difference / 2.0;
+    case Coupling::vector:
+        break;
+    }
+    return sum * std::pow(1.0 - delta, 1.5) * (1.0 + 0.5 * sigma) / 3.0;
+}
+
 } // namespace
 
 double chi2_width_density(const InelasticModel &model, double lepton_mass, double q2) {
+    require_vector(model);
     const double charge = model.charges.of_lepton(lepton_mass);
     const double delta = model.splitting(), threshold = 4.0 * lepton_mass * lepton_mass;
     if (!(q2 > threshold))
@@ -37,6 +60,7 @@ double chi2_width_density(const InelasticModel &model, double lepton_mass, doubl
 
 Estimate chi2_width_to_leptons(const InelasticModel &model, double lepton_mass) {
     model.validate();
+    require_vector(model);
     const double charge2 = std::pow(model.charges.of_lepton(lepton_mass), 2);
     if (!(model.splitting() > 2.0 * lepton_mass) || !(charge2 > 0.0))
         return {};
@@ -57,6 +81,7 @@ Estimate chi2_width_to_leptons(const InelasticModel &model, double lepton_mass) 
 
 Estimate chi2_width_to_neutrinos(const InelasticModel &model) {
     model.validate();
+    require_vector(model);
     const double charges2 = model.charges.neutrinos2(), delta = model.splitting();
     if (!(charges2 > 0.0))
         return {};
@@ -77,6 +102,7 @@ double chi2_width_leading_order(const InelasticModel &model) {
 double chi2_width(const InelasticModel &model, WidthFormula formula) {
     if (formula == WidthFormula::paper) {
         model.validate();
+        require_vector(model);
         if (model.charges.electron != -1.0 || model.charges.neutrinos2() > 0.0)
             throw std::invalid_argument("the paper's width of chi2 is that of kinetic mixing");
         return model.chi2_decays() ? paper_k_factor * chi2_width_leading_order(model) : 0.0;
@@ -111,9 +137,8 @@ double aprime_width_to_chi(const InelasticModel &model) {
     model.validate();
     const double mass2 = model.mass * model.mass;
     const double sum = (model.chi1_mass() + model.chi2_mass());
-    const double sum2 = sum * sum / mass2, delta2 = model.splitting() * model.splitting() / mass2;
-    return model.alpha_dark * model.mass / 3.0 * std::sqrt(1.0 - sum2) * std::pow(1.0 - delta2, 1.5) *
-           (1.0 + 0.5 * sum2);
+    return model.alpha_dark * model.mass *
+           pair_width(model.coupling, sum * sum / mass2, model.splitting() * model.splitting() / mass2);
 }
 
 double aprime_width_to_leptons(const InelasticModel &model, double lepton_mass) {
@@ -122,8 +147,8 @@ double aprime_width_to_leptons(const InelasticModel &model, double lepton_mass) 
     const double ratio = lepton_mass * lepton_mass / (model.mass * model.mass);
     if (!(ratio < 0.25))
         return 0.0;
-    return charge * charge * units::alpha * model.epsilon * model.epsilon * model.mass / 3.0 *
-           (1.0 + 2.0 * ratio) * std::sqrt(1.0 - 4.0 * ratio);
+    return charge * charge * units::alpha * model.epsilon * model.epsilon * model.mass *
+           pair_width(model.coupling, 4.0 * ratio, 0.0);
 }
 
 double aprime_width_to_neutrinos(const InelasticModel &model) {

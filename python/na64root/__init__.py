@@ -14,6 +14,7 @@ from .errors import ConfigError, ConvergenceError, DataError, Na64Error
 if TYPE_CHECKING:
     from .analyze import analyze, score
     from .config import Card, load_card
+    from .exclusion.best_cuts import best_cuts
     from .exclusion.explain import explain
     from .exclusion.grids import Plane
     from .exclusion.ledger import ledger
@@ -57,6 +58,7 @@ _LAZY = {
     "Work": "work",
     "analyze": "analyze",
     "assess_quality": "reports.figured",
+    "best_cuts": "exclusion.best_cuts",
     "best_r_cut": "exclusion.r_cut",
     "card_values": "reports.cards:listing",
     "coupling_limit": "exclusion.coupling",
@@ -139,6 +141,7 @@ __all__ = [
     "__version__",
     "analyze",
     "assess_quality",
+    "best_cuts",
     "best_r_cut",
     "card_values",
     "coupling_limit",

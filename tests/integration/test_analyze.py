@@ -104,7 +104,16 @@ def test_the_keys_are_those_of_the_contract(result):
     ]
     assert list(result["limit"]) == ["roostats", "exact", "kind", "quoted"]
     assert list(result["limit"]["exact"]) == ["none", "frequentist", "hybrid"]
-    assert list(result["exclusion"]) == ["mass_GeV", "epsilon_low", "epsilon_high"]
+    assert list(result["exclusion"]) == [
+        "mass_GeV",
+        "epsilon_low",
+        "epsilon_high",
+        "mode",
+        "contours",
+        "expected_contours",
+        "overlays",
+        "inclusive",
+    ]
 
 
 def test_counts_and_candidates_are_the_planted_ones(result):
@@ -205,7 +214,7 @@ def test_the_root_file_holds_histograms_cut_flow_workspace_and_plane(result):
         plane = file.Get("upper_limit_mu")
         assert (plane.GetNbinsX(), plane.GetNbinsY()) == (12, 16)
         # the bin around a point of the grid holds its value: excluded between the ends of the range
-        for mass, low, high in zip(*(result["exclusion"][key] for key in result["exclusion"]), strict=True):
+        for mass, low, high in zip(*list(result["exclusion"].values())[:3], strict=True):
             column = plane.GetXaxis().FindBin(mass)
             for j in range(1, 17):
                 epsilon = np.sqrt(plane.GetYaxis().GetBinLowEdge(j) * plane.GetYaxis().GetBinUpEdge(j))
@@ -411,6 +420,46 @@ def test_scan_without_files_is_the_plane_of_the_card(tmp_path, capsys):
     (tmp_path / "scan.json").unlink()
     assert scan("-o", str(tmp_path))[0] == 2
     assert "mass-epsilon.pdf exists (results are kept): use --force" in capsys.readouterr().err
+
+
+def same_as_the_plane(exclusion: dict[str, Any], plane: dict[str, Any]) -> None:
+    """What an analysis says of its plane is what `scan` says of it."""
+    assert exclusion["mass_GeV"] == plane["x"]
+    for key in ("mode", "epsilon_low", "epsilon_high", "contours", "expected_contours", "inclusive"):
+        assert exclusion[key] == plane[key], key
+    assert {name: exclusion["overlays"][name] for name in plane["overlays"]} == plane["overlays"]
+    assert exclusion["contours"]
+    assert set(exclusion["expected_contours"]) >= {"minus1", "median", "plus1"}
+
+
+def test_the_analysis_has_what_scan_has(result, folder, without_other_experiments, capsys):
+    """The scan without other experiments, which take long; the analysis has them all the same."""
+    code, plane = scan(str(folder / "planted.root"), "--eot", "2018=1e11", *FIXED)
+    assert code == 0, capsys.readouterr().err
+    same_as_the_plane(result["exclusion"], plane)
+    assert result["exclusion"]["inclusive"]["contours"]
+    assert {"thermal relic", "E137", "BaBar", "NuCal", "CHARM"} <= set(result["exclusion"]["overlays"])
+
+
+def test_invisible_scalars_are_analysed_as_they_are_scanned(folder, done, tmp_path, unrendered, capsys):
+    """S2 alone, without what holds for decays of chi2 or for vectors."""
+    del done  # it planted the file
+    chosen = ["--mode", "invisible", "--set", "model.coupling=scalar", "--set", "model.mediator=electrons"]
+    arguments = [str(folder / "planted.root"), "--eot", "2018=1e11", *FIXED, *chosen]
+    code, text = commands.run("analyze", *arguments, *SMALL_GRID, "-o", str(tmp_path), "--json")
+    assert code == 0, capsys.readouterr().err
+    analysis = json.loads(text)
+    assert {count["signature"] for count in analysis["counts"]} == {"S1", "S2"}
+    assert {count["signature"] for count in analysis["counting_model"]["counts"]} == {"S2"}
+    code, plane = scan(*arguments, *SMALL_GRID)
+    assert code == 0
+    same_as_the_plane(analysis["exclusion"], plane)
+    assert set(analysis["exclusion"]["overlays"]) == {"electron g-2 (rubidium)"}
+    assert plane["inclusive"] is None
+    code, _ = commands.run("analyze", *arguments[:-6], *chosen[2:], "-o", str(tmp_path / "other"))
+    assert code == 2
+    assert "semi-visible decays with model.coupling" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 def test_analyze_draws_what_scan_draws(monkeypatch):

@@ -41,6 +41,7 @@ def test_the_default_card_is_frozen(card):
     # readings of S2 and of the residual efficiency
     assert (card.signal.s2, card.signal.residual) == ("beyond", "total")
     assert (card.model.annihilation, card.model.mediator) == ("off", "kinetic_mixing")
+    assert card.model.coupling == "vector"
     assert card.beam.particle == "e-"
     assert card.selection.declared == []
     assert card.selection.period == {}

@@ -119,7 +119,7 @@ def test_magnetic_moment():
     )
     heavy = alpha * 1e-6 * muon**2 / (3 * math.pi * 100.0**2)
     assert float(_core.magnetic_moment(muon, 100.0, 1e-3)) == pytest.approx(heavy, rel=1e-4)
-    with pytest.raises(ValueError, match="not positive"):
+    with pytest.raises(ValueError, match="of zero or of this sign"):
         _core.epsilon_of_magnetic_moment(muon, 0.1, 0.0)
 
 

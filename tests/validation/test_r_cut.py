@@ -71,7 +71,7 @@ def test_errors_of_a_sample():
         parts = r_cut._below(r, np.ones_like(r), np.array([0.3, 1.0]))
         assert parts.sum(axis=0) == pytest.approx([(r < 0.3).sum(), 4000])
         total = parts.sum(axis=0)
-        error = r_cut._jackknife([(total - part)[0] / (total - part)[1] for part in parts])
+        error = r_cut.jackknife([(total - part)[0] / (total - part)[1] for part in parts])
         ratios.append(float(error) / np.sqrt(0.3 * 0.7 / 4000))
     # four standard errors of the mean, false alarm 6e-5
     assert np.mean(ratios) == pytest.approx(1.0, abs=4 * 0.16 / np.sqrt(20))

@@ -21,12 +21,14 @@ struct AnnihilationPoint {
     double weight;
 };
 
-// Cross section per atom, Z electrons at rest (arXiv:2108.04195; Breit-Wigner with spin factors 3/4):
-//   sigma(s) = 12 pi/(s beta_e^2) s Gamma_ee(sqrt s) Gamma_chi(sqrt s)/((s - M^2)^2 + M^2 Gamma^2),
+// Cross section per atom, Z electrons at rest (arXiv:2108.04195; Breit-Wigner with spin factors (2J+1)/4):
+//   sigma(s) = 4 pi (2J+1)/(s beta_e^2) s Gamma_ee(sqrt s) Gamma_chi(sqrt s)/((s - M^2)^2 + M^2 Gamma^2),
 //   s = 2 m_e^2 + 2 m_e E+,  beta_e^2 = 1 - 4 m_e^2/s,
 // partial widths with M -> sqrt s at fixed m_chi1, m_chi2; Gamma the total width at M. Binding and motion of
 // the electrons are left out: they smear E+, which moves little in a
-// yield, where the track length is smooth. Not part of the paper's search.
+// yield, where the track length is smooth. J is 1 for vectors and axial vectors, else 0; of an axial vector
+// off its peak a part with J = 0 of the size of (m_e m_chi/M^2)^2 is left out. Not part of the paper's
+// search.
 class ResonantAnnihilation {
   public:
     // Throws std::domain_error for an unphysical model and an atomic number that is not positive.

@@ -8,6 +8,7 @@
 
 #include "na64root/estimate.hpp"
 #include "na64root/form_factor.hpp"
+#include "na64root/model.hpp"
 #include "na64root/random.hpp"
 
 namespace na64root {
@@ -18,12 +19,9 @@ enum class Approximation {
     iww, // improved Weizsaecker-Williams: minimal momentum transfer (M^2/2E)^2
 };
 
-// What the electron couples to with epsilon e: psibar gamma^mu psi, psibar gamma^mu gamma^5 psi, psibar psi
-// or i psibar gamma^5 psi. An axial vector's longitudinal part couples with 2 m_e/M, as a pseudoscalar does.
-enum class Coupling { vector, axial, scalar, pseudoscalar };
-
 // Cross sections per atom in pb for a boson of mass `mass` (GeV) with coupling epsilon e, on electrons or
-// positrons of `energy` (GeV). x = E_A'/E in [M/E, 1 - m_e/E], theta the laboratory angle of the A'.
+// positrons of `energy` (GeV). An axial vector's longitudinal part couples with 2 m_e/M, as a pseudoscalar.
+// x = E_A'/E in [M/E, 1 - m_e/E], theta the laboratory angle of the A'.
 //
 // etl: spin-0 nucleus at rest, |amplitude|^2 averaged over the azimuth of the recoil in closed form;
 // integrals over

@@ -1,4 +1,4 @@
-// The inelastic dark-matter model: A' -> chi1 chi2, chi2 -> chi1 l l, and the charges of its mediator.
+// The inelastic dark-matter model: A' -> chi1 chi2, chi2 -> chi1 l l, its mediator's coupling and charges.
 #ifndef NA64ROOT_MODEL_HPP
 #define NA64ROOT_MODEL_HPP
 
@@ -11,7 +11,15 @@
 
 namespace na64root {
 
-// Vector charges of a mediator: it couples to a fermion f of the Standard Model by epsilon e q_f, so that the
+// How a mediator couples to a fermion, with coupling c: c psibar gamma^mu psi, c psibar gamma^mu gamma^5 psi,
+// c psibar psi or c i psibar gamma^5 psi. c is epsilon e q_f for the Standard Model, g_D for chi1 and chi2.
+enum class Coupling { vector, axial, scalar, pseudoscalar };
+
+inline bool is_spinless(Coupling coupling) {
+    return coupling == Coupling::scalar || coupling == Coupling::pseudoscalar;
+}
+
+// Charges of a mediator: it couples to a fermion f of the Standard Model by epsilon e q_f, so that the
 // gauge coupling of a symmetry is g = epsilon e. The default is kinetic mixing, the electric charges.
 // Neutrinos are left-handed only.
 struct MediatorCharges {
@@ -45,7 +53,8 @@ struct MediatorCharges {
     }
 };
 
-// One transition coupling g_D, vector (the paper, Eq. 1); alpha_dark = g_D^2/4pi.
+// One transition coupling g_D, vector in the paper (Eq. 1); alpha_dark = g_D^2/4pi. `mass` and A' are those
+// of the mediator, whatever its spin.
 struct InelasticModel {
     double mass;               // of the A'
     double epsilon;            // kinetic mixing; of other mediators g/e
@@ -53,6 +62,7 @@ struct InelasticModel {
     double mass_ratio;         // R = m_A'/m_chi1
     double relative_splitting; // f = Delta/m_chi1
     MediatorCharges charges{};
+    Coupling coupling = Coupling::vector; // of the mediator, to the Standard Model as to chi1 chi2
 
     double chi1_mass() const { return mass / mass_ratio; }
     double splitting() const { return relative_splitting * chi1_mass(); }
@@ -69,6 +79,8 @@ struct InelasticModel {
             throw std::domain_error("model parameters must be positive and finite");
         if (!charges.finite())
             throw std::domain_error("charges of the mediator must be finite");
+        if (is_spinless(coupling) && charges.neutrinos2() > 0.0)
+            throw std::domain_error("a mediator without spin has no charges of left-handed neutrinos");
         // The margin is for rounding: f = R - 2 is closed whatever the last digit says.
         if (!(splitting() < (mass - 2.0 * chi1_mass()) * (1.0 - 1e-12)) ||
             !(chi1_mass() + chi2_mass() < mass)) {

@@ -16,7 +16,8 @@ enum class WidthFormula {
 inline constexpr double paper_k_factor = 0.640;
 
 // dGamma(chi2 -> chi1 l l)/dq^2 (GeV^-1) at lepton-pair mass squared q2; zero outside [4 m_l^2, Delta^2].
-// Averaged over the spin of chi2, vector transition coupling:
+// Averaged over the spin of chi2, vector transition coupling (here and below std::invalid_argument for
+// another):
 //   1/(2 m2) 1/2 (4 pi alpha_D)(4 pi alpha eps^2)/(2 pi) |p|/(4 pi m2) q^2 B(q^2) H(q^2)/(q^2 - M^2)^2.
 double chi2_width_density(const InelasticModel &model, double lepton_mass, double q2);
 
@@ -45,11 +46,17 @@ double chi2_ctau(const InelasticModel &model, WidthFormula formula = WidthFormul
 // K, the ratio of the exact electron width to the leading-order formula; 0 where the channel is closed.
 double chi2_k_factor(const InelasticModel &model);
 
-// Gamma(A' -> chi1 chi2), one channel (pseudo-Dirac, Majorana eigenstates), in GeV.
+// Gamma(A' -> chi1 chi2), one channel (pseudo-Dirac, Majorana eigenstates), in GeV; with
+// sigma = (m1 + m2)^2/M^2 and delta = (m1 - m2)^2/M^2
+//   vector        alpha_D M/3 (1 - sigma)^1/2 (1 - delta)^3/2 (1 + sigma/2)
+//   axial         alpha_D M/3 (1 - sigma)^3/2 (1 - delta)^1/2 (1 + delta/2)
+//   scalar        alpha_D M/2 (1 - sigma)^3/2 (1 - delta)^1/2
+//   pseudoscalar  alpha_D M/2 (1 - sigma)^1/2 (1 - delta)^3/2
 double aprime_width_to_chi(const InelasticModel &model);
 
-// Gamma(A' -> l l) = q_l^2 alpha eps^2 M/3 (1 + 2 m^2/M^2) sqrt(1 - 4 m^2/M^2) in GeV. Throws
-// std::invalid_argument where no charged lepton has the mass.
+// Gamma(A' -> l l) in GeV: the same of two equal masses, with q_l^2 alpha eps^2 for alpha_D. For a vector it
+// is q_l^2 alpha eps^2 M/3 (1 + 2 m^2/M^2) sqrt(1 - 4 m^2/M^2). Throws std::invalid_argument where no charged
+// lepton has the mass.
 double aprime_width_to_leptons(const InelasticModel &model, double lepton_mass);
 
 // Gamma(A' -> nu nubar) = sum q_nu^2 alpha eps^2 M/6 in GeV, left-handed neutrinos.

@@ -64,6 +64,13 @@ class MediatorCharges:
         strange: float,
     ) -> None: ...
 
+class Coupling:
+    vector: ClassVar[Coupling]
+    axial: ClassVar[Coupling]
+    scalar: ClassVar[Coupling]
+    pseudoscalar: ClassVar[Coupling]
+    __members__: ClassVar[dict[str, Coupling]]
+
 class InelasticModel:
     def __init__(
         self,
@@ -74,6 +81,7 @@ class InelasticModel:
         mass_ratio: float,
         relative_splitting: float,
         charges: MediatorCharges = ...,
+        coupling: Coupling = ...,
     ) -> None: ...
     @property
     def mass(self) -> float: ...
@@ -85,6 +93,8 @@ class InelasticModel:
     def mass_ratio(self) -> float: ...
     @property
     def relative_splitting(self) -> float: ...
+    @property
+    def coupling(self) -> Coupling: ...
     @property
     def chi1_mass(self) -> float: ...
     @property
@@ -110,8 +120,12 @@ def aprime_width_to_leptons(model: InelasticModel, lepton_mass: float) -> float:
 def aprime_width_to_neutrinos(model: InelasticModel) -> float: ...
 def chi2_width_to_neutrinos(model: InelasticModel) -> float: ...
 def aprime_width(model: InelasticModel) -> float: ...
-def magnetic_moment(lepton_mass: ArrayLike, mass: ArrayLike, epsilon: ArrayLike) -> _Array: ...
-def epsilon_of_magnetic_moment(lepton_mass: ArrayLike, mass: ArrayLike, moment: ArrayLike) -> _Array: ...
+def magnetic_moment(
+    lepton_mass: ArrayLike, mass: ArrayLike, epsilon: ArrayLike, coupling: Coupling = ...
+) -> _Array: ...
+def epsilon_of_magnetic_moment(
+    lepton_mass: ArrayLike, mass: ArrayLike, moment: ArrayLike, coupling: Coupling = ...
+) -> _Array: ...
 
 # dark_brem.hpp
 
@@ -140,7 +154,12 @@ class FormFactor:
 class DarkBremsstrahlung:
     @overload
     def __init__(
-        self, mass: float, element: Element, approximation: Approximation = ..., epsilon: float = 1.0
+        self,
+        mass: float,
+        element: Element,
+        approximation: Approximation = ...,
+        epsilon: float = 1.0,
+        coupling: Coupling = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -150,6 +169,7 @@ class DarkBremsstrahlung:
         nuclear_mass: float,
         approximation: Approximation = ...,
         epsilon: float = 1.0,
+        coupling: Coupling = ...,
     ) -> None: ...
     @property
     def mass(self) -> float: ...
@@ -171,6 +191,7 @@ def total_cross_section(
     approximation: Approximation = ...,
     epsilon: float = 1.0,
     relative_tolerance: float = 1e-3,
+    coupling: Coupling = ...,
 ) -> tuple[_Array, _Array]: ...
 
 class DarkBremSampler:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import exclusion, figures, limits, records, selection
@@ -17,6 +17,7 @@ from ..limits.side_by_side import Kind, Limits, limits_side_by_side, require_agr
 from ..ntuple import note_files
 from ..records import Discovery, Interval, PlaneResult, ResultsFolder
 from ..reports import plane_files, selection_report
+from ..signal import Mode
 from ..simulation import simulate
 from ..simulation.options import PseudodataOptions
 from ..simulation.signal_files import SimulatedSignal, read_signal
@@ -65,9 +66,11 @@ def analyze(
     log.info("selecting events")
     data = data_of(files, card, options.data, work)
     sample = _signal_sample(card, options, data, work.here)
+    if options.mode == "invisible":
+        data = replace(data, counts=[count for count in data.counts if count.signature == "S2"])
     if data.counts:
         with work.connected() as connected:
-            found = _exclude(card, data, sample, connected)
+            found = _exclude(card, data, sample, connected, options.mode)
     else:
         log.warning("no bin has both a count and exposure: no limit, no exclusion plane")
         found = Found()
@@ -115,11 +118,13 @@ def _signal_sample(card: Card, options: AnalysisOptions, data: Data, work: Work)
     )
 
 
-def _exclude(card: Card, data: Data, sample: SimulatedSignal | None, work: Work) -> Found:
+def _exclude(
+    card: Card, data: Data, sample: SimulatedSignal | None, work: Work, mode: Mode = "semivisible"
+) -> Found:
     """The plane, and the limits for the signal at its end or for that of the sample."""
     log.info("computing the exclusion plane")
     exclusion.warn_of_published_sources(card)
-    point = exclusion.Exclusion(card, data.counts, data.exposure, expected=True, work=work)
+    point = exclusion.Exclusion(card, data.counts, data.exposure, mode=mode, expected=True, work=work)
     plane = plane_of(point, "mass-epsilon", others=True, work=work, selected=data.selected)
     of_sample = None
     if sample is None:
@@ -196,7 +201,16 @@ def _write(analysis: Analysis, data: Data, found: Found, card: Card, results: Re
 def _excluded(plane: records.PlaneResult | None) -> ExcludedRange:
     if plane is None:
         return ExcludedRange(mass_GeV=[], epsilon_low=[], epsilon_high=[])
-    return ExcludedRange(mass_GeV=plane.x, epsilon_low=plane.epsilon_low, epsilon_high=plane.epsilon_high)
+    return ExcludedRange(
+        mass_GeV=plane.x,
+        epsilon_low=plane.epsilon_low,
+        epsilon_high=plane.epsilon_high,
+        mode=plane.mode,
+        contours=plane.contours,
+        expected_contours=plane.expected_contours,
+        overlays=plane.overlays,
+        inclusive=plane.inclusive,
+    )
 
 
 def _draw(analysis: Analysis, selected: selection.SelectionResult, card: Card, folder: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..config import Card
 from ..errors import ConfigError
 from ..selection import blinding
+from ..signal import Mode, require_mode
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,17 @@ class AnalysisOptions:
         pseudodata: first write pseudodata.root beside the results and analyse it in place of files.
         signal: a simulated sample; it takes the place of the chain's signal in the limit. It is also varied
             where the card has `systematics.in_limit = "varied"`.
+        mode: ``invisible`` for A' -> invisible: limit and plane are those of S2 alone.
     """
 
     data: DataOptions = field(default_factory=DataOptions)
     pseudodata: bool = False
     signal: SignalFiles | None = None
+    mode: Mode = "semivisible"
 
     def require_possible(self, card: Card) -> None:
         """Raise ConfigError where the card and what is wanted do not go together."""
+        require_mode(card, self.mode)
         in_limit = card.systematics.in_limit == "varied"
         if in_limit and self.signal is None and card.signal.acceptance == "chain":
             raise ConfigError(

@@ -48,6 +48,7 @@ def scan_of_files(
         Na64Error: results exist that are not to be replaced; what the modules of the chain raise.
     """
     options.require_hidden(card)
+    signal.require_mode(card, mode)
     chosen = Plane.named(plane, card) if isinstance(plane, str) else plane
     names = [f"{chosen.name}.{kind}" for kind in plane_files.FILES]
     kept = None

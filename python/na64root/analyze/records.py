@@ -10,9 +10,20 @@ from .. import backgrounds, records, selection
 from ..config import Correlation, SignalAcceptance, Signature
 from ..limits.model_record import ModelRecord
 from ..limits.side_by_side import Limits
-from ..records import Count, CutFlowRow, Discovery, Interval, Provenance, Record, Score
+from ..records import (
+    Count,
+    CutFlowRow,
+    Discovery,
+    InclusiveReading,
+    Interval,
+    Overlay,
+    Provenance,
+    Record,
+    Score,
+)
 from ..selection.left_out import Exclusions
 from ..selection.systematics import SystematicEffect
+from ..signal import Mode
 from ..simulation import signal_files
 
 
@@ -25,11 +36,19 @@ class Scorecard(Record):
 
 
 class ExcludedRange(Record):
-    """The excluded range of epsilon at each mass; null where nothing is excluded."""
+    """The excluded range of epsilon at each mass; null where nothing is excluded.
+
+    The others are those of the plane that `scan` computes (:class:`na64root.records.PlaneResult`).
+    """
 
     mass_GeV: list[float]
     epsilon_low: list[float | None]
     epsilon_high: list[float | None]
+    mode: Mode = "semivisible"
+    contours: list[list[list[float]]] = Field(default_factory=list)
+    expected_contours: dict[str, list[list[list[float]]]] = Field(default_factory=dict)
+    overlays: dict[str, Overlay] = Field(default_factory=dict)
+    inclusive: InclusiveReading | None = None
 
 
 class SignalUncertaintyOfSample(Record):

@@ -15,6 +15,7 @@ from .verb import Common, application, verb
 
 if TYPE_CHECKING:
     from ..records import Record
+    from ..signal import Mode
     from ..simulation.writer import Format
 
 
@@ -46,6 +47,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also vary the card's systematic sources, in the events and in --signal.",
 )
+@click.option(
+    "--mode",
+    type=click.Choice(["semivisible", "invisible"]),
+    default="semivisible",
+    show_default=True,
+    help="invisible: A' -> invisible, limit and plane of S2 alone.",
+)
 @MODEL
 @LIMIT
 @ENGINE
@@ -60,6 +68,7 @@ def _analyze(
     signal_epsilon: float | None,
     exclude_outlier_spills: bool,
     systematics: bool,
+    mode: Mode,
     blind: bool,
 ) -> Record:
     """The whole chain: read, select, count, limits, exclusion plane, figures.
@@ -76,7 +85,7 @@ def _analyze(
     if bool(files) == pseudodata:
         raise click.UsageError("give FILES to analyse, or --pseudodata", click.get_current_context())
     data = DataOptions(exposure_option(common.card, eot), exclude_outlier_spills, systematics, blind)
-    options = AnalysisOptions(data, pseudodata, signal)
+    options = AnalysisOptions(data, pseudodata, signal, mode)
     return analyze(files, common.card, common.results, options, work=common.work)
 
 

@@ -213,6 +213,8 @@ def _gun(
 @EOT
 @click.option("--r-report", "with_r", is_flag=True, help="What each cause takes by the R cut.")
 @click.option("--best-r-cut", "with_best", is_flag=True, help="The cut on R with the best sensitivity of S1.")
+@click.option("--best-cuts", "with_cuts", is_flag=True,
+              help="Thresholds of S1 and S2 and the cut on R with the best sensitivity of both.")  # fmt: skip
 @click.option("--map", "map_file", type=click.Path(path_type=Path), metavar="FILE.json",
               help="Also simulate a map of the efficiency against chi2 energy and c tau.")  # fmt: skip
 def _acceptance(
@@ -225,21 +227,24 @@ def _acceptance(
     eot: tuple[str, ...],
     with_r: bool,
     with_best: bool,
+    with_cuts: bool,
     map_file: Path | None,
 ) -> Record:
     """Simulated signal selected as data: cut flow, decay volumes, efficiencies, beside the chain.
 
     With --map also an efficiency map for models of others, -n events for each decade of c tau.
     """
+    from ..exclusion.best_cuts import best_cuts
     from ..exclusion.r_cut import best_r_cut
     from ..records import require_replaceable
     from ..simulation.acceptance import AcceptanceReport, efficiency, r_report
     from ..simulation.core_config import Signal
 
     card, point = common.card, Signal(mass_GeV, epsilon, mode)
-    if mode != "semivisible" and (with_r or with_best or map_file is not None):
+    if mode != "semivisible" and (with_r or with_best or with_cuts or map_file is not None):
         raise ConfigError(
-            f"--r-report, --best-r-cut and --map in mode {mode} (they need decays of chi2): leave them out"
+            f"--r-report, --best-r-cut, --best-cuts, --map in mode {mode} (they need decays of chi2): leave "
+            "them out"
         )
     if map_file is not None:
         require_replaceable(map_file, force=common.force)
@@ -253,6 +258,7 @@ def _acceptance(
     )
     report = r_report(card, point, events=events, work=common.work) if with_r else None
     best = best_r_cut(card, point, events=events, work=common.work) if with_best else None
+    together = best_cuts(card, point, events=events, work=common.work) if with_cuts else None
     if map_file is not None:
         from ..simulation.efficiency_map import make_map
 
@@ -262,5 +268,6 @@ def _acceptance(
         **dict(found),
         r_report=report,
         best_r_cut=best,
+        best_cuts=together,
         map=None if map_file is None else str(map_file),
     )

@@ -274,7 +274,8 @@ def show_plane(record: PlaneResult, console: Console) -> None:
     for mass, low, high in zip(record.x, record.epsilon_low, record.epsilon_high, strict=True):
         table.add_row(f"{mass:.4g}", *("-" if value is None else f"{value:.3e}" for value in (low, high)))
     console.print(table)
-    _show_g2(record.g2_excluded_up_to_GeV, console, frame=record.g2_end_is_frame)
+    has_line = record.provenance.coupling in ("vector", "scalar")
+    _show_g2(record.g2_excluded_up_to_GeV, console, frame=record.g2_end_is_frame, has_line=has_line)
     if record.inclusive is not None:
         end, frame = record.inclusive.g2_excluded_up_to_GeV, record.inclusive.g2_end_is_frame
         where = "nowhere from the lowest mass on" if end is None else f"up to {end:.3f} GeV"
@@ -294,8 +295,10 @@ def _show_blinded_and_notes(blind: bool, notes: Sequence[str], console: Console)
         console.print(note, soft_wrap=True)
 
 
-def _show_g2(end: float | None, console: Console, *, frame: bool = False) -> None:
-    if end is None:
+def _show_g2(end: float | None, console: Console, *, frame: bool = False, has_line: bool = True) -> None:
+    if not has_line:
+        console.print("There is no central g-2 line: this mediator does not make the muon's g-2 larger.")
+    elif end is None:
         console.print("The central g-2 line is not excluded from the lowest mass on.")
     else:
         beyond = " and beyond, the end of the plane" * frame
@@ -358,7 +361,8 @@ def show_analysis(record: Analysis, console: Console) -> None:
             sizes = (f"{x.source} {100 * x.uncertainty:.2g} ± {100 * (x.error or 0.0):.1g} %" for x in varied)
             console.print(f"  varied sources of the signal uncertainty: {', '.join(sizes)}", soft_wrap=True)
         console.print()
-        _show_g2(record.g2_excluded_up_to_GeV, console, frame=record.g2_end_is_frame)
+        has_line = record.provenance.coupling in ("vector", "scalar")
+        _show_g2(record.g2_excluded_up_to_GeV, console, frame=record.g2_end_is_frame, has_line=has_line)
     else:
         console.print("\nNo limit: no bin has both an observed count and exposure.")
     _show_files(record.files, console)
@@ -446,6 +450,15 @@ def show_acceptance(record: AcceptanceReport, console: Console) -> None:
                 f"\n[bold]Best cut on R[/] {best.best:g} ({best.flat[0]:g} to {best.flat[1]:g} within 1 %): "
                 f"sensitivity {100.0 * best.gain:+.1f} ± {100.0 * best.gain_error:.1f} % against "
                 f"R < {best.r_max:g} (paper: {best.published})"
+            ),
+            soft_wrap=True,
+        )
+    if (together := record.best_cuts) is not None:
+        cuts = ", ".join(f"{name.removeprefix('selection.')} {x:g}" for name, x in together.best.cuts.items())
+        console.print(
+            _titled(
+                f"\n[bold]Best cuts together[/] {cuts}: sensitivity {100.0 * together.gain:+.1f} ± "
+                f"{100.0 * together.gain_error:.1f} % against the card's (paper: {together.published})"
             ),
             soft_wrap=True,
         )

@@ -37,6 +37,7 @@ from .cuts import (
 from .experiment import SIGNATURES, Beam, ExcludedRuns, Geometry, Period, RunRange, Signature, Target
 from .input import FriendTree, InputConfig, LayoutConfig, MappedBranch
 from .loading import DEFAULT_CARD, card_names, changed_card, load_card
+from .mediator import Coupling
 from .model import (
     Annihilation,
     Approximation,
@@ -92,6 +93,7 @@ __all__ = [
     "CardInfo",
     "Constraint",
     "Correlation",
+    "Coupling",
     "Criterion",
     "CutQuantity",
     "DecayModel",

@@ -1,16 +1,25 @@
-"""Mediators as tables of charges: kinetic mixing is one of them, a card may give its own."""
+"""Mediators as tables of charges, and how they couple: kinetic mixing is one, a card may give its own."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 from .quantity import Model, Quantity, nearest
+
+# With coupling c: c psibar gamma^mu psi, the same with gamma^5, c psibar psi, c i psibar gamma^5 psi.
+Coupling = Literal["vector", "axial", "scalar", "pseudoscalar"]
+
+
+# The couplings of what has no spin, which no left-handed neutrino has alone.
+SPINLESS = ("scalar", "pseudoscalar")
 
 
 @dataclass(frozen=True)
 class Mediator:
-    """A vector that couples to a fermion f by g q_f, g = epsilon e; neutrinos are left-handed.
+    """What couples to a fermion f by g q_f, g = epsilon e; neutrinos are left-handed.
 
     Attributes:
         name: in cards and results.  written: in titles of figures.  source: of the charges.
+        vector_only: the charges are those of a gauge symmetry, and of no other coupling.
     """
 
     name: str
@@ -25,6 +34,7 @@ class Mediator:
     up: float = 2.0 / 3.0
     down: float = -1.0 / 3.0
     strange: float = -1.0 / 3.0
+    vector_only: bool = True
 
     @property
     def charges(self) -> dict[str, float]:
@@ -37,10 +47,16 @@ class Mediator:
         return self.charges == KINETIC_MIXING.charges
 
 
+def _of_charged_leptons(name: str, written: str, source: str, **charges: float) -> Mediator:
+    """A mediator of charged leptons alone, of any coupling."""
+    found = _of_leptons(name, written, source, **charges)
+    return replace(found, vector_only=False, electron_neutrino=0.0, muon_neutrino=0.0, tau_neutrino=0.0)
+
+
 def _of_leptons(name: str, written: str, source: str, **charges: float) -> Mediator:
     """A mediator of differences of lepton numbers: neutrinos as their leptons, quarks not at all."""
-    leptons = {"electron": 0.0, "muon": 0.0, "tau": 0.0} | charges
-    neutrinos = {f"{lepton}_neutrino": charge for lepton, charge in leptons.items()}
+    leptons: dict[str, Any] = {"electron": 0.0, "muon": 0.0, "tau": 0.0} | charges
+    neutrinos: dict[str, Any] = {f"{lepton}_neutrino": charge for lepton, charge in leptons.items()}
     return Mediator(name, written, source, **leptons, **neutrinos, up=0.0, down=0.0, strange=0.0)
 
 
@@ -75,6 +91,17 @@ MEDIATORS = {
             down=2.0 / 3.0,
             strange=2.0 / 3.0,
         ),
+        _of_charged_leptons(
+            "electrons", "electrons only", "as NA64, arXiv:2102.01885: to electrons alone", electron=-1.0
+        ),
+        _of_charged_leptons(
+            "charged_leptons",
+            "charged leptons",
+            "an assumption: to all charged leptons alike",
+            electron=-1.0,
+            muon=-1.0,
+            tau=-1.0,
+        ),
     )
 }
 
@@ -93,12 +120,28 @@ class Charges(Model):
     strange: Quantity
 
 
-def mediator_of(name: str, charges: Charges | None) -> Mediator:
+def mediator_of(name: str, charges: Charges | None, coupling: Coupling = "vector") -> Mediator:
     """The mediator of a card.
 
     Raises:
-        ValueError: a name without charges, or charges beside a known name; charges that make nothing.
+        ValueError: a name without charges, or charges beside a known name; charges that make nothing, or
+            that this coupling does not have.
     """
+    found = _mediator_of(name, charges)
+    if coupling != "vector" and found.vector_only:
+        those = ", ".join(known for known, mediator in MEDIATORS.items() if not mediator.vector_only)
+        raise ValueError(
+            f"coupling = {coupling} with mediator {name} (its charges are of a vector): set mediator to "
+            f"one of {those}, or give charges in [model.charges]"
+        )
+    if coupling in SPINLESS and any(v for key, v in found.charges.items() if key.endswith("neutrino")):
+        raise ValueError(
+            f"coupling = {coupling} with charges of neutrinos (there are left-handed ones alone): make them 0"
+        )
+    return found
+
+
+def _mediator_of(name: str, charges: Charges | None) -> Mediator:
     if charges is None:
         if name not in MEDIATORS:
             why = nearest(name, MEDIATORS) or f"known are {', '.join(MEDIATORS)}"
@@ -111,4 +154,4 @@ def mediator_of(name: str, charges: Charges | None) -> Mediator:
     values = {key: getattr(charges, key).value for key in Charges.model_fields}
     if values["electron"] == 0.0:
         raise ValueError(f"mediator {name} does not couple to electrons: nothing is produced in this beam")
-    return Mediator(name, name, "the card", **values)
+    return Mediator(name, name, "the card", **values, vector_only=False)

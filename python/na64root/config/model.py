@@ -1,10 +1,10 @@
 """The dark sector, how its signal is computed, the muon's g-2 and the planes that are scanned."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from .mediator import Charges, Mediator, mediator_of
+from .mediator import Charges, Coupling, Mediator, mediator_of
 from .quantity import Fraction, GridPoints, Model, NonNegative, Positive, Quantity, Whole
 
 Approximation = Literal["etl", "ww", "iww"]
@@ -31,7 +31,8 @@ ResidualMeaning = Literal["total", "rest"]
 class ModelConfig(Model):
     """The dark sector: alpha_D, R = m_A'/m_chi1, f = Delta/m_chi1, its mediator, and the formulas for it.
 
-    `mediator` is one of :data:`na64root.config.mediator.MEDIATORS`, or the name of one with `charges`.
+    `mediator` is one of :data:`na64root.config.mediator.MEDIATORS`, or the name of one with `charges`;
+    `coupling` is how it couples, to matter as to chi1 chi2.
     """
 
     alpha_dark: Positive
@@ -43,20 +44,34 @@ class ModelConfig(Model):
     annihilation: Annihilation
     mediator: str = "kinetic_mixing"
     charges: Charges | None = None
+    coupling: Coupling = "vector"
 
     @model_validator(mode="after")
     def _mediator_is_known(self) -> "ModelConfig":
-        mediator = mediator_of(self.mediator, self.charges)
+        mediator = mediator_of(self.mediator, self.charges, self.coupling)
+        if self.coupling != "vector" and self.approximation != "etl":
+            raise ValueError(
+                f"approximation = {self.approximation} with coupling = {self.coupling} (it is of vectors): "
+                "set etl"
+            )
         if self.width == "paper" and not mediator.is_kinetic_mixing:
             raise ValueError(
                 f"width = paper with mediator {self.mediator} (Eq. 2 is of kinetic mixing): set exact"
             )
         return self
 
+    @model_serializer(mode="wrap")
+    def _without_vector(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A card of a vector keeps the checksum that it has had.
+        values: dict[str, Any] = serialise(self)
+        if self.coupling == "vector":
+            values.pop("coupling", None)
+        return values
+
     @property
     def vector(self) -> Mediator:
         """The mediator with its charges."""
-        return mediator_of(self.mediator, self.charges)
+        return mediator_of(self.mediator, self.charges, self.coupling)
 
 
 class SignalConfig(Model):

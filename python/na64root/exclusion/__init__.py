@@ -2,8 +2,8 @@
 
 `counting_models` and `strength` join signal and limit, `headline` is the card's own model; `intervals` solves
 for epsilon, `coupling` for any one parameter; `grids`, `planes` and `drawn_over` are planes of any two,
-`curves_of_files` what users put over them; `explain` is one point in all numbers; `ledger`, `planner` and
-`r_cut` vary the card.
+`curves_of_files` what users put over them; `explain` is one point in all numbers; `ledger`, `planner`,
+`r_cut` and `best_cuts` vary the card.
 """
 
 from .counting_models import (

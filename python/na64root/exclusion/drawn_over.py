@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Literal
@@ -17,9 +17,9 @@ from .. import theory
 from .._core import units
 from ..annotations import Array
 from ..config import Card
-from ..config.mediator import Mediator
+from ..config.mediator import SPINLESS
 from ..records import Line, Overlay, Region
-from ..signal import Mode
+from ..signal import Mode, Parameters
 from ..signal.parameters import ELECTRIC_CHARGE
 from ..theory.experiments import experiments_of, regions, strength_at_mass
 from ..theory.overlays import (
@@ -95,8 +95,9 @@ def _of_curves(card: Card, plane: Plane, mode: Mode, others: bool, work: Work) -
     parameters = plane.parameters
     low, high = plane.mass_range
     masses = np.geomspace(low, high, LINE_POINTS)
-    charge = parameters.mediator.electron
-    found = _g2_overlays(card, masses) | _line_overlays(electron_g2(masses, charge=charge))
+    charge, coupling = parameters.mediator.electron, parameters.coupling
+    electron = electron_g2(masses, charge=charge, coupling=coupling)
+    found = _g2_overlays(card, masses) | _line_overlays(electron)
     if mode == "semivisible":
         if others:
             log.info("computing the relic line and what other experiments exclude")
@@ -108,16 +109,19 @@ def _of_curves(card: Card, plane: Plane, mode: Mode, others: bool, work: Work) -
         invisible = "holds where chi2 lives long"
     else:
         invisible = "excluded above"
-        if others:
+        if others and coupling == "vector":  # whose annihilation at rest the relic density is
             small = replace(parameters, relative_splitting=1e-3)  # pairs of one mass
             of_pairs = masses_of_curves(low, high, RELIC_POINTS, small, of_pairs=True)
             for kind in KINDS:
                 found |= _line_overlays(relic_line(of_pairs, parameters, kind))
+    if coupling in SPINLESS:  # made with other shares of the energy, and in e+ e- at other angles
+        return _placed(plane, found)
+    if mode == "invisible":
         found["BaBar invisible 2017"] = _published(
             "babar_invisible_2017",
             "arXiv:1702.03327 Fig. 5, as tabulated in DarkCast",
             "A' -> invisible, 53 fb^-1, 90 % CL: excluded above",
-            parameters.mediator,
+            parameters,
         )
         if parameters.mediator.name == "b_minus_l":
             found["NA64 B-L 2022"] = Overlay(
@@ -132,8 +136,13 @@ def _of_curves(card: Card, plane: Plane, mode: Mode, others: bool, work: Work) -
         "na64_invisible_2019",
         "arXiv:1906.00176 Fig. 3, as tabulated in DarkCast",
         f"A' -> invisible, 2.84e11 EOT, 90 % CL: {invisible}",
-        parameters.mediator,
+        parameters,
     )
+    return _placed(plane, found)
+
+
+def _placed(plane: Plane, found: Mapping[str, Overlay]) -> dict[str, Overlay]:
+    """Curves of epsilon against m_A', put into a plane of curves."""
     return {
         name: overlay.model_copy(
             update={"contour": [list(plane.place(mass, epsilon)) for mass, epsilon in overlay.contour]}
@@ -142,11 +151,17 @@ def _of_curves(card: Card, plane: Plane, mode: Mode, others: bool, work: Work) -
     }
 
 
-def _published(name: str, source: str, caveat: str, mediator: Mediator) -> Overlay:
-    """A published limit on A' -> invisible from electrons, for other mediators by the electron's charge."""
+def _published(name: str, source: str, caveat: str, parameters: Parameters) -> Overlay:
+    """A published limit on A' -> invisible from electrons, for other mediators by the electron's charge.
+
+    So far above m_e it is also that of an axial vector, which electrons make as they make a vector.
+    """
+    mediator = parameters.mediator
     charge = abs(mediator.electron)
     if not mediator.is_kinetic_mixing:
         caveat += f"; of kinetic mixing, for {mediator.name} by the charge of the electron"
+    if parameters.coupling != "vector":
+        caveat += "; chirality does not matter far above m_e"
     contour = [[mass, epsilon / charge] for mass, epsilon in published_curve(name)]
     return Overlay(kind="published", source=source, caveat=caveat, contour=contour)
 
@@ -188,10 +203,11 @@ def _crossings(card: Card, plane: Plane, mode: Mode) -> dict[str, Overlay]:
             if None not in curve:
                 line = g2.model_copy(update={"name": f"muon g-2 {label}"})
                 found |= traced(line, above(np.array(curve, dtype=float)))
-        electron = electron_g2(table, charge=plane.parameters.mediator.electron)
+        charge, coupling = plane.parameters.mediator.electron, plane.parameters.coupling
+        electron = electron_g2(table, charge=charge, coupling=coupling)
         if None not in electron.y:
             found |= traced(electron, above(np.array(electron.y, dtype=float)))
-    if "alpha" in axes:
+    if "alpha" in axes and plane.parameters.coupling == "vector":
         pole = landau_pole(table)
         log_masses, bounds = np.log(table), np.array(pole.y, dtype=float)
         found |= traced(

@@ -18,14 +18,12 @@ from .._core import (
     chi2_ctau,
     chi2_k_factor,
     chi2_width,
-    magnetic_moment,
-    units,
 )
 from ..config import SIGNATURES, Card, Quantity, SignalAcceptance, Signature
 from ..errors import ConfigError, ConvergenceError
 from ..records import Provenance, Quoted, Record, provenance
 from ..signal import Parameters, SignalAtMass
-from ..theory import landau_pole_bound, muon_g2_band
+from ..theory import landau_pole_bound, muon_g2_band, muon_moment
 from ..work import Work, said_while
 from .counting_models import counts_of_card, warn_of_published_sources
 from .strength import Exclusion
@@ -250,7 +248,7 @@ def explain(
         aprime_width_GeV=aprime_width(model),
         cross_section_pb=cross_section,
         mean_x=mean_x,
-        a_mu=float(magnetic_moment(units.muon_mass, mass_GeV, epsilon * card.model.vector.muon)),
+        a_mu=float(muon_moment(card, mass_GeV, epsilon)),
         epsilon_g2=G2Line(**{name: _finite(line[0]) for name, line in band._asdict().items()}),
         decay_probability=DecayProbability(**at_mass.decay_probability(epsilon)),
         n_aprime=made,

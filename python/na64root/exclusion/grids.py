@@ -125,6 +125,12 @@ class Plane:
                 f"plane {self.name} is on the g-2 line (mediator {mediator.name} does not couple to muons): "
                 "give --x, --y and --epsilon"
             )
+        coupling = self.parameters.coupling
+        if self.epsilon is None and not axes & set(COUPLINGS) and theory.SIGN_OF_MOMENT[coupling] < 0.0:
+            raise ConfigError(
+                f"plane {self.name} is on the g-2 line (coupling {coupling} makes g-2 smaller, not larger): "
+                "give --x, --y and --epsilon"
+            )
 
     @classmethod
     def named(cls, name: str, card: Card) -> Plane:
@@ -214,7 +220,8 @@ class Plane:
                 ratio = parameters.mass_ratio
                 parameters = replace(parameters, alpha_dark=given["y"] * ratio**4 / epsilon**2)
         if epsilon is None:
-            epsilon = float(theory.epsilon_g2(mass, self.delta_a_mu, charge=parameters.mediator.muon))
+            charge, coupling = parameters.mediator.muon, parameters.coupling
+            epsilon = float(theory.epsilon_g2(mass, self.delta_a_mu, charge=charge, coupling=coupling))
         return ModelPoint(mass, epsilon, parameters) if math.isfinite(epsilon) else None
 
     @property

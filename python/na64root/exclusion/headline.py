@@ -91,7 +91,7 @@ def model_on_g2_line(
     at_mass = point.at_mass(mass)
     total, share = total_and_share(point.expected(at_mass, epsilon))
     if not total[0] > 0.0:
-        return point.limit.model(0.5), {}
+        return point.limit.model(0.0 if point.signal.mode == "invisible" else 0.5), {}
     varied = point.varied_sources(at_mass, float(epsilon[0]))
     sources = {name: SignalSource(relative) for name, (relative, _) in varied.items()}
     return point.limit.model(float(share[0]), sources), varied

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import BaseModel
@@ -47,7 +48,7 @@ FLAT = 0.01
 _BACKGROUND = "neutral_leakage"
 
 
-_EVERY_R = 2.0
+EVERY_R = 2.0
 
 
 def best_r_cut(
@@ -76,8 +77,10 @@ def best_r_cut(
         raise ConfigError(
             f"a background of {background_exposures:g} exposures (a positive number is needed): correct it"
         )
-    signal, weight = _signal(card, point, events, work)
-    background = _background(card, background_exposures, work)
+    loose = _changed(card, "selection.r.r_max.value", EVERY_R)
+    found = signal_of_s1(card, point, events, loose, work)
+    signal, weight = found.r, found.weight
+    background = background_of_s1(card, background_exposures, loose, work).r
     cut = card.selection.r.r_max.value
     cuts = np.unique(np.round(np.append(CUTS, cut), 6))
     # Cumulative in R, by part of the sample: shape (PARTS, cuts).
@@ -107,18 +110,18 @@ def best_r_cut(
 
     central = sensitivity(all_signal, all_background)
     error = np.hypot(
-        _jackknife([sensitivity(all_signal - part, all_background) for part in signal_parts]),
-        _jackknife([sensitivity(all_signal, all_background - part) for part in background_parts]),
+        jackknife([sensitivity(all_signal - part, all_background) for part in signal_parts]),
+        jackknife([sensitivity(all_signal, all_background - part) for part in background_parts]),
     )
     efficiency = all_signal / weight.sum()
     part_weights = np.array([part.sum() for part in _parts(weight)])
-    efficiency_error = _jackknife(
+    efficiency_error = jackknife(
         [
             (all_signal - part) / (weight.sum() - part_weight)
             for part, part_weight in zip(signal_parts, part_weights, strict=True)
         ]
     )
-    background_error = _jackknife([backgrounds(all_background - part) for part in background_parts])
+    background_error = jackknife([backgrounds(all_background - part) for part in background_parts])
     best = int(np.argmax(central))
     flat = cuts[central > (1.0 - FLAT) * central[best]]
     return BestRCut(
@@ -159,34 +162,42 @@ def _changed(model: AnyModel, path: str, value: Any) -> AnyModel:
     return model.model_copy(update={name: new})
 
 
-def _signal(card: Card, point: Signal, events: int, work: Work) -> tuple[Array, Array]:
-    """R and weight of the signal events of S1 before the cut on R."""
+class S1Events(NamedTuple):
+    """Events of S1 that pass a selection, shape (n,): energies in GeV, `hcal` of HCAL2 and HCAL3."""
+
+    ecal: Array
+    hcal: Array
+    r: Array
+    weight: Array
+
+
+def signal_of_s1(card: Card, point: Signal, events: int, selected_by: Card, work: Work) -> S1Events:
+    """Signal of `card` that decays in HCAL2 and HCAL3, by the selection of another card."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signal.root"
         simulate.signal(card, path, point, SignalOptions(events=events, forced="signal"), work=work)
-        return _r_of_candidates(path, _changed(card, "selection.r.r_max.value", _EVERY_R), work)
+        return _candidates(path, selected_by, work)
 
 
-def _background(card: Card, exposures: float, work: Work) -> Array:
-    """R of background events of S1 before the cuts on R and shower_chi2."""
+def background_of_s1(card: Card, exposures: float, selected_by: Card, work: Work) -> S1Events:
+    """Neutral hadrons that pass HCAL1, before the cut on shower_chi2, by the selection of another card."""
     alone = card
     for name in card.pseudodata.classes:
         if name != _BACKGROUND:
             alone = _changed(alone, f"pseudodata.{name}.rate_per_eot.value", 0.0)
-    any_r = _changed(alone, "selection.r.r_max.value", _EVERY_R)
-    any_r = _changed(any_r, "selection.shower_chi2.chi2_max.value", 1e9)
+    any_shower = _changed(selected_by, "selection.shower_chi2.chi2_max.value", 1e9)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "background.root"
         eot = {"all": card.eot * exposures}
         pseudodata(alone, path, PseudodataOptions(eot=eot), work=work)
-        return _r_of_candidates(path, any_r, work)[0]
+        return _candidates(path, any_shower, work)
 
 
-def _r_of_candidates(path: Path, card: Card, work: Work) -> tuple[Array, Array]:
+def _candidates(path: Path, card: Card, work: Work) -> S1Events:
     found = selection.select([str(path)], card.for_simulation, work=work.here).candidates
     # With energy above the threshold of S1 in HCAL2 and HCAL3, R is finite.
-    pairs = [(c.r, c.weight) for c in found if c.signature == "S1"]
-    return np.array([r for r, _ in pairs], dtype=float), np.array([w for _, w in pairs])
+    rows = [(c.ecal_GeV, c.hcal2_GeV + c.hcal3_GeV, c.r, c.weight) for c in found if c.signature == "S1"]
+    return S1Events(*np.array(rows, dtype=float).reshape(-1, 4).T)
 
 
 def _parts(values: Array) -> list[Array]:
@@ -203,7 +214,8 @@ def _below(r: Array, weight: Array, cuts: Array) -> Array:
     )
 
 
-def _jackknife(values: list[Array]) -> Array:
+def jackknife(values: Sequence[Array]) -> Array:
+    """Statistical error of a value from those without one part of the sample each."""
     found = np.array(values)
     return np.asarray(np.sqrt((len(found) - 1) * found.var(axis=0)))
 

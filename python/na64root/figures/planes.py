@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.tri import Triangulation
 
 from ..annotations import Array
-from .style import COLOURS, new_figure, scientific, styled
+from .style import COLOURS, mark_end_point, new_figure, scientific, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -184,7 +184,7 @@ def exclusion_plane(
     axes.set_xlim(plane.x[0], plane.x[-1])
     axes.set_ylim(plane.y[0], plane.y[-1])
     if plane.g2_excluded_up_to_GeV is not None:
-        _mark_end_point(axes, plane.g2_excluded_up_to_GeV, plane.g2_end_is_frame)
+        mark_end_point(axes, plane.g2_excluded_up_to_GeV, frame=plane.g2_end_is_frame)
     x_quantity, y_quantity = plane.plane.split("-")
     axes.set_xlabel(AXES[x_quantity])
     axes.set_ylabel(AXES[y_quantity])
@@ -251,20 +251,6 @@ def _of_the_inclusive(plane: PlaneResult) -> str:
     elif reading.g2_excluded_up_to_GeV is not None:
         text += f"; the central g-2 line is excluded up to {reading.g2_excluded_up_to_GeV:.3g} GeV"
     return text + "."
-
-
-def _mark_end_point(axes: Axes, mass_GeV: float, frame: bool) -> None:
-    axes.axvline(mass_GeV, color=COLOURS["new"], linestyle=":", linewidth=1.3, zorder=3)
-    axes.annotate(
-        f"central line excluded\nup to {mass_GeV:.3g} GeV{' and beyond' * frame}",
-        (mass_GeV, 0.02),
-        xycoords=("data", "axes fraction"),
-        xytext=(-6, 0),
-        textcoords="offset points",
-        ha="right",
-        fontsize=11,
-        color=COLOURS["new"],
-    )
 
 
 @styled

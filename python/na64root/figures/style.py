@@ -133,3 +133,18 @@ def scientific(value: float) -> str:
     """A number for mathtext, to three digits."""
     mantissa, exponent = f"{value:.2e}".split("e")
     return rf"{float(mantissa):g} \times 10^{{{int(exponent)}}}"
+
+
+def mark_end_point(axes: Axes, mass_GeV: float, *, frame: bool) -> None:
+    """The end of the excluded part of the central g-2 line; `frame`: it is where the masses end."""
+    axes.axvline(mass_GeV, color=COLOURS["new"], linestyle=":", linewidth=1.3, zorder=3)
+    axes.annotate(
+        f"central line excluded\nup to {mass_GeV:.3g} GeV{' and beyond' * frame}",
+        (mass_GeV, 0.02),
+        xycoords=("data", "axes fraction"),
+        xytext=(-6, 0),
+        textcoords="offset points",
+        ha="right",
+        fontsize=11,
+        color=COLOURS["new"],
+    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import COLOURS, new_figure, styled
+from .style import COLOURS, mark_end_point, new_figure, styled
 
 
 @styled
@@ -17,13 +17,14 @@ def excluded_range(
     epsilon_high: Sequence[float | None],
     *,
     end_GeV: float | None,
+    end_is_frame: bool = False,
     label: str,
 ) -> Figure:
     """The excluded range of epsilon at each mass, with the end of the excluded g-2 line.
 
     Args:
         mass_GeV, epsilon_low, epsilon_high: shape (n,), None where nothing is excluded.
-        end_GeV: None where there is none.
+        end_GeV: None where there is none.  end_is_frame: it is where the masses end.
     """
     figure, axes = new_figure(figsize=(9.0, 6.4))
     mass = np.array(mass_GeV)
@@ -32,17 +33,7 @@ def excluded_range(
     axes.plot(mass, low, "o-", color=COLOURS["exclusion"], markersize=3, label="smallest excluded")
     axes.plot(mass, high, "s--", color=COLOURS["exclusion"], markersize=3, label="largest excluded")
     if end_GeV is not None:
-        axes.axvline(end_GeV, color=COLOURS["new"], linestyle=":", linewidth=1.4)
-        axes.annotate(
-            f"central $(g-2)_\\mu$ line\nup to {end_GeV:.3g} GeV",
-            (end_GeV, 0.03),
-            xycoords=("data", "axes fraction"),
-            xytext=(-6, 0),
-            textcoords="offset points",
-            ha="right",
-            fontsize=11,
-            color=COLOURS["new"],
-        )
+        mark_end_point(axes, end_GeV, frame=end_is_frame)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(mass[0], mass[-1])

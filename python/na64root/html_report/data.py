@@ -418,6 +418,7 @@ def _excluded_range(record: Analysis, draw: Draw) -> Drawing:
             excluded.epsilon_low,
             excluded.epsilon_high,
             end_GeV=record.g2_excluded_up_to_GeV,
+            end_is_frame=record.g2_end_is_frame,
             label="expected, blinded" if record.blind else "excluded",
         ),
         table,

@@ -2,10 +2,11 @@
 
 The keys of records are the contract that scripts rely on: every number that a verb prints or a figure draws
 comes from one. Records that one package makes are in that package; here are the base (`record`) and those
-that are handed on: `origin` of a result, `counts`, `limits`, `fits`, `planes`, `r_cut`. `files` and `folder`
-write results: beside and renamed, never replaced unasked, an input never at all.
+that are handed on: `origin` of a result, `counts`, `limits`, `fits`, `planes`, `r_cut`, `best_cuts`. `files`
+and `folder` write results: beside and renamed, never replaced unasked, an input never at all.
 """
 
+from .best_cuts import BestCuts, CutsTogether
 from .counts import Count, CutFlowRow, cuts_in_order
 from .files import (
     at_once,
@@ -63,12 +64,14 @@ __all__ = [
     "BLINDING",
     "AnyRecord",
     "AssumedUncertainty",
+    "BestCuts",
     "BestFit",
     "BestRCut",
     "BlindingEntry",
     "ClsScan",
     "Count",
     "CutFlowRow",
+    "CutsTogether",
     "Discovery",
     "Expected",
     "FitReport",

@@ -75,6 +75,7 @@ class Provenance(Record):
     version: str | None = None
     command: list[str] | None = None
     mediator: str = "kinetic_mixing"
+    coupling: str = "vector"
 
 
 _command: ContextVar[list[str] | None] = ContextVar("command of this run", default=None)
@@ -138,6 +139,7 @@ def provenance(
         version=version(),
         command=_command.get(),
         mediator=card.model.mediator,
+        coupling=card.model.coupling,
     )
 
 

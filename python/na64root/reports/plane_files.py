@@ -143,7 +143,8 @@ def title_of_plane(plane: records.PlaneResult, card: Card) -> str:
     """Exposure, and what is no axis."""
     model, axes = card.model, plane.plane.split("-")
     on_target = "EOT" if card.beam.particle == "e-" else r"$e^+$ OT"
-    mediator = [model.vector.written] if model.vector.written else []
+    coupling = "" if model.coupling == "vector" else model.coupling
+    mediator = [part for part in (coupling, model.vector.written) if part]
     parts = [*mediator, rf"${figures.scientific(sum(plane.exposure.values()))}$ {on_target}"]
     # alpha_D follows where y has epsilon beside it.
     if "alpha" not in axes and not ("y" in axes and {"epsilon", "g"} & set(axes)):

@@ -7,7 +7,7 @@ of the C++ core into events per electron, `counts` gives events for an exposure 
 
 from .chain import ENERGY_POINTS, LOWEST_APRIME_ENERGY_GEV, REGIONS, SignalAtMass, SignalModel
 from .counts import card_counts, effective_electrons, effective_exposure, expected_signal
-from .parameters import MODES, Mode, Parameters
+from .parameters import MODES, Mode, Parameters, require_mode
 
 __all__ = [
     "ENERGY_POINTS",
@@ -22,4 +22,5 @@ __all__ = [
     "effective_electrons",
     "effective_exposure",
     "expected_signal",
+    "require_mode",
 ]

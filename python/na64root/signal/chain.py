@@ -22,6 +22,7 @@ from .._core import (
     Approximation,
     Chi2Decayer,
     Chi2Flux,
+    Coupling,
     DarkBremsstrahlung,
     DecayModel,
     InclusiveS2,
@@ -46,7 +47,7 @@ from ..annotations import Array
 from ..config import Card, Signature
 from ..errors import ConfigError, ConvergenceError
 from .inside import S2Tables, Target, s2_tables
-from .parameters import Mode, Parameters
+from .parameters import Mode, Parameters, require_mode
 
 # Below it the cascade, without ionisation, is not valid: A' of less energy are left out.
 LOWEST_APRIME_ENERGY_GEV = 1.0
@@ -68,10 +69,12 @@ class SignalModel:
     """The expected signal of a card. The cascade is solved once, production at each mass by :meth:`at_mass`.
 
     Raises:
-        ConfigError: a target that is not an element, a beam without a shower.
+        ConfigError: a target that is not an element, a beam without a shower, decays of chi2 by another
+            mediator than a vector.
     """
 
     def __init__(self, card: Card, *, mode: Mode = "semivisible") -> None:
+        require_mode(card, mode)
         self.card = card
         self.mode = mode
         self.material = _target_material(card)
@@ -124,8 +127,9 @@ class SignalModel:
     def cross_section(self, mass_GeV: float, epsilon: float = 1.0) -> DarkBremsstrahlung:
         """e Z -> e Z A' by the card's approximation and mediator, for the target's element."""
         approximation = Approximation.__members__[self.card.model.approximation]
-        coupling = epsilon * abs(self.card.model.vector.electron)
-        return DarkBremsstrahlung(mass_GeV, self.element, approximation, coupling)
+        strength = epsilon * abs(self.card.model.vector.electron)
+        coupling = Coupling.__members__[self.card.model.coupling]
+        return DarkBremsstrahlung(mass_GeV, self.element, approximation, strength, coupling)
 
     def production(self, mass_GeV: float) -> list[ProductionPoint]:
         """A' of bremsstrahlung along the shower, for epsilon = 1; it depends on no other parameter.
@@ -214,7 +218,7 @@ class SignalAtMass:
         self._annihilates = annihilation and signal.card.model.annihilation != "off"
         self._set_widths(parameters)
         self._decay = None
-        if self._model.chi2_decays:
+        if parameters.coupling == "vector" and self._model.chi2_decays:
             model = signal.card.model.decay
             self._decay = Chi2Decayer(self._model, DecayModel.__members__[model])
         self._bremsstrahlung = self._flux_of(production)
@@ -250,11 +254,14 @@ class SignalAtMass:
     def _set_widths(self, parameters: Parameters) -> None:
         self.parameters = parameters
         self._model = parameters.model(self.mass_GeV, 1.0)
+        self._width_to_chi = aprime_width_to_chi(self._model)
+        self._width_to_leptons = aprime_width(self._model) - self._width_to_chi
+        self._ctau, self._branching_ee, self._branching_to_neutrinos = math.inf, 0.0, 0.0
+        if parameters.coupling != "vector":  # mode invisible, in which no decay of chi2 is seen
+            return
         self._width = WidthFormula.__members__[self.signal.card.model.width]
         self._ctau = chi2_ctau(self._model, self._width)
         self._branching_ee = chi2_branching_to_electrons(self._model, self._width)
-        self._width_to_chi = aprime_width_to_chi(self._model)
-        self._width_to_leptons = aprime_width(self._model) - self._width_to_chi
         neutrinos = chi2_width_to_neutrinos(self._model)
         self._branching_to_neutrinos = neutrinos * self._ctau / units.hbar_c if neutrinos > 0.0 else 0.0
 
@@ -288,7 +295,8 @@ class SignalAtMass:
         kept = self.electrons_kept if self.signal.card.signal.residual == "rest" else 1.0
         if self.signal.mode == "invisible":
             produced = sum(float(np.sum(f.chi2.weight * f.accepted["S2"])) for f in self._fluxes)
-            return np.stack([np.zeros_like(square), kept * produced * square], axis=1)
+            branching = self._width_to_chi / (self._width_to_chi + self._width_to_leptons * square)
+            return np.stack([np.zeros_like(square), kept * produced * square * branching], axis=1)
         geometry = self.signal.card.geometry
         ctau = self.ctau_cm(epsilon)
         front, end = geometry.hcal2_start_cm.value, geometry.hcal3_end_cm.value

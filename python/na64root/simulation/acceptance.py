@@ -22,7 +22,7 @@ from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError
 from ..event_loop.expressions import Call
 from ..ntuple import period_index
-from ..records import BestRCut, Provenance, Record, provenance
+from ..records import BestCuts, BestRCut, Provenance, Record, provenance
 from ..selection import SelectionOptions, cut_table
 from ..signal import SignalModel, expected_signal
 from ..simulation.options import SignalOptions
@@ -351,6 +351,7 @@ class AcceptanceReport(Acceptance):
     r_report: RReport | None = None
     best_r_cut: BestRCut | None = None
     map: str | None = None
+    best_cuts: BestCuts | None = None
 
 
 _R_COLUMNS = {

@@ -85,6 +85,11 @@ def event_config(
             f"epsilon = {point.epsilon:g} makes no signal (a positive number is needed): correct it"
         )
     parameters = point.parameters or Parameters.of(card)
+    if parameters.coupling != "vector":
+        raise ConfigError(
+            f"no simulated signal of model.coupling = {parameters.coupling} (only vectors are built): set "
+            "signal.acceptance to chain, or model.coupling to vector"
+        )
     if not parameters.mediator.is_kinetic_mixing:
         raise ConfigError(
             f"no simulated signal of mediator {parameters.mediator.name} (only kinetic mixing is built): set "

@@ -7,6 +7,7 @@ as records; `scorecard` puts published numbers beside ours.
 
 from .lines import (
     ELECTRON_G2,
+    SIGN_OF_MOMENT,
     Band,
     ElectronG2,
     chi2_stable_below_splitting,
@@ -15,10 +16,12 @@ from .lines import (
     landau_pole_bound,
     muon_g2_band,
     muon_g2_band_before_fermilab,
+    muon_moment,
 )
 
 __all__ = [
     "ELECTRON_G2",
+    "SIGN_OF_MOMENT",
     "Band",
     "ElectronG2",
     "chi2_stable_below_splitting",
@@ -27,4 +30,5 @@ __all__ = [
     "landau_pole_bound",
     "muon_g2_band",
     "muon_g2_band_before_fermilab",
+    "muon_moment",
 ]

@@ -143,10 +143,22 @@ class _DumpAtMass:
             needed = recasts.least_aprime_energy(
                 parameters.model(self.mass_GeV, 1.0), detector.pair_energy_min_GeV
             )
+            # A' of protons are cheap: rather more of them than several decays of each.
+            most, each = (3 * self._events, 1) if self._of_protons else (self._events, 3)
             self._decays[key] = recasts.accepted_decays(
-                self._sample(needed), self.mass_GeV, parameters, detector, most=self._events, seed=self._seed
+                self._sample(needed),
+                self.mass_GeV,
+                parameters,
+                detector,
+                most=most,
+                per_aprime=each,
+                seed=self._seed,
             )
         return recasts.BeamDump(self._decays[key], self.mass_GeV, parameters, self.experiment.exposure)
+
+    @property
+    def _of_protons(self) -> bool:
+        return isinstance(self.experiment, proton_beam.ProtonDump)
 
     def strength(self, parameters: Parameters, epsilon: float) -> float:
         """Expected over excluded events."""

@@ -15,7 +15,7 @@ from scipy import optimize
 
 from .._core import units
 from ..annotations import Array
-from ..config import Card
+from ..config import Card, Coupling
 from ..records import Line
 from ..signal import Parameters
 from . import lines, relic
@@ -44,7 +44,12 @@ def muon_g2(card: Card, mass_GeV: ArrayLike, *, before_fermilab: bool = False) -
 
 
 def electron_g2(
-    mass_GeV: ArrayLike, *, alpha: str = "rubidium", pull: float = 2.0, charge: float = -1.0
+    mass_GeV: ArrayLike,
+    *,
+    alpha: str = "rubidium",
+    pull: float = 2.0,
+    charge: float = -1.0,
+    coupling: Coupling = "vector",
 ) -> Line:
     """The bound by the electron's g-2: larger epsilon is excluded at `pull` sigma.
 
@@ -53,11 +58,12 @@ def electron_g2(
     Raises:
         ConfigError: no such measurement of alpha (rubidium, caesium).
     """
-    bound = lines.electron_g2_bound(mass_GeV, alpha, pull, charge=charge)
+    bound = lines.electron_g2_bound(mass_GeV, alpha, pull, charge=charge, coupling=coupling)
     measured = lines.ELECTRON_G2[alpha]
     caveat = f"excluded above at {pull:g} sigma; the two measurements of alpha differ by 5 sigma"
     if not np.isfinite(bound).any():
-        caveat = f"no bound: a_e is more than {pull:g} sigma below the prediction without an A' already"
+        side = "below" if lines.SIGN_OF_MOMENT[coupling] > 0.0 else "above"
+        caveat = f"no bound: a_e is more than {pull:g} sigma {side} the prediction without an A' already"
     return Line(
         name=f"electron g-2 ({alpha})",
         source=f"a_e: Hanneke et al., PRL 100, 120801 (2008); {measured.source}",

@@ -257,13 +257,25 @@ def least_aprime_energy(model: InelasticModel, pair_energy_GeV: float) -> float:
 
 
 def _able(sample: AprimeSample, energy_GeV: float, most: int | None) -> AprimeSample:
-    """The A' above an energy, or `most` of them, evenly from the sample, with the weight of all."""
+    """The A' above an energy, or `most` of them, with weights that stand for all.
+
+    They are drawn at even steps of a density of which most is weight times energy squared: what lives long
+    enough to reach a detector far away, or has a pair above the threshold, is rare and energetic. The rest is
+    the same for all, so that no weight gets large.
+    """
     able = np.flatnonzero(sample.momentum[:, 0] > energy_GeV)
-    if most is None or len(able) <= most:
-        return AprimeSample(*(column[able] for column in sample))
-    chosen = able[np.linspace(0, len(able) - 1, most).astype(int)]
-    momentum, origin, weight = (column[chosen] for column in sample)
-    return AprimeSample(momentum, origin, weight * (sample.weight[able].sum() / weight.sum()))
+    momentum, origin, weight = (column[able] for column in sample)
+    if most is None or len(able) <= most or not weight.sum() > 0.0:
+        return AprimeSample(momentum, origin, weight)
+    importance = weight * momentum[:, 0] ** 2
+    density = (1.0 - EVENLY) * importance / importance.sum() + EVENLY / len(able)
+    edges = np.cumsum(density)
+    chosen = np.searchsorted(edges, edges[-1] * (np.arange(most) + 0.5) / most)
+    return AprimeSample(momentum[chosen], origin[chosen], weight[chosen] / (density[chosen] * most))
+
+
+# The share of A' that are drawn whatever their weight and energy.
+EVENLY = 0.2
 
 
 def unit_vectors(one_minus_cosine: Array, u: Array) -> Array:

@@ -50,7 +50,8 @@ def with_mediator(card: Card, name: str) -> Card:
     A card's width by Eq. 2 of the paper is of kinetic mixing: of other mediators it is the exact one.
     """
     width = card.model.width if name == "kinetic_mixing" else "exact"
-    model = card.model.model_copy(update={"mediator": name, "charges": None, "width": width})
+    change = {"mediator": name, "charges": None, "width": width, "coupling": "vector"}
+    model = card.model.model_copy(update=change)
     beam = card.beam.model_copy(update={"particle": "e-"})
     return card.model_copy(update={"model": model, "beam": beam})
 
