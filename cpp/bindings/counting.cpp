@@ -1,4 +1,5 @@
 #include "bindings.hpp"
+#include "interruptible.hpp"
 
 #include "na64root/counting.hpp"
 
@@ -48,14 +49,10 @@ py::tuple in_python(const Interval &interval) {
     return py::make_tuple(interval.low, interval.high);
 }
 
-// A method that is called without the GIL.
+// A method that is called without the GIL, and ends where a signal is raised.
 template <class Result, class... Arguments> auto unlocked(Result (Experiment::*method)(Arguments...) const) {
     return [method](const Experiment &self, Arguments... arguments) {
-        const Result result = [&] {
-            py::gil_scoped_release release;
-            return (self.*method)(arguments...);
-        }();
-        return in_python(result);
+        return in_python(interruptible([&]() -> Result { return (self.*method)(arguments...); }));
     };
 }
 

@@ -1,4 +1,5 @@
 #include "bindings.hpp"
+#include "interruptible.hpp"
 
 #include "na64root/profile_likelihood.hpp"
 #include "na64root/toy_ensemble.hpp"
@@ -91,11 +92,8 @@ void register_toy_ensemble(py::module_ &core) {
             "statistics",
             [](const ToyEnsemble &self, double mu, double true_mu, std::uint64_t seed, std::uint64_t first,
                std::size_t toys, int threads) {
-                ToyStatistics found;
-                {
-                    py::gil_scoped_release release;
-                    found = self.statistics(mu, true_mu, seed, first, toys, threads);
-                }
+                const ToyStatistics found =
+                    interruptible([&] { return self.statistics(mu, true_mu, seed, first, toys, threads); });
                 const Doubles &values = found.values;
                 return py::make_tuple(
                     py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data()),

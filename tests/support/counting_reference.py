@@ -22,13 +22,63 @@ TIE = 1e-5
 legendre = functools.cache(np.polynomial.legendre.leggauss)
 
 
+def _joined(reach, high, low):
+    """The polynomial of the sixth degree, one at zero, that has at +-reach the values (f, f', f'') given."""
+    rows, values = [], []
+    for x, ends in ((reach, high), (-reach, low)):
+        for order, value in enumerate(ends):
+            row = [math.perm(k, order) * x ** (k - order) if k >= order else 0.0 for k in range(1, 7)]
+            rows.append(row)
+            values.append(value - (order == 0))
+    return np.polynomial.Polynomial([1.0, *np.linalg.solve(rows, values)])
+
+
+def _follows(source, effect):
+    """A function of the parameter: the factor of a yield, and its slope."""
+    up, down = effect.up, effect.down
+    if source.shape == "gaussian":
+        a, b = up - 1.0, up - 1.0 if down is None else 1.0 - down
+        if down is None:
+            return lambda x: (1.0 + a * x, a + 0.0 * x)
+        inside = _joined(1.0, (1.0 + a, a, 0.0), (1.0 - b, b, 0.0))
+        return lambda x: (
+            np.where(np.abs(x) < 1.0, inside(x), 1.0 + np.where(x > 0.0, a, b) * x),
+            np.where(np.abs(x) < 1.0, inside.deriv()(x), np.where(x > 0.0, a, b)),
+        )
+    a, b = math.log(up), math.log(up) if down is None else -math.log(down)
+    if down is None:
+        return lambda x: (np.exp(a * x), a * np.exp(a * x))
+    if source.interpolation == "histfactory":
+        low = math.exp(-b)
+        inside = _joined(1.0, (up, a * up, a * a * up), (low, b * low, b * b * low))
+
+        def histfactory(x):
+            near, slope = np.abs(x) < 1.0, np.where(x > 0.0, a, b)
+            outside = np.exp(slope * x)
+            return np.where(near, inside(x), outside), np.where(near, inside.deriv()(x), slope * outside)
+
+        return histfactory
+
+    def combine(x):
+        # As Combine joins them: the mean slope, and a smooth step times half their difference.
+        y = np.clip(2.0 * x, -1.0, 1.0)
+        step = 0.125 * y * (y * y * (3.0 * y * y - 10.0) + 15.0)
+        rise = np.where(np.abs(y) < 1.0, 0.25 * (15.0 * y**4 - 30.0 * y**2 + 15.0), 0.0)
+        mean, half = 0.5 * (a + b), 0.5 * (a - b)
+        value = np.exp((mean + half * step) * x)
+        return value, value * (mean + half * step + half * rise * x)
+
+    return combine
+
+
 @dataclasses.dataclass
 class Parameter:
-    kind: str  # "theta" (all signal), "own" (of one bin), "eta" (of a group)
+    kind: str  # "theta" (all signal), "own" (of one bin), "eta" (of a group), "named" (of a named source)
     bins: list[int]
     low: float = -REACH
     high: float = REACH
-    count: float = 0.0  # of an auxiliary count, 0 for a normal measurement
+    count: float = 0.0  # of an auxiliary count, or its unit where that was empty; 0 for a normal measurement
+    is_empty: bool = False
 
 
 class Reference:
@@ -47,6 +97,7 @@ class Reference:
         self.delta = 0.0 if fixed else model.signal_uncertainty
         self.own = (0.0 if fixed else 1.0) * np.array(model.bin_signal_uncertainties)
         self.parameters: list[Parameter] = []
+        self.absolute: dict[tuple[int, str], float] = {}
         every = list(range(len(model.bins)))
         if self.delta:
             self.parameters.append(Parameter("theta", every, self._lowest(self.delta)))
@@ -65,9 +116,52 @@ class Reference:
             else:
                 count = float((self.background[members[0]] / self.sigma[members[0]]) ** 2)
                 self.parameters.append(Parameter("eta", members, 0.0, 1.0 + 10.0 / math.sqrt(count), count))
-        self.nominal = np.array([[p.count for p in self.parameters]])
+        self._add_named()
+        self.nominal = np.array([[0.0 if p.is_empty else p.count for p in self.parameters]])
         self.low = np.array([p.low for p in self.parameters])
         self.high = np.array([p.high for p in self.parameters])
+
+    def _add_named(self):
+        """Named sources: parameters, and what acts on each process of each bin, with its part."""
+        processes = {}
+        for i, b in enumerate(self.model.bins):
+            for name, part in b.signals.items():
+                processes[i, name] = part / b.signal_fraction if b.signal_fraction else 0.0
+            for name, part in b.backgrounds.items():
+                processes[i, name] = part / b.background if b.background else 0.0
+        self.signals = {(i, name) for i, b in enumerate(self.model.bins) for name in b.signals}
+        self.parts, self.acting = processes, {place: [] for place in processes}
+        names = [b.name for b in self.model.bins]
+        for source in () if self.treatment == "none" else self.model.named_sources:
+            parameter = Parameter("named", sorted({names.index(e.bin) for e in source.effects}))
+            if source.shape == "gamma":
+                parameter.count, parameter.is_empty = source.count or 1.0, source.count == 0.0
+                parameter.low = 0.0
+                # More have a probability of 1e-9 to give none.
+                parameter.high = 20.0 if parameter.is_empty else 1.0 + 10.0 / math.sqrt(source.count)
+            acts = False
+            for e in source.effects:
+                place = names.index(e.bin), e.process
+                if source.shape == "gamma":
+                    follows, acts = (lambda x: (x, 1.0 + 0.0 * x)), True
+                    if parameter.is_empty:
+                        # The yield of one event, over the bin's, which is zero.
+                        self.absolute[place] = e.up
+                    self.acting[place].append((len(self.parameters), follows))
+                    continue
+                if not processes[place]:
+                    continue
+                acts = True
+                self.acting[place].append((len(self.parameters), _follows(source, e)))
+                if source.shape == "gaussian":
+                    up = e.up - 1.0
+                    down = up if e.down is None else 1.0 - e.down
+                    if down > 0.0:
+                        parameter.low = max(parameter.low, -1.0 / down)
+                    if up < 0.0:
+                        parameter.high = min(parameter.high, -1.0 / up)
+            if acts:
+                self.parameters.append(parameter)
 
     def _lowest(self, delta):
         return -REACH if self.signal_shape == "lognormal" else max(-REACH, -1.0 / delta)
@@ -96,6 +190,8 @@ class Reference:
         slopes = np.zeros((n, bins, 1 + len(self.parameters)))
         logs = {}
         for k, p in enumerate(self.parameters):
+            if p.kind == "named":
+                continue
             if p.kind == "eta":
                 for i in p.bins:
                     background[:, i], slopes[:, i, 1 + k] = self._background(i, x[:, k])
@@ -109,7 +205,35 @@ class Reference:
             for i in self.parameters[k].bins:
                 slopes[:, i, 1 + k] = signal * per_signal[:, i] * ratio
         slopes[:, :, 0] = per_signal
+        if any(self.acting.values()):
+            return self._with_named(signal, x, per_signal, background, slopes)
         return signal[:, None] * per_signal + background, slopes
+
+    def _with_named(self, signal, x, per_signal, background, slopes):
+        """What named sources make of the rates of a bin's signal and background, and of their slopes."""
+        n, bins, _ = slopes.shape
+        rates, found = np.zeros((n, bins)), np.zeros_like(slopes)
+        for (i, name), part in self.parts.items():
+            of_signal = (i, name) in self.signals
+            if (i, name) in self.absolute:
+                whole, share = np.ones(n), self.absolute[i, name]
+            else:
+                whole, share = (per_signal[:, i] if of_signal else background[:, i]), part
+            scale = signal if of_signal else np.ones(n)
+            factor, logs = np.full(n, share), []
+            for k, follows in self.acting[i, name]:
+                value, slope = follows(x[:, k])
+                factor = factor * value
+                logs.append((k, slope / np.maximum(value, 1e-12)))
+            rates[:, i] += scale * whole * factor
+            for k, p in enumerate(self.parameters):
+                if i in p.bins and (p.kind == "eta") != of_signal and p.kind != "named":
+                    found[:, i, 1 + k] += slopes[:, i, 1 + k] * factor
+            for k, ratio in logs:
+                found[:, i, 1 + k] += scale * whole * factor * ratio
+            if of_signal:
+                found[:, i, 0] += whole * factor
+        return rates, found
 
     def minus_log(self, rates, counts, x, measured):
         value = (rates - special.xlogy(counts, np.maximum(rates, 1e-300))).sum(axis=1)
@@ -126,7 +250,7 @@ class Reference:
         low, high = np.r_[0.0, self.low + 1e-9], np.r_[np.inf, self.high]
         x = np.empty((n, size))
         for k, p in enumerate(self.parameters):
-            start = measured[:, k] / p.count if p.count else measured[:, k]
+            start = (measured[:, k] + p.is_empty) / p.count if p.count else measured[:, k]
             x[:, 1 + k] = np.clip(start, p.low + 0.02, p.high - 0.02)
         x[:, 0] = mu if mu is not None else np.maximum(counts.sum(axis=1) - self.background.sum(), 0.3)
         if mu is not None:
@@ -143,7 +267,7 @@ class Reference:
             gradient = np.einsum("nb,nbk->nk", 1.0 - c / safe, slopes)
             # Scoring: counts of the data where there are any, else those expected.
             weights = np.maximum(c, 1e-3) / np.maximum(rates, 1e-100) ** 2
-            hessian = np.einsum("nb,nbk,nbl->nkl", weights, slopes, slopes)
+            hessian = (weights[:, :, None] * slopes).transpose(0, 2, 1) @ slopes
             for k, p in enumerate(self.parameters):
                 m = measured[todo, k]
                 if p.count:
@@ -297,6 +421,18 @@ class Reference:
 
     # ------------------------------------------------------------------------------------------ toys
 
+    def drawn(self, generator, number):
+        """Parameters from their priors, shape (number, parameters)."""
+        x = np.empty((number, len(self.parameters)))
+        for k, p in enumerate(self.parameters):
+            if p.count:
+                shape = self.nominal[0, k] + 1.0
+                x[:, k] = np.minimum(generator.gamma(shape, size=number) / p.count, p.high)
+            else:
+                a, b = special.ndtr(p.low), special.ndtr(p.high)
+                x[:, k] = special.ndtri(generator.uniform(a, b, size=number))
+        return x
+
     def cls_by_toys(self, mu, number, seed):
         """CLs and the error of its logarithm."""
         generator = np.random.default_rng(seed)
@@ -314,13 +450,7 @@ class Reference:
                     )
             else:
                 measured = np.repeat(self.nominal, number, axis=0)
-                x = np.empty_like(measured)
-                for k, p in enumerate(self.parameters):
-                    if p.count:
-                        x[:, k] = np.minimum(generator.gamma(p.count + 1.0, size=number) / p.count, p.high)
-                    else:
-                        a, b = special.ndtr(p.low), special.ndtr(p.high)
-                        x[:, k] = special.ndtri(generator.uniform(a, b, size=number))
+                x = self.drawn(generator, number)
             rates, _ = self.rates(np.full(number, true_mu), x)
             counts = generator.poisson(rates).astype(float)
             q = self.statistic(mu, counts, measured)

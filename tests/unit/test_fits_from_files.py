@@ -505,6 +505,28 @@ def run(*arguments):
 FLAGS = ["--observed", "1,2", "--background", "0.19,0.53", "--background-uncertainty", "0.07,0.17"]
 
 
+def test_a_workspace_of_another_kind_is_one_line(tmp_path, capsys):
+    """RooFit's writer of HS3 ends the process on one whose model has one channel only."""
+    workspace = root().RooWorkspace("na64root")
+    workspace.factory("Poisson::counts(n[3,0,100],sum::rate(mu[1,0,50],background[1]))")
+    config = root().RooStats.ModelConfig("theirs", workspace)
+    config.SetPdf("counts")
+    config.SetParametersOfInterest("mu")
+    config.SetObservables("n")
+    getattr(workspace, "import")(config)
+    workspace.writeToFile(str(tmp_path / "theirs.root"))
+    capsys.readouterr()  # of RooFit
+    assert commands.run("export", "--from", str(tmp_path / "theirs.root"), "-o", str(tmp_path / "to")) == (
+        2,
+        "",
+    )
+    assert capsys.readouterr().err.splitlines() == [
+        f"na64root: cannot use {tmp_path}/theirs.root (a workspace whose model theirs is no RooSimultaneous "
+        "of counting channels): give one of `na64root export`, or HS3"
+    ]
+    assert not (tmp_path / "to").exists()
+
+
 def test_the_verb_reads_what_the_verb_wrote(tmp_path):
     assert commands.run("export", *FLAGS, "--format", "datacard", "-o", str(tmp_path))[0] == 0
     _, direct = run(*FLAGS, "--json")
@@ -711,7 +733,10 @@ def test_results_of_an_analysis_hold_its_model(tmp_path):
 def test_diagnostics_of_a_model_that_the_exact_engine_cannot_hold_are_refused(tmp_path, capsys):
     path = str(written(tmp_path, CARD))
     assert run("--from", path, "--diagnostics", "-o", str(tmp_path / "figures")) == (2, "")
-    assert "use method exact, whose toys set the limit, or roostats" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "na64root: no diagnostics (source lumi acts differently on the processes of A; they are the exact "
+        "engine's): leave them out, `na64root fit` shows impacts and scans"
+    )
 
 
 def of_sources(*sources):

@@ -95,6 +95,21 @@ def pulls_in_pyhf(name, x):
     return x
 
 
+def read(folder):
+    """PYHF as it is read here."""
+    path = folder / "workspace.json"
+    path.write_text(json.dumps(PYHF))
+    return model_from(path)
+
+
+def in_pyhf(pyhf):
+    """The model and the data of PYHF, with the interpolations of pyhf's command line."""
+    workspace = pyhf.Workspace(PYHF)
+    codes = {"normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}}
+    model = workspace.model(modifier_settings=codes)
+    return model, workspace.data(model)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning", "ignore::DeprecationWarning")
 def test_likelihood_of_a_pyhf_workspace_is_that_of_pyhf(tmp_path):
     """-ln L and expected events at twenty points: pyhf 0.7.6 with the interpolations of its command line.
@@ -102,13 +117,8 @@ def test_likelihood_of_a_pyhf_workspace_is_that_of_pyhf(tmp_path):
     The values of -ln L differ by one constant, those of pyhf holding the factorials.
     """
     pyhf = pytest.importorskip("pyhf")
-    path = tmp_path / "workspace.json"
-    path.write_text(json.dumps(PYHF))
-    found = model_from(path)
-    codes = {"normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}}
-    workspace = pyhf.Workspace(PYHF)
-    theirs = workspace.model(modifier_settings=codes)
-    data = workspace.data(theirs)
+    found = read(tmp_path)
+    theirs, data = in_pyhf(pyhf)
     core, known = own_toys.filled_core(found.model), likelihood(found.model, "frequentist")
     random, differences = np.random.default_rng(1), []
     for _ in range(20):
@@ -224,16 +234,12 @@ def test_asymptotic_limits_of_a_pyhf_workspace_are_those_of_pyhf(tmp_path):
     """Observed and expected: pyhf's fits are good to 1e-3, as elsewhere."""
     pyhf = pytest.importorskip("pyhf")
     pyhf.set_backend("numpy", pyhf.optimize.scipy_optimizer(tolerance=1e-8))
-    path = tmp_path / "workspace.json"
-    path.write_text(json.dumps(PYHF))
-    found = model_from(path)
+    found = read(tmp_path)
     ours = upper_limit(found.model, method="asymptotic")
     assert (ours.method, ours.toys) == ("asymptotic", 0)
-    codes = {"normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}}
-    workspace = pyhf.Workspace(PYHF)
-    theirs = workspace.model(modifier_settings=codes)
+    theirs, data = in_pyhf(pyhf)
     scan = pyhf.infer.intervals.upper_limits.toms748_scan
-    limit, bands = scan(workspace.data(theirs), theirs, 0.0, 10.0, level=0.1, rtol=1e-4)
+    limit, bands = scan(data, theirs, 0.0, 10.0, level=0.1, rtol=1e-4)
     assert ours.upper_limit / found.signal_events == pytest.approx(float(limit), rel=2e-3)
     expected = [value / found.signal_events for value in dict(ours.expected).values()]
     assert expected == pytest.approx([float(band) for band in bands], rel=2e-3)

@@ -346,6 +346,7 @@ void MeanOverCounts::within_group(const Span &group, std::size_t bin, const std:
             if (products[k * nodes + e] * group.rule.weights[e] * signal_rule_.weights[k] >= 1e-13)
                 largest_rate = std::max(largest_rate, rate(bin, k, group.rule.nodes[e]));
     for (double n = 0.0;; n += 1.0) {
+        Effort::ask();
         std::vector<double> next = products;
         double largest = 0.0;
         for (std::size_t k = 0; k < group.before.size(); ++k)

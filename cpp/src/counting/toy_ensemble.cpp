@@ -1,11 +1,13 @@
 #include "na64root/toy_ensemble.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <boost/math/special_functions/gamma.hpp>
 #include <cmath>
 #include <stdexcept>
 #include <utility>
 
+#include "na64root/interruption.hpp"
 #include "na64root/parallel.hpp"
 
 namespace na64root {
@@ -14,6 +16,9 @@ namespace {
 
 // Values of the statistic of the same counts differ by less, those of others by more.
 constexpr double tie = 1e-6;
+
+// Of the largest models, a hundredth of a second.
+constexpr std::ptrdiff_t toys_between_questions = 64;
 
 // Above this mean a Poisson number is found by rejection, not by adding probabilities.
 constexpr double large_mean = 30.0;
@@ -68,9 +73,18 @@ ToyStatistics ToyEnsemble::statistics(double mu, double true_mu, std::uint64_t s
         truth = fit.parameters;
     }
     std::vector<double> values(toys);
+    std::atomic<bool> wanted{true};
     in_parts(static_cast<std::ptrdiff_t>(toys), threads, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
         Toy toy{std::vector<double>(counts_.size()), auxiliaries_, std::vector<double>(auxiliaries_.size())};
-        for (std::ptrdiff_t i = begin; i < end; ++i) {
+        for (std::ptrdiff_t i = begin; i < end && wanted; ++i) {
+            if (i % toys_between_questions == 0) {
+                try {
+                    Interruptible::ask();
+                } catch (const Interrupted &) {
+                    wanted = false; // for the other threads
+                    throw;
+                }
+            }
             Random random(seed, first + static_cast<std::uint64_t>(i), Stream::toy);
             draw(toy, true_mu, truth, random);
             const double value = likelihood_.ratio(mu, toy.counts, toy.auxiliaries);

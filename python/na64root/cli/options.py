@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -336,7 +337,7 @@ class ModelFlags:
         from ..limits.named_sources import LARGEST_RELATIVE
 
         for i, (value, error) in enumerate(zip(background, uncertainty or (), strict=False), 1):
-            if error > LARGEST_RELATIVE * value > 0.0:
+            if math.inf > error > LARGEST_RELATIVE * value > 0.0:
                 warnings.warn(
                     f"--background-uncertainty {error:g} of bin {i} is {error / value:.3g} times its "
                     "background (absolute, in events; was per cent meant?)",

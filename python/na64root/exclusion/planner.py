@@ -275,7 +275,7 @@ class _Exposures:
         self._counts = counts
         self._weight = weight
         empty = [count.model_copy(update={"observed": 0}) for count in counts]
-        self._limit_without_events = LimitByShare(card, empty, exposure)
+        self._limit_without_events = LimitByShare(card, empty, exposure, checked=False)
         self._median_at = functools.cache(self._median_at_node)
 
     def without_events(self, events: Array) -> float | None:

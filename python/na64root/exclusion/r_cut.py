@@ -231,5 +231,7 @@ def _mean_limit(card: Card, background: float) -> float:
     most = int(stats.poisson.isf(1e-5, background)) if background > 0.0 else 0
     for n in range(most + 1):
         counts = [count.model_copy(update={"observed": n, **scaled})]
-        total += stats.poisson.pmf(n, background) * LimitByShare(card, counts, card.exposure()).exact(1.0)
+        total += stats.poisson.pmf(n, background) * LimitByShare(
+            card, counts, card.exposure(), checked=False
+        ).exact(1.0)
     return float(total)

@@ -28,7 +28,7 @@ from . import roostats
 from .counting import CountingModel
 from .exact import MOST_EVENTS, TREATMENTS, Impact, Method, experiment, upper_limit
 from .limit_impacts import limit_impacts
-from .reduction import reduced
+from .reduction import IrreducibleError, reduced
 from .roostats import bayesian_limit, feldman_cousins_interval
 from .toy_scan import Toys
 
@@ -104,7 +104,13 @@ def diagnose(
             `limits.upper_limit` raises.
         ConvergenceError: a limit that is not found, a fit that failed.
     """
-    model = reduced(model)
+    try:
+        model = reduced(model)
+    except IrreducibleError as cause:
+        raise ConfigError(
+            f"no diagnostics ({cause.why}; they are the exact engine's): leave them out, `na64root fit` "
+            "shows impacts and scans"
+        ) from None
     events = sum(b.observed + b.background for b in model.bins)
     if events > MOST_EVENTS:
         raise ConfigError(

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from .counting import Bin, CountingModel
-from .model_texts import LARGEST_NUMBER, NOTHING_OBSERVED, Found, Reader, damaged, stand_in, with_absolute
+from .model_texts import (
+    LARGEST_NUMBER,
+    NOTHING_OBSERVED,
+    Found,
+    Reader,
+    bin_of_processes,
+    damaged,
+    stand_in,
+    with_absolute,
+)
 from .named_sources import Effect, NamedSource
 
 # What a parameter of the measurement is at its nominal value.
@@ -151,17 +160,7 @@ def _bins_of(
     for modifier, samples in of_template.items():
         _read_staterror(modifier, samples, names, sources)
     return [
-        Bin(
-            name=bin_name,
-            signature=bin_name,
-            period="",
-            observed=count,  # type: ignore[arg-type]  # CountingModel wants whole numbers
-            background=sum(part[False].values()),
-            background_uncertainty=0.0,
-            signal_fraction=sum(part[True].values()),
-            signal_processes=part[True],
-            background_processes=part[False],
-        )
+        bin_of_processes(bin_name, count, part[True], part[False])
         for bin_name, count, part in zip(names, counts, parts, strict=True)
     ]
 

@@ -14,7 +14,15 @@ from typing import Any
 
 from .counting import Bin, CountingModel
 from .likelihood import SMALLEST_BACKGROUND
-from .model_texts import NOTHING_OBSERVED, Found, Reader, damaged, stand_in, with_absolute
+from .model_texts import (
+    NOTHING_OBSERVED,
+    Found,
+    Reader,
+    bin_of_processes,
+    damaged,
+    stand_in,
+    with_absolute,
+)
 from .named_sources import Effect, NamedSource
 from .roofit import joined_formula
 
@@ -389,14 +397,4 @@ def _bin(graph: _Graph, name: str, rate: Any, observed: float, sources: _Sources
             if kinds[0] != shape:
                 raise graph.read.wrong(where, f"follows {f.parameter} as {kinds[0]} and {shape}")
             sources.effects.setdefault(f.parameter, []).append(effect)
-    return Bin(
-        name=name,
-        signature=name,
-        period="",
-        observed=observed,  # type: ignore[arg-type]  # CountingModel wants whole numbers
-        background=sum(parts[False].values()),
-        background_uncertainty=0.0,
-        signal_fraction=sum(parts[True].values()),
-        signal_processes=parts[True],
-        background_processes=parts[False],
-    )
+    return bin_of_processes(name, observed, parts[True], parts[False])

@@ -102,6 +102,16 @@ def _read_workspace(path: Path) -> Found:
             raise damaged(
                 path, "a file of ROOT without a workspace na64root", "give one of `na64root export`"
             )
+        # RooFit ends the process where it writes another as HS3.
+        for thing in workspace.allGenericObjects():
+            if thing.InheritsFrom("RooStats::ModelConfig") and not (
+                (pdf := thing.GetPdf()) and pdf.InheritsFrom("RooSimultaneous")
+            ):
+                raise damaged(
+                    path,
+                    f"a workspace whose model {thing.GetName()} is no RooSimultaneous of counting channels",
+                    "give one of `na64root export`, or HS3",
+                )
         as_json = Path(folder) / "hs3.json"
         blind = NOTHING_OBSERVED in str(workspace.GetTitle())
         written = root.RooJSONFactoryWSTool(workspace).exportJSON(str(as_json))

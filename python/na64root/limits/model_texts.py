@@ -154,6 +154,23 @@ class Reader:
         return [self.of_kind(x, float, f"{key} of {where}") for x in self.part(of, key, list, where)]
 
 
+def bin_of_processes(
+    name: str, observed: float, signals: Mapping[str, float], backgrounds: Mapping[str, float]
+) -> Bin:
+    """A bin that shares no uncertainty but by named sources, of processes and their yields."""
+    return Bin(
+        name=name,
+        signature=name,
+        period="",
+        observed=observed,  # type: ignore[arg-type]  # CountingModel wants whole numbers
+        background=sum(backgrounds.values()),
+        background_uncertainty=0.0,
+        signal_fraction=sum(signals.values()),
+        signal_processes=signals,
+        background_processes=backgrounds,
+    )
+
+
 def with_absolute(
     read: Reader,
     bins: Iterable[Bin],

@@ -21,8 +21,8 @@ class IrreducibleError(ConfigError):
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__(
-            f"{why} (the exact engine has no such source): use method exact, whose toys set the limit, or "
-            "roostats"
+            f"{why} (the exact engine has no such source): use upper_limit, whose toys set the limit, and in "
+            "place of p-values and two-sided intervals the fit"
         )
 
 

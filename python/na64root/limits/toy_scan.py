@@ -437,11 +437,21 @@ def find_limit(
 
 
 def _widen(make: MakeToys, scan: Scan, low: float, high: float) -> None:
-    """Toys over the range of the expected limits, at distances in ln mu that a fit can use."""
+    """Toys over the range of the expected limits, at distances in ln mu that a fit can use.
+
+    From the observed limit outwards, until they are known, and a step more.
+    """
     steps = max(2, math.ceil(math.log(high / low) / WIDEST))
     wide = [low * (high / low) ** (i / steps) for i in range(steps + 1)]
-    for new in make([(mu, TOYS_OF_BANDS, TOYS_OF_BANDS) for mu in wide]):
-        scan.add(new)
+    centre = scan.place() or math.sqrt(low * high)
+    wide.sort(key=lambda mu: abs(math.log(mu / centre)))
+    known = False
+    for pair in (wide[i : i + 2] for i in range(0, len(wide), 2)):
+        for new in make([(mu, TOYS_OF_BANDS, TOYS_OF_BANDS) for mu in pair]):
+            scan.add(new)
+        if known:
+            break
+        known = None not in scan.expected().model_dump().values()
     scan.wide = True
 
 
