@@ -149,6 +149,57 @@ class OfRest : public ROOT::Detail::RDF::RActionImpl<OfRest> {
     std::shared_ptr<int> result_ = std::make_shared<int>();
 };
 
+// All stages on the events of a TTree, which are read in its baskets; RDataFrame says only which entries.
+class OfTree : public ROOT::Detail::RDF::RActionImpl<OfTree> {
+  public:
+    using Result_t = int;
+
+    explicit OfTree(const std::shared_ptr<State> &state)
+        : begin_{state}, all_{state}, triggers_{state}, ecal_cells_{state}, beam_{state}, veto_{state},
+          rest_(state) {}
+    OfTree(OfTree &&) = default;
+    OfTree(const OfTree &) = delete;
+
+    std::shared_ptr<int> GetResultPtr() const { return rest_.GetResultPtr(); }
+    void Initialize() {}
+    void InitTask(TTreeReader *reader, unsigned slot_number) { rest_.InitTask(reader, slot_number); }
+    void Exec(unsigned slot_number, unsigned) {
+        if (!begin_(slot_number))
+            return;
+        Slot &slot = *begin_.state->slots[slot_number];
+        const auto of = [&](Stage stage) -> const Taken & {
+            slot.sound.read(stage, slot.taken[stage].places);
+            return slot.taken[stage];
+        };
+        const auto whole = [](double number) { return static_cast<std::uint32_t>(number); };
+        const auto &all = of(of_all).numbers;
+        if (!all_(slot_number, whole(all[0]), whole(all[1]), whole(all[2]), all[3], all[4] != 0.0,
+                  all[5] != 0.0, all[6] != 0.0, all[7] != 0.0, all[8], all[9], all[10], all[11]))
+            return;
+        const auto &triggers = of(of_triggers).numbers;
+        if (!triggers_(slot_number, triggers[0], triggers[1], triggers[2]) ||
+            !ecal_cells_(slot_number, of(of_ecal_cells).array))
+            return;
+        const Taken &beam = of(of_beam);
+        if (!beam_(slot_number, beam.array, beam.numbers[0], beam.numbers[1]) ||
+            !veto_(slot_number, of(of_veto).array))
+            return;
+        const Taken &rest = of(of_rest);
+        rest_.Exec(slot_number, rest.array, rest.numbers[0]);
+    }
+    void Finalize() { rest_.Finalize(); }
+    std::string GetActionName() { return rest_.GetActionName(); }
+
+  private:
+    Begin begin_;
+    OfAll all_;
+    OfTriggers<double> triggers_;
+    OfEcalCells ecal_cells_;
+    OfBeam beam_;
+    OfVeto veto_;
+    OfRest rest_;
+};
+
 using Node = ROOT::RDF::RNode;
 
 template <class From, class To> void convert(Node &node, const std::string &from, const std::string &to) {
@@ -412,17 +463,7 @@ class Graph {
 
     void run() {
         state_->prepare(node_.GetNSlots());
-        Node node = node_.Filter(Begin{state_}, {"rdfslot_"});
-        node = node.Filter(OfAll{state_}, inputs_[of_all]);
-        if (whole_hits_)
-            node = node.Filter(OfTriggers<int>{state_}, inputs_[of_triggers]);
-        else
-            node = node.Filter(OfTriggers<double>{state_}, inputs_[of_triggers]);
-        node = node.Filter(OfEcalCells{state_}, inputs_[of_ecal_cells]);
-        node = node.Filter(OfBeam{state_}, inputs_[of_beam]);
-        node = node.Filter(OfVeto{state_}, inputs_[of_veto]);
-        auto done = node.Book<ROOT::RVecD, double>(OfRest{state_}, inputs_[of_rest]);
-        done.GetValue();
+        state_->chain ? read_tree() : read_columns();
         for (const auto &slot : state_->slots)
             if (!slot->sound.failure().empty())
                 throw std::runtime_error(slot->sound.failure());
@@ -466,6 +507,25 @@ class Graph {
         for (const auto &name : files)
             state.chain->Add(name.c_str());
         return ROOT::RDataFrame(*state.chain);
+    }
+
+    void read_tree() {
+        auto done = node_.Book<unsigned>(OfTree{state_}, {"rdfslot_"});
+        done.GetValue();
+    }
+
+    void read_columns() {
+        Node node = node_.Filter(Begin{state_}, {"rdfslot_"});
+        node = node.Filter(OfAll{state_}, inputs_[of_all]);
+        if (whole_hits_)
+            node = node.Filter(OfTriggers<int>{state_}, inputs_[of_triggers]);
+        else
+            node = node.Filter(OfTriggers<double>{state_}, inputs_[of_triggers]);
+        node = node.Filter(OfEcalCells{state_}, inputs_[of_ecal_cells]);
+        node = node.Filter(OfBeam{state_}, inputs_[of_beam]);
+        node = node.Filter(OfVeto{state_}, inputs_[of_veto]);
+        auto done = node.Book<ROOT::RVecD, double>(OfRest{state_}, inputs_[of_rest]);
+        done.GetValue();
     }
 
     // Where the events at work have a column, and the stage that reads or computes it.
@@ -604,7 +664,8 @@ class Graph {
         for (const char *branch : {"straw3X", "straw3Y"}) {
             types_[branch] = "int";
             inputs_[of_triggers].push_back(branch);
-            state_->branches[of_triggers].push_back(branch);
+            state_->branches[of_triggers].push_back({branch, 1});
+            state_->foreseen[of_triggers].push_back({0, true, 0.0});
         }
         return true;
     }
@@ -615,6 +676,9 @@ class Graph {
 
     template <class Value>
     bool add(Stage stage, const std::string &branch, const Accepted &accepted, const Value &absent) {
+        int size = 0; // of an array
+        if constexpr (!std::is_arithmetic_v<Value>)
+            size = static_cast<int>(absent.size());
         auto &names = inputs_[stage];
         if (names.empty() && stage != of_rest) // an action is told its slot
             names.push_back("rdfslot_");
@@ -624,11 +688,15 @@ class Graph {
             if (!column)
                 return false;
             names.push_back(*column);
-            state_->branches[stage].push_back(branch);
+            state_->branches[stage].push_back({branch, std::max(size, 1)});
         } else {
             names.push_back("na64_absent_" + branch);
             constant(node_, names.back(), absent);
         }
+        double number = 0.0;
+        if constexpr (std::is_arithmetic_v<Value>)
+            number = absent;
+        state_->foreseen[stage].push_back({size, present_.count(branch) > 0, number});
         return true;
     }
 

@@ -104,6 +104,13 @@ struct VariedColumn {
     int variation, column, place;
 };
 
+// What a stage takes of an event of a TTree, in its order; numbers of branches that are not there remain.
+struct Taken {
+    std::vector<double> numbers;
+    ROOT::RVecD array;            // of stages that take one
+    std::vector<double *> places; // of the branches that are there
+};
+
 struct alignas(64) Slot {
     std::vector<double> values;        // columns, then numbers that cuts take and columns that are computed
     std::vector<char> alive;           // whether the event passed the cuts up to a node
@@ -115,6 +122,14 @@ struct alignas(64) Slot {
     std::vector<char> drawn;     // whether it was drawn for the event
     std::atomic<unsigned long> done{0};
     SoundBaskets sound;
+    Taken taken[number_of_stages];
+};
+
+// A branch that a stage takes.
+struct Foreseen {
+    int size; // of an array, 0 of a number
+    bool present;
+    double absent; // the number where it is not there
 };
 
 // What is booked, and the events at work, one in each slot.
@@ -140,7 +155,8 @@ struct State {
     std::vector<Operation> operations[number_of_stages];
     std::vector<Sums> histograms; // empty ones
     std::size_t tables = 0;
-    std::vector<std::string> branches[number_of_stages]; // that a stage reads
+    std::vector<Input> branches[number_of_stages];    // that a stage reads
+    std::vector<Foreseen> foreseen[number_of_stages]; // likewise, with what is not there
     std::vector<std::unique_ptr<Slot>> slots;
     std::atomic<bool> prepared{false};
 
@@ -161,6 +177,8 @@ struct State {
             slot->tables.resize(tables);
             slot->normals.resize(variations.size());
             slot->drawn.resize(variations.size());
+            for (int stage = 0; stage < number_of_stages; ++stage)
+                make_places(slot->taken[stage], foreseen[stage]);
             slots.push_back(std::move(slot));
         }
         if (once || !spills.empty())
@@ -211,6 +229,18 @@ struct State {
             possible_[stage].push_back({operation.node, operation.tally, operation.bits});
         else if (operation.kind != Operation::fails && node_stages[operation.node] <= stage)
             awaited_[stage].push_back(operation.node);
+    }
+
+    static void make_places(Taken &taken, const std::vector<Foreseen> &branches) {
+        taken.numbers.reserve(branches.size()); // places stay
+        for (const auto &[size, present, absent] : branches) {
+            if (size)
+                taken.array = ROOT::RVecD(size);
+            else
+                taken.numbers.push_back(absent);
+            if (present)
+                taken.places.push_back(size ? taken.array.data() : &taken.numbers.back());
+        }
     }
 
     int common_ancestor(int one, int other) const {
