@@ -63,7 +63,17 @@ struct FieldMaker {
             if (std::is_array_v<Member>)
                 type = "std::array<" + type + "," + std::to_string(sizeof(Member) / sizeof(Element)) + ">";
         }
-        model.AddField(ROOT::RFieldBase::Create(name, type).Unwrap());
+        auto field = ROOT::RFieldBase::Create(name, type).Unwrap();
+        as_they_are(*field);
+        model.AddField(std::move(field));
+    }
+    // Bytes of one double side by side, as a TTree has them, and not split into eight: energies of ADC counts
+    // come again and again, which is found only in whole values, and nothing is put together to read them.
+    static void as_they_are(ROOT::RFieldBase &field) {
+        if (field.GetTypeName() == "double")
+            field.SetColumnRepresentatives({{ROOT::ENTupleColumnType::kReal64}});
+        for (auto *part : field.GetMutableSubfields())
+            as_they_are(*part);
     }
 };
 

@@ -50,6 +50,14 @@ class Baskets {
         return static_cast<Int_t>(std::upper_bound(first, first + count_, entry) - first) - 1;
     }
 
+    // Where a basket that is sound has its first entry in memory, each as many bytes behind the one before
+    // it.
+    const char *data(Int_t number) const {
+        TBasket *basket = branch_->GetBasket(number);
+        return basket->GetBufferRef()->Buffer() + basket->GetKeylen();
+    }
+    Int_t entry_bytes() const { return entry_bytes_; }
+
     // Unpacks a basket, which stays in memory, and holds it to its branch: entries of one size without
     // offsets, or of different sizes, each of which begins in the buffer after the one before it.
     bool is_sound(Int_t number, bool fixed_size) const {

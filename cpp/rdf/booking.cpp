@@ -62,7 +62,7 @@ struct OfAll {
         values[hcal1] = h1;
         values[hcal2] = h2;
         values[hcal_sum] = h0 + h1 + h2;
-        std::fill(slot.failed.begin(), slot.failed.end(), 0);
+        state->begin_event(slot);
         return state->work(slot, of_all);
     }
 };
@@ -84,6 +84,7 @@ struct OfEcalCells {
     std::shared_ptr<State> state;
     bool operator()(unsigned slot_number, const ROOT::RVecD &energies) const {
         Slot &slot = *state->slots[slot_number];
+        slot.cells.ecal = &energies;
         slot.values[leading_cell] = leading_ecal_cell(energies);
         return state->work(slot, of_ecal_cells);
     }
@@ -107,6 +108,7 @@ struct OfVeto {
     std::shared_ptr<State> state;
     bool operator()(unsigned slot_number, const ROOT::RVecD &photomultipliers) const {
         Slot &slot = *state->slots[slot_number];
+        slot.cells.veto = &photomultipliers;
         const auto index = static_cast<std::size_t>(slot.values[period]);
         const auto &balances = state->balances;
         slot.values[veto] = veto_energy(photomultipliers, balances[std::min(index, balances.size() - 1)]);
@@ -131,6 +133,7 @@ class OfRest : public ROOT::Detail::RDF::RActionImpl<OfRest> {
     void Exec(unsigned slot_number, const ROOT::RVecD &hcal, double chi2) {
         Slot &slot = *state_->slots[slot_number];
         double *values = slot.values.data();
+        slot.cells.hcal = &hcal;
         values[r] = hcal_r_in_period(hcal, values[period], state_->cores);
         values[r12] = hcal_r12_in_period(hcal, values[period], state_->cores);
         values[hcal1_centre] = hcal[4];
@@ -144,6 +147,57 @@ class OfRest : public ROOT::Detail::RDF::RActionImpl<OfRest> {
   private:
     std::shared_ptr<State> state_;
     std::shared_ptr<int> result_ = std::make_shared<int>();
+};
+
+// All stages on the events of a TTree, which are read in its baskets; RDataFrame says only which entries.
+class OfTree : public ROOT::Detail::RDF::RActionImpl<OfTree> {
+  public:
+    using Result_t = int;
+
+    explicit OfTree(const std::shared_ptr<State> &state)
+        : begin_{state}, all_{state}, triggers_{state}, ecal_cells_{state}, beam_{state}, veto_{state},
+          rest_(state) {}
+    OfTree(OfTree &&) = default;
+    OfTree(const OfTree &) = delete;
+
+    std::shared_ptr<int> GetResultPtr() const { return rest_.GetResultPtr(); }
+    void Initialize() {}
+    void InitTask(TTreeReader *reader, unsigned slot_number) { rest_.InitTask(reader, slot_number); }
+    void Exec(unsigned slot_number, unsigned) {
+        if (!begin_(slot_number))
+            return;
+        Slot &slot = *begin_.state->slots[slot_number];
+        const auto of = [&](Stage stage) -> const Taken & {
+            slot.sound.read(stage, slot.taken[stage].places);
+            return slot.taken[stage];
+        };
+        const auto whole = [](double number) { return static_cast<std::uint32_t>(number); };
+        const auto &all = of(of_all).numbers;
+        if (!all_(slot_number, whole(all[0]), whole(all[1]), whole(all[2]), all[3], all[4] != 0.0,
+                  all[5] != 0.0, all[6] != 0.0, all[7] != 0.0, all[8], all[9], all[10], all[11]))
+            return;
+        const auto &triggers = of(of_triggers).numbers;
+        if (!triggers_(slot_number, triggers[0], triggers[1], triggers[2]) ||
+            !ecal_cells_(slot_number, of(of_ecal_cells).array))
+            return;
+        const Taken &beam = of(of_beam);
+        if (!beam_(slot_number, beam.array, beam.numbers[0], beam.numbers[1]) ||
+            !veto_(slot_number, of(of_veto).array))
+            return;
+        const Taken &rest = of(of_rest);
+        rest_.Exec(slot_number, rest.array, rest.numbers[0]);
+    }
+    void Finalize() { rest_.Finalize(); }
+    std::string GetActionName() { return rest_.GetActionName(); }
+
+  private:
+    Begin begin_;
+    OfAll all_;
+    OfTriggers<double> triggers_;
+    OfEcalCells ecal_cells_;
+    OfBeam beam_;
+    OfVeto veto_;
+    OfRest rest_;
 };
 
 using Node = ROOT::RDF::RNode;
@@ -344,27 +398,72 @@ class Graph {
 
     int histogram(int node, const std::vector<std::string> &names, std::shared_ptr<const TAxis> x,
                   std::shared_ptr<const TAxis> y = nullptr) {
-        state_->histograms.emplace_back(std::move(x), std::move(y));
-        return fill(Operation::fill, node, static_cast<int>(state_->histograms.size()) - 1, names);
+        Operation operation{Operation::fill, node};
+        const auto stage = take(operation, names);
+        return stage ? fill(*stage, std::move(operation), std::move(x), std::move(y)) : -1;
+    }
+
+    // Direction by direction of a source; -1 for what was not compiled.
+    int vary(const std::string &kind, double size, std::uint64_t seed, std::uint32_t source,
+             const std::vector<std::string> &columns) {
+        const auto known = Variation::kind(kind);
+        if (!known)
+            return -1;
+        Variation variation(*known, size, seed, source);
+        for (const auto &name : columns) {
+            const auto type = types_.find(name);
+            const bool is_branch = type != types_.end();
+            if ((is_branch && type->second != "double" && type->second != "float") ||
+                !variation.change(name, is_branch && type->second == "float"))
+                return -1;
+        }
+        if (variation.is_ambiguous())
+            return -1;
+        state_->variations.push_back(variation);
+        return static_cast<int>(state_->variations.size()) - 1;
+    }
+
+    // The node under a variation: itself where that changes nothing of it, -1 where that was not compiled.
+    int varied(int variation, int node) {
+        if (node == 0)
+            return node;
+        const auto [made, is_new] = varied_nodes_.try_emplace({variation, node}, -1);
+        if (is_new) {
+            Operation operation = nodes_[node - 1];
+            if (operation.kind == Operation::cut) {
+                const auto changed = vary(operation, variation);
+                // Iterators stay; what follows adds nodes only.
+                if (changed)
+                    made->second =
+                        *changed ? make_node(state_->node_stages[node], std::move(operation)) : node;
+            }
+        }
+        return made->second;
+    }
+
+    // Likewise of a histogram.
+    int varied_histogram(int variation, int number) {
+        const auto &[stage, nominal] = fills_[number];
+        Operation operation = nominal;
+        const auto changed = vary(operation, variation);
+        if (!changed)
+            return -1;
+        if (!*changed)
+            return number;
+        const Sums &sums = state_->histograms[number];
+        return fill(stage, std::move(operation), sums.x, sums.y);
     }
 
     int table(int node, const std::vector<std::string> &names) {
-        return fill(Operation::list, node, static_cast<int>(state_->tables++), names);
+        Operation operation{Operation::list, node};
+        operation.result = static_cast<int>(state_->tables++);
+        const auto stage = take(operation, names);
+        return stage ? book(*stage, std::move(operation)) : -1;
     }
 
     void run() {
         state_->prepare(node_.GetNSlots());
-        Node node = node_.Filter(Begin{state_}, {"rdfslot_"});
-        node = node.Filter(OfAll{state_}, inputs_[of_all]);
-        if (whole_hits_)
-            node = node.Filter(OfTriggers<int>{state_}, inputs_[of_triggers]);
-        else
-            node = node.Filter(OfTriggers<double>{state_}, inputs_[of_triggers]);
-        node = node.Filter(OfEcalCells{state_}, inputs_[of_ecal_cells]);
-        node = node.Filter(OfBeam{state_}, inputs_[of_beam]);
-        node = node.Filter(OfVeto{state_}, inputs_[of_veto]);
-        auto done = node.Book<ROOT::RVecD, double>(OfRest{state_}, inputs_[of_rest]);
-        done.GetValue();
+        state_->chain ? read_tree() : read_columns();
         for (const auto &slot : state_->slots)
             if (!slot->sound.failure().empty())
                 throw std::runtime_error(slot->sound.failure());
@@ -408,6 +507,25 @@ class Graph {
         for (const auto &name : files)
             state.chain->Add(name.c_str());
         return ROOT::RDataFrame(*state.chain);
+    }
+
+    void read_tree() {
+        auto done = node_.Book<unsigned>(OfTree{state_}, {"rdfslot_"});
+        done.GetValue();
+    }
+
+    void read_columns() {
+        Node node = node_.Filter(Begin{state_}, {"rdfslot_"});
+        node = node.Filter(OfAll{state_}, inputs_[of_all]);
+        if (whole_hits_)
+            node = node.Filter(OfTriggers<int>{state_}, inputs_[of_triggers]);
+        else
+            node = node.Filter(OfTriggers<double>{state_}, inputs_[of_triggers]);
+        node = node.Filter(OfEcalCells{state_}, inputs_[of_ecal_cells]);
+        node = node.Filter(OfBeam{state_}, inputs_[of_beam]);
+        node = node.Filter(OfVeto{state_}, inputs_[of_veto]);
+        auto done = node.Book<ROOT::RVecD, double>(OfRest{state_}, inputs_[of_rest]);
+        done.GetValue();
     }
 
     // Where the events at work have a column, and the stage that reads or computes it.
@@ -459,6 +577,8 @@ class Graph {
     int make_node(Stage stage, Operation operation) {
         operation.result = static_cast<int>(state_->node_stages.size());
         state_->node_stages.push_back(stage);
+        state_->node_parents.push_back(operation.node);
+        nodes_.push_back(operation);
         return book(stage, std::move(operation));
     }
 
@@ -481,11 +601,45 @@ class Graph {
         return stage;
     }
 
-    int fill(Operation::Kind kind, int node, int result, const std::vector<std::string> &names) {
-        Operation operation{kind, node};
-        operation.result = result;
-        const auto stage = take(operation, names);
-        return stage ? book(*stage, std::move(operation)) : -1;
+    int fill(Stage stage, Operation operation, std::shared_ptr<const TAxis> x,
+             std::shared_ptr<const TAxis> y) {
+        operation.result = static_cast<int>(state_->histograms.size());
+        state_->histograms.emplace_back(std::move(x), std::move(y));
+        fills_.emplace_back(stage, operation);
+        return book(stage, std::move(operation));
+    }
+
+    // An operation under a variation; whether that changes anything, none where it was not compiled.
+    std::optional<bool> vary(Operation &operation, int variation) {
+        const int node = varied(variation, operation.node);
+        if (node < 0)
+            return std::nullopt;
+        bool changed = node != operation.node;
+        operation.node = node;
+        const auto vary_all = [&](std::vector<int> &places) {
+            for (int &of : places) {
+                for (const auto &[name, computed] : computed_)
+                    if (computed.place == of)
+                        return false;
+                if (of < number_of_columns && state_->variations[variation].reaches(of)) {
+                    of = varied_column(variation, of);
+                    changed = true;
+                }
+            }
+            return true;
+        };
+        bool compiled = vary_all(operation.values);
+        for (auto &places : operation.in_period)
+            compiled = vary_all(places) && compiled;
+        return compiled ? std::optional(changed) : std::nullopt;
+    }
+
+    int varied_column(int variation, int column) {
+        for (const VariedColumn &known : state_->varied_columns)
+            if (known.variation == variation && known.column == column)
+                return known.place;
+        state_->varied_columns.push_back({variation, column, place(0.0)});
+        return state_->varied_columns.back().place;
     }
 
     template <class Value>
@@ -508,8 +662,10 @@ class Graph {
         if (!whole_hits_)
             return columns(of_triggers, {"straw3X", "straw3Y"}, number, 0.0);
         for (const char *branch : {"straw3X", "straw3Y"}) {
+            types_[branch] = "int";
             inputs_[of_triggers].push_back(branch);
-            state_->branches[of_triggers].push_back(branch);
+            state_->branches[of_triggers].push_back({branch, 1});
+            state_->foreseen[of_triggers].push_back({0, true, 0.0});
         }
         return true;
     }
@@ -520,26 +676,38 @@ class Graph {
 
     template <class Value>
     bool add(Stage stage, const std::string &branch, const Accepted &accepted, const Value &absent) {
+        int size = 0; // of an array
+        if constexpr (!std::is_arithmetic_v<Value>)
+            size = static_cast<int>(absent.size());
         auto &names = inputs_[stage];
         if (names.empty() && stage != of_rest) // an action is told its slot
             names.push_back("rdfslot_");
         if (present_.count(branch)) {
+            types_[branch] = type_of(node_, branch).first;
             const auto column = column_of(node_, accepted, branch);
             if (!column)
                 return false;
             names.push_back(*column);
-            state_->branches[stage].push_back(branch);
+            state_->branches[stage].push_back({branch, std::max(size, 1)});
         } else {
             names.push_back("na64_absent_" + branch);
             constant(node_, names.back(), absent);
         }
+        double number = 0.0;
+        if constexpr (std::is_arithmetic_v<Value>)
+            number = absent;
+        state_->foreseen[stage].push_back({size, present_.count(branch) > 0, number});
         return true;
     }
 
     std::shared_ptr<State> state_;
     Node node_;
     std::set<std::string> present_;
+    std::map<std::string, std::string> types_; // of the branches that are there
     std::map<std::string, Place> computed_;
+    std::vector<Operation> nodes_; // that make them, of those after the first
+    std::vector<std::pair<Stage, Operation>> fills_;
+    std::map<std::pair<int, int>, int> varied_nodes_; // by variation and node
     std::vector<std::string> inputs_[number_of_stages];
     bool whole_hits_ = false;
     std::map<int, std::unique_ptr<TH1D>> histograms1_;
@@ -605,6 +773,19 @@ int histogram(Graph &graph, int node, const std::string &x, const std::string &y
               int x_bins, double x_low, double x_high, int y_bins, double y_low, double y_high) {
     return graph.histogram(node, {x, y, weight}, std::make_shared<TAxis>(x_bins, x_low, x_high),
                            std::make_shared<TAxis>(y_bins, y_low, y_high));
+}
+
+int vary(Graph &graph, const std::string &kind, double size, unsigned long seed, unsigned source,
+         const std::vector<std::string> &columns) {
+    return graph.vary(kind, size, seed, source, columns);
+}
+
+int varied(Graph &graph, int variation, int node) {
+    return graph.varied(variation, node);
+}
+
+int varied_histogram(Graph &graph, int variation, int number) {
+    return graph.varied_histogram(variation, number);
 }
 
 int table(Graph &graph, int node, const std::vector<std::string> &columns) {

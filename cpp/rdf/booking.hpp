@@ -77,6 +77,13 @@ int histogram(Graph &graph, int node, const std::string &x, const std::string &w
               double high);
 int histogram(Graph &graph, int node, const std::string &x, const std::string &y, const std::string &weight,
               int x_bins, double x_low, double x_high, int y_bins, double y_low, double y_high);
+// One direction of a systematic source: `kind` with its size changes columns, smearing by a random number of
+// the seed, the source's number and the event. Returns the number of the variation. Under it, a node and a
+// histogram: what they were made of is booked once more as far as it changes, they remain where nothing does.
+int vary(Graph &graph, const std::string &kind, double size, unsigned long seed, unsigned source,
+         const std::vector<std::string> &columns);
+int varied(Graph &graph, int variation, int node);
+int varied_histogram(Graph &graph, int variation, int number);
 // The values of columns for each event of a node. Returns the number of the table.
 int table(Graph &graph, int node, const std::vector<std::string> &columns);
 

@@ -16,6 +16,7 @@
 #include "event_columns.hpp"
 #include "na64root/event_numbers.hpp"
 #include "sound_baskets.hpp"
+#include "variation.hpp"
 
 namespace na64root::rdf {
 
@@ -29,6 +30,7 @@ struct Operation {
         compute, // a column, of a predicate or as a sum
         fill,    // a histogram
         list,    // a row of a table
+        vary,    // a column under a variation
         record   // the sums of a spill
     } kind;
     int node;
@@ -38,6 +40,7 @@ struct Operation {
     std::vector<std::vector<int>> in_period{}; // `values` of each run period, where they are not the same
     std::size_t tally = 0;
     std::uint64_t bits = 0; // that `fails` sets, that `passing` lets pass
+    int variation = -1;     // of `vary`
 
     const int *arguments(const double *event) const {
         if (in_period.empty())
@@ -45,6 +48,14 @@ struct Operation {
         // Events outside of all periods are in no count: any will do.
         const auto index = static_cast<std::size_t>(event[period]);
         return in_period[std::min(index, in_period.size() - 1)].data();
+    }
+    // Whether it takes the column or number at a place.
+    bool takes(int place) const {
+        const auto has = [place](const std::vector<int> &of) {
+            return std::find(of.begin(), of.end(), place) != of.end();
+        };
+        return kind != without && kind != vary &&
+               (has(values) || std::any_of(in_period.begin(), in_period.end(), has));
     }
 };
 
@@ -88,14 +99,37 @@ struct Sums {
     }
 };
 
+// A column under a variation: where the events at work have it.
+struct VariedColumn {
+    int variation, column, place;
+};
+
+// What a stage takes of an event of a TTree, in its order; numbers of branches that are not there remain.
+struct Taken {
+    std::vector<double> numbers;
+    ROOT::RVecD array;            // of stages that take one
+    std::vector<double *> places; // of the branches that are there
+};
+
 struct alignas(64) Slot {
     std::vector<double> values;        // columns, then numbers that cuts take and columns that are computed
     std::vector<char> alive;           // whether the event passed the cuts up to a node
     std::vector<std::uint64_t> failed; // of each tally
     std::vector<Sums> histograms;
     std::vector<std::vector<double>> tables;
+    Cells cells;
+    std::vector<double> normals; // of each variation that smears
+    std::vector<char> drawn;     // whether it was drawn for the event
     std::atomic<unsigned long> done{0};
     SoundBaskets sound;
+    Taken taken[number_of_stages];
+};
+
+// A branch that a stage takes.
+struct Foreseen {
+    int size; // of an array, 0 of a number
+    bool present;
+    double absent; // the number where it is not there
 };
 
 // What is booked, and the events at work, one in each slot.
@@ -114,11 +148,15 @@ struct State {
 
     std::vector<double> values; // of every event: numbers that cuts take, behind the columns
     std::vector<Stage> node_stages{of_all};
+    std::vector<int> node_parents{-1}; // a node's number is above that of the node it is after
+    std::vector<Variation> variations;
+    std::vector<VariedColumn> varied_columns;
     std::vector<Tally> tallies;
     std::vector<Operation> operations[number_of_stages];
     std::vector<Sums> histograms; // empty ones
     std::size_t tables = 0;
-    std::vector<std::string> branches[number_of_stages]; // that a stage reads
+    std::vector<Input> branches[number_of_stages];    // that a stage reads
+    std::vector<Foreseen> foreseen[number_of_stages]; // likewise, with what is not there
     std::vector<std::unique_ptr<Slot>> slots;
     std::atomic<bool> prepared{false};
 
@@ -127,6 +165,9 @@ struct State {
             for (int later = stage + 1; later < number_of_stages; ++later)
                 for (const auto &operation : operations[later])
                     await(stage, operation);
+        for (auto &nodes : awaited_)
+            nodes = without_descendants(nodes);
+        place_variations();
         for (unsigned i = 0; i < n_slots; ++i) {
             auto slot = std::make_unique<Slot>();
             slot->values = values;
@@ -134,6 +175,10 @@ struct State {
             slot->failed.assign(tallies.size(), 0);
             slot->histograms = histograms;
             slot->tables.resize(tables);
+            slot->normals.resize(variations.size());
+            slot->drawn.resize(variations.size());
+            for (int stage = 0; stage < number_of_stages; ++stage)
+                make_places(slot->taken[stage], foreseen[stage]);
             slots.push_back(std::move(slot));
         }
         if (once || !spills.empty())
@@ -141,6 +186,12 @@ struct State {
         for (std::size_t i = 0; i + 1 < spills.size(); i += 2)
             filter->leave_out_spill(spills[i], spills[i + 1]);
         prepared = true;
+    }
+
+    // Nothing is known yet of the event that begins.
+    void begin_event(Slot &slot) const {
+        std::fill(slot.failed.begin(), slot.failed.end(), 0);
+        std::fill(slot.drawn.begin(), slot.drawn.end(), 0);
     }
 
     // The work of a stage on an event; whether a later stage wants it.
@@ -178,6 +229,69 @@ struct State {
             possible_[stage].push_back({operation.node, operation.tally, operation.bits});
         else if (operation.kind != Operation::fails && node_stages[operation.node] <= stage)
             awaited_[stage].push_back(operation.node);
+    }
+
+    static void make_places(Taken &taken, const std::vector<Foreseen> &branches) {
+        taken.numbers.reserve(branches.size()); // places stay
+        for (const auto &[size, present, absent] : branches) {
+            if (size)
+                taken.array = ROOT::RVecD(size);
+            else
+                taken.numbers.push_back(absent);
+            if (present)
+                taken.places.push_back(size ? taken.array.data() : &taken.numbers.back());
+        }
+    }
+
+    int common_ancestor(int one, int other) const {
+        while (one != other)
+            (one > other ? one : other) = node_parents[std::max(one, other)];
+        return one;
+    }
+
+    // An event that passes a node passes those before it, which say enough.
+    std::vector<int> without_descendants(std::vector<int> nodes) const {
+        std::sort(nodes.begin(), nodes.end());
+        nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+        std::vector<int> first;
+        for (const int node : nodes)
+            if (std::none_of(first.begin(), first.end(),
+                             [&](int other) { return common_ancestor(other, node) == other; }))
+                first.push_back(node);
+        return first;
+    }
+
+    // Varied columns are made just before what first takes them, of the events that all that take them share.
+    void place_variations() {
+        for (const auto &[variation, column, place] : varied_columns) {
+            Operation made{Operation::vary, -1, place, {column}};
+            made.variation = variation;
+            int first_stage = -1;
+            std::ptrdiff_t first = 0;
+            for (int stage = 0; stage < number_of_stages; ++stage)
+                for (auto it = operations[stage].begin(); it != operations[stage].end(); ++it)
+                    if (it->takes(place)) {
+                        made.node = first_stage < 0 ? it->node : common_ancestor(made.node, it->node);
+                        if (first_stage < 0) {
+                            first_stage = stage;
+                            first = it - operations[stage].begin();
+                        }
+                    }
+            if (first_stage >= 0)
+                operations[first_stage].insert(operations[first_stage].begin() + first, std::move(made));
+        }
+    }
+
+    double varied(const Operation &operation, Slot &slot) const {
+        const auto number = static_cast<std::size_t>(operation.variation);
+        const Variation &variation = variations[number];
+        const double *values = slot.values.data();
+        if (variation.smears() && !slot.drawn[number]) {
+            slot.normals[number] = variation.normal(values);
+            slot.drawn[number] = 1;
+        }
+        return variation.varied(operation.values.front(), values, slot.normals[number], slot.cells, balances,
+                                cores);
     }
 
     bool wanted(const Slot &slot, Stage stage) const {
@@ -223,6 +337,10 @@ struct State {
             if (alive)
                 for (const int column : v)
                     slot.tables[operation.result].push_back(values[column]);
+            break;
+        case Operation::vary:
+            if (alive)
+                values[operation.result] = varied(operation, slot);
             break;
         case Operation::record:
             if (alive)

@@ -14,17 +14,21 @@ from na64root import _core, analyze, exclusion, limits, selection
 from na64root.cling import root
 from na64root.config import Card, load_card
 from na64root.errors import ConfigError, DataError
+from na64root.event_loop import compiled
 from na64root.exclusion.explain import explain
+from na64root.ntuple import open_ntuple
 from na64root.records import Count, ResultsFolder
 from na64root.selection import SelectionOptions
-from na64root.selection.systematics import source_number
+from na64root.selection.booked import Booked
+from na64root.selection.engines import EventLoop
+from na64root.selection.systematics import Variations, source_number
 from na64root.signal import card_counts
 from na64root.simulation import simulate as simulation_simulate
 from na64root.simulation.core_config import Signal
 from na64root.simulation.options import SignalOptions
 from na64root.simulation.signal_files import SimulatedSignal, read_signal
 from na64root.simulation.writer import EventFile
-from na64root.work import Work
+from na64root.work import Engine, Work
 from support import numpy_selection
 from support.commands import run
 from support.planted import near_thresholds
@@ -312,6 +316,62 @@ def test_columns_of_several_types_vary_together(parts, columns, tmp_path):
     found = varied(selection.select([single], CARD, SelectionOptions(systematics=True)))
     assert [found["momentum_scale", d]["S2"] for d in ("up", "nominal", "down")] == [0, 1, 2]
     assert [found["srd_scale", d]["S2"] for d in ("up", "nominal", "down")] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("code", ["D", "F"], ids=["double", "single"])
+def test_the_compiled_library_gives_what_strings_give(code, tmp_path):
+    """Every number of a selection with each kind of source, branches in double and in single precision."""
+    names = ["ecalTotal", "ecalTotalNoTimecut", "hcal0", "hcal1", "hcal2", "VETO_ene", "HCAL_ene"]
+    path = write_tree(
+        tmp_path / "file.root", near_thresholds(2000, 5), types=dict.fromkeys([*names, "ECAL_ene"], code)
+    )
+    card = card_with(
+        energies=("stochastic", ["ecalTotal", "ecalTotalNoTimecut", "hcal0", "hcal1", "hcal2"], 0.1),
+        arrays=("scale", ["VETO_ene", "ECAL_ene", "HCAL_ene", "SRD_ene"], 0.2),
+        veto=("threshold", ["VETO_ene"], 0.3),
+        track=("resolution", ["trackMomentum"], 0.01),
+        timing=("scale", ["out_of_time"], 0.4),
+    )
+    wanted = SelectionOptions(systematics=True)
+    opened = open_ntuple([path])
+    event_loop = EventLoop(Work())
+    with event_loop.running(1):
+        booked = Booked(opened, card, event_loop, wanted, Variations(card, opened, SEED))
+        assert isinstance(booked.frame, compiled.Node)
+    of_strings = Work(engine=Engine(just_in_time=True), seed=SEED)
+    expected = selection.select([path], card, wanted, work=of_strings).model_dump()
+    assert len({e["source"] for e in expected["systematics"] if e["up"] != e["nominal"]}) == 5
+    assert len([name for name in expected["histograms"] if name.startswith("r_")]) > 2
+    for threads in (1, 2):
+        work = Work(threads=threads, seed=SEED)
+        assert selection.select([path], card, wanted, work=work).model_dump() == expected
+
+
+def test_a_source_of_what_no_cut_looks_at_changes_nothing(tmp_path):
+    """R is a cut of S1 alone: in S2 there is the nominal count and no shift, compiled and as strings."""
+    path = write_tree(tmp_path / "file.root", [event(), event(), s1_event()])
+    card = card_with(cells=("scale", ["HCAL_ene"], 0.1))
+    wanted = SelectionOptions(systematics=True)
+    for just_in_time in (False, True):
+        work = Work(engine=Engine(just_in_time=just_in_time))
+        effects = selection.select([path], card, wanted, work=work).systematics
+        (found,) = (e for e in effects if e.signature == "S2" and e.nominal)
+        assert (found.up, found.nominal, found.down) == (2.0, 2.0, 2.0)
+        assert found.up_shift_error == found.down_shift_error == 0.0
+
+
+def test_a_column_of_a_source_and_what_it_is_made_of_are_booked_as_strings(tmp_path):
+    """The order of the two changes is RDataFrame's, which the library does not follow."""
+    path = write_tree(tmp_path / "file.root", [event()])
+    card = card_with(both=("scale", ["ecalTotal", "out_of_time"], 0.1))
+    opened = open_ntuple([path])
+    event_loop = EventLoop(Work())
+    with event_loop.running(1):
+        variations = Variations(card, opened, SEED)
+        booked = Booked(opened, card, event_loop, SelectionOptions(systematics=True), variations)
+        assert not isinstance(booked.frame, compiled.Node)
+        booked.run()
+        assert {e.source for e in variations.effects()} == {"both"}
 
 
 def test_smearing_is_normal(tmp_path):

@@ -99,6 +99,12 @@ class Node:
             _known(graph.library.fails(graph.opened, number, *made), condition.function)
         return Tally(graph, number)
 
+    def vary(self, kind: str, size: float, seed: int, source: int, columns: Sequence[str]) -> Variation:
+        """One direction of a systematic source: what it changes, as `systematics.hpp` does."""
+        graph = self._graph
+        number = graph.library.vary(graph.opened, kind, size, seed, source, list(columns))
+        return Variation(graph, _known(number, f"{kind} of {', '.join(columns)}"))
+
     def record_spills(
         self, trigger: str, ecal: str, hcal: str, ecal_below: float, hcal_below: float, once: bool
     ) -> RecordedSpills:
@@ -155,6 +161,27 @@ class Tally:
         """The events that fail none, but maybe those with their bit in `but`."""
         graph = self._graph
         return Node(graph, graph.library.passing(graph.opened, self._number, but))
+
+
+class Variation:
+    """One direction of a systematic source."""
+
+    def __init__(self, graph: _Graph, number: int) -> None:
+        self._graph, self._number = graph, number
+
+    def of_node(self, node: Node) -> Node | None:
+        """A node under the variation; None where that changes no cut before it."""
+        graph = self._graph
+        number = _known(graph.library.varied(graph.opened, self._number, node._number), "varied cuts")
+        return None if number == node._number else Node(graph, number)
+
+    def of_histogram(self, nominal: Result) -> Result | None:
+        """A histogram under the variation; None where that changes nothing of it."""
+        graph = self._graph
+        number = _known(
+            graph.library.varied_histogram(graph.opened, self._number, nominal._number), "a varied histogram"
+        )
+        return None if number == nominal._number else Result(graph, nominal._kind, number)
 
 
 class RecordedSpills:

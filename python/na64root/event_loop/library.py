@@ -34,7 +34,7 @@ FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-pthread
 
 
 # Of the core, that the sources include.
-CORE_HEADERS = ("selection.hpp", "event_numbers.hpp")
+CORE_HEADERS = ("selection.hpp", "event_numbers.hpp", "systematics.hpp", "random.hpp", "units.hpp")
 
 
 # Likewise of those for Cling.

@@ -74,8 +74,8 @@ class Booked:
         self.cuts = {s: cuts(card, s, ntuple) for s in SIGNATURES}
         self._without_spills = options.without_spills
         self.wanted, self._skim = options, skim
-        # The compiled library knows no nodes of RDataFrame.
-        if variations or skim or not self._book_compiled():
+        # The compiled library knows no nodes of RDataFrame, which a skim is made of.
+        if skim or not self._book_compiled():
             self._book_strings()
 
     def run(self) -> None:

@@ -1,16 +1,18 @@
-"""Systematic variations of the selection: the card's sources, event by event, by RDataFrame's Vary.
+"""Systematic variations of the selection: the card's sources, event by event.
 
-They run in the event loop of the selection: every cut sees the varied quantities, and the counts after the
-last cut of each signature come out once for each direction of each source. A source that varies several
-columns varies them together. Smearing draws its random numbers from the seed and the event's run, spill and
-number in the spill, so that neither threads nor the order of the files matter.
+They are variations of the compiled library, or of RDataFrame (Vary) where strings are booked, in the event
+loop of the selection: every cut sees the varied quantities, and the counts after the last cut of each
+signature come out once for each direction of each source. A source that varies several columns varies them
+together. Smearing draws its random numbers from the seed and the event's run, spill and number in the spill,
+so that neither threads nor the order of the files matter.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from .. import cling
 from ..config import Card, Signature, SystematicSource, VariationKind
 from ..errors import ConfigError
-from ..event_loop.compiled import define
+from ..event_loop.compiled import Node, Result, Variation, define
 from ..event_loop.expressions import Expression, literal
 from ..event_loop.histograms import Histogram, bins, record, stable, variances
 from ..ntuple import Ntuple
@@ -73,7 +75,6 @@ class Variations:
         Raises:
             ConfigError: the card has no sources, or one names an unknown column.
         """
-        declare_variations()
         self._card, self._seed = card, seed
         known = [b.name for b in ntuple.schema.branches if b.used and b.kind == "floating"]
         known = [name for name in known if name != "mcWeight"] + list(QUANTITIES)
@@ -96,11 +97,15 @@ class Variations:
             name: [column for column in source.columns if column in present]
             for name, source in card.systematics.sources.items()
         }
-        self._distributed = False
+        self._begin(distributed=False)
+
+    def _begin(self, *, distributed: bool) -> None:
+        self._distributed = distributed
+        self._compiled: dict[str, Variation] = {}
         self._booked: dict[Signature, Any] = {}
-        self._varied: dict[Signature, Any] = {}
+        self._sums: dict[Signature, Callable[[], dict[str, _Split]]] = {}
         self._histograms: dict[str, tuple[str, Sequence[str], Any]] = {}
-        self._varied_histograms: dict[str, Any] = {}
+        self._varied_histograms: dict[str, Callable[[], dict[str, Any]]] = {}
 
     @property
     def sources(self) -> dict[str, SystematicSource]:
@@ -124,16 +129,24 @@ class Variations:
         Args:
             definitions, cuts: of the cut table, for all that is defined and filtered after this.
         """
-        self._distributed = cling.is_distributed(frame)
+        self._begin(distributed=not isinstance(frame, Node) and cling.is_distributed(frame))
+        if isinstance(frame, Node):
+            return frame  # what a stage reads is varied after it
         frame = define(frame, NOMINAL, _nominal(definitions, cuts))
         return self._vary(frame, derived=False)
 
     def on_quantities(self, frame: Any) -> Any:
         """The derived quantities varied, once they are defined."""
+        if isinstance(frame, Node):
+            self._compiled = {key: frame.vary(*how, columns) for key, how, columns in self._directions()}
+            return frame
         return self._vary(frame, derived=True)
 
     def book(self, signature: Signature, node: Any) -> None:
         """Count the events that reach the last node of a signature, in each variation."""
+        if isinstance(node, Node):
+            self._sums[signature] = self._book_compiled(node)
+            return
         periods = len(self._card.periods)
         model = ("", "", periods, -0.5, periods - 0.5, 4, -0.5, 3.5)
         self._booked[signature] = node.Histo2D(model, "na64_period", NOMINAL, "na64_weight")
@@ -141,39 +154,45 @@ class Variations:
     def keep(self, name: str, title: str, axes: Sequence[str], action: Any) -> None:
         """Also fill a booked histogram under each variation that reaches it."""
         self._histograms[name] = title, axes, action
+        if isinstance(action, Result):
+            of_all = {key: variation.of_histogram(action) for key, variation in self._compiled.items()}
+            varied = {key: result for key, result in of_all.items() if result is not None}
+            self._varied_histograms[name] = lambda: varied
 
     def prepare(self) -> None:
         """Ask for the variations, after everything else is booked: each call compiles what is new."""
+        if self._compiled:
+            return
         RDF = cling.root().RDF
         varied = (RDF.Distributed if self._distributed else RDF.Experimental).VariationsFor
-        self._varied = {signature: varied(action) for signature, action in self._booked.items()}
-        self._varied_histograms = {name: varied(action) for name, (*_, action) in self._histograms.items()}
+        for signature, action in self._booked.items():
+            self._sums[signature] = functools.partial(self._split, varied(action), signature)
+        for name, (*_, action) in self._histograms.items():
+            self._varied_histograms[name] = functools.partial(_by_variation, varied(action))
 
     def histograms(self, weighted: bool) -> dict[str, Histogram]:
         """The varied histograms: ``r_hcal_scale_up`` is ``r`` under the source hcal_scale, up."""
         found = {}
         for name, filled in self._varied_histograms.items():
             title, axes, _ = self._histograms[name]
-            for key in map(str, filled.GetKeys()):
-                if key != "nominal":
-                    what = key.replace(":", " ")
-                    varied_name = f"{name}_{what.replace(' ', '_')}"
-                    found[varied_name] = record(filled[key], f"{title}, {what}", axes, weighted)
+            for key, action in filled().items():
+                what = key.replace(":", " ")
+                varied_name = f"{name}_{what.replace(' ', '_')}"
+                found[varied_name] = record(action, f"{title}, {what}", axes, weighted)
         return found
 
     def effects(self) -> list[SystematicEffect]:
         """What each source does, source by source, in each period and signature."""
         found = []
-        sums = {
-            signature: {str(key): self._sums(result[key], signature) for key in result.GetKeys()}
-            for signature, result in self._varied.items()
-        }
+        sums = {signature: of_all() for signature, of_all in self._sums.items()}
         for name, source in self.sources.items():
             for i, period in enumerate(self._card.periods):
                 for signature, of_variation in sums.items():
                     nominal, square = (a[i] for a in of_variation["nominal"][1])
                     shifts = [
-                        _shift(nominal, square, of_variation[f"{name}:{tag}"], i) for tag in _tags(source)
+                        # Of a source that changes no cut of the signature there is nothing but the nominal.
+                        _shift(nominal, square, of_variation.get(f"{name}:{tag}", of_variation["nominal"]), i)
+                        for tag in _tags(source)
                     ]
                     found.append(
                         SystematicEffect(
@@ -189,16 +208,52 @@ class Variations:
 
     # An event is in the graph with its nominal verdict, so that a varied count can be split into what
     # passes nominally too and what only the variation brings in.
-    def _sums(self, filled: Any, signature: Signature) -> tuple[_Sums, _Sums]:
-        """Weights and their squares by period: of events that fail nominally, and of those that pass."""
+    def _split(self, varied: Any, signature: Signature) -> dict[str, _Split]:
+        """By variation: weights and their squares of events that fail nominally, and of those that pass."""
         shape = (len(self._card.periods), 4)
         inside = (slice(1, -1), slice(1, -1))
-        both = bins(filled, shape)[inside], variances(filled, shape)[inside]
         passes = np.array([bool(bits & _bit(signature)) for bits in range(4)])
-        outside, within = (
-            tuple(values[:, chosen].sum(axis=1) for values in both) for chosen in (~passes, passes)
-        )
-        return (outside[0], outside[1]), (within[0], within[1])
+        found = {}
+        for key in varied.GetKeys():
+            both = bins(varied[key], shape)[inside], variances(varied[key], shape)[inside]
+            outside, within = (
+                tuple(values[:, chosen].sum(axis=1) for values in both) for chosen in (~passes, passes)
+            )
+            found[str(key)] = (outside[0], outside[1]), (within[0], within[1])
+        return found
+
+    def _book_compiled(self, nominal: Node) -> Callable[[], dict[str, _Split]]:
+        """What gives the same as `_split`, booked on the last node of a signature."""
+        periods = len(self._card.periods)
+
+        def booked(node: Node) -> Any:
+            model = ("", "", periods, -0.5, periods - 0.5)
+            return node.Histo1D(model, "na64_period", "na64_weight")
+
+        all_nominal, parts = booked(nominal), {}
+        for key, variation in self._compiled.items():
+            if (varied := variation.of_node(nominal)) is not None:
+                outside = varied.without([nominal])
+                parts[key] = booked(outside), booked(varied.without([outside]))
+
+        def sums(action: Any) -> _Sums:
+            filled = action.GetValue()
+            return bins(filled, (periods,))[1:-1], variances(filled, (periods,))[1:-1]
+
+        def split() -> dict[str, _Split]:
+            nothing = np.zeros(periods)
+            found = {key: (sums(outside), sums(within)) for key, (outside, within) in parts.items()}
+            return {"nominal": ((nothing, nothing), sums(all_nominal))} | found
+
+        return split
+
+    def _directions(self) -> Iterator[tuple[str, tuple[str, float, int, int], list[str]]]:
+        """Each direction of each source as the compiled library takes it, by its name in RDataFrame."""
+        for name, source in self.sources.items():
+            columns = [QUANTITIES.get(column, column) for column in self._columns[name]]
+            for tag in _tags(source):
+                size = source.size.value if tag == "up" else -source.size.value
+                yield f"{name}:{tag}", (source.kind, size, self._seed, source_number(name)), columns
 
     def _vary(self, frame: Any, *, derived: bool) -> Any:
         for name, source in self.sources.items():
@@ -219,6 +274,13 @@ class Variations:
 
 
 _Sums = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+_Split = tuple[_Sums, _Sums]
+
+
+def _by_variation(varied: Any) -> dict[str, Any]:
+    return {str(key): varied[key] for key in varied.GetKeys() if str(key) != "nominal"}
 
 
 def declare_variations() -> None:
@@ -281,7 +343,7 @@ def _nominal(definitions: Mapping[str, Expression], cuts: Mapping[Signature, Seq
     return " ".join([*lines, f"return static_cast<double>({' + '.join(bits)});"])
 
 
-def _shift(nominal: float, square: float, sums: tuple[_Sums, _Sums], period: int) -> tuple[float, float]:
+def _shift(nominal: float, square: float, sums: _Split, period: int) -> tuple[float, float]:
     """Weight gained less weight lost, and its statistical error."""
     (gained, gained_square), (kept, kept_square) = ((a[period], b[period]) for a, b in sums)
     lost_square = square - kept_square
