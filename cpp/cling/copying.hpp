@@ -4,6 +4,7 @@
 #define NA64ROOT_CLING_COPYING_HPP
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -281,6 +282,9 @@ inline std::string no_field(TBranch &branch) {
     const std::string name = branch.GetName();
     if (name.find('.') != std::string::npos)
         return "a name with a dot";
+    if (std::any_of(name.begin(), name.end(),
+                    [](unsigned char c) { return c < 32 || c == 127 || c == '/' || c == '\\'; }))
+        return "a character in its name";
     if (branch.GetListOfBranches()->GetEntriesFast() || branch.GetListOfLeaves()->GetEntriesFast() != 1)
         return "several leaves";
     const auto &leaf = *static_cast<TLeaf *>(branch.GetListOfLeaves()->At(0));
@@ -291,6 +295,10 @@ inline std::string no_field(TBranch &branch) {
         return "numbers in fewer bits";
     if (leaf.InheritsFrom(TLeafC::Class()) || leaf.GetLeafCount())
         return "a length that varies";
+    const bool is_word = std::all_of(
+        name.begin(), name.end(), [](unsigned char c) { return c == '_' || (c < 128 && std::isalnum(c)); });
+    if (leaf.GetLenStatic() > 1 && (!is_word || std::isdigit(static_cast<unsigned char>(name[0]))))
+        return "an array whose name is no word of C++";
     if (!of_numbers(leaf) || type == "vector<bool>")
         return type == "string" ? "" : "the type " + type;
     return "";

@@ -98,6 +98,19 @@ def leaves_of(tree: Any, names: Sequence[str]) -> dict[str, Column]:
     return columns
 
 
+def arrays_by_leaf(tree: Any) -> dict[str, str]:
+    """By name of the branch, how RDataFrame can read an array whose only leaf has another name."""
+    names = {}
+    for branch in tree.GetListOfBranches():
+        leaves = branch.GetListOfLeaves()
+        if branch.IsA() != root().TBranch.Class() or leaves.GetEntriesFast() != 1:
+            continue
+        name, leaf = text_of(branch.GetName), leaves[0]
+        if text_of(leaf.GetName) != name and (leaf.GetLenStatic() > 1 or leaf.GetLeafCount()):
+            names[name] = f"{name}.{text_of(leaf.GetName)}"
+    return names
+
+
 def fields_of(
     path: str, name: str, whole: Collection[str] = (), *, every: bool = False
 ) -> tuple[int, dict[str, Column]]:

@@ -16,6 +16,7 @@ from ..config import SIGNATURES, Card, Signature
 from ..errors import ConfigError, DataError, Na64Error
 from ..event_loop.compiled import defined, filtered
 from ..event_loop.last_words import last_words
+from ..event_loop.words import for_rdataframe
 from ..ntuple import (
     TREE_A,
     Ntuple,
@@ -412,11 +413,11 @@ def _as_rntuple(tree: str, source: Path, target: Path, skim: Path) -> None:
         frame = ROOT.RDataFrame(tree, in_literal_folder(source))
         for name, length in _array_lengths(str(source), tree).items():
             # As the simulation writes them: what has a length in the input keeps it.
-            frame = frame.Redefine(
-                name,
-                f"std::array<std::decay_t<decltype({name}[0])>, {length}> copy{{}}; "
-                f"std::copy({name}.begin(), {name}.end(), copy.begin()); return copy;",
+            made = (
+                f"std::array<std::decay_t<decltype({name}[0])>, {length}> na64_copy{{}}; "
+                f"std::copy({name}.begin(), {name}.end(), na64_copy.begin()); return na64_copy;"
             )
+            frame = frame.Redefine(name, for_rdataframe(frame, made))
         options = ROOT.RDF.RSnapshotOptions()
         options.fVector2RVec = False  # what is a vector stays one
         options.fCompressionAlgorithm = ROOT.RCompressionSetting.EAlgorithm.kZSTD
