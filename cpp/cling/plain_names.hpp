@@ -11,8 +11,7 @@ namespace na64root_ntuple {
 // `T`: the type that RDataFrame says the column has. Not an alias, which it would write into the text again.
 template <typename T>
 ROOT::RDF::RNode under_name(ROOT::RDF::RNode node, const std::string &name, const std::string &column) {
-    return node.Define(
-        name, [](const T &value) { return value; }, {column});
+    return node.Define(name, [](const T &value) { return value; }, {column});
 }
 
 } // namespace na64root_ntuple
