@@ -4,6 +4,7 @@
 #define NA64ROOT_CLING_COPYING_HPP
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cmath>
 #include <limits>
@@ -277,6 +278,17 @@ inline std::string first_different_ntuple(const std::string &name, const std::ve
     return "";
 }
 
+// A column of numbers as an array of one length, or of arrays, row by row.
+template <typename Numbers, typename Array>
+ROOT::RDF::RNode as_array(ROOT::RDF::RNode node, const std::string &column) {
+    const auto array = [](const Numbers &numbers) {
+        Array made{};
+        std::copy(numbers.begin(), numbers.end(), reinterpret_cast<typename Numbers::value_type *>(&made));
+        return made;
+    };
+    return node.Redefine(column, array, {column});
+}
+
 // Why a branch of a TTree has no same form in an RNTuple; empty where it has one.
 inline std::string no_field(TBranch &branch) {
     const std::string name = branch.GetName();
@@ -291,7 +303,7 @@ inline std::string no_field(TBranch &branch) {
     const std::string type = leaf.GetTypeName();
     if (branch.IsA() == TBranch::Class() && name != leaf.GetName())
         return "a leaf of another name";
-    if (type == "Double32_t" || type == "Float16_t")
+    if (type.find("Double32_t") != std::string::npos || type.find("Float16_t") != std::string::npos)
         return "numbers in fewer bits";
     if (leaf.InheritsFrom(TLeafC::Class()) || leaf.GetLeafCount())
         return "a length that varies";

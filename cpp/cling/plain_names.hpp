@@ -2,6 +2,7 @@
 #ifndef NA64ROOT_CLING_PLAIN_NAMES_HPP
 #define NA64ROOT_CLING_PLAIN_NAMES_HPP
 
+#include <exception>
 #include <string>
 
 #include "ROOT/RDataFrame.hxx"
@@ -12,6 +13,16 @@ namespace na64root_ntuple {
 template <typename T>
 ROOT::RDF::RNode under_name(ROOT::RDF::RNode node, const std::string &name, const std::string &column) {
     return node.Define(name, [](const T &value) { return value; }, {column});
+}
+
+// Whether the first entry can be read by that name: the reader of a TTree looks for some in other places.
+template <typename T> bool can_be_read(ROOT::RDF::RNode node, const std::string &column) {
+    try {
+        node.Range(1).Foreach([](const T &) {}, {column});
+    } catch (const std::exception &) {
+        return false;
+    }
+    return true;
 }
 
 } // namespace na64root_ntuple

@@ -5,8 +5,9 @@ Reference: the selection in NumPy and uproot (independent).
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,10 @@ def write(path: Path, columns: Sequence[tuple[str, np.ndarray]], tree_name: str 
     return str(path)
 
 
+def in_toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", r"\u007F")
+
+
 def is_as_planted(result: Any) -> bool:
     return {(row.period, row.signature, row.cut): row.events for row in result.cutflow} == EXPECTED
 
@@ -93,7 +98,7 @@ def is_as_planted(result: Any) -> bool:
 def check_mapping(folder: Path, names: Mapping[str, str]) -> None:
     """`names`: of the branches of layout A in the file."""
     path = write(folder / "odd.root", [(names.get(name, name), EVENTS[name]) for name in READ], "ev")
-    mapped = {name: json.dumps(other, ensure_ascii=False) for name, other in names.items()}
+    mapped = {name: in_toml(other) for name, other in names.items()}
     card = card_of(folder, table("ev", mapped).replace("[layout]", '[layout]\nbase = "A"'))
     assert is_as_planted(selection.select([path], card))
     seen = {c.name: c for tree in ntuple.inspect([path], card).trees for c in tree.columns}
@@ -144,11 +149,24 @@ def test_branches_of_odd_names_are_kept_and_harm_nothing(tmp_path):
     check_skim(tmp_path, ODD)
 
 
+@contextlib.contextmanager
+def refused(why: str) -> Iterator[None]:
+    """Or not."""
+    try:
+        yield
+    except DataError as error:
+        if why not in str(error):
+            raise
+
+
 @pytest.mark.slow
 @MANY
 @given(names=st.lists(NAMES, min_size=1, max_size=len(READ), unique=True), order=st.permutations(READ))
 def test_branches_of_any_name_are_mapped(tmp_path_factory, names, order):
-    check_mapping(tmp_path_factory.mktemp("mapped"), dict(zip(order, names, strict=False)))
+    mapped = dict(zip(order, names, strict=False))
+    not_found = "ROOT finds no branch of such a name"  # of some that begin with "/"
+    with contextlib.nullcontext() if not any(n.startswith("/") for n in names) else refused(not_found):
+        check_mapping(tmp_path_factory.mktemp("mapped"), mapped)
 
 
 @pytest.mark.slow
@@ -156,6 +174,11 @@ def test_branches_of_any_name_are_mapped(tmp_path_factory, names, order):
 @given(names=st.lists(NAMES, min_size=1, max_size=20, unique=True))
 def test_branches_of_any_name_are_kept_and_harm_nothing(tmp_path_factory, names):
     check_skim(tmp_path_factory.mktemp("kept"), names)
+
+
+def test_a_branch_that_root_does_not_find_is_one_line(tmp_path):
+    with pytest.raises(DataError, match=r"SRD_ene: /.* cannot be read \(ROOT finds no branch .* rename it"):
+        check_mapping(tmp_path, {"SRD_ene": "/ª½\U0004e6cd¹\U000a11a7"})
 
 
 def test_a_branch_that_rdataframe_has_itself_is_not_mapped(tmp_path):

@@ -40,7 +40,7 @@ from .files import (
     quiet_root,
     text_of,
 )
-from .frame import Friend, Input, Ntuple, names_in_use, source_frame, under_name
+from .frame import Friend, Input, Ntuple, can_be_read, names_in_use, source_frame, under_name
 from .good_runs import good_runs_of
 from .identity import (
     NUMBERS,
@@ -528,6 +528,11 @@ def _mapped(ntuple: Ntuple, first: _Found) -> Ntuple:
                 continue  # tree B: not in every file
             if not is_plain(source) or source in first.by_leaf:
                 plain, in_file = _free(f"na64_branch_{name}", known), first.by_leaf.get(source, source)
+                if not can_be_read(source_frame(first.tree, [first.file.path], friends), in_file):
+                    raise DataError(
+                        f"layout.branches.{name}: {source} cannot be read (ROOT finds no branch of such "
+                        "a name): rename it in the ntuple"
+                    )
                 columns[plain] = columns[source]
                 prepared.append(Definition(plain, "", in_file))
                 frame = under_name(frame, plain, in_file)

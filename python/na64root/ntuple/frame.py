@@ -9,7 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..cling import declare_header, histograms_as_ours, is_distributed, literal, named, optimise, root
+from ..cling import (
+    declare_header,
+    histograms_as_ours,
+    implicit_threads,
+    is_distributed,
+    literal,
+    named,
+    optimise,
+    root,
+)
 from ..errors import DataError
 from ..event_loop import compiled
 from ..event_loop.last_words import ends_when_asked, last_words
@@ -150,6 +159,15 @@ def under_name(frame: Any, name: str, column: str) -> Any:
     ROOT = root()
     made = ROOT.na64root_ntuple.under_name[frame.GetColumnType(column)]
     return made(ROOT.RDF.AsRNode(frame), name, column)
+
+
+def can_be_read(frame: Any, column: str) -> bool:
+    """Whether RDataFrame reads a column of any name, of which it may look for a part elsewhere."""
+    declare_header("plain_names.hpp")
+    ROOT = root()
+    with implicit_threads(1), quiet_root():
+        read = ROOT.na64root_ntuple.can_be_read[frame.GetColumnType(column)]
+        return bool(read(ROOT.RDF.AsRNode(frame), column))
 
 
 def names_in_use(frame: Any, aliases: Sequence[str]) -> set[str]:
