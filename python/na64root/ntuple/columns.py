@@ -28,6 +28,10 @@ PROPOSED = " (na64root inspect proposes that)"
 _TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple")
 
 
+# A damaged file may say that a folder is in itself.
+_DEEPEST_FOLDER = 50
+
+
 def trees_in(directory: Any, prefix: str = "") -> dict[str, str]:
     """The class of each tree in a file by its name, those in folders as folder/name."""
     trees = {}
@@ -38,7 +42,7 @@ def trees_in(directory: Any, prefix: str = "") -> dict[str, str]:
             continue  # a damaged name
         if kind in _TREE_CLASSES:
             trees[name] = kind
-        elif kind == "TDirectoryFile" and prefix.count("/") < 3:
+        elif kind == "TDirectoryFile" and prefix.count("/") < _DEEPEST_FOLDER:
             below = object_in(directory, own)
             if below:
                 trees |= trees_in(below, name + "/")
