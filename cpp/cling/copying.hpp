@@ -4,6 +4,8 @@
 #define NA64ROOT_CLING_COPYING_HPP
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -276,21 +278,39 @@ inline std::string first_different_ntuple(const std::string &name, const std::ve
     return "";
 }
 
+// A column of numbers as an array of one length, or of arrays, row by row.
+template <typename Numbers, typename Array>
+ROOT::RDF::RNode as_array(ROOT::RDF::RNode node, const std::string &column) {
+    const auto array = [](const Numbers &numbers) {
+        Array made{};
+        std::copy(numbers.begin(), numbers.end(), reinterpret_cast<typename Numbers::value_type *>(&made));
+        return made;
+    };
+    return node.Redefine(column, array, {column});
+}
+
 // Why a branch of a TTree has no same form in an RNTuple; empty where it has one.
 inline std::string no_field(TBranch &branch) {
     const std::string name = branch.GetName();
     if (name.find('.') != std::string::npos)
         return "a name with a dot";
+    if (std::any_of(name.begin(), name.end(),
+                    [](unsigned char c) { return c < 32 || c == 127 || c == '/' || c == '\\'; }))
+        return "a character in its name";
     if (branch.GetListOfBranches()->GetEntriesFast() || branch.GetListOfLeaves()->GetEntriesFast() != 1)
         return "several leaves";
     const auto &leaf = *static_cast<TLeaf *>(branch.GetListOfLeaves()->At(0));
     const std::string type = leaf.GetTypeName();
     if (branch.IsA() == TBranch::Class() && name != leaf.GetName())
         return "a leaf of another name";
-    if (type == "Double32_t" || type == "Float16_t")
+    if (type.find("Double32_t") != std::string::npos || type.find("Float16_t") != std::string::npos)
         return "numbers in fewer bits";
     if (leaf.InheritsFrom(TLeafC::Class()) || leaf.GetLeafCount())
         return "a length that varies";
+    const bool is_word = std::all_of(
+        name.begin(), name.end(), [](unsigned char c) { return c == '_' || (c < 128 && std::isalnum(c)); });
+    if (leaf.GetLenStatic() > 1 && (!is_word || std::isdigit(static_cast<unsigned char>(name[0]))))
+        return "an array whose name is no word of C++";
     if (!of_numbers(leaf) || type == "vector<bool>")
         return type == "string" ? "" : "the type " + type;
     return "";

@@ -1023,6 +1023,9 @@ struct Key {
     int older = 0;
 };
 
+// A damaged file may say that a folder is in itself.
+constexpr int deepest_folder = 50;
+
 void list_keys(TDirectory &folder, const std::string &prefix, int depth, std::vector<Key> &keys) {
     std::map<std::string, std::pair<int, std::size_t>> newest;
     for (auto *key : TRangeDynCast<TKey>(folder.GetListOfKeys())) {
@@ -1092,7 +1095,7 @@ std::string leaves(TTree &tree, const std::vector<std::string> &names) {
 std::string contents(const std::string &path) {
     const auto file = opened(path);
     std::vector<Key> keys;
-    list_keys(*file, "", 3, keys);
+    list_keys(*file, "", deepest_folder, keys);
     return listed(keys, [](const Key &key) {
         return "{\"name\":" + quoted(key.name) + ",\"class\":" + quoted(key.type) +
                ",\"older\":" + std::to_string(key.older) + '}';

@@ -420,6 +420,53 @@ def test_trees_folders_and_histograms_are_told_apart(kinds):
     assert "na64root inspect" not in shown
 
 
+UNUSUAL = r"""
+void na64root_test_unusual(const char *path) {
+   TFile file(path, "RECREATE");
+   int x = 1;
+   double y = 2;
+   const auto tree = [&](const char *name, int events) {
+      TTree one(name, "");
+      one.Branch("x", &x);
+      for (int i = 0; i < events; ++i) one.Fill();
+      one.Write();
+   };
+   tree("twice", 1);
+   { TTree second("twice", ""); second.Branch("y", &y); second.Fill(); second.Fill(); second.Write(); }
+   tree("with/slash", 1);
+   tree("with space", 3);
+   tree("nobody", 0);
+   TTree nothing("nothing", "");
+   nothing.SetEntries(4);
+   nothing.Write();
+   file.mkdir("a/b/c/d/e/f", "", true)->cd();
+   tree("deep", 5);
+}
+"""
+
+
+def test_unusual_trees_are_named_and_explained(tmp_path):
+    """Two of one name, a name with a slash, deep folders, no events, no branches."""
+    declare(UNUSUAL, optimised=False)
+    path = str(tmp_path / "unusual.root")
+    root().na64root_test_unusual(path)
+    record = ntuple.inspect([path], CARD)
+    trees = {
+        tree.name: (tree.entries, [c.name for c in tree.columns], tree.not_read) for tree in record.trees
+    }
+    assert trees.pop("with/slash") == (
+        None, [], 'its own name has a "/", where ROOT looks for a folder: write it under another name'
+    )  # fmt: skip
+    assert trees == {
+        "twice": (2, ["y"], None),
+        "with space": (3, ["x"], None),
+        "nobody": (0, ["x"], None),
+        "nothing": (4, [], None),
+        "a/b/c/d/e/f/deep": (5, ["x"], None),
+    }
+    assert "'twice' is in the file 2 times, as earlier cycles: the last one is shown" in record.notes
+
+
 def test_a_file_without_trees_is_listed(tmp_path):
     path = tmp_path / "histograms.root"
     file = root().TFile.Open(str(path), "RECREATE")

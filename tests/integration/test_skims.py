@@ -181,6 +181,53 @@ def test_what_an_rntuple_cannot_hold_is_refused_by_name(tmp_path, kinds):
     assert not (tmp_path / "skim.root").exists()
 
 
+SHAPES = r"""
+void na64root_test_shapes(const char *in, const char *out) {
+   TFile fi(in); auto t = (TTree *)fi.Get("tree"); TFile fo(out, "RECREATE"); auto o = t->CloneTree(-1);
+   double cells[2][3][2] = {}; bool flags[3] = {}; short odd[4] = {};
+   TBranch *b[] = {o->Branch("cells", cells, "cells[2][3][2]/D"), o->Branch("flags", flags, "flags[3]/O"),
+                   o->Branch("double", odd, "double[4]/S")};
+   for (int i = 0; i < t->GetEntries(); ++i) {
+      for (int k = 0; k < 12; ++k) cells[0][0][k] = i + k;
+      flags[i % 3] = i % 2; odd[i % 4] = i;
+      for (auto one : b) one->Fill();
+   }
+   o->Write("", TObject::kOverwrite); fo.Close();
+}
+"""
+
+
+def test_arrays_keep_their_shape_in_an_rntuple(tmp_path):
+    """But those of layout A, which are rows of numbers there, as the simulation writes them."""
+    declare(SHAPES, optimised=False)
+    source = str(tmp_path / "shapes.root")
+    root().na64root_test_shapes(write_tree(tmp_path / "base.root", numbered()), source)
+    skimmed([source], tmp_path / "skim.root", rntuple=True)
+    with uproot.open(source) as before, uproot.open(tmp_path / "skim.root") as after:
+        for name in ("cells", "flags", "double"):
+            values = before["tree"][name].array(library="np")[::3]
+            copied = np.asarray(ak.to_numpy(after["tree"].arrays([name])[name]))
+            assert copied.dtype == values.dtype
+            np.testing.assert_array_equal(copied, values, strict=True)
+
+
+NO_FIELD = {
+    "a character in its name": ("a\\b", "D", ()),
+    "an array whose name is no word of C[+][+]": ("a-b", "D", (3,)),
+    "numbers in fewer bits": ("half", "f", ()),
+}
+
+
+@pytest.mark.parametrize("why", NO_FIELD)
+def test_what_an_rntuple_cannot_name_is_refused(tmp_path, why):
+    name, code, shape = NO_FIELD[why]
+    source = write_tree(tmp_path / "odd.root", numbered(4), extra={name: 1.0}, types={name: code},
+                        shapes={name: shape})  # fmt: skip
+    with pytest.raises(DataError, match=rf"branch .* cannot be in an RNTuple as it is \({why}\)"):
+        skimmed([source], tmp_path / "skim.root", rntuple=True)
+    assert not (tmp_path / "skim.root").exists()
+
+
 def test_a_mapped_tree_and_its_friend_are_skimmed_together(tmp_path):
     path = write_tree(tmp_path / "main.root", numbered(), omit=["hcal1"], tree_name="hits")
     write_tree(tmp_path / "friend.root", numbered(), tree_name="f")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..cling import literal, root
 from .expressions import Call, Code, Expression
 from .library import booking
+from .words import for_rdataframe
 
 
 class NotCompiledError(Exception):
@@ -260,6 +261,7 @@ def define(node: Any, name: str, expression: Any) -> Any:
     """A node with a column of ours, also where the files have one of that name, which it then hides."""
     if isinstance(node, Node):
         return node.Define(name, expression)
+    expression = for_rdataframe(node, expression)
     known = [str(column) for column in node.GetColumnNames()]
     if name not in known and any(column.endswith(f".{name}") for column in known):
         # A branch of a friend tree goes by its name without the alias too, a leaf not without its branch.
@@ -283,7 +285,9 @@ def as_number(node: Any, name: str, expression: Expression) -> Any:
 
 def filtered(node: Any, condition: Expression, name: str) -> Any:
     """The node, of the library or of RDataFrame, after a cut."""
-    return node.Filter(_for(node, condition), name)
+    if isinstance(node, Node):
+        return node.Filter(condition, name)
+    return node.Filter(for_rdataframe(node, condition.expression), name)
 
 
 def _for(node: Any, expression: Expression) -> Any:

@@ -15,9 +15,20 @@ from ..cling import apart, compiler_messages, root, stand_in, why_not_whole
 from ..config import Card, FriendTree, LayoutConfig
 from ..errors import DataError
 from ..event_loop.compiled import define
+from ..event_loop.words import is_plain
 from ..records import InputFile, SkippedFile
 from .baskets import check_anchor, check_baskets, check_baskets_of_tree, check_pages
-from .columns import OLD_RNTUPLE, PROPOSED, RNTUPLE, TTREE, fields_of, layout_of, leaves_of, trees_in
+from .columns import (
+    OLD_RNTUPLE,
+    PROPOSED,
+    RNTUPLE,
+    TTREE,
+    arrays_by_leaf,
+    fields_of,
+    layout_of,
+    leaves_of,
+    trees_in,
+)
 from .facts import facts_in, require_entries
 from .files import (
     UnknownLayoutError,
@@ -29,7 +40,7 @@ from .files import (
     quiet_root,
     text_of,
 )
-from .frame import Friend, Input, Ntuple, names_in_use, source_frame
+from .frame import Friend, Input, Ntuple, can_be_read, names_in_use, source_frame, under_name
 from .good_runs import good_runs_of
 from .identity import (
     NUMBERS,
@@ -168,7 +179,8 @@ class _Found:
     """What a checked file is.
 
     `types` are those of the columns that are read, by their names in the file where there is a mapping.
-    `friends_read`: where the events of `friends` are read, in the order of the file.
+    `friends_read`: where the events of `friends` are read, in the order of the file. `by_leaf`: how arrays
+    are read whose leaf has another name than their branch.
     """
 
     file: InputFile
@@ -181,6 +193,7 @@ class _Found:
     friends: tuple[InputFile, ...] = ()
     friends_read: tuple[str, ...] = ()
     facts: dict[str, Any] | None = None
+    by_leaf: dict[str, str] = field(default_factory=dict)
     flats: tuple[Definition, ...] = ()
 
 
@@ -368,6 +381,8 @@ def _check_mapped(
             f"'{mapping.tree}' in {path} cannot be read (the file is damaged): copy it again"
         ) from None
     columns = {name: column_of(text) for name, text in types.items()}
+    by_leaf = arrays_by_leaf(tree) if tree is not None else {}
+    _check_sources(mapping, known, by_leaf)
     own = [name for name in needed if not any(name.startswith(f"{f.alias}.") for f in mapping.friends)]
     if tree is not None:
         lengths = leaves_of(tree, own)
@@ -392,7 +407,16 @@ def _check_mapped(
             if branch.name in lengths and branch.name not in mapping.branches:
                 _check_column(branch, lengths[branch.name], path)
     return _Found(
-        input_file_of(path, entries), kind, layout, mapping.tree, types, mapping, columns, friends, read
+        input_file_of(path, entries),
+        kind,
+        layout,
+        mapping.tree,
+        types,
+        mapping,
+        columns,
+        friends,
+        read,
+        by_leaf=by_leaf,
     )
 
 
@@ -415,6 +439,22 @@ def _needed(mapping: LayoutConfig, known: Sequence[str], path: str, *, optional:
             if name not in names and name not in mapping.branches:
                 raise DataError(f"{path} has no branch {name} (layout A has it): map it in [layout.branches]")
     return list(names)
+
+
+def _check_sources(mapping: LayoutConfig, known: Sequence[str], by_leaf: Mapping[str, str]) -> None:
+    """Raise DataError where RDataFrame would read something else than what a mapping names."""
+    for name, mapped in mapping.branches.items():
+        for source in source_names(mapped, known):
+            if source in known and source in ("rdfentry_", "rdfslot_"):
+                raise DataError(
+                    f"layout.branches.{name} reads the branch {source} (to RDataFrame that is a number of "
+                    "its own): rename it in the ntuple"
+                )
+            if source in by_leaf and mapped.expression is not None:
+                raise DataError(
+                    f"layout.branches.{name} reads {source} in an expression (it is an array whose leaf has "
+                    f"another name, {by_leaf[source]}): map it as a branch"
+                )
 
 
 def _check_friend(
@@ -477,7 +517,7 @@ def _mapped(ntuple: Ntuple, first: _Found) -> Ntuple:
     made: dict[str, str] = {}
     for name, mapped in mapping.branches.items():
         if mapped.expression is not None:
-            source, element = f"na64_expression_{name}", None
+            source, element = _free(f"na64_expression_{name}", known), None
             frame = _compiled(frame, Definition(source, mapped.expression), f"layout.branches.{name}", known)
             columns[source] = column_of(str(frame.GetColumnType(source)))
             prepared.append(Definition(source, mapped.expression))
@@ -486,24 +526,37 @@ def _mapped(ntuple: Ntuple, first: _Found) -> Ntuple:
             source, element = element_of(mapped.branch, known)
             if source not in columns:
                 continue  # tree B: not in every file
-            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", source):
-                columns[f"na64_branch_{name}"] = columns[source]
-                prepared.append(Definition(f"na64_branch_{name}", "", source))
-                frame = frame.Alias(f"na64_branch_{name}", source)
-                source = f"na64_branch_{name}"
+            if not is_plain(source) or source in first.by_leaf:
+                plain, in_file = _free(f"na64_branch_{name}", known), first.by_leaf.get(source, source)
+                if not can_be_read(source_frame(first.tree, [first.file.path], friends), in_file):
+                    raise DataError(
+                        f"layout.branches.{name}: {source} cannot be read (ROOT finds no branch of such "
+                        "a name): rename it in the ntuple"
+                    )
+                columns[plain] = columns[source]
+                prepared.append(Definition(plain, "", in_file))
+                frame = under_name(frame, plain, in_file)
+                source = plain
         made[name] = definition(TREE_A.branch(name), mapped, source, element, columns[source])
     # A column that is replaced may be read by another definition: all are made before any takes its place.
     in_use = names_in_use(frame, [friend.alias for friend in mapping.friends])
-    replaced = [name for name in made if name in in_use]
-    first_made = [Definition(f"na64_{name}" if name in replaced else name, made[name]) for name in made]
-    last = [Definition(name, f"na64_{name}") for name in replaced]
+    first_names = {name: _free(f"na64_{name}", known) if name in in_use else name for name in made}
+    first_made = [Definition(first_names[name], made[name]) for name in made]
+    last = [Definition(name, first_names[name]) for name in made if name in in_use]
     definitions = (*prepared, *first_made, *last)
-    for one in first_made:
-        frame = _compiled(frame, one, f"layout.branches.{one.name.removeprefix('na64_')}", known)
+    for name, one in zip(made, first_made, strict=True):
+        frame = _compiled(frame, one, f"layout.branches.{name}", known)
     present = set(made)
     if mapping.base == "A":
         present |= {b.name for b in TREE_A.branches if b.name in known}
     return replace(ntuple, present=frozenset(present), definitions=definitions)
+
+
+def _free(name: str, known: Collection[str]) -> str:
+    """A name for a column that no branch has."""
+    while name in known:
+        name += "_"
+    return name
 
 
 def _compiled(frame: Any, made: Definition, where: str, known: Sequence[str]) -> Any:

@@ -28,6 +28,10 @@ PROPOSED = " (na64root inspect proposes that)"
 _TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple")
 
 
+# A damaged file may say that a folder is in itself.
+_DEEPEST_FOLDER = 50
+
+
 def trees_in(directory: Any, prefix: str = "") -> dict[str, str]:
     """The class of each tree in a file by its name, those in folders as folder/name."""
     trees = {}
@@ -38,7 +42,7 @@ def trees_in(directory: Any, prefix: str = "") -> dict[str, str]:
             continue  # a damaged name
         if kind in _TREE_CLASSES:
             trees[name] = kind
-        elif kind == "TDirectoryFile" and prefix.count("/") < 3:
+        elif kind == "TDirectoryFile" and prefix.count("/") < _DEEPEST_FOLDER:
             below = object_in(directory, own)
             if below:
                 trees |= trees_in(below, name + "/")
@@ -96,6 +100,19 @@ def leaves_of(tree: Any, names: Sequence[str]) -> dict[str, Column]:
         shape = tuple(map(int, sizes)) if array and len(sizes) > 1 else ()
         columns[name] = Column(kind, length if fixed or "<" in kind else 0, array, shape)
     return columns
+
+
+def arrays_by_leaf(tree: Any) -> dict[str, str]:
+    """By name of the branch, how RDataFrame can read an array whose only leaf has another name."""
+    names = {}
+    for branch in tree.GetListOfBranches():
+        leaves = branch.GetListOfLeaves()
+        if branch.IsA() != root().TBranch.Class() or leaves.GetEntriesFast() != 1:
+            continue
+        name, leaf = text_of(branch.GetName), leaves[0]
+        if text_of(leaf.GetName) != name and (leaf.GetLenStatic() > 1 or leaf.GetLeafCount()):
+            names[name] = f"{name}.{text_of(leaf.GetName)}"
+    return names
 
 
 def fields_of(

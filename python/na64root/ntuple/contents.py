@@ -212,6 +212,9 @@ def trees_of(
         if name == leave_out:
             continue
         why = _UNREADABLE.get(kind)
+        folder = name.rpartition("/")[0]
+        if why is None and folder and folder not in content.folders:
+            why = 'its own name has a "/", where ROOT looks for a folder: write it under another name'
         if why is None:
             try:
                 found[name] = Survey([path], name, [])

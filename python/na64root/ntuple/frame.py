@@ -9,10 +9,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..cling import histograms_as_ours, literal, named, optimise, root
+from ..cling import (
+    declare_header,
+    histograms_as_ours,
+    implicit_threads,
+    is_distributed,
+    literal,
+    named,
+    optimise,
+    root,
+)
 from ..errors import DataError
 from ..event_loop import compiled
 from ..event_loop.last_words import ends_when_asked, last_words
+from ..event_loop.words import for_rdataframe
 from ..inputs import note
 from ..records import GoodRunList, InputDetails, InputFile, SkippedFile
 from .files import expand, quiet_root
@@ -115,11 +125,14 @@ class Ntuple:
         columns = names_in_use(frame, [friend.alias for friend in self.friends])
         for made in self.definitions:
             if made.source:
-                frame = frame.Alias(made.name, made.source)
-            elif made.name in columns:
-                frame = frame.Redefine(made.name, made.expression)
+                frame = under_name(frame, made.name, made.source)
+                columns.add(made.name)
+                continue
+            expression = for_rdataframe(frame, made.expression)
+            if made.name in columns:
+                frame = frame.Redefine(made.name, expression)
             else:
-                frame = frame.Define(made.name, made.expression)
+                frame = frame.Define(made.name, expression)
             columns.add(made.name)
         return frame
 
@@ -136,6 +149,25 @@ def note_files(inputs: Input) -> None:
     """
     for path in inputs.paths if isinstance(inputs, Ntuple) else expand(inputs):
         note(path)
+
+
+def under_name(frame: Any, name: str, column: str) -> Any:
+    """A frame with a column of any name under one that a C++ text can hold."""
+    if is_distributed(frame):
+        return frame.Alias(name, column)
+    declare_header("plain_names.hpp")
+    ROOT = root()
+    made = ROOT.na64root_ntuple.under_name[frame.GetColumnType(column)]
+    return made(ROOT.RDF.AsRNode(frame), name, column)
+
+
+def can_be_read(frame: Any, column: str) -> bool:
+    """Whether RDataFrame reads a column of any name, of which it may look for a part elsewhere."""
+    declare_header("plain_names.hpp")
+    ROOT = root()
+    with implicit_threads(1), quiet_root():
+        read = ROOT.na64root_ntuple.can_be_read[frame.GetColumnType(column)]
+        return bool(read(ROOT.RDF.AsRNode(frame), column))
 
 
 def names_in_use(frame: Any, aliases: Sequence[str]) -> set[str]:

@@ -82,7 +82,7 @@ class GoodRuns:
             "const std::uint64_t na64_key = (static_cast<std::uint64_t>(run) << 32) | "
             "static_cast<std::uint32_t>(spill); "
             "const auto na64_next = std::upper_bound(na64_good.begin(), na64_good.end(), na64_key, "
-            "[](std::uint64_t na64_k, const auto &na64_r) { return na64_k < na64_r[0]; }); "
+            "[](std::uint64_t na64_k, const auto &na64_range) { return na64_k < na64_range[0]; }); "
             "const bool na64_is_good = na64_next != na64_good.begin() && "
             "na64_key <= (*std::prev(na64_next))[1]; "
         )

@@ -136,7 +136,8 @@ def inspect(inputs: Sequence[str], card: Card) -> Inspection:
             "[input.sentinels]"
             for name, values in content.like_no_value.items()
             for value, share in values.items()
-        ],
+        ]
+        + _notes_on_cycles(held),
         provenance=provenance(card, input_files=ntuple.files, input_details=ntuple.details),
         trees=_trees(ntuple.paths[0], held, {ntuple.tree: survey}),
         objects=_objects(held, ntuple.made_by_na64root),
@@ -149,6 +150,14 @@ def _trees(path: str, held: FileContent, looked_at: Mapping[str, Survey]) -> lis
     return [
         found if isinstance(found, TreeContent) else tree_content(name, held.trees.get(name, ""), found)
         for name, found in surveys.items()
+    ]
+
+
+def _notes_on_cycles(held: FileContent) -> list[str]:
+    """ROOT itself leaves an earlier state of a tree beside the last one; others write two trees so."""
+    return [
+        f"'{name}' is in the file {older + 1} times, as earlier cycles: the last one is shown"
+        for name, older in held.older_cycles.items()
     ]
 
 
@@ -317,7 +326,8 @@ def _inspect_unknown(card: Card, error: UnknownLayoutError) -> Inspection:
         like_no_value={},
         proposed_layout=proposed,
         notes=[f"{error.problem}; only {path} was looked at"]
-        + ["no branch in it is like one of layout A: there is no proposal"] * (proposed is None),
+        + ["no branch in it is like one of layout A: there is no proposal"] * (proposed is None)
+        + _notes_on_cycles(held),
         provenance=provenance(card, input_files=files, input_details=InputDetails(layout="unknown")),
         trees=[
             survey if isinstance(survey, TreeContent) else tree_content(name, held.trees[name], survey)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -141,24 +143,38 @@ def _similarity(branch: Branch, name: str) -> tuple[float, str]:
     only energy counts little.
     """
 
-    def folded(text: str) -> str:
-        return re.sub(r"[^a-z0-9]", "", text.lower())
-
-    def stem(text: str) -> str:
-        return re.sub(r"(?<=.)(edep|energy|ene|total|tot|sum|gev|mev)$", "", folded(text))
-
-    def ratio(one: str, other: str) -> float:
-        if one == other or min(len(one), len(other)) < _SHORTEST_SIMILAR:
-            return float(one == other)
-        return difflib.SequenceMatcher(None, one, other).ratio()
-
     if name == branch.name:
         return 2.0, "the same name"
     best, by = max(
-        (max(ratio(folded(name), folded(o)), 0.95 * ratio(stem(name), stem(o))), o)
+        (max(_ratio(_folded(name), _folded(o)), 0.95 * _ratio(_stem(name), _stem(o))), o)
         for o in (branch.name, *_OTHER_NAMES.get(branch.name, ()))
     )
     return best, f"{_shown(name)} is {'another name of it' if best == 1.0 else f'like {by}'}"
+
+
+@functools.lru_cache(1 << 16)
+def _folded(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+@functools.lru_cache(1 << 16)
+def _stem(text: str) -> str:
+    return re.sub(r"(?<=.)(edep|energy|ene|total|tot|sum|gev|mev)$", "", _folded(text))
+
+
+def _ratio(one: str, other: str) -> float:
+    """How alike two names are, or 0 where they are certainly too little so."""
+    if one == other or min(len(one), len(other)) < _SHORTEST_SIMILAR:
+        return float(one == other)
+    common = (_letters(one) & _letters(other)).total()
+    if 2.0 * common / (len(one) + len(other)) < _SIMILAR_ENOUGH:  # which the ratio is at most
+        return 0.0
+    return difflib.SequenceMatcher(None, one, other).ratio()
+
+
+@functools.lru_cache(1 << 16)
+def _letters(text: str) -> Counter[str]:
+    return Counter(text)
 
 
 def _shown(name: str) -> str:

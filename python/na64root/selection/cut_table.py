@@ -18,6 +18,7 @@ from ..config import SIGNATURES, Card, DeclaredCut, Quantity, Signature
 from ..errors import ConfigError
 from ..event_loop.compiled import Node, define, defined, filtered
 from ..event_loop.expressions import Call, Code, Column, Constant, Expression, Number, Rows, Sum, literal
+from ..event_loop.words import for_rdataframe
 from ..ntuple import DEFINING_CUTS, Ntuple, good_runs_of, run_ranges
 from ..records import Record
 
@@ -416,7 +417,7 @@ def outside_signal_boxes(node: Any, table: Mapping[Signature, Sequence[Cut]]) ->
     if (boxes := signal_boxes(table)) is None:
         return node
     if not isinstance(node, Node):
-        return node.Filter(f"!({boxes})", "blind")
+        return node.Filter(for_rdataframe(node, f"!({boxes})"), "blind")
     inside = []
     for cuts_of_one in table.values():
         bounds: list[Any] = [cut.condition for cut in cuts_of_one if cut.name in BOX_CUTS]

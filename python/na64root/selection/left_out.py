@@ -13,6 +13,7 @@ from ..config import Card
 from ..errors import DataError
 from ..event_loop import compiled
 from ..event_loop.histograms import bins, variances
+from ..event_loop.words import for_rdataframe
 from ..ntuple import Ntuple
 from ..records import Record
 from .quality import Outlier, pointer_to
@@ -70,7 +71,7 @@ class LeftOut:
             self._filter.leave_out_spill(run, spill)
         weight = "mcWeight" if "mcWeight" in self._ntuple.present else "1.0"
         keep = f"{pointer_to('EventFilter', self._filter)}->keep(rdfslot_, run, spill, spillevent, {weight})"
-        return frame.Filter(keep, "quality")
+        return frame.Filter(for_rdataframe(frame, keep), "quality")
 
     def _on_cluster(self, frame: Any) -> Any:
         """No worker sees all events: a cluster finds duplicates, and does not leave them out."""
@@ -85,8 +86,8 @@ class LeftOut:
         frame = compiled.define(
             frame,
             column,
-            f"static const std::set<{pair}> left_out{{{spills}}}; "
-            f"return left_out.count({pair}(run, spill)) != 0;",
+            f"static const std::set<{pair}> na64_left_out{{{spills}}}; "
+            f"return na64_left_out.count({pair}(run, spill)) != 0;",
         )
         one = compiled.define(frame.Filter(column), "na64_weight_left_out", *(weight or ["1.0"]))
         model = ("", "", 1, 0.5, 1.5)

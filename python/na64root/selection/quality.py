@@ -21,6 +21,7 @@ from ..cling import implicit_threads, root
 from ..config import Card, QualityConfig
 from ..event_loop.compiled import NotCompiledError
 from ..event_loop.expressions import Sum
+from ..event_loop.words import for_rdataframe
 from ..ntuple import (
     Input,
     Ntuple,
@@ -493,7 +494,8 @@ def _record_strings(ntuple: Ntuple, card: Card, blind: bool, sums: bool) -> _Rec
         ]
     frame = ntuple.data_frame()
     seen = without_signal_boxes(frame, card, ntuple) if blind else frame
-    seen.Filter(f"{pointer_to('SpillRecorder', recorder)}->add({', '.join(arguments)})").Count().GetValue()
+    add = f"{pointer_to('SpillRecorder', recorder)}->add({', '.join(arguments)})"
+    seen.Filter(for_rdataframe(seen, add)).Count().GetValue()
     spills = recorder.spills()
     size = int(spills.size())
     return _Recorded(

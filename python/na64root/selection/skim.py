@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -410,13 +411,13 @@ def _as_rntuple(tree: str, source: Path, target: Path, skim: Path) -> None:
         last_words(f"cannot write {skim}", "choose another place for --skim", thrown=no_more),
     ):
         frame = ROOT.RDataFrame(tree, in_literal_folder(source))
-        for name, length in _array_lengths(str(source), tree).items():
-            # As the simulation writes them: what has a length in the input keeps it.
-            frame = frame.Redefine(
-                name,
-                f"std::array<std::decay_t<decltype({name}[0])>, {length}> copy{{}}; "
-                f"std::copy({name}.begin(), {name}.end(), copy.begin()); return copy;",
-            )
+        for name, shape in _array_shapes(str(source), tree).items():
+            values = str(frame.GetColumnType(name))
+            array = f"{values}::value_type"
+            for size in reversed(shape):
+                array = f"std::array<{array}, {size}>"
+            made = ROOT.na64root_copying.as_array[values, array]
+            frame = made(ROOT.RDF.AsRNode(frame), name)
         options = ROOT.RDF.RSnapshotOptions()
         options.fVector2RVec = False  # what is a vector stays one
         options.fCompressionAlgorithm = ROOT.RCompressionSetting.EAlgorithm.kZSTD
@@ -467,12 +468,17 @@ def _events_in(path: str, tree: str) -> int:
         return 0
 
 
-def _array_lengths(path: str, tree: str) -> dict[str, int]:
-    """The length of each array of a TTree that has the same in every event."""
-    lengths = {}
+def _array_shapes(path: str, tree: str) -> dict[str, list[int]]:
+    """The shape of each array of a TTree that has the same in every event. What layout A has is one row of
+    numbers, as the simulation writes it.
+    """
+    of_layout = {branch.name for branch in TREE_A.branches}
+    shapes = {}
     with opened_file(path) as file:
         for branch in file.Get(tree).GetListOfBranches():
             leaf = branch.GetListOfLeaves()[0] if branch.GetNleaves() == 1 else None
             if leaf and not leaf.GetLeafCount() and leaf.GetLenStatic() > 1:
-                lengths[str(branch.GetName())] = int(leaf.GetLenStatic())
-    return lengths
+                name, length = str(branch.GetName()), int(leaf.GetLenStatic())
+                sizes = [int(size) for size in re.findall(r"\[(\d+)\]", str(leaf.GetTitle()))]
+                shapes[name] = [length] if name in of_layout else sizes
+    return shapes

@@ -24,6 +24,7 @@ from ..errors import ConfigError
 from ..event_loop.compiled import Node, Result, Variation, define
 from ..event_loop.expressions import Expression, literal
 from ..event_loop.histograms import Histogram, bins, record, stable, variances
+from ..event_loop.words import for_rdataframe
 from ..ntuple import Ntuple
 from ..records import Record
 from .cut_table import Cut
@@ -266,7 +267,7 @@ class Variations:
             for columns in groups.values():
                 frame = frame.Vary(
                     columns if len(columns) > 1 else columns[0],
-                    _expression(name, source, columns, self._seed),
+                    for_rdataframe(frame, _expression(name, source, columns, self._seed)),
                     list(_tags(source)),
                     name,
                 )
