@@ -195,6 +195,16 @@ def test_what_decays_to_leptons_is_not_invisible(coupling):
     assert events[0] / events[1] == pytest.approx(branching, rel=1e-4)
 
 
+def test_neutrinos_are_invisible():
+    """analytic: of B-L without dark matter to speak of, 3/2 of 3/2 + 1 far above 2 m_e and below 2 m_mu."""
+    card = load_card(overrides=["model.mediator=b_minus_l", "model.alpha_dark=1e-12"])
+    dark = load_card(overrides=["model.mediator=b_minus_l"])
+    alone, all_of_it = (
+        SignalModel(c, mode="invisible").at_mass(0.1).per_electron([1e-2])[0, 1] for c in (card, dark)
+    )
+    assert alone / all_of_it == pytest.approx(0.6, rel=1e-4)
+
+
 @pytest.mark.parametrize("coupling", ["axial", "scalar", "pseudoscalar"])
 def test_a_plane_has_what_holds_for_it(coupling, monkeypatch):
     monkeypatch.setattr(drawn_over, "RELIC_POINTS", 3)
