@@ -35,8 +35,7 @@ def test_stable_chi2_is_the_invisible_mode():
     seen = SignalModel(CARD).at_mass(mass).per_electron(epsilon)
     invisible = SignalModel(CARD, mode="invisible").at_mass(mass).per_electron(epsilon)
     assert (seen[:, 0] == 0).all()
-    # A' -> e e, of order alpha eps^2/alpha_D, is what is left
-    np.testing.assert_allclose(seen[:, 1], invisible[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(seen[:, 1], invisible[:, 1], rtol=1e-12)
     assert SignalModel(CARD).at_mass(mass).decay_probability(1e-3)["beyond"] == pytest.approx(1.0, abs=1e-12)
 
 
