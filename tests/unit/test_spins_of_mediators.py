@@ -13,6 +13,7 @@ from na64root._core import units
 from na64root.config.mediator import MEDIATORS
 from na64root.exclusion import drawn_over
 from na64root.exclusion.grids import Axis, Plane
+from na64root.publication import tables
 from na64root.signal import Parameters, SignalModel
 from na64root.simulation.core_config import Signal, event_config
 from support.commands import run
@@ -216,6 +217,11 @@ def test_a_plane_has_what_holds_for_it(coupling, monkeypatch):
     assert ("BaBar invisible 2017" in names) == (coupling == "axial")
     assert ("NA64 invisible 2019" in names) == (coupling == "axial")
     assert not [name for name in names if "relic" in name]
+
+
+def test_publications_say_what_it_is():
+    assert tables._mediator(card_of("scalar", mediator="electrons")) == "scalar, electrons"
+    assert tables._mediator(load_card(overrides=["model.mediator=b_minus_l"])) == "b_minus_l"
 
 
 def test_a_card_of_a_vector_keeps_its_checksum():
