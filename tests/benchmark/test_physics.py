@@ -19,6 +19,13 @@ def test_total_cross_section(benchmark, tolerance):
     benchmark(_core.DarkBremsstrahlung(0.1, LEAD).total, 100.0, tolerance)
 
 
+@pytest.mark.parametrize("coupling", ["vector", "axial", "scalar", "pseudoscalar"])
+@pytest.mark.benchmark(group="total cross section by coupling, tree level, lead, 100 MeV, 100 GeV")
+def test_total_cross_section_by_coupling(benchmark, coupling):
+    kind = _core.Coupling.__members__[coupling]
+    benchmark(_core.DarkBremsstrahlung(0.1, LEAD, coupling=kind).total, 100.0)
+
+
 @pytest.mark.benchmark(group="total cross section, tree level, over masses and energies, to 1e-3")
 def test_total_cross_section_over_the_range(benchmark):
     points = itertools.cycle(

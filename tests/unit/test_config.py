@@ -8,9 +8,12 @@ from importlib import resources
 
 import pytest
 
+from na64root import _core
 from na64root.config import Card, Quantity, card_names, load_card
 from na64root.config.card import _quantities
 from na64root.errors import ConfigError
+from na64root.signal import SignalModel
+from na64root.theory.published import published_curve
 
 # Reference: self. The default card was frozen before the first end point of the g-2 line was computed.
 # A change of any of its numbers must be a decision (docs/decisions), never a side effect.
@@ -60,6 +63,28 @@ def test_the_default_card_is_frozen(card):
         }
     )
     assert hashlib.sha256(analysis.encode()).hexdigest() == FROZEN_PAPER2021
+
+
+def test_ranges_of_planes_follow_from_what_they_say(card):
+    """analytic: the derivations behind the sources of [plane], from the model of the card."""
+    plane, ratio = card.plane, card.model.mass_ratio.value
+    electron = _core.units.electron_mass
+    # epsilon_min: below the published A' -> invisible at the left edge, which holds where chi2 is stable.
+    masses, limits = zip(*published_curve("na64_invisible_2019"), strict=True)
+    first = min(masses)
+    assert first == pytest.approx(plane.mass_min_GeV.value, rel=0.1)
+    assert plane.epsilon_min.value < limits[masses.index(first)]
+    # epsilon_max: the excluded region goes beyond the top where chi2 is stable.
+    light = SignalModel(card).at_mass(plane.mass_min_GeV.value).per_electron([plane.epsilon_max.value])
+    assert light.sum() * card.eot * 0.5 > 10.0
+    # alpha_min: c tau goes with 1/alpha_D.
+    assert card.model.alpha_dark.value / plane.alpha_min.value == pytest.approx(1000.0)
+    # alpha_max: above the Landau pole at every mass of the plane.
+    assert plane.alpha_max.value > _core.landau_pole_bound(plane.mass_max_GeV.value)
+    assert plane.mass1_max_GeV.value == pytest.approx(plane.mass_max_GeV.value / ratio, rel=0.11)
+    # splitting_min: Delta = 2 m_e at m_chi1 = 50 MeV, to two digits; splitting_max: below R - 2.
+    assert plane.splitting_min.value == pytest.approx(2.0 * electron / 0.05, rel=0.03)
+    assert 0.99 < plane.splitting_max.value < ratio - 2.0
 
 
 @pytest.mark.parametrize("name", card_names())

@@ -13,6 +13,7 @@ from na64root._core import units
 from na64root.config.mediator import MEDIATORS
 from na64root.exclusion import drawn_over
 from na64root.exclusion.grids import Axis, Plane
+from na64root.publication import tables
 from na64root.signal import Parameters, SignalModel
 from na64root.simulation.core_config import Signal, event_config
 from support.commands import run
@@ -195,6 +196,16 @@ def test_what_decays_to_leptons_is_not_invisible(coupling):
     assert events[0] / events[1] == pytest.approx(branching, rel=1e-4)
 
 
+def test_neutrinos_are_invisible():
+    """analytic: of B-L without dark matter to speak of, 3/2 of 3/2 + 1 far above 2 m_e and below 2 m_mu."""
+    card = load_card(overrides=["model.mediator=b_minus_l", "model.alpha_dark=1e-12"])
+    dark = load_card(overrides=["model.mediator=b_minus_l"])
+    alone, all_of_it = (
+        SignalModel(c, mode="invisible").at_mass(0.1).per_electron([1e-2])[0, 1] for c in (card, dark)
+    )
+    assert alone / all_of_it == pytest.approx(0.6, rel=1e-4)
+
+
 @pytest.mark.parametrize("coupling", ["axial", "scalar", "pseudoscalar"])
 def test_a_plane_has_what_holds_for_it(coupling, monkeypatch):
     monkeypatch.setattr(drawn_over, "RELIC_POINTS", 3)
@@ -206,6 +217,11 @@ def test_a_plane_has_what_holds_for_it(coupling, monkeypatch):
     assert ("BaBar invisible 2017" in names) == (coupling == "axial")
     assert ("NA64 invisible 2019" in names) == (coupling == "axial")
     assert not [name for name in names if "relic" in name]
+
+
+def test_publications_say_what_it_is():
+    assert tables._mediator(card_of("scalar", mediator="electrons")) == "scalar, electrons"
+    assert tables._mediator(load_card(overrides=["model.mediator=b_minus_l"])) == "b_minus_l"
 
 
 def test_a_card_of_a_vector_keeps_its_checksum():

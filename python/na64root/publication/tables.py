@@ -194,7 +194,10 @@ def _qualifiers(card: Card, *axes: str) -> list[Qualifier]:
 
 def _mediator(card: Card) -> str:
     named = getattr(card.model, "mediator", None)
-    return "dark photon A', vector, kinetic mixing" if named is None else str(getattr(named, "name", named))
+    if named is None:
+        return "dark photon A', vector, kinetic mixing"
+    name = str(getattr(named, "name", named))
+    return name if card.model.coupling == "vector" else f"{card.model.coupling}, {name}"
 
 
 def _level(cl: float) -> Qualifier:

@@ -33,6 +33,7 @@ from .._core import (
     annihilation_spectrum,
     aprime_width,
     aprime_width_to_chi,
+    aprime_width_to_neutrinos,
     chi2_branching_to_electrons,
     chi2_ctau,
     chi2_flux,
@@ -256,6 +257,7 @@ class SignalAtMass:
         self._model = parameters.model(self.mass_GeV, 1.0)
         self._width_to_chi = aprime_width_to_chi(self._model)
         self._width_to_leptons = aprime_width(self._model) - self._width_to_chi
+        self._width_to_neutrinos = aprime_width_to_neutrinos(self._model)
         self._ctau, self._branching_ee, self._branching_to_neutrinos = math.inf, 0.0, 0.0
         if parameters.coupling != "vector":  # mode invisible, in which no decay of chi2 is seen
             return
@@ -295,8 +297,9 @@ class SignalAtMass:
         kept = self.electrons_kept if self.signal.card.signal.residual == "rest" else 1.0
         if self.signal.mode == "invisible":
             produced = sum(float(np.sum(f.chi2.weight * f.accepted["S2"])) for f in self._fluxes)
-            branching = self._width_to_chi / (self._width_to_chi + self._width_to_leptons * square)
-            return np.stack([np.zeros_like(square), kept * produced * square * branching], axis=1)
+            total = self._width_to_chi + self._width_to_leptons * square
+            unseen = (self._width_to_chi + self._width_to_neutrinos * square) / total
+            return np.stack([np.zeros_like(square), kept * produced * square * unseen], axis=1)
         geometry = self.signal.card.geometry
         ctau = self.ctau_cm(epsilon)
         front, end = geometry.hcal2_start_cm.value, geometry.hcal3_end_cm.value

@@ -104,7 +104,8 @@ def mesons(
 ) -> tuple[Array, Array]:
     """Four-vectors (n, 4) of a meson of `mass` and weights that sum to `multiplicity`.
 
-    The whole phase space is sampled: flat in rapidity, pT like pT exp(-5 pT).
+    The whole phase space is sampled: flat in rapidity, pT half like pT exp(-5 pT), half like pT exp(-2 pT),
+    since a detector off the beam sees the energetic ones by their tail alone.
     """
     energy = dump.beam_energy_GeV
     s = 2.0 * units.proton_mass * (energy + units.proton_mass)
@@ -114,7 +115,7 @@ def mesons(
     largest = (s - (2.0 * units.proton_mass) ** 2 + mass**2) / (2.0 * root_s)
     rapidity_max = math.acosh(largest / mass)
     rapidity = rapidity_max * (2.0 * random.random(n) - 1.0)
-    transverse = random.gamma(2.0, 0.2, n)
+    transverse = random.gamma(2.0, np.where(np.arange(n) % 2 == 0, 0.2, 0.5))
     transverse_mass = np.hypot(mass, transverse)
     star_energy = transverse_mass * np.cosh(rapidity)
     star_z = transverse_mass * np.sinh(rapidity)
@@ -122,8 +123,9 @@ def mesons(
     allowed = x_radial < 1.0
     x_feynman = np.clip(star_z / math.sqrt(largest**2 - mass**2), -1.0, 1.0)
     sigma = invariant_cross_section(np.minimum(x_radial, 1.0), x_feynman, transverse, dump.mass_number)
-    # d3p/E = pT dpT dphi dy over the density pT exp(-5 pT)
-    weight = np.where(allowed, sigma * np.exp(5.0 * transverse), 0.0)
+    # d3p/E = pT dpT dphi dy over the density, pT (25 exp(-5 pT) + 4 exp(-2 pT))/2
+    density = 0.5 * (25.0 * np.exp(-5.0 * transverse) + 4.0 * np.exp(-2.0 * transverse))
+    weight = np.where(allowed, sigma / density, 0.0)
     weight *= multiplicity / weight.sum()
     gamma_beta = beam / root_s
     azimuth = 2.0 * math.pi * random.random(n)

@@ -199,7 +199,7 @@ def accepted_decays(
         ConfigError: an unphysical model.
     """
     model = parameters.model(mass_GeV, 1.0)
-    sample = _able(sample, least_aprime_energy(model, detector.pair_energy_min_GeV), most)
+    sample = _able(sample, least_aprime_energy(model, detector.pair_energy_min_GeV), most, detector)
     n = len(sample.weight) * per_aprime
     if not n or not model.chi2_decays:
         return AcceptedDecays(*(np.zeros(0) for _ in range(5)))
@@ -256,22 +256,39 @@ def least_aprime_energy(model: InelasticModel, pair_energy_GeV: float) -> float:
     return pair_energy_GeV / share
 
 
-def _able(sample: AprimeSample, energy_GeV: float, most: int | None) -> AprimeSample:
+def _able(sample: AprimeSample, energy_GeV: float, most: int | None, detector: Detector) -> AprimeSample:
     """The A' above an energy, or `most` of them, with weights that stand for all.
 
-    They are drawn at even steps of a density of which most is weight times energy squared: what lives long
-    enough to reach a detector far away, or has a pair above the threshold, is rare and energetic. The rest is
-    the same for all, so that no weight gets large.
+    They are drawn at even steps of a density: for the most part by :func:`_usefulness`, the rest alike, so
+    that no weight gets large.
     """
     able = np.flatnonzero(sample.momentum[:, 0] > energy_GeV)
     momentum, origin, weight = (column[able] for column in sample)
     if most is None or len(able) <= most or not weight.sum() > 0.0:
         return AprimeSample(momentum, origin, weight)
-    importance = weight * momentum[:, 0] ** 2
-    density = (1.0 - EVENLY) * importance / importance.sum() + EVENLY / len(able)
+    density = (1.0 - EVENLY) * _usefulness(momentum, weight, detector) + EVENLY / len(able)
     edges = np.cumsum(density)
     chosen = np.searchsorted(edges, edges[-1] * (np.arange(most) + 0.5) / most)
     return AprimeSample(momentum[chosen], origin[chosen], weight[chosen] / (density[chosen] * most))
+
+
+def _usefulness(momentum: Array, weight: Array, detector: Detector) -> Array:
+    """Where A' are looked for, shape (n,), of sum 1: what reaches a detector is rare and energetic.
+
+    Half goes with weight and energy squared, as what gives a pair where chi2 lives long; half with those
+    squared again and the direction to the detector, as the most energetic do where it lives short.
+    """
+    energy = momentum[:, 0]
+    absolute = np.linalg.norm(momentum[:, 1:], axis=1)
+    to_center = math.atan2(detector.center_cm, detector.decay_end_cm)
+    along = momentum[:, 1] * math.sin(to_center) + momentum[:, 3] * math.cos(to_center)
+    # Angles squared: to the centre, and those of the detector and of the decay of an A'.
+    angle2 = 2.0 * (1.0 - along / np.where(absolute > 0.0, absolute, 1.0))
+    wide2 = (max(detector.half_width_cm, detector.half_height_cm) / detector.decay_end_cm) ** 2
+    wide2 = wide2 + np.maximum(1.0 - (absolute / energy) ** 2, 0.0)
+    long = weight * energy**2
+    short = weight * (energy**2 / (angle2 + wide2)) ** 2
+    return np.asarray(0.5 * long / long.sum() + 0.5 * short / short.sum())
 
 
 # The share of A' that are drawn whatever their weight and energy.
