@@ -149,27 +149,36 @@ class OfRest : public ROOT::Detail::RDF::RActionImpl<OfRest> {
     std::shared_ptr<int> result_ = std::make_shared<int>();
 };
 
-// All stages on the events of a TTree, which are read in its baskets; RDataFrame says only which entries.
-class OfTree : public ROOT::Detail::RDF::RActionImpl<OfTree> {
+// All stages on events that are read in the baskets of a TTree or the pages of an RNTuple; RDataFrame says
+// only which entries.
+template <bool is_tree> class OfEvents : public ROOT::Detail::RDF::RActionImpl<OfEvents<is_tree>> {
   public:
     using Result_t = int;
 
-    explicit OfTree(const std::shared_ptr<State> &state)
+    explicit OfEvents(const std::shared_ptr<State> &state)
         : begin_{state}, all_{state}, triggers_{state}, ecal_cells_{state}, beam_{state}, veto_{state},
           rest_(state) {}
-    OfTree(OfTree &&) = default;
-    OfTree(const OfTree &) = delete;
+    OfEvents(OfEvents &&) = default;
+    OfEvents(const OfEvents &) = delete;
 
     std::shared_ptr<int> GetResultPtr() const { return rest_.GetResultPtr(); }
     void Initialize() {}
     void InitTask(TTreeReader *reader, unsigned slot_number) { rest_.InitTask(reader, slot_number); }
-    void Exec(unsigned slot_number, unsigned) {
-        if (!begin_(slot_number))
-            return;
+    void Exec(unsigned slot_number, ULong64_t entry) { // of an RNTuple
         Slot &slot = *begin_.state->slots[slot_number];
+        if constexpr (is_tree) {
+            if (!begin_(slot_number))
+                return;
+        } else {
+            slot.ntuple.at(entry);
+        }
         const auto of = [&](Stage stage) -> const Taken & {
-            slot.sound.read(stage, slot.taken[stage].places);
-            return slot.taken[stage];
+            Taken &taken = slot.taken[stage];
+            if constexpr (is_tree)
+                slot.sound.read(stage, taken.places);
+            else
+                slot.ntuple.read(stage, taken.places);
+            return taken;
         };
         const auto whole = [](double number) { return static_cast<std::uint32_t>(number); };
         const auto &all = of(of_all).numbers;
@@ -463,7 +472,12 @@ class Graph {
 
     void run() {
         state_->prepare(node_.GetNSlots());
-        state_->chain ? read_tree() : read_columns();
+        if (state_->chain)
+            read_events<true>();
+        else if (has_plain_columns())
+            read_events<false>();
+        else
+            read_columns();
         for (const auto &slot : state_->slots)
             if (!slot->sound.failure().empty())
                 throw std::runtime_error(slot->sound.failure());
@@ -501,17 +515,35 @@ class Graph {
     static Node frame(State &state, const std::string &tree, const std::vector<std::string> &files) {
         const std::unique_ptr<TFile> file(TFile::Open(files.at(0).c_str()));
         const TKey *key = file ? file->GetKey(tree.c_str()) : nullptr;
-        if (!key || std::string(key->GetClassName()) == "ROOT::RNTuple")
+        if (!key || std::string(key->GetClassName()) == "ROOT::RNTuple") {
+            state.ntuples = {tree, files, {0}};
             return ROOT::RDataFrame(tree, files);
+        }
         state.chain = std::make_unique<TChain>(tree.c_str());
         for (const auto &name : files)
             state.chain->Add(name.c_str());
         return ROOT::RDataFrame(*state.chain);
     }
 
-    void read_tree() {
-        auto done = node_.Book<unsigned>(OfTree{state_}, {"rdfslot_"});
+    template <bool is_tree> void read_events() {
+        if (!is_tree)
+            node_ = ROOT::RDataFrame(state_->ntuples.first.back()); // entries alone
+        auto done = node_.Book<ULong64_t>(OfEvents<is_tree>{state_}, {"rdfentry_"});
         done.GetValue();
+    }
+
+    // Whether all that is read of an RNTuple are numbers and flat arrays of them.
+    bool has_plain_columns() {
+        auto &[name, paths, first] = state_->ntuples;
+        for (const auto &path : paths) {
+            const auto reader = NtupleColumns::open(name, path);
+            for (const auto &branches : state_->branches)
+                for (const Input &input : branches)
+                    if (!NtupleColumns::column(*reader, input))
+                        return false;
+            first.push_back(first.back() + reader->GetNEntries());
+        }
+        return true;
     }
 
     void read_columns() {
