@@ -198,6 +198,23 @@ def test_an_rntuple_of_planted_events_with_threads_and_as_strings(tmp_path):
         assert records(path, engine, threads=threads) == result.model_dump(), (engine, threads)
 
 
+def test_a_chain_of_rntuples_read_by_several_threads(tmp_path):
+    """Files of different lengths, each opened where its entries begin."""
+    events, paths = numbered_events(), []
+    for name, part in {"a": events[:7], "b": events[7:8], "c": events[8:]}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        paths.append(rntuple_of_a(folder, write_tree(folder / "flat.root", part)))
+    event_loop = engines.EventLoop(Work())
+    with event_loop.running(1):
+        booked = Booked(open_ntuple(paths), CARD, event_loop, SelectionOptions(), None)
+        assert isinstance(booked.frame, compiled.Node)
+    result = select(paths, CARD)
+    assert flow_of(result) == expected_flow()
+    assert result.event_loops == 1
+    assert records(paths, threads=2) == result.model_dump()
+
+
 def test_tree_b_with_threads_and_as_strings(tmp_path):
     path = tree_b(tmp_path / "b.root")
     card = card_of(tmp_path, table("ana_tree", MAPPING_OF_B))
