@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -196,23 +197,13 @@ def test_an_rntuple_of_planted_events_with_threads_and_as_strings(tmp_path):
     assert flow_of(result) == expected_flow()
     for engine, threads in [(THREADS, 2), (STRINGS, 1), (STRINGS, 2)]:
         assert records(path, engine, threads=threads) == result.model_dump(), (engine, threads)
-
-
-def test_a_chain_of_rntuples_read_by_several_threads(tmp_path):
-    """Files of different lengths, each opened where its entries begin."""
-    events, paths = numbered_events(), []
-    for name, part in {"a": events[:7], "b": events[7:8], "c": events[8:]}.items():
-        folder = tmp_path / name
-        folder.mkdir()
-        paths.append(rntuple_of_a(folder, write_tree(folder / "flat.root", part)))
-    event_loop = engines.EventLoop(Work())
-    with event_loop.running(1):
-        booked = Booked(open_ntuple(paths), CARD, event_loop, SelectionOptions(), None)
-        assert isinstance(booked.frame, compiled.Node)
-    result = select(paths, CARD)
-    assert flow_of(result) == expected_flow()
-    assert result.event_loops == 1
-    assert records(paths, threads=2) == result.model_dump()
+    # Each file of a chain is opened where its entries begin.
+    copies = [str(shutil.copy(path, tmp_path / f"{i}.root")) for i in range(3)]
+    kept = load_card(overrides=["quality.duplicates=keep"])
+    assert books_in_library(path, kept)
+    for threads in (1, 2):
+        flow = flow_of(select(copies, kept, work=Work(threads=threads)))
+        assert flow == {row: 3 * events for row, events in expected_flow().items()}
 
 
 def test_tree_b_with_threads_and_as_strings(tmp_path):
