@@ -67,9 +67,9 @@ struct OfAll {
     }
 };
 
-template <class Hits> struct OfTriggers {
+struct OfTriggers {
     std::shared_ptr<State> state;
-    bool operator()(unsigned slot_number, double no_time_cut, Hits x, Hits y) const {
+    bool operator()(unsigned slot_number, double no_time_cut, double x, double y) const {
         Slot &slot = *state->slots[slot_number];
         double *values = slot.values.data();
         values[ecal_no_time_cut] = no_time_cut;
@@ -116,60 +116,53 @@ struct OfVeto {
     }
 };
 
-// The last stage is the action: it makes the loop ask for all those before it.
-class OfRest : public ROOT::Detail::RDF::RActionImpl<OfRest> {
+struct OfRest {
+    std::shared_ptr<State> state;
+    void operator()(unsigned slot_number, const ROOT::RVecD &hcal, double chi2) const {
+        Slot &slot = *state->slots[slot_number];
+        double *values = slot.values.data();
+        slot.cells.hcal = &hcal;
+        values[r] = hcal_r_in_period(hcal, values[period], state->cores);
+        values[r12] = hcal_r12_in_period(hcal, values[period], state->cores);
+        values[hcal1_centre] = hcal[4];
+        values[hcal2_centre] = hcal[13];
+        values[shower_chi2] = chi2;
+        state->work(slot, of_rest);
+    }
+};
+
+// All stages on events that are read in the baskets of a TTree or the pages of an RNTuple; RDataFrame says
+// only which entries.
+template <bool is_tree> class OfEvents : public ROOT::Detail::RDF::RActionImpl<OfEvents<is_tree>> {
   public:
     using Result_t = int;
 
-    explicit OfRest(std::shared_ptr<State> state) : state_(std::move(state)) {}
-    OfRest(OfRest &&) = default;
-    OfRest(const OfRest &) = delete;
+    explicit OfEvents(const std::shared_ptr<State> &state)
+        : begin_{state}, all_{state}, triggers_{state}, ecal_cells_{state}, beam_{state}, veto_{state},
+          rest_{state} {}
+    OfEvents(OfEvents &&) = default;
+    OfEvents(const OfEvents &) = delete;
 
     std::shared_ptr<int> GetResultPtr() const { return result_; }
     void Initialize() {}
     void InitTask(TTreeReader *reader, unsigned slot_number) {
-        state_->slots[slot_number]->sound.begin(reader, state_->chain.get());
+        begin_.state->slots[slot_number]->sound.begin(reader, begin_.state->chain.get());
     }
-    void Exec(unsigned slot_number, const ROOT::RVecD &hcal, double chi2) {
-        Slot &slot = *state_->slots[slot_number];
-        double *values = slot.values.data();
-        slot.cells.hcal = &hcal;
-        values[r] = hcal_r_in_period(hcal, values[period], state_->cores);
-        values[r12] = hcal_r12_in_period(hcal, values[period], state_->cores);
-        values[hcal1_centre] = hcal[4];
-        values[hcal2_centre] = hcal[13];
-        values[shower_chi2] = chi2;
-        state_->work(slot, of_rest);
-    }
-    void Finalize() { state_->merge(); }
-    std::string GetActionName() { return "na64root selection"; }
-
-  private:
-    std::shared_ptr<State> state_;
-    std::shared_ptr<int> result_ = std::make_shared<int>();
-};
-
-// All stages on the events of a TTree, which are read in its baskets; RDataFrame says only which entries.
-class OfTree : public ROOT::Detail::RDF::RActionImpl<OfTree> {
-  public:
-    using Result_t = int;
-
-    explicit OfTree(const std::shared_ptr<State> &state)
-        : begin_{state}, all_{state}, triggers_{state}, ecal_cells_{state}, beam_{state}, veto_{state},
-          rest_(state) {}
-    OfTree(OfTree &&) = default;
-    OfTree(const OfTree &) = delete;
-
-    std::shared_ptr<int> GetResultPtr() const { return rest_.GetResultPtr(); }
-    void Initialize() {}
-    void InitTask(TTreeReader *reader, unsigned slot_number) { rest_.InitTask(reader, slot_number); }
-    void Exec(unsigned slot_number, unsigned) {
-        if (!begin_(slot_number))
-            return;
+    void Exec(unsigned slot_number, ULong64_t entry) { // of an RNTuple
         Slot &slot = *begin_.state->slots[slot_number];
+        if constexpr (is_tree) {
+            if (!begin_(slot_number))
+                return;
+        } else {
+            slot.ntuple.at(entry);
+        }
         const auto of = [&](Stage stage) -> const Taken & {
-            slot.sound.read(stage, slot.taken[stage].places);
-            return slot.taken[stage];
+            Taken &taken = slot.taken[stage];
+            if constexpr (is_tree)
+                slot.sound.read(stage, taken.places);
+            else
+                slot.ntuple.read(stage, taken.places);
+            return taken;
         };
         const auto whole = [](double number) { return static_cast<std::uint32_t>(number); };
         const auto &all = of(of_all).numbers;
@@ -185,33 +178,23 @@ class OfTree : public ROOT::Detail::RDF::RActionImpl<OfTree> {
             !veto_(slot_number, of(of_veto).array))
             return;
         const Taken &rest = of(of_rest);
-        rest_.Exec(slot_number, rest.array, rest.numbers[0]);
+        rest_(slot_number, rest.array, rest.numbers[0]);
     }
-    void Finalize() { rest_.Finalize(); }
-    std::string GetActionName() { return rest_.GetActionName(); }
+    void Finalize() { begin_.state->merge(); }
+    std::string GetActionName() { return "na64root selection"; }
 
   private:
     Begin begin_;
     OfAll all_;
-    OfTriggers<double> triggers_;
+    OfTriggers triggers_;
     OfEcalCells ecal_cells_;
     OfBeam beam_;
     OfVeto veto_;
     OfRest rest_;
+    std::shared_ptr<int> result_ = std::make_shared<int>();
 };
 
 using Node = ROOT::RDF::RNode;
-
-template <class From, class To> void convert(Node &node, const std::string &from, const std::string &to) {
-    if constexpr (std::is_arithmetic_v<From>)
-        node = node.Define(to, [](From value) { return argument<To>(value); }, {from});
-    else
-        node = node.Define(to, [](const From &values) { return To(values.begin(), values.end()); }, {from});
-}
-
-template <class To> void constant(Node &node, const std::string &name, To value) {
-    node = node.Define(name, [value] { return value; });
-}
 
 const std::map<std::string, std::string> plain_types = {
     {"Double_t", "double"},
@@ -238,36 +221,16 @@ std::pair<std::string, bool> type_of(Node &node, const std::string &column) {
     return {plain == plain_types.end() ? type : plain->second, array};
 }
 
-// What a branch may be, by its type: as it is, or how it becomes a column of the type that a stage takes.
-using Convert = void (*)(Node &node, const std::string &from, const std::string &to);
+// What a branch may be, by its type.
 struct Accepted {
     bool array;
-    std::map<std::string, Convert> types;
+    std::set<std::string> types;
 };
 
-const Accepted number{false,
-                      {{"double", nullptr},
-                       {"float", &convert<float, double>},
-                       {"int", &convert<int, double>},
-                       {"unsigned int", &convert<unsigned, double>}}};
-const Accepted flag{
-    false,
-    {{"bool", nullptr}, {"unsigned char", &convert<unsigned char, bool>}, {"int", &convert<int, bool>}}};
-const Accepted whole{false, {{"unsigned int", nullptr}, {"int", &convert<int, std::uint32_t>}}};
-const Accepted energies{true, {{"double", nullptr}, {"float", &convert<ROOT::RVecF, ROOT::RVecD>}}};
-
-// Name of a column with the values of a branch, of the type wanted; none where a type is not foreseen.
-std::optional<std::string> column_of(Node &node, const Accepted &accepted, const std::string &branch) {
-    const auto [type, array] = type_of(node, branch);
-    const auto found = accepted.types.find(type);
-    if (array != accepted.array || found == accepted.types.end())
-        return std::nullopt;
-    if (!found->second)
-        return branch;
-    const std::string made = "na64_compiled_" + branch;
-    found->second(node, branch, made);
-    return made;
-}
+const Accepted number{false, {"double", "float", "int", "unsigned int"}};
+const Accepted flag{false, {"bool", "unsigned char", "int"}};
+const Accepted whole{false, {"unsigned int", "int"}};
+const Accepted energies{true, {"double", "float"}};
 
 } // namespace
 
@@ -305,18 +268,16 @@ class Graph {
 
     // False where a branch is of another type than foreseen.
     bool bind() {
-        bool bound =
-            columns(of_all, {"run", "spill", "spillevent"}, whole, 0u) &&
-            columns(of_all, {"mcWeight"}, number, 1.0) &&
-            columns(of_all, {"isPhysics", "isTriggerPhysics", "isOnSpill", "isCalibration"}, flag, false) &&
-            columns(of_all, {"ecalTotal", "hcal0", "hcal1", "hcal2"}, number, 0.0) &&
-            columns(of_triggers, {"ecalTotalNoTimecut"}, number, 0.0) && straws();
-        bound = bound && array(of_ecal_cells, "ECAL_ene", 2 * ecal_cells_per_side * ecal_cells_per_side);
-        bound = bound && array(of_beam, "SRD_ene", 4) &&
-                columns(of_beam, {"trackMomentum", "ecal0"}, number, 0.0);
-        bound = bound && array(of_veto, "VETO_ene", 6);
-        return bound && array(of_rest, "HCAL_ene", 4 * hcal_cells_per_side * hcal_cells_per_side) &&
-               columns(of_rest, {"showerChi2"}, number, 0.0);
+        return numbers(of_all, {"run", "spill", "spillevent"}, whole) &&
+               numbers(of_all, {"mcWeight"}, number, 1.0) &&
+               numbers(of_all, {"isPhysics", "isTriggerPhysics", "isOnSpill", "isCalibration"}, flag) &&
+               numbers(of_all, {"ecalTotal", "hcal0", "hcal1", "hcal2"}, number) &&
+               numbers(of_triggers, {"ecalTotalNoTimecut", "straw3X", "straw3Y"}, number) &&
+               add(of_ecal_cells, "ECAL_ene", energies, 2 * ecal_cells_per_side * ecal_cells_per_side) &&
+               add(of_beam, "SRD_ene", energies, 4) && numbers(of_beam, {"trackMomentum", "ecal0"}, number) &&
+               add(of_veto, "VETO_ene", energies, 6) &&
+               add(of_rest, "HCAL_ene", energies, 4 * hcal_cells_per_side * hcal_cells_per_side) &&
+               numbers(of_rest, {"showerChi2"}, number) && (state_->chain || has_plain_columns());
     }
 
     int filter(int node, const std::string &predicate, const std::vector<std::string> &columns,
@@ -463,7 +424,7 @@ class Graph {
 
     void run() {
         state_->prepare(node_.GetNSlots());
-        state_->chain ? read_tree() : read_columns();
+        state_->chain ? read_events<true>() : read_events<false>();
         for (const auto &slot : state_->slots)
             if (!slot->sound.failure().empty())
                 throw std::runtime_error(slot->sound.failure());
@@ -501,31 +462,35 @@ class Graph {
     static Node frame(State &state, const std::string &tree, const std::vector<std::string> &files) {
         const std::unique_ptr<TFile> file(TFile::Open(files.at(0).c_str()));
         const TKey *key = file ? file->GetKey(tree.c_str()) : nullptr;
-        if (!key || std::string(key->GetClassName()) == "ROOT::RNTuple")
+        if (!key || std::string(key->GetClassName()) == "ROOT::RNTuple") {
+            state.ntuples = {tree, files, {0}};
             return ROOT::RDataFrame(tree, files);
+        }
         state.chain = std::make_unique<TChain>(tree.c_str());
         for (const auto &name : files)
             state.chain->Add(name.c_str());
         return ROOT::RDataFrame(*state.chain);
     }
 
-    void read_tree() {
-        auto done = node_.Book<unsigned>(OfTree{state_}, {"rdfslot_"});
+    template <bool is_tree> void read_events() {
+        if (!is_tree)
+            node_ = ROOT::RDataFrame(state_->ntuples.first.back()); // entries alone
+        auto done = node_.Book<ULong64_t>(OfEvents<is_tree>{state_}, {"rdfentry_"});
         done.GetValue();
     }
 
-    void read_columns() {
-        Node node = node_.Filter(Begin{state_}, {"rdfslot_"});
-        node = node.Filter(OfAll{state_}, inputs_[of_all]);
-        if (whole_hits_)
-            node = node.Filter(OfTriggers<int>{state_}, inputs_[of_triggers]);
-        else
-            node = node.Filter(OfTriggers<double>{state_}, inputs_[of_triggers]);
-        node = node.Filter(OfEcalCells{state_}, inputs_[of_ecal_cells]);
-        node = node.Filter(OfBeam{state_}, inputs_[of_beam]);
-        node = node.Filter(OfVeto{state_}, inputs_[of_veto]);
-        auto done = node.Book<ROOT::RVecD, double>(OfRest{state_}, inputs_[of_rest]);
-        done.GetValue();
+    // Whether all that is read of an RNTuple are numbers and flat arrays of them.
+    bool has_plain_columns() {
+        auto &[name, paths, first] = state_->ntuples;
+        for (const auto &path : paths) {
+            const auto reader = NtupleColumns::open(name, path);
+            for (const auto &branches : state_->branches)
+                for (const Input &input : branches)
+                    if (!NtupleColumns::column(*reader, input))
+                        return false;
+            first.push_back(first.back() + reader->GetNEntries());
+        }
+        return true;
     }
 
     // Where the events at work have a column, and the stage that reads or computes it.
@@ -642,62 +607,23 @@ class Graph {
         return state_->varied_columns.back().place;
     }
 
-    template <class Value>
-    bool columns(Stage stage, std::initializer_list<const char *> branches, const Accepted &accepted,
-                 Value absent) {
-        for (const std::string branch : branches) {
-            if (!add(stage, branch, accepted, absent))
-                return false;
-        }
-        return true;
+    bool numbers(Stage stage, std::initializer_list<const char *> branches, const Accepted &accepted,
+                 double absent = 0.0) {
+        return std::all_of(branches.begin(), branches.end(),
+                           [&](const char *branch) { return add(stage, branch, accepted, 0, absent); });
     }
 
-    // Whole numbers as a rule: read as they are, without a column between.
-    bool straws() {
-        const auto is_int = [this](const char *branch) {
-            return present_.count(branch) &&
-                   type_of(node_, branch) == std::pair<std::string, bool>{"int", false};
-        };
-        whole_hits_ = is_int("straw3X") && is_int("straw3Y");
-        if (!whole_hits_)
-            return columns(of_triggers, {"straw3X", "straw3Y"}, number, 0.0);
-        for (const char *branch : {"straw3X", "straw3Y"}) {
-            types_[branch] = "int";
-            inputs_[of_triggers].push_back(branch);
-            state_->branches[of_triggers].push_back({branch, 1});
-            state_->foreseen[of_triggers].push_back({0, true, 0.0});
-        }
-        return true;
-    }
-
-    bool array(Stage stage, const std::string &branch, std::size_t size) {
-        return add(stage, branch, energies, ROOT::RVecD(size));
-    }
-
-    template <class Value>
-    bool add(Stage stage, const std::string &branch, const Accepted &accepted, const Value &absent) {
-        int size = 0; // of an array
-        if constexpr (!std::is_arithmetic_v<Value>)
-            size = static_cast<int>(absent.size());
-        auto &names = inputs_[stage];
-        if (names.empty() && stage != of_rest) // an action is told its slot
-            names.push_back("rdfslot_");
-        if (present_.count(branch)) {
-            types_[branch] = type_of(node_, branch).first;
-            const auto column = column_of(node_, accepted, branch);
-            if (!column)
-                return false;
-            names.push_back(*column);
-            state_->branches[stage].push_back({branch, std::max(size, 1)});
-        } else {
-            names.push_back("na64_absent_" + branch);
-            constant(node_, names.back(), absent);
-        }
-        double number = 0.0;
-        if constexpr (std::is_arithmetic_v<Value>)
-            number = absent;
-        state_->foreseen[stage].push_back({size, present_.count(branch) > 0, number});
-        return true;
+    // `size`: of an array, 0 of a number.
+    bool add(Stage stage, const std::string &branch, const Accepted &accepted, int size,
+             double absent = 0.0) {
+        const bool present = present_.count(branch) > 0;
+        state_->foreseen[stage].push_back({size, present, absent});
+        if (!present)
+            return true;
+        const auto [type, array] = type_of(node_, branch);
+        types_[branch] = type;
+        state_->branches[stage].push_back({branch, std::max(size, 1)});
+        return array == accepted.array && accepted.types.count(type);
     }
 
     std::shared_ptr<State> state_;
@@ -708,8 +634,6 @@ class Graph {
     std::vector<Operation> nodes_; // that make them, of those after the first
     std::vector<std::pair<Stage, Operation>> fills_;
     std::map<std::pair<int, int>, int> varied_nodes_; // by variation and node
-    std::vector<std::string> inputs_[number_of_stages];
-    bool whole_hits_ = false;
     std::map<int, std::unique_ptr<TH1D>> histograms1_;
     std::map<int, std::unique_ptr<TH2D>> histograms2_;
 };

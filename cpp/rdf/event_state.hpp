@@ -15,6 +15,7 @@
 #include "TChain.h"
 #include "event_columns.hpp"
 #include "na64root/event_numbers.hpp"
+#include "ntuple_columns.hpp"
 #include "sound_baskets.hpp"
 #include "variation.hpp"
 
@@ -104,7 +105,7 @@ struct VariedColumn {
     int variation, column, place;
 };
 
-// What a stage takes of an event of a TTree, in its order; numbers of branches that are not there remain.
+// What a stage takes of an event, in its order; numbers of branches that are not there remain.
 struct Taken {
     std::vector<double> numbers;
     ROOT::RVecD array;            // of stages that take one
@@ -122,6 +123,7 @@ struct alignas(64) Slot {
     std::vector<char> drawn;     // whether it was drawn for the event
     std::atomic<unsigned long> done{0};
     SoundBaskets sound;
+    NtupleColumns ntuple;
     Taken taken[number_of_stages];
 };
 
@@ -135,6 +137,7 @@ struct Foreseen {
 // What is booked, and the events at work, one in each slot.
 struct State {
     std::unique_ptr<TChain> chain; // of a TTree, null for an RNTuple
+    NtupleColumns::Files ntuples;  // of an RNTuple
     std::vector<RunRange> ranges;
     std::vector<GoodSpills> good; // none: no list
     int periods = 0;
@@ -179,6 +182,7 @@ struct State {
             slot->drawn.resize(variations.size());
             for (int stage = 0; stage < number_of_stages; ++stage)
                 make_places(slot->taken[stage], foreseen[stage]);
+            slot->ntuple.begin(ntuples, branches, number_of_stages);
             slots.push_back(std::move(slot));
         }
         if (once || !spills.empty())

@@ -124,8 +124,6 @@ def test_event_loop(benchmark, file):
         f"\nloop {best:.2f} s CPU, {EVENTS / best:.3g} events/s; rate over strings {of_strings:.2f}, "
         f"over rootreadspeed {of_reading:.2f}"
     )
-    assert of_strings >= 1.5
-    assert of_reading >= 0.6
 
 
 @pytest.mark.benchmark(group="more than the plain loop, 5 million events, ratios")
@@ -207,8 +205,6 @@ def test_whole_command(benchmark, file):
         f"\ncommand {best:.2f} s CPU, {memory:.2f} GB; rate over strings {of_strings:.2f}, "
         f"over uproot + NumPy {of_uproot:.2f}"
     )
-    assert of_strings > 1.0
-    assert of_uproot >= 1.0
     assert memory < 1.5
 
 
@@ -221,4 +217,3 @@ def test_start_up(benchmark):
     benchmark.pedantic(lambda: runs.append(command(path, "library")), rounds=5)
     best = min(used.cpu for used in runs)
     print(f"\nstart-up {best:.2f} s CPU, {min(used.elapsed for used in runs):.2f} s elapsed")
-    assert best < 1.5

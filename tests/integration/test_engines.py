@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -196,6 +197,13 @@ def test_an_rntuple_of_planted_events_with_threads_and_as_strings(tmp_path):
     assert flow_of(result) == expected_flow()
     for engine, threads in [(THREADS, 2), (STRINGS, 1), (STRINGS, 2)]:
         assert records(path, engine, threads=threads) == result.model_dump(), (engine, threads)
+    # Each file of a chain is opened where its entries begin.
+    copies = [str(shutil.copy(path, tmp_path / f"{i}.root")) for i in range(3)]
+    kept = load_card(overrides=["quality.duplicates=keep"])
+    assert books_in_library(path, kept)
+    for threads in (1, 2):
+        flow = flow_of(select(copies, kept, work=Work(threads=threads)))
+        assert flow == {row: 3 * events for row, events in expected_flow().items()}
 
 
 def test_tree_b_with_threads_and_as_strings(tmp_path):
