@@ -6,6 +6,10 @@ engine's by the number of toys that it would take.
 
 import dataclasses
 import math
+import os
+import resource
+import subprocess
+import sys
 import time
 
 import pytest
@@ -130,3 +134,34 @@ def test_processes(benchmark, processes):
         rounds=1,
     )
     assert math.isfinite(benchmark.stats.stats.median)
+
+
+@pytest.mark.benchmark(group="analyze on pseudo-data")
+def test_analyze(benchmark, few_pseudodata, tmp_path, capsys):
+    """The verb, in a process of its own; its processors' seconds are printed."""
+    # Compiled Python is kept, as where users install it.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "na64root", "analyze", few_pseudodata, "-o", str(tmp_path), "--force"]
+
+    def spent():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before = spent()
+    benchmark.pedantic(
+        lambda: subprocess.run(command, env=environment, check=True, capture_output=True), rounds=1
+    )
+    with capsys.disabled():
+        print(f"\nanalyze: {spent() - before:.1f} s of processors")
+
+
+@pytest.mark.benchmark(group="a limit in forty bins")
+def test_forty_bins(benchmark, capsys):
+    """The most that a limit takes: toys of all parameters set it, and its expected limits."""
+    bins = tuple(Bin(f"b{i}", f"b{i}", "", 4 + i % 3, 5.0, 1.5, 1.0 + i % 7) for i in range(40))
+    model = CountingModel(bins, signal_uncertainty=0.2)
+    before = time.process_time()
+    found = benchmark.pedantic(upper_limit, (model,), rounds=1)
+    with capsys.disabled():
+        print(f"\na limit in forty bins: {time.process_time() - before:.1f} s of processors")
+    assert found.method == "toys"

@@ -65,6 +65,32 @@ def test_options_that_describe_counts_mean_the_same_to_limit_and_export(tmp_path
     assert [b["signal_fraction"] for b in exported["counts"]] == [1.0, 1.0]
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_files_are_one_model_to_export_limit_and_fit(few_pseudodata, tmp_path, capsys):
+    """The counts of one experiment of pseudo-data, its exposure that of one period."""
+    given = [few_pseudodata, *SET[2:], "--eot", "2018=1.87e11"]
+    run("export", *given, "--format", "pyhf", "-o", str(tmp_path / "export"))
+    of_file = ["--from", str(tmp_path / "export" / "export.json")]
+    by_file, limit = run("limit", *of_file), run("limit", *given)
+    assert limit["upper_limit"] == pytest.approx(by_file["upper_limit"], rel=1e-9)
+    assert limit["discovery"] == by_file["discovery"]
+    assert [f["path"] for f in limit["provenance"]["input_files"]] == [few_pseudodata]
+    fitted = run("fit", *given, "--do", "fit")
+    assert fitted["limit"]["upper_limit"] == limit["upper_limit"]
+    blind = run("limit", *given, "--blind")
+    assert (blind["blind"], blind["upper_limit"], blind["discovery"]) == (True, None, None)
+    assert blind["expected"]["median"] > 0.0
+    capsys.readouterr()
+    for refused, why in (
+        (["limit", *given, "--observed", "0"], "--observed beside FILES (two counting models)"),
+        (["limit", *given, *of_file], "--from beside FILES (two counting models)"),
+        (["fit", *given, "--mass-GeV", "0.1", "--epsilon", "1e-3"], "--mass-GeV beside FILES"),
+        (["limit", "--blind"], "--blind without FILES"),
+    ):
+        assert cli.run(refused, io.StringIO()) == 2
+        assert why in capsys.readouterr().err
+
+
 def test_what_is_given_beside_the_card_replaces_that_alone():
     shares = ["--signal-fraction", "0.3,0.7"]
     card = load_card(overrides=SEEN)

@@ -10,9 +10,12 @@ from ..errors import ConfigError
 from . import tables
 from .options import (
     EOT_OF_CARD,
+    FILES,
     FROM,
+    INPUT,
     LIMIT,
     MODEL,
+    OUTLIERS,
     AxisOption,
     ModelFlags,
     Numbers,
@@ -22,6 +25,8 @@ from .options import (
     model_of_options,
     model_options,
     require_no_axis,
+    require_one_model,
+    require_one_source,
 )
 from .verb import Common, application, verb
 
@@ -36,10 +41,13 @@ if TYPE_CHECKING:
 
 @verb(application, "fit", show=tables.show_fit, keeps=True,
       example="na64root fit --observed 3,1 --background 0.19,0.53 -o fit")  # fmt: skip
+@FILES
 @FROM
 @model_options
 @MODEL
 @EOT_OF_CARD
+@INPUT
+@OUTLIERS
 @LIMIT
 @click.option(
     "--do",
@@ -64,8 +72,10 @@ if TYPE_CHECKING:
 )
 def _fit(
     common: Common,
+    files: tuple[str, ...],
     eot: tuple[str, ...],
     model_file: str | None,
+    exclude_outlier_spills: bool,
     parts: tuple[Part, ...],
     toys: int,
     inject: list[float] | None,
@@ -78,21 +88,23 @@ def _fit(
     """What the counts say beside the limit: best fit with pulls, correlations and impacts, goodness of fit,
     injected signals, scans of the likelihood and CLs, p-values of a point, Feldman-Cousins, Bayes.
 
-    The counting model is that of `na64root limit` with the same options, or of a file (--from); with
-    --mass-GeV and --epsilon the signal is shared as at that point. With -o also figures and fit.json.
+    The counting model is that of `na64root limit` with the same options and FILES, or of a file (--from);
+    with --mass-GeV and --epsilon the signal is shared as at that point. With -o also figures and fit.json.
     """
     from ..limits.fit import FitOptions, fit
     from ..records import provenance
-    from ..reports.fits import FILES, write_fit
+    from ..reports.fits import FILES as OF_FIT
+    from ..reports.fits import write_fit
 
     if (mass_GeV is None) != (epsilon is None):
         raise ConfigError("--mass-GeV without --epsilon or the other way round (a point has both): give both")
     if mass_GeV is not None and mu is not None:
         raise ConfigError("--mu beside --mass-GeV (two strengths of one point): give one of them")
-    if mass_GeV is not None and model_file is not None:
-        raise ConfigError(
-            f"--mass-GeV beside --from {model_file} (two counting models): give one or the other"
-        )
+    if mass_GeV is not None and (model_file is not None or files):
+        beside = "FILES" if model_file is None else f"--from {model_file}"
+        raise ConfigError(f"--mass-GeV beside {beside} (two counting models): give one or the other")
+    require_one_source(model_file, files)
+    require_one_model(common, eot, flags, files, exclude_outlier_spills=exclude_outlier_spills)
     from_file = None if model_file is None else model_of_file(model_file, common, eot, flags)
     if from_file is not None and from_file.blind:
         raise ConfigError(
@@ -100,25 +112,44 @@ def _fit(
             "has the expected limits"
         )
     results = common.results_if_named
+    if files:
+        from ..ntuple import note_files
+
+        note_files(files)
     if results is not None:
-        results.require(FILES)
+        results.require(OF_FIT)
+    selected = None
     if from_file is not None:
         model = from_file.model
     elif mass_GeV is not None and epsilon is not None:
         model, mu = _at_point(common, eot, flags, mass_GeV, epsilon)
     else:
-        model, _ = model_of_options(common, eot, flags)
+        model, selected = model_of_options(
+            common, eot, flags, files, exclude_outlier_spills=exclude_outlier_spills
+        )
+        if selected is not None and selected.weighted:
+            raise ConfigError(
+                "no fit of weighted simulation (nothing is observed): use limit, which has expected limits"
+            )
     wanted = parts or (*FitOptions().parts, *(() if mu is None else ("point",)))
     options = FitOptions(
         wanted, toys, None if inject is None else tuple(inject), mu, mass_GeV, epsilon, prior
     )
     card = common.card
-    made = provenance(card, seed=common.seed, limit_method=f"exact, {card.limit.treatment}")
+    made = provenance(
+        card,
+        seed=common.seed,
+        limit_method=f"exact, {card.limit.treatment}",
+        input_files=selected.files if selected else [],
+        input_details=selected.input if selected else None,
+    )
     report = fit(model, card, options, provenance=made, work=common.work)
     if from_file is not None:
         about = limits_of_file(from_file, report.limit)
         notes = [*from_file.notes, *report.notes]
         report = report.model_copy(update={"model_file": about, "notes": notes})
+    if selected is not None:
+        report = report.model_copy(update={"notes": [*selected.notes, *report.notes]})
     return report if results is None else write_fit(report, results)
 
 

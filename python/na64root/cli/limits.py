@@ -26,6 +26,7 @@ from .options import (
     model_of_options,
     model_options,
     require_one_model,
+    require_one_source,
 )
 from .publication import hepdata, show_submission
 from .verb import Common, application, verb
@@ -37,10 +38,14 @@ if TYPE_CHECKING:
 
 @verb(application, "limit", show=tables.show_limit,
        example="na64root limit --observed 0,0 --background 0.19,0.53 --signal-uncertainty 0.2")  # fmt: skip
+@FILES
 @FROM
 @model_options
 @MODEL
 @EOT_OF_CARD
+@INPUT
+@OUTLIERS
+@BLIND
 @LIMIT
 @click.option(
     "--method", type=click.Choice(["exact", "roostats", "asymptotic"]), default="exact", show_default=True
@@ -55,8 +60,11 @@ if TYPE_CHECKING:
 @ENGINE
 def _limit(
     common: Common,
+    files: tuple[str, ...],
     eot: tuple[str, ...],
     model_file: str | None,
+    exclude_outlier_spills: bool,
+    blind: bool,
     method: Method,
     criterion: Criterion,
     diagnostics: bool,
@@ -64,12 +72,19 @@ def _limit(
 ) -> Record:
     """A CLs upper limit on the total expected signal, from counts in one or more bins.
 
-    Without --observed and --background it is that of the card: the number that explain, analyze and export
-    start from, the signal shared as at the end of the excluded part of the central g-2 line.
+    Of FILES it is that of the model of analyze. Without FILES, --observed and --background it is that of the
+    card: the number that explain, analyze and export start from, the signal shared as at the end of the
+    excluded part of the central g-2 line.
     """
     card, results = common.card, common.results_if_named
+    of_events = {"exclude_outlier_spills": exclude_outlier_spills, "blind": blind}
+    require_one_source(model_file, files)
+    require_one_model(common, eot, flags, files, **of_events)
+    if files:
+        from ..ntuple import note_files
+
+        note_files(files)
     from_file = None if model_file is None else model_of_file(model_file, common, eot, flags)
-    blind = from_file is not None and from_file.blind
     from ..limits import evidence, upper_limit
     from ..records import LimitReport, provenance
     from ..work import said_while
@@ -79,13 +94,30 @@ def _limit(
             "--engine dask is for the toys of --method roostats without --diagnostics: leave it out"
         )
     cl, treatment = card.limit.confidence_level.value, card.limit.treatment
+    blind = blind or (from_file is not None and from_file.blind)
     if diagnostics:
         _require_diagnostics(results, criterion, blind=blind)
     if blind and results is not None:
         results.require([])  # its record of blinding
-    model = model_of_options(common, eot, flags)[0] if from_file is None else from_file.model
-    made = provenance(card, seed=common.seed, limit_method=f"{method}, {treatment}")
-    files: dict[str, str] = {}
+    selected = None
+    if from_file is not None:
+        model = from_file.model
+    else:
+        model, selected = model_of_options(common, eot, flags, files, **of_events)
+    notes = [*(from_file.notes if from_file else ()), *(selected.notes if selected else ())]
+    if selected is not None and selected.weighted:
+        if diagnostics:
+            raise ConfigError("--diagnostics of weighted simulation (nothing is observed): leave it out")
+        blind = True
+        notes.append("Nothing is observed (weighted simulation): there are expected limits only.")
+    made = provenance(
+        card,
+        seed=common.seed,
+        limit_method=f"{method}, {treatment}",
+        input_files=selected.files if selected else [],
+        input_details=selected.input if selected else None,
+    )
+    written: dict[str, str] = {}
     if diagnostics:
         from ..limits.diagnostics import diagnose
         from ..reports.diagnostics import write
@@ -93,7 +125,7 @@ def _limit(
         assert results is not None, "_require_diagnostics"
         found = diagnose(model, cl=cl, method=method, treatment=treatment, work=common.work)
         result = found.limit
-        files = write(found, results, provenance=made)
+        written = write(found, results, provenance=made)
     else:
         with said_while("the limit"):
             result = upper_limit(
@@ -104,16 +136,16 @@ def _limit(
         with said_while("the enumeration for p-value and two-sided interval"):
             discovery, interval = evidence(model, cl=cl, treatment=treatment)
     if results is not None and (kept := results.remember("limit", blind=blind, provenance=made)):
-        files |= {kept.name: str(kept)}
+        written |= {kept.name: str(kept)}
     return LimitReport(
         **dict(result) | ({"upper_limit": None, "upper_limit_error": None} if blind else {}),
         provenance=made,
         discovery=discovery,
         interval=interval,
-        files=files,
+        files=written,
         model_file=None if from_file is None else limits_of_file(from_file, result, blind),
         blind=blind,
-        notes=[] if from_file is None else list(from_file.notes),
+        notes=notes,
     )
 
 
@@ -174,9 +206,7 @@ def _export(
     efficiency maps), and a HEPData submission is made of them, without FILES of the card's own limit and
     plane. `all` are the other four formats.
     """
-    if model_file is not None and (files or formats == "hepdata"):
-        beside = "FILES" if files else "--format hepdata"
-        raise ConfigError(f"--from beside {beside} (two counting models): give one or the other")
+    require_one_source(model_file, files, hepdata=formats == "hepdata")
     outliers = {"exclude_outlier_spills": exclude_outlier_spills}
     if formats == "hepdata":
         return hepdata(common, files, {"eot": eot, "blind": blind, **outliers, **flags})

@@ -443,6 +443,17 @@ def model_of_options(
     return described.changed(model), selected
 
 
+def require_one_source(model_file: str | None, files: tuple[str, ...], *, hepdata: bool = False) -> None:
+    """Refuse a file of a counting model beside events, or beside results.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    if model_file is not None and (files or hepdata):
+        beside = "FILES" if files else "--format hepdata"
+        raise ConfigError(f"--from beside {beside} (two counting models): give one or the other")
+
+
 def model_of_file(path: str, common: Common, eot: tuple[str, ...], flags: Mapping[str, Any]) -> ModelFile:
     """The counting model of a file, beside which no option may describe another.
 
