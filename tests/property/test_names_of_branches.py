@@ -202,3 +202,11 @@ def test_an_array_with_a_leaf_of_another_name_is_no_part_of_an_expression(tmp_pa
     assert is_as_planted(selection.select([path], card_of(tmp_path, layout + '"mine"\n')))
     with pytest.raises(DataError, match="reads mine in an expression .*other.*: map it as a branch"):
         selection.select([path], card_of(tmp_path, layout + '{ expression = "mine" }\n'))
+
+
+def test_an_element_of_several_indices_is_one_line(tmp_path):
+    path = write(tmp_path / "plain.root", [(n, EVENTS[n]) for n in READ])
+    layout = '[layout]\ntree = "tree"\nbase = "A"\n[layout.branches]\necal0 = '
+    assert selection.select([path], card_of(tmp_path, layout + '"ECAL_ene[21]"\n')).counts
+    with pytest.raises(DataError, match=r"ECAL_ene\[0\]\[3\]\[3\] .* counted row by row\): give that"):
+        selection.select([path], card_of(tmp_path, layout + '"ECAL_ene[0][3][3]"\n'))
