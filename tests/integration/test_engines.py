@@ -233,6 +233,13 @@ def test_other_inputs_on_a_cluster(tmp_path, cluster):
         assert records(path, at(cluster), card=card) == records(path, card=card), path
 
 
+def test_a_branch_named_as_a_word_of_cpp_is_refused_on_a_cluster_alone(tmp_path, cluster):
+    path = write_tree(tmp_path / "words.root", [event(), s1_event()], extra={"std": 1.0})
+    assert records(path, Engine("threads"))
+    with pytest.raises(DataError, match=r"the input has a branch 'std' \(on a cluster .* leave out --engine"):
+        records(path, at(cluster))
+
+
 def test_an_event_that_comes_twice_and_a_spill_left_out(tmp_path, cluster):
     events = [event(spillevent=n) for n in range(2, 100)]
     events += [s1_event(spillevent=7), event(spillevent=7, spill=8), event(spillevent=8, spill=9)]

@@ -22,7 +22,31 @@ from support.tree_a import event, s1_event, write_tree
 # In place of a header of the core.
 NO_HEADER = "#error this is not the header that was meant\n"
 ROOTLOGON = "{ TH1::SetDefaultSumw2(kTRUE); TH1::AddDirectory(kFALSE); TH1::StatOverflows(kTRUE); }"
+# What a site or a person sets for their own work.
+ROOTRC = """
+ROOT.ImplicitMT: 1
+TTreeCache.Size: -1
+TTreeCache.Prefill: 0
+TFile.AsyncPrefetching: 1
+TFile.Recover: 0
+Unix.*.Root.DynamicPath: /nonexistent
+Unix.*.Root.MacroPath: /nonexistent
+ACLiC.IncludePaths: -I/nonexistent
+Root.CompressionSettings: 999
+Root.ZipMode: 99
+Hist.Precision.1D: float
+Hist.Stats.Defaults: no statistics
+no setting at all
+"""
 NASTY = {
+    "ROOTSYS": "/nonexistent",
+    "ROOT_INCLUDE_PATH": "/nonexistent",
+    "CPLUS_INCLUDE_PATH": "/nonexistent",
+    "CXX": "nonsense",
+    "MPLCONFIGDIR": "/nonexistent",
+    "TMPDIR": "/nonexistent",
+    "PYTHONSTARTUP": "/nonexistent",
+    "OMP_NUM_THREADS": "0",
     "MPLBACKEND": "nonsense",
     "PYTHONWARNINGS": "error",
     "LC_ALL": "C",
@@ -73,9 +97,12 @@ def test_the_surroundings_of_a_run_do_not_change_its_result(tmp_path, data, expe
     (tmp_path / "rootlogon.C").write_text(ROOTLOGON)
     (tmp_path / ".rootlogon.py").write_text("import ROOT\nROOT.TH1.SetDefaultSumw2(True)\n")
     (tmp_path / ".rootrc").write_text(
-        "Rint.Logon: .rootlogon.C\nTFile.ForceRemote: 1\nRoot.ErrorIgnoreLevel: 0\n"
+        "Rint.Logon: .rootlogon.C\nTFile.ForceRemote: 1\nRoot.ErrorIgnoreLevel: 0\n" + ROOTRC
     )
-    (tmp_path / "matplotlibrc").write_text("figure.figsize: 1, 1\ntext.usetex: True\nbackend: nonsense\n")
+    (tmp_path / "matplotlibrc").write_text(
+        "figure.figsize: 1, 1\ntext.usetex: True\nbackend: nonsense\n"
+        "axes.formatter.use_locale: True\nsavefig.format: nope\nsavefig.dpi: 3\nno setting at all\n"
+    )
     headers = tmp_path / "na64root"
     headers.mkdir()
     for name in ("selection.hpp", "event_numbers.hpp", "event.hpp", "units.hpp", "model.hpp"):

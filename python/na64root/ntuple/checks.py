@@ -427,6 +427,11 @@ def _needed(mapping: LayoutConfig, known: Sequence[str], path: str, *, optional:
         for source in source_names(mapped, known):
             if source in known:
                 names[source] = None
+            elif (array := re.match(r"(.+?)(\[\d+\]){2,}$", mapped.branch or "")) and array[1] in known:
+                raise DataError(
+                    f"layout.branches.{name} reads {mapped.branch} (an element of {array[1]} has one number, "
+                    "counted row by row): give that"
+                )
             elif not optional:
                 raise DataError(
                     f"layout.branches.{name} reads {source}, which {path} has not "
