@@ -458,11 +458,23 @@ class Graph {
     }
 
   private:
+    // Also in a folder of the file.
+    static bool is_rntuple(const std::string &tree, const std::string &path) {
+        const std::unique_ptr<TFile> file(TFile::Open(path.c_str()));
+        if (!file)
+            return false;
+        const TKey *key = file->GetKey(tree.c_str());
+        const auto slash = tree.rfind('/');
+        if (!key && slash != std::string::npos) {
+            TDirectory *folder = file->GetDirectory(tree.substr(0, slash).c_str());
+            key = folder ? folder->GetKey(tree.substr(slash + 1).c_str()) : nullptr;
+        }
+        return key && std::string(key->GetClassName()) == "ROOT::RNTuple";
+    }
+
     // With a chain of its own, so that baskets can be looked at in the tree that is read.
     static Node frame(State &state, const std::string &tree, const std::vector<std::string> &files) {
-        const std::unique_ptr<TFile> file(TFile::Open(files.at(0).c_str()));
-        const TKey *key = file ? file->GetKey(tree.c_str()) : nullptr;
-        if (!key || std::string(key->GetClassName()) == "ROOT::RNTuple") {
+        if (is_rntuple(tree, files.at(0))) {
             state.ntuples = {tree, files, {0}};
             return ROOT::RDataFrame(tree, files);
         }

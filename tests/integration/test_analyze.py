@@ -138,7 +138,7 @@ def test_a_person_reads_cut_flow_counts_limits_and_where_the_figures_are(result)
     assert "candidate S1 2018: run 4000 spill 3 event 21" in words
     assert "against background alone: p-value" in words
     assert "two-sided interval: " in words
-    for engine in ("exact (quoted) none", "exact frequentist", "exact hybrid", "RooStats, the judge none"):
+    for engine in ("exact, none, quoted", "exact, frequentist", "exact, hybrid", "RooStats, none"):
         assert engine in words
     assert "g-2 line" in words
     assert result["files"]["exclusion.png"] in words

@@ -243,6 +243,7 @@ CALLS = {
     "ToyEnsemble.observed": (2.0,),
     "ToyEnsemble.statistics": (2.0, 0.0, 3, 0, 50, 2),
     "EventConfig.add_period": (_core.EventPeriod(),),
+    "EventConfig.set_aprimes": (np.array([[60.0, 0.0, 0.0, 59.9]]), np.array([1.0])),
     "EventGenerator.generate": (*SAMPLE, 2),
 }
 # Refused where auxiliary measurements fluctuate: by the first two experiments.
