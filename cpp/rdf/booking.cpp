@@ -164,7 +164,9 @@ template <bool is_tree> class OfEvents : public ROOT::Detail::RDF::RActionImpl<O
                 slot.ntuple.read(stage, taken.places);
             return taken;
         };
-        const auto whole = [](double number) { return static_cast<std::uint32_t>(number); };
+        const auto whole = [](double number) { // a negative one wraps, as from an integer
+            return static_cast<std::uint32_t>(static_cast<std::int64_t>(number));
+        };
         const auto &all = of(of_all).numbers;
         if (!all_(slot_number, whole(all[0]), whole(all[1]), whole(all[2]), all[3], all[4] != 0.0,
                   all[5] != 0.0, all[6] != 0.0, all[7] != 0.0, all[8], all[9], all[10], all[11]))

@@ -7,6 +7,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ROOT/RNTupleReadOptions.hxx"
@@ -98,19 +99,21 @@ class NtupleColumns {
         if (!reader_ || entry < begin_ || entry >= end_) {
             const auto next = std::upper_bound(files_->first.begin(), files_->first.end(), entry);
             const auto number = static_cast<std::size_t>(next - files_->first.begin()) - 1;
-            stages_.clear();
-            reader_ = open(files_->name, files_->paths[number]);
-            begin_ = files_->first[number];
-            end_ = files_->first[number + 1];
+            auto reader = open(files_->name, files_->paths[number]);
+            decltype(stages_) stages;
             for (int stage = 0; stage < number_of_stages_; ++stage) {
-                auto &columns = stages_.emplace_back();
+                auto &columns = stages.emplace_back();
                 for (const Input &input : branches_[stage]) {
-                    columns.push_back(column(*reader_, input));
+                    columns.push_back(column(*reader, input));
                     if (!columns.back())
                         throw std::runtime_error("branch " + input.name + " in " + files_->paths[number] +
                                                  " cannot be read");
                 }
             }
+            stages_ = std::move(stages); // before the reader that the former ones need
+            reader_ = std::move(reader);
+            begin_ = files_->first[number];
+            end_ = files_->first[number + 1];
         }
         entry_ = entry - begin_;
     }

@@ -1023,10 +1023,9 @@ struct Key {
     int older = 0;
 };
 
-// A damaged file may say that a folder is in itself.
-constexpr int deepest_folder = 50;
-
-void list_keys(TDirectory &folder, const std::string &prefix, int depth, std::vector<Key> &keys) {
+// `seen`: where folders are in the file. A damaged file may say that one is in itself, each is entered once.
+void list_keys(TDirectory &folder, const std::string &prefix, std::set<Long64_t> &seen,
+               std::vector<Key> &keys) {
     std::map<std::string, std::pair<int, std::size_t>> newest;
     for (auto *key : TRangeDynCast<TKey>(folder.GetListOfKeys())) {
         if (!key)
@@ -1045,9 +1044,9 @@ void list_keys(TDirectory &folder, const std::string &prefix, int depth, std::ve
         }
         newest[name] = {key->GetCycle(), keys.size()};
         keys.push_back({name, key->GetClassName(), key->GetTitle()});
-        if (keys.back().type == "TDirectoryFile" && depth > 0)
+        if (keys.back().type == "TDirectoryFile" && seen.insert(key->GetSeekKey()).second)
             if (TDirectory *below = folder.GetDirectory(key->GetName()))
-                list_keys(*below, name + '/', depth - 1, keys);
+                list_keys(*below, name + '/', seen, keys);
     }
 }
 
@@ -1095,7 +1094,8 @@ std::string leaves(TTree &tree, const std::vector<std::string> &names) {
 std::string contents(const std::string &path) {
     const auto file = opened(path);
     std::vector<Key> keys;
-    list_keys(*file, "", deepest_folder, keys);
+    std::set<Long64_t> seen;
+    list_keys(*file, "", seen, keys);
     return listed(keys, [](const Key &key) {
         return "{\"name\":" + quoted(key.name) + ",\"class\":" + quoted(key.type) +
                ",\"older\":" + std::to_string(key.older) + '}';

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from na64root import limits
+from na64root import limits, publication
 from na64root.analyze import FILES, Analysis
 from na64root.analyze import chain as analyze_chain
 from na64root.analyze.counts import Data
@@ -460,6 +460,32 @@ def test_invisible_scalars_are_analysed_as_they_are_scanned(folder, done, tmp_pa
     assert code == 2
     assert "semi-visible decays with model.coupling" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+    # Published again: the same bins, and nothing of S1.
+    made = hepdata(tmp_path, tmp_path / "published", [*FIXED, *chosen[2:]])
+    assert made["bins"] == {f"S2 {period}" for period, eot in analysis["exposure"].items() if eot}
+    assert made["modes"] == {"invisible"}
+
+
+def hepdata(results: Path, folder: Path, changes: list[str]) -> dict[str, set[str]]:
+    """Bins of the published likelihood, and modes that the tables of an analysis say."""
+    card = load_card(overrides=[*changes, *SMALL_GRID][1::2])
+    publication.submit([results], card, ResultsFolder(folder))
+    channels = json.loads((folder / "hepdata" / "pyhf.json").read_text("utf-8"))["channels"]
+    table = publication.read(folder / "hepdata").table("Excluded range of epsilon")
+    modes = {q.value for column in table.dependent for q in column.qualifiers if q.name == "Mode"}
+    return {"bins": {channel["name"] for channel in channels}, "modes": modes}
+
+
+def test_a_sample_of_decays_is_no_signal_of_invisible_ones(folder, done, tmp_path, capsys):
+    del done
+    sample = tmp_path / "signal.root"
+    point = ("--mass-GeV", "0.39", "--epsilon", "6e-3", "-n", "400")
+    assert commands.run("simulate", "signal", *point, "-o", str(sample))[0] == 0
+    data = str(folder / "planted.root")
+    given = ("--mode", "invisible", "--signal", str(sample), "-o", str(tmp_path / "out"))
+    assert commands.run("analyze", data, *given)[0] == 2
+    assert "a signal sample of mode semivisible in an analysis of mode invisible" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_analyze_draws_what_scan_draws(monkeypatch):

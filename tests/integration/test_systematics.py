@@ -415,6 +415,17 @@ def test_what_the_file_lacks_is_not_varied(tmp_path):
     assert any("momentum_scale is not varied (no branch trackMomentum)" in note for note in notes)
 
 
+def test_a_file_that_lacks_all_that_is_varied_is_selected_as_it_is(tmp_path):
+    path = write_tree(tmp_path / "old.root", [event()], omit=["trackMomentum"])
+    result = selection.select(
+        [path],
+        card_with(momentum_scale=("scale", ["trackMomentum"], 0.01)),
+        SelectionOptions(systematics=True),
+    )
+    assert result.systematics == []
+    assert any("momentum_scale is not varied (no branch trackMomentum)" in note for note in result.notes)
+
+
 def test_unknown_columns_and_missing_sources_are_one_line(tmp_path):
     path = write_tree(tmp_path / "one.root", [event()])
     with pytest.raises(ConfigError, match=r"unknown column ecaltotal in systematics\.sources\.x \("):

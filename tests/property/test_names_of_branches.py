@@ -181,6 +181,14 @@ def test_branches_of_any_name_are_kept_and_harm_nothing(tmp_path_factory, names)
     check_skim(tmp_path_factory.mktemp("kept"), names)
 
 
+def test_words_of_a_call_are_its_columns_where_another_is_a_branch(tmp_path):
+    """Code of ours says `x.begin()` of an array with sentinels, and `ROOT`, which is a branch here."""
+    more = [("ROOT", EVENTS["ecal0"]), ("std", EVENTS["ecal0"]), ("RVecD", EVENTS["ecal0"])]
+    path = write(tmp_path / "more.root", [*((name, EVENTS[name]) for name in READ), *more])
+    card = card_of(tmp_path, "[input.sentinels]\nVETO_ene = [-9999.0]\n")
+    assert is_as_planted(selection.select([path], card))
+
+
 def test_a_branch_that_root_does_not_find_is_one_line(tmp_path):
     with pytest.raises(DataError, match=r"SRD_ene: /.* cannot be read \(ROOT finds no branch .* rename it"):
         check_mapping(tmp_path, {"SRD_ene": "/ª½\U0004e6cd¹\U000a11a7"})

@@ -80,6 +80,11 @@ def test_files_are_one_model_to_export_limit_and_fit(few_pseudodata, tmp_path, c
     blind = run("limit", *given, "--blind")
     assert (blind["blind"], blind["upper_limit"], blind["discovery"]) == (True, None, None)
     assert blind["expected"]["median"] > 0.0
+    weighted = str(tmp_path / "mc.root")
+    run("simulate", "background", "--eot", "2018=1e8", "-o", weighted)
+    simulated = run("limit", weighted, *SET[2:], "--eot", "2018=1.87e11", "-o", str(tmp_path / "new"))
+    assert (simulated["blind"], simulated["upper_limit"], simulated["discovery"]) == (False, None, None)
+    assert not (tmp_path / "new" / "blinding.jsonl").exists()
     capsys.readouterr()
     for refused, why in (
         (["limit", *given, "--observed", "0"], "--observed beside FILES (two counting models)"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from .. import exclusion, figures, limits, records, selection
 from ..cling import new_file
 from ..config import Card
+from ..errors import ConfigError
 from ..exclusion.planes import plane_of
 from ..inputs import one_run
 from ..limits.model_record import record_of
@@ -107,7 +108,7 @@ def _signal_sample(card: Card, options: AnalysisOptions, data: Data, work: Work)
     if options.signal is None:
         return None
     log.info("selecting signal events")
-    return read_signal(
+    sample = read_signal(
         options.signal.files,
         card,
         data.exposure,
@@ -116,6 +117,12 @@ def _signal_sample(card: Card, options: AnalysisOptions, data: Data, work: Work)
         vary=options.data.systematics or card.systematics.in_limit == "varied",
         work=work,
     )
+    if options.mode == "invisible" and sample.mode != "invisible":
+        raise ConfigError(
+            f"a signal sample of mode {sample.mode} in an analysis of mode {options.mode} (its events are of "
+            f"another signal): give --mode {sample.mode}, or a sample of mode {options.mode}"
+        )
+    return sample
 
 
 def _exclude(

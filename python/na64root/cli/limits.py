@@ -105,10 +105,10 @@ def _limit(
     else:
         model, selected = model_of_options(common, eot, flags, files, **of_events)
     notes = [*(from_file.notes if from_file else ()), *(selected.notes if selected else ())]
-    if selected is not None and selected.weighted:
+    weighted = selected is not None and selected.weighted
+    if weighted:
         if diagnostics:
             raise ConfigError("--diagnostics of weighted simulation (nothing is observed): leave it out")
-        blind = True
         notes.append("Nothing is observed (weighted simulation): there are expected limits only.")
     made = provenance(
         card,
@@ -132,13 +132,14 @@ def _limit(
                 model, cl=cl, method=method, treatment=treatment, work=common.work, criterion=criterion
             )
     discovery, interval = None, None
-    if not blind:
+    observed = not (blind or weighted)
+    if observed:
         with said_while("the enumeration for p-value and two-sided interval"):
             discovery, interval = evidence(model, cl=cl, treatment=treatment)
     if results is not None and (kept := results.remember("limit", blind=blind, provenance=made)):
         written |= {kept.name: str(kept)}
     return LimitReport(
-        **dict(result) | ({"upper_limit": None, "upper_limit_error": None} if blind else {}),
+        **dict(result) | ({} if observed else {"upper_limit": None, "upper_limit_error": None}),
         provenance=made,
         discovery=discovery,
         interval=interval,

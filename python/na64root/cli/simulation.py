@@ -43,7 +43,7 @@ def event_file(common: Common, name: str, format: Format, hepmc: Path | None = N
     "--lhe",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.lhe[.gz]",
-    help="Les Houches events whose A' are taken, over and over, in place of own ones (needs pylhe).",
+    help="Les Houches events whose A' are taken, one an event, in place of own ones (needs pylhe).",
 )
 @click.option("--produced", type=float, help="A' made in the exposure, in all events of --lhe.")
 def _signal(
@@ -245,6 +245,11 @@ def _acceptance(
         raise ConfigError(
             f"--r-report, --best-r-cut, --best-cuts, --map in mode {mode} (they need decays of chi2): leave "
             "them out"
+        )
+    if eot and (with_best or with_cuts):
+        raise ConfigError(
+            "--eot beside --best-r-cut or --best-cuts (they are for exposure and backgrounds of the card): "
+            "leave it out, or set periods.NAME.eot and the backgrounds that go with it"
         )
     if map_file is not None:
         require_replaceable(map_file, force=common.force)

@@ -274,7 +274,7 @@ def show_plane(record: PlaneResult, console: Console) -> None:
     for mass, low, high in zip(record.x, record.epsilon_low, record.epsilon_high, strict=True):
         table.add_row(f"{mass:.4g}", *("-" if value is None else f"{value:.3e}" for value in (low, high)))
     console.print(table)
-    has_line = record.provenance.coupling in ("vector", "scalar")
+    has_line = "g-2 central" in record.overlays
     _show_g2(record.g2_excluded_up_to_GeV, console, frame=record.g2_end_is_frame, has_line=has_line)
     if record.inclusive is not None:
         end, frame = record.inclusive.g2_excluded_up_to_GeV, record.inclusive.g2_end_is_frame
@@ -361,7 +361,7 @@ def show_analysis(record: Analysis, console: Console) -> None:
             sizes = (f"{x.source} {100 * x.uncertainty:.2g} ± {100 * (x.error or 0.0):.1g} %" for x in varied)
             console.print(f"  varied sources of the signal uncertainty: {', '.join(sizes)}", soft_wrap=True)
         console.print()
-        has_line = record.provenance.coupling in ("vector", "scalar")
+        has_line = "g-2 central" in record.exclusion.overlays
         _show_g2(record.g2_excluded_up_to_GeV, console, frame=record.g2_end_is_frame, has_line=has_line)
     else:
         console.print("\nNo limit: no bin has both an observed count and exposure.")

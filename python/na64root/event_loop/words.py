@@ -60,7 +60,7 @@ def for_rdataframe(node: Any, text: str) -> str:
             the text.
     """
     words = _words(text)
-    suspects = {word for word, is_column in words if not is_column}
+    suspects = {word for word, column in words if column != word}
     known = {str(name) for name in node.GetColumnNames()} | {"rdfslot_", "rdfentry_"}
     mistaken = sorted(suspects & known)
     if not mistaken:
@@ -70,18 +70,23 @@ def for_rdataframe(node: Any, text: str) -> str:
             f"the input has a branch '{mistaken[0]}' (on a cluster that word in the selection's code would "
             "be taken for it): leave out --engine"
         )
-    columns = list(dict.fromkeys(c for word, is_column in words if is_column for c in _columns(word, known)))
+    columns = list(dict.fromkeys(c for _, column in words if column for c in _columns(column, known)))
     return _call(text, tuple(columns))
 
 
-def _words(text: str) -> list[tuple[str, bool]]:
-    """The words of a text outside of its literals, and whether each can be a column."""
+def _words(text: str) -> list[tuple[str, str]]:
+    """The words of a text outside of its literals, and what of each can be a column: of a call of `hits.size`
+    it is `hits`; empty where nothing can.
+    """
     bare = _TEXTS.sub(lambda found: " " * len(found[0]), text)
     words = []
     for found in _WORD.finditer(bare):
-        scoped = _BEFORE.match(bare, found.end()) or _AFTER_SCOPE.search(bare[: found.start()])
-        is_ours = found[0] in _KEYWORDS or _OWN.fullmatch(found[0])
-        words.append((found[0], not is_ours and not scoped))
+        before = _BEFORE.match(bare, found.end())
+        column = found[0]
+        if before:
+            column = column.rpartition(".")[0] if before[1] == "(" else ""
+        is_ours = column in _KEYWORDS or _OWN.fullmatch(column)
+        words.append((found[0], "" if is_ours or _AFTER_SCOPE.search(bare[: found.start()]) else column))
     return words
 
 

@@ -44,6 +44,10 @@ SHARE_NODES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 LEAST_PROBABILITY = 2e-3
 
 
+# Of all counts at least this part is in a mean.
+LEAST_KEPT = 0.9
+
+
 def best_cuts(
     card: Card,
     point: Signal,
@@ -163,6 +167,11 @@ class _Choice:
             model = counting_model(self.card, bins, share)
             total += weight * limits.card_limit(model, self.card, expected=False, checked=False).upper_limit
             weights += weight
+        if weights < LEAST_KEPT:
+            raise ConfigError(
+                f"backgrounds of {b1:.3g} and {b2:.3g} events are too many to choose cuts by (each pair of "
+                "counts is looked at): give tighter cuts to begin with"
+            )
         return total / weights
 
     def _with(self, signature: str, observed: int, background: float) -> Count:

@@ -29,7 +29,7 @@ def of_analysis(record: Analysis, draw: Draw) -> Section:
     if record.limit is not None:
         headline.append(in_words(record.limit.quoted, record.limit.kind))
     headline += evidence(record.discovery, record.interval)
-    headline.append(end_in_words(record.g2_excluded_up_to_GeV, record.blind, record.g2_end_is_frame))
+    headline.append(_end_of(record))
     if record.signal is not None:
         headline.append(_sample_in_words(record.signal))
     if record.blind:
@@ -320,13 +320,26 @@ def candidates(found: Sequence[Candidate], blind: bool, name: str) -> Block:
     )  # fmt: skip
 
 
-def end_in_words(end: float | None, blind: bool = False, frame: bool = False) -> str:
+def end_in_words(
+    end: float | None, blind: bool = False, frame: bool = False, *, has_line: bool = True
+) -> str:
     """How far the muon's g−2 is excluded; with `frame` the plane ends there."""
+    if not has_line:
+        return "There is no central g−2 line: this mediator does not make the muon's g−2 larger."
     would = "would be" if blind else "is"
     if end is None:
         return f"The central g−2 line {would} excluded nowhere from the lowest mass on."
     beyond = " and beyond, the end of the plane" * frame
     return f"The central g−2 line {would} excluded up to a dark-photon mass of {end:.3f} GeV{beyond}."
+
+
+def _end_of(record: Analysis) -> str:
+    return end_in_words(
+        record.g2_excluded_up_to_GeV,
+        record.blind,
+        record.g2_end_is_frame,
+        has_line="g-2 central" in record.exclusion.overlays,
+    )
 
 
 def _by_period(values: dict[str, float]) -> str:
@@ -411,8 +424,7 @@ def _excluded_range(record: Analysis, draw: Draw) -> Drawing:
     return draw(
         f"Excluded range of ε, {percent(cl)} CL" + (", expected" if record.blind else ""),
         f"The region between the smallest and the largest excluded kinetic mixing, {reach}, on "
-        "logarithmic axes. "
-        + end_in_words(record.g2_excluded_up_to_GeV, record.blind, record.g2_end_is_frame),
+        "logarithmic axes. " + _end_of(record),
         figures.excluded_range(
             excluded.mass_GeV,
             excluded.epsilon_low,

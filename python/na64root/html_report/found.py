@@ -176,14 +176,15 @@ def _require_same_blindness(found: Sequence[Found]) -> None:
         return
     for one in found:
         typed = isinstance(one.record, PlaneResult) and not one.provenance.input_files and one.blind is False
-        typed |= isinstance(one.record, COUNTS_BY_HAND) and not one.blind
+        typed |= isinstance(one.record, COUNTS_BY_HAND) and not (one.blind or one.provenance.input_files)
         typed |= isinstance(one.record, COUNTS_OF_CARD) and not _card_has_published_counts(one.provenance)
         if typed:
             raise DataError(
                 f"{one.path} beside blinded results (its counts were given by hand and may be those that are "
                 "hidden): report it apart"
             )
-        if one.blind is False:
+        of_data = isinstance(one.record, COUNTS_BY_HAND) and not one.blind
+        if one.blind is False or of_data:
             raise DataError(
                 f"{hidden.path} is blinded and {one.path} is not (together they would show what is hidden): "
                 "report them apart"

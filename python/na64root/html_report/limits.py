@@ -78,7 +78,9 @@ def evidence(discovery: Discovery | None, interval: Interval | None) -> list[str
 def in_words(limit: LimitResult | LimitReport | Quoted, kind: str = "observed") -> str:
     """A limit in a sentence."""
     if limit.upper_limit is None or limit.upper_limit_error is None:
-        return f"The upper limit at {percent(limit.cl)} confidence level is hidden."
+        return (
+            f"Nothing is observed: no upper limit at {percent(limit.cl)} confidence level but those expected."
+        )
     # Of toys; that of the exact engine is in digits that are not shown.
     seen = limit.upper_limit_error > 5e-4 * limit.upper_limit
     error = f" ± {limit.upper_limit_error:.2g}" if seen else ""

@@ -43,7 +43,15 @@ def of_plane(record: PlaneResult, card: Card | None, draw: Draw) -> Section:
     points = len(record.x) * len(record.y)
     headline = [f"{inside} of {points} points of the plane of {x_name} and {y_name} are excluded."]
     if record.plane == "mass-epsilon":
-        headline.insert(0, end_in_words(record.g2_excluded_up_to_GeV, record.blind, record.g2_end_is_frame))
+        headline.insert(
+            0,
+            end_in_words(
+                record.g2_excluded_up_to_GeV,
+                record.blind,
+                record.g2_end_is_frame,
+                has_line="g-2 central" in record.overlays,
+            ),
+        )
     if record.blind:
         headline.insert(0, BLINDED)
     grid = Table(

@@ -36,9 +36,9 @@ CHECKING_TOYS = 100_000
 MORE_TOYS, MOST_BINS_FOR_MORE_TOYS = 8, 2
 
 
-# Of toys whose fit does not converge at most this part is left out, and one: it moves CLs by less than its
-# error, and in hard models such fits are one in a hundred thousand.
-MOST_FAILED = 1e-4
+# Of toys whose fit does not converge at most this part is left out, and one: it moves a CLs+b of 0.03 by 1 %
+# at most, and in hard models (uncertainties of 60 % and more) such fits are one or two in ten thousand.
+MOST_FAILED = 3e-4
 
 
 # Limits of fewer events, seen and expected, agree with closed forms and hold-out counts: they need no check

@@ -28,13 +28,13 @@ PROPOSED = " (na64root inspect proposes that)"
 _TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "TChain", "ROOT::RNTuple")
 
 
-# A damaged file may say that a folder is in itself.
-_DEEPEST_FOLDER = 50
+def trees_in(directory: Any, prefix: str = "", seen: set[int] | None = None) -> dict[str, str]:
+    """The class of each tree in a file by its name, those in folders as folder/name.
 
-
-def trees_in(directory: Any, prefix: str = "") -> dict[str, str]:
-    """The class of each tree in a file by its name, those in folders as folder/name."""
+    `seen`: where folders are in the file. A damaged one may say that it is in itself: each is entered once.
+    """
     trees = {}
+    seen = set() if seen is None else seen
     for key in directory.GetListOfKeys():
         own, kind = text_of(key.GetName), text_of(key.GetClassName)
         name = prefix + own
@@ -42,10 +42,11 @@ def trees_in(directory: Any, prefix: str = "") -> dict[str, str]:
             continue  # a damaged name
         if kind in _TREE_CLASSES:
             trees[name] = kind
-        elif kind == "TDirectoryFile" and prefix.count("/") < _DEEPEST_FOLDER:
+        elif kind == "TDirectoryFile" and (place := int(key.GetSeekKey())) not in seen:
+            seen.add(place)
             below = object_in(directory, own)
             if below:
-                trees |= trees_in(below, name + "/")
+                trees |= trees_in(below, name + "/", seen)
     return trees
 
 

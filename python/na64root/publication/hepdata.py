@@ -220,7 +220,10 @@ def _model_of(source: Source, notes: list[str], work: Work) -> CountingModel | N
             "`na64root export` beside it"
         )
         return None
-    point = exclusion.Exclusion(card, counts, record.exposure, work=work)
+    mode = record.exclusion.mode
+    if mode == "invisible":  # as the analysis had it: A' to invisible are S2 alone
+        counts = [count for count in counts if count.signature == "S2"]
+    point = exclusion.Exclusion(card, counts, record.exposure, mode=mode, work=work)
     return exclusion.model_on_g2_line(point, record.g2_excluded_up_to_GeV)[0]
 
 

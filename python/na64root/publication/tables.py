@@ -221,9 +221,8 @@ def _analysis(record: Analysis, source: Source) -> list[Table]:
         tables.append(_limits(record.limit.named, source, _qualifiers(source.card), observed=observed))
     ends = record.exclusion
     if any(low is not None for low in ends.epsilon_low):
-        tables.append(
-            _range(ends.mass_GeV, ends.epsilon_low, ends.epsilon_high, source, observed=not nothing_observed)
-        )
+        edges = ends.mass_GeV, ends.epsilon_low, ends.epsilon_high
+        tables.append(_range(*edges, source, mode=ends.mode, observed=not nothing_observed))
     return tables
 
 
@@ -248,13 +247,14 @@ def _backgrounds(record: Backgrounds, source: Source) -> list[Table]:
     """Estimates from control regions, beside what is published; none looks into the signal boxes."""
     rows = [(name, "published", *found) for name, found in record.published.items()]
     rows += [(e.signature, e.method, e.value, e.uncertainty) for e in record.estimates]
+    of_what = ", estimated from weighted simulation and not from data" if record.weighted else ""
     regions = [(e.signature, e.method, *one) for e in record.estimates for one in e.events.items()]
     tables = []
     if rows:
         tables.append(
             Table(
                 name="Backgrounds",
-                description=f"Backgrounds in the signal boxes, by their method. {_origin(source)}",
+                description=f"Backgrounds in the signal boxes, by their method{of_what}. {_origin(source)}",
                 keywords=_keywords(source.card, "N"),
                 independent=[
                     Column(name="Signature", values=[row[0] for row in rows]),
@@ -273,14 +273,19 @@ def _backgrounds(record: Backgrounds, source: Source) -> list[Table]:
         tables.append(
             Table(
                 name="Events in control regions",
-                description=f"Events that the estimates of backgrounds rest on. {_origin(source)}",
+                description=f"Events that the estimates of backgrounds rest on{of_what}. {_origin(source)}",
                 keywords=_keywords(source.card, "N"),
                 independent=[
                     Column(name="Signature", values=[row[0] for row in regions]),
                     Column(name="Method", values=[row[1] for row in regions]),
                     Column(name="Region", values=[row[2] for row in regions]),
                 ],
-                dependent=[Column(name="Events", values=[row[3] for row in regions])],
+                dependent=[
+                    Column(
+                        name="Sum of weights" if record.weighted else "Events",
+                        values=[row[3] for row in regions],
+                    )
+                ],
             )
         )
     return tables
@@ -441,9 +446,14 @@ def _range(
     high: Sequence[float | None],
     source: Source,
     *,
+    mode: str,
     observed: bool,
 ) -> Table:
-    qualifiers = [*_qualifiers(source.card), _level(source.card.limit.confidence_level.value)]
+    qualifiers = [
+        *_qualifiers(source.card),
+        _level(source.card.limit.confidence_level.value),
+        Qualifier(name="Mode", value=mode),
+    ]
     kind = "observed" if observed else STAND_IN
     return Table(
         name="Excluded range of epsilon",
@@ -533,14 +543,15 @@ def _plane(record: PlaneResult, source: Source) -> list[Table]:
                 )
             )
     if record.plane == "mass-epsilon" and any(low is not None for low in record.epsilon_low):
-        tables.append(_range(record.x, record.epsilon_low, record.epsilon_high, source, observed=observed))
+        ends = record.epsilon_low, record.epsilon_high
+        tables.append(_range(record.x, *ends, source, mode=record.mode, observed=observed))
     return tables
 
 
 def _limit(record: LimitReport, source: Source) -> list[Table]:
     """The counts may be anybody's: the dark sector of the card does not enter, and is no qualifier."""
     limits = {f"{record.method}, {record.treatment}": record}
-    return [_limits(limits, source, observed=not source.blind)]
+    return [_limits(limits, source, observed=record.upper_limit is not None)]
 
 
 def _acceptance(record: AcceptanceReport, source: Source) -> list[Table]:

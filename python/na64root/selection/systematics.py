@@ -102,6 +102,7 @@ class Variations:
 
     def _begin(self, *, distributed: bool) -> None:
         self._distributed = distributed
+        self._is_compiled = False
         self._compiled: dict[str, Variation] = {}
         self._booked: dict[Signature, Any] = {}
         self._sums: dict[Signature, Callable[[], dict[str, _Split]]] = {}
@@ -131,6 +132,7 @@ class Variations:
             definitions, cuts: of the cut table, for all that is defined and filtered after this.
         """
         self._begin(distributed=not isinstance(frame, Node) and cling.is_distributed(frame))
+        self._is_compiled = isinstance(frame, Node)
         if isinstance(frame, Node):
             return frame  # what a stage reads is varied after it
         frame = define(frame, NOMINAL, _nominal(definitions, cuts))
@@ -162,7 +164,7 @@ class Variations:
 
     def prepare(self) -> None:
         """Ask for the variations, after everything else is booked: each call compiles what is new."""
-        if self._compiled:
+        if self._is_compiled:
             return
         RDF = cling.root().RDF
         varied = (RDF.Distributed if self._distributed else RDF.Experimental).VariationsFor

@@ -193,15 +193,20 @@ def aprimes(path: Path, card: Card, point: Signal) -> GivenAprimes:
 def production_weights(given: GivenAprimes, first: int, events: int, made_above: float) -> Array:
     """The weight of each A' in a sample, shape (n,): the sample has `made_above` A' per electron in all.
 
-    Entry i of a sample takes the i-th A', over and over: each is used once more or less than another.
+    Entry i of a sample takes the i-th A'. None is taken twice: events that share their A' are not
+    independent, and errors would come out too small.
 
     Raises:
+        ConfigError: more events than A' above the threshold.
         DataError: the entries of the sample have no weight.
     """
     entries = len(given.shares)
-    rounds, rest = divmod(events, entries)
-    used = rounds + np.bincount((first + np.arange(rest)) % entries, minlength=entries)
-    total = math.fsum(used * given.shares)
+    if first + events > entries:
+        raise ConfigError(
+            f"events {first} to {first + events - 1} of {entries} A' above the threshold in {given.path} "
+            f"(each makes one event): give -n {max(entries - first, 1)}, or a larger file"
+        )
+    total = math.fsum(given.shares[first : first + events])
     if not total > 0.0:
         raise DataError(f"the first {events} A' of {given.path} have no weight: take more (-n)")
     return given.shares / total * events * made_above

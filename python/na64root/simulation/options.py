@@ -23,9 +23,9 @@ class SignalOptions:
         eot: electrons on target of some periods, in place of the card's.
         first_event: number of the first event: samples of one seed and other ranges are independent parts
             of one, each normalised to its own number of events.
-        lhe: Les Houches events whose A' are taken, over and over, in place of those that the program makes.
+        lhe: Les Houches events whose A' are taken, one an event, in place of those that the program makes.
         produced: A' of all events in `lhe` that the exposure makes, before the residual efficiency; without,
-            as many above the threshold as the program makes itself.
+            as many above the threshold as the chain expects of bremsstrahlung.
 
     Raises:
         ConfigError: no events, a number of the first one that is out of range, `produced` without `lhe`.

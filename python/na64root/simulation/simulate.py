@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +31,9 @@ from .core_config import (
 from .hepmc import COLUMNS, Events, check, write
 from .options import GunOptions, PseudodataOptions, SignalOptions
 from .writer import EventFile, Output, writers
+
+log = logging.getLogger(__name__)
+
 
 _TRUTH = {
     "mc_class": f"number of the class of events, in the order of `classes`; {_core.signal_class} is signal",
@@ -276,6 +280,9 @@ def _give_aprimes(
     else:
         made = given.above * options.produced / sum(exposure.values()) / point.epsilon**2
     weights = lhe.production_weights(given, options.first_event, options.events, made)
+    if point.mode != "visible" and card.model.annihilation == "on":
+        log.warning("annihilation, which the card has on, is not added to the A' of %s", given.path)
+        config.annihilation = _core.Annihilation.off
     config.set_aprimes(given.momenta, weights)
     path = given.path
     return InputFile(path=str(path), size=path.stat().st_size, sha256=sha256_of(path), entries=given.events)
