@@ -41,12 +41,15 @@ ODD = [
     *("na64_cells", "na64_i", "na64_is", "na64_r", "na64_copy", "na64_branch_run", "na64_column0"),
     *("Entry$", "Sum$(x)", "$", "rdfentry", "fEntry", "tree", "u", "x"),
     *("a-b", "a b", "a+b", "a,b", "a.b.c", "a/b", "a%b", "#", "@x", "x@", "x;1", "*", "?", "(x)", "x[3]"),
-    *("a\\b", 'a"b', "a'b", "\t", "a\nb", "..", ".a", "1abc", "9", "_", "é", "日本", "TMath::Pi"),
+    *("a\\b", 'a"b', "a'b", "\t", "a\nb", "..", ".a", "1abc", "_", "é", "日本", "TMath::Pi"),
 ]  # fmt: skip
+# ROOT takes the length in `x[6]` for a branch that is called `6`, and then reads memory that is not there.
 NAMES = st.one_of(
     st.sampled_from(ODD),
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=6),
-).filter(lambda name: name not in {*BRANCHES, "rdfentry_", "rdfslot_"})  # fmt: skip
+).filter(
+    lambda name: name not in {*BRANCHES, "rdfentry_", "rdfslot_"} and not name.isdecimal()
+)  # fmt: skip
 
 
 def planted() -> dict[str, np.ndarray]:
@@ -161,9 +164,8 @@ def refused(why: str) -> Iterator[None]:
             raise
 
 
-# The 34th example of 40 ends the process with one line, by a combination of names that is not understood yet.
 @pytest.mark.slow
-@settings(MANY, max_examples=25)
+@MANY
 @given(names=st.lists(NAMES, min_size=1, max_size=len(READ), unique=True), order=st.permutations(READ))
 def test_branches_of_any_name_are_mapped(tmp_path_factory, names, order):
     mapped = dict(zip(order, names, strict=False))
